@@ -1,1 +1,1 @@
-
+"""The reading side: blobs, conversion to rrweb events, export, verification."""

@@ -1,0 +1,300 @@
+"""The state of open sessions in one shard: takes decoded items and the receive clock, says which windows close.
+
+State holds times, identities and references, never a body: bodies rest in packs, and `Moment.seq`/`ordinal` say where.
+A window closes once, then stays as a *memo* for `memo_ms`, so that what comes late finds its window and leads to
+a new revision of it.
+"""
+
+import heapq
+import struct
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from operators.windows import (
+    ENDS,
+    OPENS,
+    SEGMENT,
+    Distinct,
+    Moment,
+    Window,
+    WindowRules,
+    close_reason,
+    distinct,
+    due_ms,
+    split,
+)
+from schemas.items import CloseReason, Item, Kind
+from schemas.units import MS_PER_HOUR
+
+_MOMENT = struct.Struct("<qqqQIIB")
+_NEVER = 1 << 62
+
+SessionKey = tuple[str, str]  # (app_id, session_id)
+
+
+class CloseOrder(msgspec.Struct, frozen=True, array_like=True):
+    """One window to be written: the spec of a `sessions` row and the references of everything in it.
+
+    `moments`: packed moments of every copy that earlier revisions hold; `new_moments`: of this revision.
+    """
+
+    app_id: str
+    session_id: str
+    part: int
+    revision: int
+    start_us: int
+    end_us: int
+    received_start_ms: int
+    received_end_ms: int
+    reason: CloseReason
+    late_count: int
+    duplicate_count: int
+    moments: bytes
+    new_moments: bytes
+
+
+class ShardOutput(msgspec.Struct, frozen=True, array_like=True):
+    """What one activation of a shard hands to the sink: items to keep (with their ordinal), windows to write."""
+
+    seq: int
+    items: list[tuple[int, Item]]
+    orders: list[CloseOrder]
+
+
+class _Part(msgspec.Struct, array_like=True):
+    """Memo of a closed window."""
+
+    part: int
+    revision: int
+    start_us: int
+    end_us: int
+    activity_received_ms: int
+    marker_received_ms: int
+    marker_end_us: int
+    first_received_ms: int
+    last_received_ms: int
+    is_capped: bool
+    reason: CloseReason
+    late_count: int
+    duplicate_count: int
+    moments: bytes
+
+
+class _Session(msgspec.Struct, array_like=True):
+    """One session: moments of what is not closed yet, memos of what is."""
+
+    pending: bytearray = msgspec.field(default_factory=bytearray)
+    check_at_ms: int = _NEVER  # receive clock at which windows must be looked at
+    arrived_ms: int = 0  # receive clock when the last item arrived
+    forget_at_ms: int = _NEVER
+    parts: list[_Part] = msgspec.field(default_factory=list)
+
+
+class SessionTracker:
+    """Open sessions and memos of one shard. Deterministic: no clock, no randomness, no dependence on batch cuts."""
+
+    def __init__(self, rules: WindowRules, memo_ms: int = 6 * MS_PER_HOUR, state: bytes = b"") -> None:
+        self._rules = rules
+        self._memo_ms = memo_ms
+        self._seq = -1
+        self._ordinal = 0
+        self._clock_ms = 0
+        self._sessions: dict[SessionKey, _Session] = {}
+        self._agenda: list[tuple[int, SessionKey]] = []
+        if state:
+            self._restore(state)
+
+    @property
+    def open_count(self) -> int:
+        """Sessions with something that is not closed yet."""
+        return sum(1 for session in self._sessions.values() if session.pending)
+
+    def apply(self, seq: int, clock_ms: int, timed_items: Iterable[tuple[int, Item]]) -> ShardOutput:
+        """Take items in log order, each with the receive clock at its arrival, then move to `clock_ms`."""
+        if seq != self._seq:
+            self._seq, self._ordinal = seq, 0
+        items: list[tuple[int, Item]] = []
+        orders: list[CloseOrder] = []
+        for arrival_ms, item in timed_items:
+            orders.extend(self._receive(item, arrival_ms))
+            items.append((self._ordinal, item))
+            self._ordinal += 1
+        self._clock_ms = max(self._clock_ms, clock_ms)
+        orders.extend(self._sweep())
+        return ShardOutput(seq, items, orders)
+
+    def drain(self) -> ShardOutput:
+        """The input has ended for good: close everything."""
+        orders: list[CloseOrder] = []
+        for key in sorted(key for key, session in self._sessions.items() if session.pending):
+            orders.extend(self._review(key, self._sessions[key], self._clock_ms, drain=True))
+        return ShardOutput(self._seq, [], orders)
+
+    def snapshot(self) -> bytes:
+        """The whole state as one value; `SessionTracker(rules, state=...)` continues from it."""
+        return msgspec.msgpack.encode((1, self._seq, self._ordinal, self._clock_ms, list(self._sessions.items())))
+
+    def _restore(self, state: bytes) -> None:
+        version, *rest = msgspec.msgpack.decode(
+            state, type=tuple[int, int, int, int, list[tuple[SessionKey, _Session]]]
+        )
+        if version != 1:
+            raise ValueError(f"session state has version {version}, this release reads version 1")
+        self._seq, self._ordinal, self._clock_ms, sessions = rest
+        self._sessions = dict(sessions)
+        self._agenda = [(min(s.check_at_ms, s.forget_at_ms), key) for key, s in self._sessions.items()]
+        heapq.heapify(self._agenda)
+
+    def _receive(self, item: Item, arrival_ms: int) -> Iterator[CloseOrder]:
+        key = (item.app_id, item.session_id)
+        session = self._sessions.get(key)
+        if session is None:
+            session = self._sessions[key] = _Session()
+        elif arrival_ms > session.check_at_ms:
+            # Its window may have closed before this item came; that must not depend on when the sweep runs.
+            yield from self._review(key, session, arrival_ms, drain=False)
+        session.pending += _pack_item(item, self._seq, self._ordinal)
+        session.arrived_ms = max(session.arrived_ms, arrival_ms)
+        session.forget_at_ms = _NEVER
+        self._schedule(key, session, self._first_check_ms(session, item))
+
+    def _first_check_ms(self, session: _Session, item: Item) -> int:
+        last = session.parts[-1] if session.parts else None
+        if last is not None and (not item.opens or item.begin_us < _frozen(last).over_us(self._rules)):
+            wait = session.arrived_ms + self._rules.settle_ms  # late: look again once it has been quiet
+        else:
+            wait = item.received_ms + self._rules.lateness_ms
+            wait += self._rules.end_grace_ms if item.ends else self._rules.gap_ms
+        return min(session.check_at_ms, wait)
+
+    def _schedule(self, key: SessionKey, session: _Session, at_ms: int) -> None:
+        if at_ms != session.check_at_ms:
+            session.check_at_ms = at_ms
+            heapq.heappush(self._agenda, (min(at_ms, session.forget_at_ms), key))
+
+    def _sweep(self) -> Iterator[CloseOrder]:
+        while self._agenda and self._agenda[0][0] < self._clock_ms:
+            _, key = heapq.heappop(self._agenda)
+            session = self._sessions.get(key)
+            if session is None:
+                continue
+            if session.check_at_ms < self._clock_ms:
+                yield from self._review(key, session, self._clock_ms, drain=False)
+            elif session.forget_at_ms < self._clock_ms:
+                del self._sessions[key]
+
+    def _review(self, key: SessionKey, session: _Session, clock_ms: int, *, drain: bool) -> Iterator[CloseOrder]:
+        """Split what is pending; write the windows whose time has come; keep the rest."""
+        rules = self._rules
+        known = {m.ident: part for part in session.parts for m in _unpack(part.moments)}
+        fresh: list[Distinct] = []
+        for item in distinct(_unpack(session.pending)):
+            part = known.get(item.ident)
+            if part is None:
+                fresh.append(item)
+            else:  # a copy of what was written: counted with the next revision, if there is one
+                part.duplicate_count += len(item.copies)
+        windows = split(fresh, [_frozen(part) for part in session.parts], rules)
+        settled_ms = session.arrived_ms + rules.settle_ms
+        waiting: list[Window] = []
+        next_check = _NEVER
+        for window in windows:
+            if window.is_frozen and not window.moments:
+                continue
+            at_ms = settled_ms if window.is_frozen else max(due_ms(window, rules) + rules.lateness_ms, settled_ms)
+            if (clock_ms > at_ms or drain) and not (waiting and not window.is_frozen):
+                yield self._close(key, session, window, drained=drain and clock_ms <= at_ms)
+            else:
+                waiting.append(window)
+                next_check = min(next_check, at_ms)
+        session.pending = bytearray().join(_pack(m) for window in waiting for m in window.moments)
+        session.forget_at_ms = _NEVER if waiting else clock_ms + self._memo_ms
+        session.check_at_ms = next_check
+        heapq.heappush(self._agenda, (min(next_check, session.forget_at_ms), key))
+
+    def _close(self, key: SessionKey, session: _Session, window: Window, *, drained: bool) -> CloseOrder:
+        new = b"".join(_pack(moment) for moment in sorted(window.moments))
+        duplicates = len(window.moments) - window.distinct_count
+        if window.is_frozen:
+            part = session.parts[window.part]
+            before, part.moments = part.moments, part.moments + new
+            part.revision += 1
+            part.late_count += window.distinct_count
+        else:
+            before = b""
+            part = _Part(
+                part=window.part,
+                revision=0,
+                start_us=0,
+                end_us=0,
+                activity_received_ms=0,
+                marker_received_ms=0,
+                marker_end_us=0,
+                first_received_ms=0,
+                last_received_ms=0,
+                is_capped=False,
+                reason=close_reason(window, drained=drained, rules=self._rules),
+                late_count=0,
+                duplicate_count=0,
+                moments=new,
+            )
+            session.parts.append(part)
+        part.duplicate_count += duplicates
+        _remember(part, window)
+        return CloseOrder(
+            app_id=key[0],
+            session_id=key[1],
+            part=part.part,
+            revision=part.revision,
+            start_us=part.start_us,
+            end_us=part.end_us,
+            received_start_ms=part.first_received_ms,
+            received_end_ms=part.last_received_ms,
+            reason=part.reason,
+            late_count=part.late_count,
+            duplicate_count=part.duplicate_count,
+            moments=before,
+            new_moments=new,
+        )
+
+
+def unpack_moments(packed: bytes) -> list[Moment]:
+    """The moments of a `CloseOrder`."""
+    return list(_unpack(packed))
+
+
+def _pack_item(item: Item, seq: int, ordinal: int) -> bytes:
+    flags = (OPENS if item.opens else 0) | (ENDS if item.ends else 0) | (SEGMENT if item.kind == Kind.SEGMENT else 0)
+    return _MOMENT.pack(item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, flags)
+
+
+def _pack(moment: Moment) -> bytes:
+    return _MOMENT.pack(*moment)
+
+
+def _unpack(packed: bytes | bytearray) -> Iterator[Moment]:
+    return map(Moment._make, _MOMENT.iter_unpack(packed))
+
+
+_SHARED = (
+    "start_us",
+    "end_us",
+    "activity_received_ms",
+    "marker_received_ms",
+    "marker_end_us",
+    "first_received_ms",
+    "last_received_ms",
+    "is_capped",
+)
+
+
+def _frozen(part: _Part) -> Window:
+    return Window(
+        part=part.part, is_frozen=True, moments=[], **{name: getattr(part, name) for name in _SHARED}
+    )
+
+
+def _remember(part: _Part, window: Window) -> None:
+    for name in _SHARED:
+        setattr(part, name, getattr(window, name))

@@ -1,0 +1,202 @@
+"""The replay blob: one session's replay segments in a file that plain `zstd -dc` reads and a player can seek in.
+
+    offset 0                                                                                    file size
+    +--------------+--------------+-----+-------------------------------------------------------------+
+    | zstd frame 0 | zstd frame 1 | ... | skippable frame                                             |
+    +--------------+--------------+-----+-------------------------------------------------------------+
+           |                              | u32 0x184D2A5A | u32 N | index (N - 24 bytes) | footer (24) |
+           |                                                                   |               |
+     segment JSON "\\n"                                           zstd frame of JSON: BlobIndex  |
+     segment JSON "\\n" ...                                                                      |
+                                                                                               |
+    footer: u32 index_length | u32 index_raw_length | u32 format_version | u32 first_frame_length | "RLREPLAY"
+
+All integers are little endian. Every zstd frame, the index's too, states its content size and has a content checksum.
+The last 24 bytes locate the index and the first frame, which holds the blob's first full snapshot if there is one.
+A change that an older reader would misread needs a new `FORMAT_VERSION`; new index fields do not. `docs/formats.md`
+describes the format in full.
+"""
+
+import struct
+from itertools import pairwise
+
+import msgspec
+import zstandard
+
+FORMAT_VERSION = 1
+SKIPPABLE_MAGIC = 0x184D2A5A  # one of the 16 numbers that Zstandard reserves for frames a decoder skips
+FOOTER_MAGIC = b"RLREPLAY"
+WINDOW_LOG_MAX = 24  # a reader never needs more than 16 MiB of window
+
+_SKIPPABLE_HEADER = struct.Struct("<II")
+_FOOTER = struct.Struct("<IIII8s")
+SKIPPABLE_HEADER_BYTES = _SKIPPABLE_HEADER.size
+FOOTER_BYTES = _FOOTER.size
+
+_U32_MAX = 0xFFFF_FFFF
+_INDEX_LEVEL = 15  # a few kB once per blob: the level costs nothing, the index is read on every play
+
+
+class BlobFormatError(Exception):
+    """The bytes are not a replay blob this version can read: foreign, cut short, damaged or from a later version."""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A full snapshot: where a player can start drawing."""
+
+    time_ms: int
+    view: int  # position in `BlobIndex.views`
+    line: int  # line of the frame that holds it, from 0
+
+
+class FrameEntry(msgspec.Struct, frozen=True):
+    """One zstd frame: a byte range of the file that can be fetched and decompressed alone."""
+
+    offset: int
+    length: int
+    raw_length: int  # decompressed, line ends included
+    segments: int  # lines
+    start_ms: int
+    end_ms: int
+    views: tuple[int, ...]  # positions in `BlobIndex.views`, in order of appearance
+    snapshots: tuple[Snapshot, ...]
+
+
+class ViewEntry(msgspec.Struct, frozen=True):
+    """One view (rrweb: one browser window) of the session."""
+
+    view_id: str
+    start_ms: int
+    end_ms: int
+    url: str | None  # of its first Meta record; None when that was lost
+    segments: int
+    missing_segments: int  # holes between its lowest and highest index
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What the whole blob holds."""
+
+    segments: int
+    records: int
+    raw_bytes: int  # of the segments as the SDK made them; line ends that were added do not count
+    missing_segments: int
+
+
+class BlobIndex(msgspec.Struct, frozen=True):
+    """What a player needs to know before it fetches a frame. Times: client clock, epoch ms."""
+
+    format_version: int
+    app_id: str
+    session_id: str
+    session_part: int
+    family: str  # "guance", "datadog" or "rrweb": record type numbers mean different things in each
+    sdk_name: str
+    sdk_version: str
+    start_ms: int
+    end_ms: int
+    frames: tuple[FrameEntry, ...]
+    views: tuple[ViewEntry, ...]  # in order of their start
+    idle: tuple[tuple[int, int], ...]  # more than 60 s without user input: [from, to]
+    totals: Totals
+
+
+class Footer(msgspec.Struct, frozen=True):
+    """The last 24 bytes, and what follows from them."""
+
+    index_length: int
+    index_raw_length: int
+    first_frame_length: int
+
+    @property
+    def tail_length(self) -> int:
+        """Length of the whole skippable frame, counted from the end of the file."""
+        return SKIPPABLE_HEADER_BYTES + self.index_length + FOOTER_BYTES
+
+
+_INDEX_DECODER = msgspec.json.Decoder(BlobIndex)
+
+
+def encode_tail(index: BlobIndex) -> bytes:
+    """The skippable frame that closes a blob. Raises ValueError for what the format cannot hold."""
+    if not index.frames:
+        raise ValueError("a replay blob needs at least one frame")
+    raw = msgspec.json.encode(index)
+    packed = zstandard.ZstdCompressor(level=_INDEX_LEVEL, write_checksum=True, write_content_size=True).compress(raw)
+    payload_length = len(packed) + FOOTER_BYTES
+    first_frame_length = index.frames[0].length
+    if max(payload_length, len(raw), first_frame_length) > _U32_MAX:
+        raise ValueError("index or first frame longer than 4 GiB")
+    footer = _FOOTER.pack(len(packed), len(raw), FORMAT_VERSION, first_frame_length, FOOTER_MAGIC)
+    return _SKIPPABLE_HEADER.pack(SKIPPABLE_MAGIC, payload_length) + packed + footer
+
+
+def parse_footer(data: bytes, file_size: int) -> Footer:
+    """Read the last 24 bytes of a blob of `file_size` bytes."""
+    if len(data) != FOOTER_BYTES:
+        raise BlobFormatError(f"no footer: the file has {file_size} bytes")
+    index_length, index_raw_length, version, first_frame_length, magic = _FOOTER.unpack(data)
+    if magic != FOOTER_MAGIC:
+        raise BlobFormatError(f"not a replay blob, or cut short: it ends in {magic!r}")
+    if version != FORMAT_VERSION:
+        raise BlobFormatError(f"format version {version}; this reader knows {FORMAT_VERSION}")
+    footer = Footer(index_length, index_raw_length, first_frame_length)
+    if first_frame_length + footer.tail_length > file_size:
+        raise BlobFormatError(f"index and first frame do not fit into {file_size} bytes")
+    return footer
+
+
+def parse_tail(data: bytes, file_size: int) -> BlobIndex:
+    """Read the closing skippable frame (`Footer.tail_length` bytes) of a blob of `file_size` bytes."""
+    footer = parse_footer(data[-FOOTER_BYTES:], file_size)
+    magic, payload_length = _SKIPPABLE_HEADER.unpack_from(data)
+    if magic != SKIPPABLE_MAGIC or payload_length != footer.index_length + FOOTER_BYTES:
+        raise BlobFormatError("the index is not where the footer says")
+    raw = open_frame(data[SKIPPABLE_HEADER_BYTES:-FOOTER_BYTES])
+    if len(raw) != footer.index_raw_length:
+        raise BlobFormatError(f"index of {len(raw)} bytes; the footer says {footer.index_raw_length}")
+    try:
+        index = _INDEX_DECODER.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BlobFormatError(f"unreadable index: {error}") from error
+    _check_index(index, footer, file_size - footer.tail_length)
+    return index
+
+
+def open_frame(data: bytes) -> bytes:
+    """Decompress one zstd frame of the blob and verify its checksum.
+
+    Streamed, so that memory follows what is there and not what a damaged header announces.
+    """
+    try:
+        if not zstandard.get_frame_parameters(data).has_checksum:
+            raise BlobFormatError("a frame without checksum")
+        stream = zstandard.ZstdDecompressor(max_window_size=1 << WINDOW_LOG_MAX).decompressobj()
+        raw = stream.decompress(data)
+    except zstandard.ZstdError as error:
+        raise BlobFormatError(f"damaged frame: {error}") from error
+    if not stream.eof or stream.unused_data:
+        raise BlobFormatError("a frame is not as long as stated")
+    return raw
+
+
+def _check_index(index: BlobIndex, footer: Footer, frames_length: int) -> None:
+    """Refuse an index that points outside of its own file."""
+    if index.format_version != FORMAT_VERSION:
+        raise BlobFormatError(f"index of format version {index.format_version}")
+    if not index.frames or index.frames[0].offset != 0 or index.frames[0].length != footer.first_frame_length:
+        raise BlobFormatError("index and footer disagree about the first frame")
+    ends = [*(frame.offset for frame in index.frames[1:]), frames_length]
+    if any(frame.offset + frame.length != end for frame, end in zip(index.frames, ends, strict=True)):
+        raise BlobFormatError("the frames of the index do not cover the file")
+    if any(later.offset <= earlier.offset for earlier, later in pairwise(index.frames)):
+        raise BlobFormatError("the frames of the index are out of order")
+    for frame in index.frames:
+        _check_frame(frame, len(index.views))
+
+
+def _check_frame(frame: FrameEntry, view_count: int) -> None:
+    views = [*frame.views, *(snapshot.view for snapshot in frame.snapshots)]
+    if any(not 0 <= view < view_count for view in views):
+        raise BlobFormatError(f"frame at {frame.offset} names a view that the index does not have")
+    if any(not 0 <= snapshot.line < frame.segments for snapshot in frame.snapshots):
+        raise BlobFormatError(f"frame at {frame.offset} names a snapshot beyond its last line")

@@ -1,0 +1,109 @@
+"""What travels through the flow: a decoded line or segment (`Item`), or a refusal (`Rejected`)."""
+
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+
+class Family(IntEnum):
+    """Wire dialect an item came in. Record type numbers mean different things in each, so it is never dropped."""
+
+    GUANCE = 0
+    DATADOG = 1
+    RRWEB = 2  # plain rrweb batches and PostHog messages
+
+
+class Kind(IntEnum):
+    """What an item is. The line kinds are the five RUM measurements; each has a table of its own."""
+
+    VIEW = 0
+    ACTION = 1
+    ERROR = 2
+    RESOURCE = 3
+    LONG_TASK = 4
+    SEGMENT = 5
+
+
+LINE_TABLE = {
+    Kind.VIEW: "views",
+    Kind.ACTION: "actions",
+    Kind.ERROR: "errors",
+    Kind.RESOURCE: "resources",
+    Kind.LONG_TASK: "long_tasks",
+}
+
+
+class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One line or one replay segment, with just what the session rules need and its body unparsed.
+
+    `begin_us`/`end_us`: client clock, epoch us; `end_us >= begin_us`. For a segment `end_us` is its own end.
+    `ident`: 64-bit identity for removing duplicates (same kind, same identity = same item).
+    `body`: a line as one JSON object in its family's own shape; a segment's uncompressed or compressed JSON
+    (see `SegmentMeta.encoding`).
+    """
+
+    app_id: str
+    session_id: str
+    kind: int
+    family: int
+    begin_us: int
+    end_us: int
+    received_ms: int
+    ident: int
+    opens: bool  # may open the next window (rule 4)
+    ends: bool  # end marker of the SDK: no activity itself (rule 6)
+    body: bytes
+    segment: "SegmentMeta | None" = None
+
+
+class SegmentMeta(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Header of a replay segment, as the SDK states it beside the payload. Times: client clock, epoch ms."""
+
+    view_id: str
+    index_in_view: int
+    start_ms: int
+    end_ms: int
+    records_count: int
+    has_full_snapshot: bool
+    creation_reason: str
+    raw_bytes: int  # of the inflated body
+    encoding: str  # of Item.body: "zlib" or "identity"
+    sdk_name: str
+    sdk_version: str
+
+
+class RejectReason(StrEnum):
+    """Why something was put into quarantine. A closed list: readers may switch on it."""
+
+    UNKNOWN_TYPE = "unknown_type"  # neither the header nor the first bytes name a known payload
+    EMPTY_BODY = "empty_body"
+    TOO_LARGE = "message_too_large"
+    CORRUPT_COMPRESSION = "corrupt_compression"  # truncated or damaged zlib/gzip/zstd
+    INFLATED_TOO_LARGE = "inflated_too_large"  # a decompression bomb, cut off at the limit
+    MALFORMED_MULTIPART = "malformed_multipart"
+    MALFORMED_JSON = "malformed_json"
+    MALFORMED_LINE_PROTOCOL = "malformed_line_protocol"
+    TOO_MANY_LINES = "too_many_lines"
+    MISSING_ID = "missing_id"  # no session or app id
+    ID_TOO_LONG = "id_too_long"
+    INVALID_TIME = "invalid_time"  # NaN, negative, or beyond year 2200; negative durations
+    UNKNOWN_MEASUREMENT = "unknown_measurement"
+    INVALID_FIELD = "invalid_field"  # a field the rules need has a wrong type
+    REPLAY_TOO_LARGE = "replay_too_large"  # the window's replay passed its raw size limit
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Input that cannot be used: a value, not an exception. `raw` is the smallest part that is bad."""
+
+    reason: str
+    detail: str
+    raw: bytes
+
+
+class CloseReason(StrEnum):
+    """Why a window ended."""
+
+    INACTIVITY = "inactivity"
+    MAX_DURATION = "max_duration"
+    ENDED = "ended"
+    DRAINED = "drained"

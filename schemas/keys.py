@@ -1,0 +1,70 @@
+"""Object keys of the lake: every key the writer can produce is made here.
+
+    tables/<table>/retention=<N>d/dt=<YYYY-MM-DD>/<part>.parquet
+    replays/retention=<N>d/dt=<YYYY-MM-DD>/app_id=<app>/<session>.<part>[.r<revision>].jsonl.zst
+    packs/<partition>/<seq>-<n>-<incarnation>.pack
+    staging/<partition>/<seq>-<incarnation>/<n>
+
+Ids are data, never paths: whatever is not plain is percent-encoded, and long ones end in a hash.
+"""
+
+import hashlib
+from urllib.parse import quote, unquote
+
+TABLES = "tables/"
+REPLAYS = "replays/"
+PACKS = "packs/"
+STAGING = "staging/"
+
+_SEGMENT_LENGTH_MAX = 160  # file systems end at 255 bytes; the rest is for part, revision and ending
+_HASH_LENGTH = 32
+
+
+def safe_segment(identifier: str) -> str:
+    """An id as one path segment: no separators, no dots at the start, at most 160 ASCII characters, collision-free."""
+    encoded = quote(identifier, safe="").replace("~", "%7E")
+    if encoded.startswith("."):
+        encoded = "%2E" + encoded[1:]
+    if len(encoded) > _SEGMENT_LENGTH_MAX:
+        digest = hashlib.sha256(identifier.encode()).hexdigest()[:_HASH_LENGTH]
+        encoded = f"{encoded[: _SEGMENT_LENGTH_MAX - _HASH_LENGTH - 1]}~{digest}"
+    return encoded
+
+
+def table_key(table: str, retention_days: int, day: str, name: str) -> str:
+    """Key of one Parquet file; `name` without ending."""
+    return f"{table_prefix(table, retention_days)}dt={day}/{name}.parquet"
+
+
+def table_prefix(table: str, retention_days: int) -> str:
+    return f"{TABLES}{table}/retention={retention_days}d/"
+
+
+def replay_key(  # noqa: PLR0913 - a key names all of this
+    retention_days: int, day: str, app_id: str, session_id: str, part: int, revision: int
+) -> str:
+    """Key of a replay blob; a revision above 0 has a supplementary blob of its own."""
+    suffix = f".r{revision}" if revision else ""
+    name = f"{safe_segment(session_id)}.{part}{suffix}.jsonl.zst"
+    return f"{replay_prefix(retention_days)}dt={day}/app_id={safe_segment(app_id)}/{name}"
+
+
+def replay_prefix(retention_days: int) -> str:
+    return f"{REPLAYS}retention={retention_days}d/"
+
+
+def pack_key(partition: str, seq: int, number: int, incarnation: str) -> str:
+    return f"{PACKS}{safe_segment(partition)}/{seq:010d}-{number:03d}-{incarnation}.pack"
+
+
+def staging_key(partition: str, seq: int, number: int, incarnation: str) -> str:
+    return f"{STAGING}{safe_segment(partition)}/{seq:010d}-{incarnation}/{number:05d}"
+
+
+def partition_value(key: str, column: str) -> str | None:
+    """The value of a hive partition column in a key, decoded; None if the key has none."""
+    for segment in key.split("/"):
+        name, equals, value = segment.partition("=")
+        if equals and name == column:
+            return unquote(value)
+    return None

@@ -1,0 +1,109 @@
+"""S3-compatible store through s3fs: the only import of s3fs in the project."""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import botocore.exceptions
+import s3fs
+from fsspec.asyn import sync
+
+from sinks.store import ObjectInfo, ObjectMissing, ObjectStore, StoreRefused, StoreUnavailable
+
+_CONCURRENT_REQUESTS = 16  # per call; more only queues in the connection pool
+_PERMANENT = (PermissionError, botocore.exceptions.NoCredentialsError, botocore.exceptions.ParamValidationError)
+
+T = TypeVar("T")
+
+
+class S3Store(ObjectStore):
+    """A bucket and prefix, `s3://bucket/prefix`.
+
+    `options` go to `s3fs.S3FileSystem` as they are (key, secret, endpoint_url, client_kwargs, config_kwargs, ...).
+    """
+
+    def __init__(self, uri: str, options: Mapping[str, Any] | None = None) -> None:
+        self.uri = uri.rstrip("/")
+        self._root = self.uri.removeprefix("s3://")
+        merged: dict[str, Any] = {
+            "use_listings_cache": False,  # other processes write the same lake
+            "default_cache_type": "none",
+            "skip_instance_cache": True,
+            "config_kwargs": {"retries": {"mode": "standard", "max_attempts": 8}, "max_pool_connections": 32},
+            **(options or {}),
+        }
+        self._fs = s3fs.S3FileSystem(**merged)
+
+    def put(self, objects: Mapping[str, bytes]) -> None:
+        self._gather({key: self._fs._pipe_file(self._path(key), content) for key, content in objects.items()})
+
+    def read(self, key: str) -> bytes:
+        return self._one(key, self._fs._cat_file(self._path(key)))
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        return self._one(key, self._fs._cat_file(self._path(key), start=start, end=start + length))
+
+    def size(self, key: str) -> int:
+        return int(self._one(key, self._fs._info(self._path(key)))["size"])
+
+    def copy(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        pairs = list(pairs)
+        jobs = {source: self._fs._cp_file(self._path(source), self._path(target)) for source, target in pairs}
+        missing = self._gather(jobs, missing_ok=True)
+        return [pair for pair in pairs if pair[0] in missing]
+
+    def delete(self, keys: Iterable[str]) -> None:
+        keys = list(keys)
+        for start in range(0, len(keys), 1000):  # one DeleteObjects request takes 1,000 keys
+            chunk = [self._path(key) for key in keys[start : start + 1000]]
+            self._one(keys[start], self._fs._bulk_delete(chunk))
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        found = self._one(prefix, self._fs._find(self._path(prefix), detail=True))
+        for path in sorted(found):
+            info = found[path]
+            modified_ms = int(info["LastModified"].timestamp() * 1000)
+            yield ObjectInfo(path.removeprefix(f"{self._root}/"), int(info["size"]), modified_ms)
+
+    def _path(self, key: str) -> str:
+        if not key or ".." in key.split("/"):
+            raise ValueError(f"key {key!r} leaves the lake")
+        return f"{self._root}/{key}"
+
+    def _one(self, key: str, job: Coroutine[Any, Any, T]) -> T:
+        try:
+            return sync(self._fs.loop, _await, job)
+        except FileNotFoundError as error:
+            raise ObjectMissing(f"no object {key!r} in {self.uri}") from error
+        except _PERMANENT as error:
+            raise StoreRefused(f"{self.uri} refuses {key!r}: {error}") from error
+        except (OSError, botocore.exceptions.BotoCoreError, TimeoutError) as error:
+            raise StoreUnavailable(f"{self.uri} failed on {key!r}: {error}") from error
+
+    def _gather(self, jobs: Mapping[str, Coroutine[Any, Any, object]], *, missing_ok: bool = False) -> set[str]:
+        """Run all jobs, few at a time; returns the keys that are missing, raises for any other failure."""
+
+        async def run() -> dict[str, BaseException]:
+            limit = asyncio.Semaphore(_CONCURRENT_REQUESTS)
+
+            async def limited(job: Coroutine[Any, Any, object]) -> object:
+                async with limit:
+                    return await job
+
+            results = await asyncio.gather(*map(limited, jobs.values()), return_exceptions=True)
+            return {key: r for key, r in zip(jobs, results, strict=True) if isinstance(r, BaseException)}
+
+        failed = self._one("", run())
+        missing = {key for key, error in failed.items() if isinstance(error, FileNotFoundError)}
+        for key, error in failed.items():
+            if not (missing_ok and key in missing):
+                self._one(key, _raise(error))
+        return missing
+
+
+async def _await(job: Coroutine[Any, Any, T]) -> T:
+    return await job
+
+
+async def _raise(error: BaseException) -> None:
+    raise error

@@ -1,0 +1,168 @@
+"""The object store as the lake needs it: an interface, its errors, and the local-disk implementation.
+
+Keys are relative to the lake root, with `/` between segments. Every method may block; none may be called from an
+event loop. `open_store` picks the implementation by URI.
+"""
+
+import os
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+
+class StoreError(Exception):
+    """Base of what can go wrong with the store; the message names the key and the cause."""
+
+
+class StoreUnavailable(StoreError):
+    """The store did not answer or answered with a server error after all retries: try again later."""
+
+
+class StoreRefused(StoreError):
+    """The store refuses (credentials, missing bucket, permissions): a person must act."""
+
+
+class ObjectMissing(StoreError):
+    """No such key."""
+
+
+class ObjectInfo(msgspec.Struct, frozen=True):
+    """One listed object. `modified_ms`: epoch ms by the store's clock."""
+
+    key: str
+    size: int
+    modified_ms: int
+
+
+class ObjectStore(ABC):
+    """What the lake asks of a store. Two implementations pass the same contract tests."""
+
+    uri: str
+
+    @abstractmethod
+    def put(self, objects: Mapping[str, bytes]) -> None:
+        """Write all objects, each atomically; raises unless every one is durable."""
+
+    @abstractmethod
+    def read(self, key: str) -> bytes: ...
+
+    @abstractmethod
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """`length` bytes from `start`; fewer at the end of the object."""
+
+    @abstractmethod
+    def size(self, key: str) -> int:
+        """Bytes of an object; raises `ObjectMissing`."""
+
+    @abstractmethod
+    def copy(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Copy each (source, target), atomically per object; returns the pairs whose source is missing."""
+
+    @abstractmethod
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete; a missing key is no error, a failed delete is."""
+
+    @abstractmethod
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Every object whose key begins with `prefix`, in key order."""
+
+    def exists(self, key: str) -> bool:
+        try:
+            self.size(key)
+        except ObjectMissing:
+            return False
+        return True
+
+
+class LocalStore(ObjectStore):
+    """A folder. Writes go to a hidden temporary name first and are renamed, so a reader never sees half a file."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        self.uri = str(self._root)
+
+    def put(self, objects: Mapping[str, bytes]) -> None:
+        for key, content in objects.items():
+            self._write(self._path(key), content)
+
+    def read(self, key: str) -> bytes:
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError:
+            raise ObjectMissing(f"no object {key!r} in {self.uri}") from None
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        try:
+            with self._path(key).open("rb") as file:
+                return os.pread(file.fileno(), length, start)
+        except FileNotFoundError:
+            raise ObjectMissing(f"no object {key!r} in {self.uri}") from None
+
+    def size(self, key: str) -> int:
+        try:
+            return self._path(key).stat().st_size
+        except FileNotFoundError:
+            raise ObjectMissing(f"no object {key!r} in {self.uri}") from None
+
+    def copy(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        missing = []
+        for source, target in pairs:
+            path = self._path(target)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = _temporary(path)
+            try:
+                os.link(self._path(source), temporary)
+            except FileNotFoundError:
+                missing.append((source, target))
+                continue
+            temporary.replace(path)
+            temporary.unlink(missing_ok=True)  # rename(2) of two links to one file keeps both
+        return missing
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            path = self._path(key)
+            path.unlink(missing_ok=True)
+            self._prune(path.parent)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        folder = self._root / prefix.rpartition("/")[0]
+        for path in sorted(folder.rglob("*")):
+            key = path.relative_to(self._root).as_posix()
+            if key.startswith(prefix) and not path.name.startswith("."):
+                try:
+                    stat = path.stat()
+                except FileNotFoundError:
+                    continue  # published or deleted while we looked
+                if path.is_file():
+                    yield ObjectInfo(key, stat.st_size, stat.st_mtime_ns // 1_000_000)
+
+    def _path(self, key: str) -> Path:
+        path = self._root / key
+        if not key or ".." in key.split("/") or path.is_absolute() != self._root.is_absolute():
+            raise ValueError(f"key {key!r} leaves the lake")
+        return path
+
+    def _write(self, path: Path, content: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(path)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    def _prune(self, folder: Path) -> None:
+        while folder != self._root:
+            try:
+                folder.rmdir()
+            except OSError:
+                return  # not empty, or somebody was faster
+            folder = folder.parent
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{uuid.uuid4().hex}")
