@@ -25,10 +25,12 @@ from operators.windows import (
     split,
 )
 from schemas.items import CloseReason, Item, Kind
-from schemas.units import MS_PER_HOUR
+from schemas.pack import PackEntry
+from schemas.units import MS_PER_DAY, MS_PER_HOUR
 
 _MOMENT = struct.Struct("<qqqQIIB")
 _NEVER = 1 << 62
+_SEAL_MS = MS_PER_DAY  # an earlier part of a session that goes on is not revised after this receive time
 
 SessionKey = tuple[str, str]  # (app_id, session_id)
 
@@ -36,7 +38,8 @@ SessionKey = tuple[str, str]  # (app_id, session_id)
 class CloseOrder(msgspec.Struct, frozen=True, array_like=True):
     """One window to be written: the spec of a `sessions` row and the references of everything in it.
 
-    `moments`: packed moments of every copy that earlier revisions hold; `new_moments`: of this revision.
+    `moments`: packed moments of every copy that earlier revisions hold, `cuts` the byte length of that after each of
+    them; `new_moments`: those of this revision.
     """
 
     app_id: str
@@ -51,6 +54,7 @@ class CloseOrder(msgspec.Struct, frozen=True, array_like=True):
     late_count: int
     duplicate_count: int
     moments: bytes
+    cuts: list[int]
     new_moments: bytes
 
 
@@ -58,8 +62,18 @@ class ShardOutput(msgspec.Struct, frozen=True, array_like=True):
     """What one activation of a shard hands to the sink: items to keep (with their ordinal), windows to write."""
 
     seq: int
-    items: list[tuple[int, Item]]
+    clock_ms: int
+    items: list[PackEntry]
     orders: list[CloseOrder]
+
+
+class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An item on its way into a shard: where it came from, and the receive clock at that point of the log."""
+
+    clock_ms: int
+    topic: str
+    offset: int
+    item: Item
 
 
 class _Part(msgspec.Struct, array_like=True):
@@ -79,6 +93,7 @@ class _Part(msgspec.Struct, array_like=True):
     late_count: int
     duplicate_count: int
     moments: bytes
+    cuts: list[int]
 
 
 class _Session(msgspec.Struct, array_like=True):
@@ -110,26 +125,26 @@ class SessionTracker:
         """Sessions with something that is not closed yet."""
         return sum(1 for session in self._sessions.values() if session.pending)
 
-    def apply(self, seq: int, clock_ms: int, timed_items: Iterable[tuple[int, Item]]) -> ShardOutput:
-        """Take items in log order, each with the receive clock at its arrival, then move to `clock_ms`."""
+    def apply(self, seq: int, clock_ms: int, arrivals: Iterable[Arrival]) -> ShardOutput:
+        """Take arrivals in log order, then move to `clock_ms`. `seq` numbers the epoch: packs are named by it."""
         if seq != self._seq:
             self._seq, self._ordinal = seq, 0
-        items: list[tuple[int, Item]] = []
+        items: list[PackEntry] = []
         orders: list[CloseOrder] = []
-        for arrival_ms, item in timed_items:
-            orders.extend(self._receive(item, arrival_ms))
-            items.append((self._ordinal, item))
+        for arrival in arrivals:
+            orders.extend(self._receive(arrival.item, arrival.clock_ms))
+            items.append(PackEntry(self._ordinal, arrival.topic, arrival.offset, arrival.item))
             self._ordinal += 1
         self._clock_ms = max(self._clock_ms, clock_ms)
         orders.extend(self._sweep())
-        return ShardOutput(seq, items, orders)
+        return ShardOutput(seq, self._clock_ms, items, orders)
 
     def drain(self) -> ShardOutput:
         """The input has ended for good: close everything."""
         orders: list[CloseOrder] = []
         for key in sorted(key for key, session in self._sessions.items() if session.pending):
             orders.extend(self._review(key, self._sessions[key], self._clock_ms, drain=True))
-        return ShardOutput(self._seq, [], orders)
+        return ShardOutput(self._seq, self._clock_ms, [], orders)
 
     def snapshot(self) -> bytes:
         """The whole state as one value; `SessionTracker(rules, state=...)` continues from it."""
@@ -187,6 +202,8 @@ class SessionTracker:
     def _review(self, key: SessionKey, session: _Session, clock_ms: int, *, drain: bool) -> Iterator[CloseOrder]:
         """Split what is pending; write the windows whose time has come; keep the rest."""
         rules = self._rules
+        while len(session.parts) > 1 and session.parts[0].last_received_ms < clock_ms - _SEAL_MS:
+            del session.parts[0]
         known = {m.ident: part for part in session.parts for m in _unpack(part.moments)}
         fresh: list[Distinct] = []
         for item in distinct(_unpack(session.pending)):
@@ -217,12 +234,13 @@ class SessionTracker:
         new = b"".join(_pack(moment) for moment in sorted(window.moments))
         duplicates = len(window.moments) - window.distinct_count
         if window.is_frozen:
-            part = session.parts[window.part]
+            part = session.parts[window.part - session.parts[0].part]
             before, part.moments = part.moments, part.moments + new
+            cuts = list(part.cuts)
             part.revision += 1
             part.late_count += window.distinct_count
         else:
-            before = b""
+            before, cuts = b"", []
             part = _Part(
                 part=window.part,
                 revision=0,
@@ -238,8 +256,10 @@ class SessionTracker:
                 late_count=0,
                 duplicate_count=0,
                 moments=new,
+                cuts=[],
             )
             session.parts.append(part)
+        part.cuts.append(len(part.moments))
         part.duplicate_count += duplicates
         _remember(part, window)
         return CloseOrder(
@@ -255,6 +275,7 @@ class SessionTracker:
             late_count=part.late_count,
             duplicate_count=part.duplicate_count,
             moments=before,
+            cuts=cuts,
             new_moments=new,
         )
 

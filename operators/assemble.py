@@ -1,0 +1,246 @@
+"""From a closed window and its items to what is stored: one session row, its line rows, its segment rows, its blob.
+
+A pure function of the *set* of items: copies are settled by content, rows are ordered by the data.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from operators.replay_cut import CutLimits, CutReplay, ReplayWindow, cut
+from operators.replay_index import idle_intervals
+from operators.replay_scan import ReplaySegment
+from operators.rows import line_row
+from operators.sessions import CloseOrder, unpack_moments
+from operators.totals import ReplayTotals, Row, session_row
+from schemas.items import LINE_TABLE, Family, Item, Kind, SegmentMeta
+from schemas.pack import PackEntry
+from schemas.units import NS_PER_MS, US_PER_MS
+
+Reference = tuple[int, int]  # (seq, ordinal) of a pack entry
+
+
+class LineRecord(msgspec.Struct, frozen=True):
+    """One row of a line table and its receive time, which decides its day."""
+
+    table: str
+    received_ms: int
+    row: Row
+
+
+class RefusedEntry(msgspec.Struct, frozen=True):
+    """A segment that was taken in but cannot be stored."""
+
+    entry: PackEntry
+    reason: str
+    detail: str
+
+
+class Assembled(msgspec.Struct, frozen=True):
+    """Everything one revision of one window adds to the lake. `blob_key` is empty when there is no blob."""
+
+    session: Row
+    lines: list[LineRecord]
+    segments: list[Row]
+    blob_key: str
+    blob: bytes
+    refused: list[RefusedEntry]
+
+
+def assemble(
+    order: CloseOrder,
+    entries: Mapping[Reference, PackEntry],
+    blob_key: Callable[[int], str],
+    limits: CutLimits,
+) -> Assembled:
+    """Build a window's rows and blob. `blob_key`: the object key of a revision's blob."""
+    revisions = [*_revisions(order, entries), _pick(entries, order.new_moments)]
+    everything = [entry for revision in revisions for entry in revision]
+    new = {entry.item.ident for entry in revisions[-1]}
+    rows = _line_rows(order, everything, new)
+    cuts = [_cut(order, revision, limits) for revision in revisions]
+    keys = [blob_key(number) if replay.blob else "" for number, replay in enumerate(cuts)]
+    totals = _replay_totals(cuts, keys)
+    every_row = [(record.table, record.row) for record, _ in rows]
+    skew_ms = min(e.item.received_ms - e.item.end_us // US_PER_MS for e in everything)
+    return Assembled(
+        session=session_row(order, every_row, totals, _activity(order, every_row, cuts), skew_ms),
+        lines=[record for record, is_new in rows if is_new],
+        segments=_segment_rows(order, revisions[-1], cuts[-1], keys[-1]),
+        blob_key=keys[-1],
+        blob=cuts[-1].blob,
+        refused=_refused(revisions[-1], cuts[-1]),
+    )
+
+
+def references(order: CloseOrder) -> list[Reference]:
+    """Which pack entries `assemble` needs."""
+    return [(m.seq, m.ordinal) for m in unpack_moments(order.moments + order.new_moments)]
+
+
+def _revisions(order: CloseOrder, entries: Mapping[Reference, PackEntry]) -> list[list[PackEntry]]:
+    starts = [0, *order.cuts]
+    return [_pick(entries, order.moments[start:end]) for start, end in zip(starts, order.cuts, strict=False)]
+
+
+def _pick(entries: Mapping[Reference, PackEntry], packed: bytes) -> list[PackEntry]:
+    """The entries of some moments, one per identity: the copy with the most content, received first."""
+    best: dict[int, PackEntry] = {}
+    first_ms: dict[int, int] = {}
+    for moment in unpack_moments(packed):
+        entry = entries[moment.seq, moment.ordinal]
+        ident = entry.item.ident
+        if ident not in best or _content(entry.item) > _content(best[ident].item):
+            best[ident] = entry
+        first_ms[ident] = min(first_ms.get(ident, entry.item.received_ms), entry.item.received_ms)
+    return [_received_at(entry, first_ms[ident]) for ident, entry in best.items()]
+
+
+def _content(item: Item) -> tuple[int, bytes]:
+    return item.end_us, item.body
+
+
+def _received_at(entry: PackEntry, received_ms: int) -> PackEntry:
+    if entry.item.received_ms == received_ms:
+        return entry
+    item = msgspec.structs.replace(entry.item, received_ms=received_ms)
+    return msgspec.structs.replace(entry, item=item)
+
+
+def _line_rows(order: CloseOrder, entries: Iterable[PackEntry], new: set[int]) -> list[tuple[LineRecord, bool]]:
+    """Rows of all lines (views once, in their final state) in a fixed order, each with: is it new in this revision?"""
+    rows: list[tuple[tuple[int, int, int], LineRecord, bool]] = []
+    views: dict[str, list[tuple[Item, Row]]] = {}
+    for entry in entries:
+        item = entry.item
+        if item.kind == Kind.SEGMENT:
+            continue
+        row = line_row(Family(item.family), item.body).row
+        if item.kind == Kind.VIEW:
+            views.setdefault(str(row.get("view_id", "")), []).append((item, row))
+        else:
+            place = (item.begin_us, item.kind, item.ident)
+            rows.append((place, _record(order, item, row), item.ident in new))
+    for updates in views.values():
+        item, row = _final_view(updates)
+        is_new = any(update.ident in new for update, _ in updates)
+        rows.append(((item.begin_us, item.kind, item.ident), _record(order, item, row), is_new))
+    rows.sort(key=lambda one: one[0])
+    return [(record, is_new) for _, record, is_new in rows]
+
+
+def _record(order: CloseOrder, item: Item, row: Row) -> LineRecord:
+    row["app_id"] = order.app_id
+    row["session_id"] = order.session_id
+    row["session_part"] = order.part
+    row["revision"] = order.revision
+    row["received_at"] = item.received_ms * US_PER_MS
+    return LineRecord(LINE_TABLE[Kind(item.kind)], item.received_ms, row)
+
+
+def _final_view(updates: Sequence[tuple[Item, Row]]) -> tuple[Item, Row]:
+    """The newest state of a view. PostHog sends parts of a view in several messages: there, newer adds to older."""
+    ordered = sorted(updates, key=_view_age)
+    item, row = ordered[-1]
+    if item.family == Family.RRWEB:
+        merged: Row = {}
+        custom: dict[str, str] = {}
+        for _, update in ordered:
+            custom |= _custom(update)
+            merged |= update
+        row = {**merged, "custom": custom} if custom else merged
+        begin_us = min(update.begin_us for update, _ in ordered)
+        row["time"] = begin_us
+    first_ms = min(update.received_ms for update, _ in updates)
+    return msgspec.structs.replace(item, received_ms=first_ms), row
+
+
+def _custom(row: Row) -> dict[str, str]:
+    custom = row.get("custom")
+    return custom if isinstance(custom, dict) else {}
+
+
+_VIEW_COUNTERS = ("view_error_count", "view_resource_count", "view_action_count", "view_long_task_count")
+
+
+def _view_age(update: tuple[Item, Row]) -> tuple[int, int, int, bytes]:
+    item, row = update
+    version = row.get("document_version")
+    counted = sum(value for name in _VIEW_COUNTERS if isinstance(value := row.get(name), int))
+    return item.end_us, version if isinstance(version, int) else 0, counted, item.body
+
+
+def _cut(order: CloseOrder, entries: Iterable[PackEntry], limits: CutLimits) -> CutReplay:
+    segments = tuple(
+        ReplaySegment(_meta(entry.item), Family(entry.item.family), entry.item.body)
+        for entry in _segments(entries)
+    )
+    return cut(ReplayWindow(order.app_id, order.session_id, order.part, segments), limits)
+
+
+def _segments(entries: Iterable[PackEntry]) -> list[PackEntry]:
+    found = [entry for entry in entries if entry.item.kind == Kind.SEGMENT]
+    return sorted(found, key=lambda entry: (entry.item.begin_us, entry.item.ident))
+
+
+def _meta(item: Item) -> SegmentMeta:
+    assert item.segment is not None
+    return item.segment
+
+
+def _replay_totals(cuts: Sequence[CutReplay], keys: Sequence[str]) -> ReplayTotals:
+    placements = [placement for replay in cuts for placement in replay.placements]
+    return ReplayTotals(
+        segments=[placement.segment for placement in placements],
+        record_count=sum(placement.records_count for placement in placements),
+        raw_bytes=sum(placement.raw_bytes for placement in placements),
+        blob_bytes=sum(len(replay.blob) for replay in cuts),
+        key=next((key for key in keys if key), ""),
+    )
+
+
+def _activity(order: CloseOrder, rows: Iterable[tuple[str, Row]], cuts: Iterable[CutReplay]) -> tuple[int | None, int]:
+    """(last interaction in epoch us or None, active time in ns): see docs/tables.md for the definitions."""
+    start_ms, end_ms = order.start_us // US_PER_MS, order.end_us // US_PER_MS
+    inputs = {time_ms for replay in cuts for time_ms in replay.input_times_ms}
+    inputs |= {t // US_PER_MS for table, row in rows if table == "actions" and isinstance(t := row.get("time"), int)}
+    inside = sorted(time_ms for time_ms in inputs if start_ms <= time_ms <= end_ms)
+    idle_ms = sum(to_ms - from_ms for from_ms, to_ms in idle_intervals(start_ms, end_ms, inside))
+    return (inside[-1] * US_PER_MS if inside else None), (end_ms - start_ms - idle_ms) * NS_PER_MS
+
+
+def _segment_rows(order: CloseOrder, entries: Iterable[PackEntry], replay: CutReplay, key: str) -> list[Row]:
+    found = _segments(entries)
+    rows: list[Row] = []
+    for placement in replay.placements:
+        item = found[placement.position].item
+        meta = placement.segment
+        rows.append(
+            {
+                "app_id": order.app_id,
+                "session_id": order.session_id,
+                "session_part": order.part,
+                "revision": order.revision,
+                "view_id": meta.view_id,
+                "index_in_view": meta.index_in_view,
+                "start": meta.start_ms * US_PER_MS,
+                "end": meta.end_ms * US_PER_MS,
+                "received_at": item.received_ms * US_PER_MS,
+                "records_count": placement.records_count,
+                "has_full_snapshot": placement.has_full_snapshot,
+                "creation_reason": meta.creation_reason,
+                "raw_bytes": placement.raw_bytes,
+                "replay_key": key,
+                "frame_offset": placement.frame_offset,
+                "frame_length": placement.frame_length,
+                "sdk_name": meta.sdk_name,
+                "sdk_version": meta.sdk_version,
+                "source": Family(item.family).name.lower(),
+            }
+        )
+    return rows
+
+
+def _refused(entries: Iterable[PackEntry], replay: CutReplay) -> list[RefusedEntry]:
+    found = _segments(entries)
+    return [RefusedEntry(found[r.position], r.reason, r.detail) for r in (*replay.rejected, *replay.over)]

@@ -1,0 +1,143 @@
+"""From the replay segments of one window to its blob: each once, in order, compressed together, with an index."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+
+import msgspec
+
+from operators.replay_frames import compress_frame, plan_frames
+from operators.replay_index import build_index
+from operators.replay_order import Kept, Refused, order
+from operators.replay_scan import ReplaySegment, inflate, to_line
+from schemas.blob import BlobIndex, encode_tail
+from schemas.items import RejectReason, SegmentMeta
+from schemas.units import MIB
+
+
+class ReplayWindow(msgspec.Struct, frozen=True):
+    """The segments of one window, in any order, copies included."""
+
+    app_id: str
+    session_id: str
+    session_part: int
+    segments: tuple[ReplaySegment, ...]
+
+
+class CutLimits(msgspec.Struct, frozen=True):
+    """Sizes of inflated JSON."""
+
+    window_raw_bytes: int = 512 * MIB  # a canvas recorder makes 2.5 MB/s; one session must not fill a worker
+    segment_raw_bytes: int = 32 * MIB
+    frame_raw_bytes: int = 16 * MIB  # what a player fetches at most for a seek, and the compressor's window
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """Where a segment lies in the blob. Counts are read from its records, not claimed by its header."""
+
+    position: int  # in `ReplayWindow.segments`
+    segment: SegmentMeta
+    records_count: int
+    has_full_snapshot: bool
+    raw_bytes: int
+    frame_offset: int
+    frame_length: int
+
+
+class CutCounts(msgspec.Struct, frozen=True):
+    """Every segment has one end: `received == kept + duplicates + rejected + over`."""
+
+    received: int
+    kept: int
+    duplicates: int
+    rejected: int
+    over: int
+    record_count_mismatches: int  # kept segments whose header claims another number of records
+
+
+class CutReplay(msgspec.Struct, frozen=True):
+    """A window's replay, ready to be stored. Without a usable segment there is no blob: `blob == b""`, no index."""
+
+    blob: bytes
+    index: BlobIndex | None
+    placements: tuple[Placement, ...]  # in the order of the blob
+    input_times_ms: tuple[int, ...]  # ascending, each once: when the visitor did something
+    rejected: tuple[Refused, ...]
+    over: tuple[Refused, ...]  # beyond the window's limit
+    counts: CutCounts
+
+
+def cut(window: ReplayWindow, limits: CutLimits | None = None) -> CutReplay:
+    """Make the blob of a window. The same set of segments gives the same bytes, whatever their order or copies.
+
+    Segments are inflated twice, one at a time: to read them, then to compress them. Only the compressed blob is held.
+    """
+    limits = limits or CutLimits()
+    ordered = order(window.segments, limits.segment_raw_bytes)
+    kept, over = _split_at_limit(ordered.kept, limits.window_raw_bytes)
+    blob, index, placements = _compact(window, kept, limits)
+    return CutReplay(
+        blob=blob,
+        index=index,
+        placements=placements,
+        input_times_ms=_input_times(kept),
+        rejected=tuple(ordered.refused),
+        over=over,
+        counts=CutCounts(
+            received=len(window.segments),
+            kept=len(kept),
+            duplicates=ordered.duplicate_count,
+            rejected=len(ordered.refused),
+            over=len(over),
+            record_count_mismatches=sum(one.scan.records_count != one.segment.meta.records_count for one in kept),
+        ),
+    )
+
+
+def _split_at_limit(kept: Sequence[Kept], limit_bytes: int) -> tuple[list[Kept], tuple[Refused, ...]]:
+    """From the first segment that does not fit, everything is over: what follows a hole could not be played anyway."""
+    ends = accumulate(one.scan.raw_bytes for one in kept)
+    fitting = sum(end <= limit_bytes for end in ends)
+    detail = f"the window's replay has more than {limit_bytes} bytes"
+    over = tuple(Refused(one.position, RejectReason.REPLAY_TOO_LARGE, detail) for one in kept[fitting:])
+    return list(kept[:fitting]), over
+
+
+def _compact(
+    window: ReplayWindow, kept: Sequence[Kept], limits: CutLimits
+) -> tuple[bytes, BlobIndex | None, tuple[Placement, ...]]:
+    if not kept:
+        return b"", None, ()
+    frames = plan_frames(kept, limits.frame_raw_bytes)
+    blob = bytearray()
+    lengths: list[int] = []
+    placements: list[Placement] = []
+    for frame in frames:
+        raw_length = sum(one.line_bytes for one in frame)
+        packed = compress_frame(_lines(frame, limits.segment_raw_bytes), raw_length)
+        placements += [_placement(one, len(blob), len(packed)) for one in frame]
+        lengths.append(len(packed))
+        blob += packed
+    index = build_index(window.app_id, window.session_id, window.session_part, frames, lengths)
+    blob += encode_tail(index)
+    return bytes(blob), index, tuple(placements)
+
+
+def _lines(frame: Iterable[Kept], segment_raw_bytes: int) -> Iterator[bytes]:
+    for one in frame:
+        yield to_line(inflate(one.segment, segment_raw_bytes))
+
+
+def _placement(one: Kept, frame_offset: int, frame_length: int) -> Placement:
+    return Placement(
+        position=one.position,
+        segment=one.segment.meta,
+        records_count=one.scan.records_count,
+        has_full_snapshot=one.has_full_snapshot,
+        raw_bytes=one.scan.raw_bytes,
+        frame_offset=frame_offset,
+        frame_length=frame_length,
+    )
+
+
+def _input_times(kept: Iterable[Kept]) -> tuple[int, ...]:
+    return tuple(sorted({time_ms for one in kept for time_ms in one.scan.input_times_ms}))

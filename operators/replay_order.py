@@ -1,0 +1,109 @@
+"""Which segments of a window are kept, each once, and in which order they lie in the blob."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import msgspec
+
+from operators.replay_scan import ReplaySegment, SegmentError, SegmentScan, inflate, scan
+from schemas.items import Family, RejectReason
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A usable segment, its place in the caller's list, and what its records say."""
+
+    position: int
+    segment: ReplaySegment
+    scan: SegmentScan
+
+    @property
+    def line_bytes(self) -> int:
+        return self.scan.line_bytes
+
+    @property
+    def has_full_snapshot(self) -> bool:
+        return bool(self.scan.snapshot_times_ms)
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A segment that is not stored, its place in the caller's list, and why."""
+
+    position: int
+    reason: RejectReason
+    detail: str
+
+
+class Ordered(msgspec.Struct, frozen=True):
+    """Every segment of a window in exactly one place."""
+
+    kept: list[Kept]  # by view start, view, index, start
+    refused: list[Refused]
+    duplicate_count: int
+
+
+def order(segments: Sequence[ReplaySegment], segment_raw_bytes: int) -> Ordered:
+    """Sort out a window's segments. The result depends on the set of segments alone, not on their arrival."""
+    refused: list[Refused] = []
+    usable: list[Kept] = []
+    copies = _distinct(segments)
+    for position in copies:
+        segment = segments[position]
+        try:
+            usable.append(Kept(position, segment, _scan(segment, segments[copies[0]].family, segment_raw_bytes)))
+        except SegmentError as error:
+            refused.append(Refused(position, error.reason, error.detail))
+    kept = [kept for _, same in groupby(usable, _identity) for kept in _settle(list(same))]
+    return Ordered(_by_view(kept), refused, len(segments) - len(refused) - len(kept))
+
+
+def _distinct(segments: Sequence[ReplaySegment]) -> list[int]:
+    """Positions in a total order over everything a segment is, each content once: from here on arrival is forgotten."""
+    ranked = sorted(range(len(segments)), key=lambda position: _rank(segments[position]))
+    return [next(same) for _, same in groupby(ranked, lambda position: _rank(segments[position])[:-1])]
+
+
+def _rank(segment: ReplaySegment) -> tuple[int, str, int, int, bytes, tuple[object, ...]]:
+    meta = segment.meta
+    rest = msgspec.structs.astuple(meta)
+    return meta.start_ms, meta.view_id, meta.index_in_view, segment.family, segment.body, rest
+
+
+def _scan(segment: ReplaySegment, family: Family, segment_raw_bytes: int) -> SegmentScan:
+    if segment.family is not family:  # its record types would be read as something else
+        raise SegmentError(RejectReason.INVALID_FIELD, f"{segment.family.name} segment in a {family.name} replay")
+    return scan(inflate(segment, segment_raw_bytes), family, segment.meta)
+
+
+def _identity(kept: Kept) -> tuple[int, str, int]:
+    meta = kept.segment.meta
+    return meta.start_ms, meta.view_id, meta.index_in_view
+
+
+def _settle(same: list[Kept]) -> list[Kept]:
+    """Resolve one identity with several contents.
+
+    An SDK numbers its segments, so these are copies of one and the fullest counts. rrweb does not number, so there they
+    are different segments unless they inflate to the same.
+    """
+    if len(same) == 1:
+        return same
+    by_content = {(kept.scan.raw_bytes, kept.scan.raw_digest): kept for kept in reversed(same)}
+    contents = sorted(by_content)
+    if same[0].segment.family is not Family.RRWEB:
+        contents = contents[-1:]
+    return [by_content[content] for content in contents]
+
+
+def _by_view(kept: Iterable[Kept]) -> list[Kept]:
+    """By view start, view, index, start; segments equal in all of these keep the order they have."""
+    kept = list(kept)
+    view_start: dict[str, int] = {}
+    for one in kept:
+        meta = one.segment.meta
+        view_start[meta.view_id] = min(meta.start_ms, view_start.get(meta.view_id, meta.start_ms))
+
+    def place(one: Kept) -> tuple[int, str, int, int]:
+        meta = one.segment.meta
+        return view_start[meta.view_id], meta.view_id, meta.index_in_view, meta.start_ms
+
+    return sorted(kept, key=place)

@@ -1,0 +1,147 @@
+"""From decoded JSON to column values: typed where the value fits the column, text in `custom` where it does not.
+
+A line table's row is a plain dict here, because a line fills a third of its columns: absent means null.
+"""
+
+import json
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from schemas.fields import JSON, Field
+from schemas.items import Kind
+from schemas.units import NS_PER_MS, US_PER_MS
+
+RowValue = str | int | float | bool | dict[str, str]
+Row = dict[str, RowValue]
+Attributes = dict[str, object]
+Converter = Callable[[object], RowValue | None]  # None: the value does not fit the column
+
+_INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
+_EXACT_FLOAT_MAX = 1 << 53
+_PATH_LENGTH_MAX = 160  # of an object taken apart: a long key above many values would multiply its memory
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class LineRow(NamedTuple):
+    """One line as a row of its kind's table, without `session_part`, `revision` and `received_at`."""
+
+    kind: Kind
+    row: Row
+
+
+def decode_object(body: bytes) -> Attributes:
+    """The JSON object in `body`. Raises ValueError if it is none."""
+    try:
+        decoded = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        decoded = _decode_leniently(body)
+    if not isinstance(decoded, dict):
+        raise ValueError(f"a line is a JSON object, this is {type(decoded).__name__}")
+    return decoded
+
+
+def converter(field: Field) -> Converter:
+    """What turns a value as sent under the column's own source into the column's type and unit."""
+    if field.type == "string":
+        return json_text if field.unit == JSON else string
+    return {"int64": int64, "double": double, "bool": boolean, "timestamp": timestamp_us}[field.type]
+
+
+def unchanged_type(field: Field) -> type[RowValue] | None:
+    """The type whose values fit the column as they are; None if there is no such type (a time, with its unit)."""
+    return {"string": str, "int64": int, "double": float, "bool": bool}.get(field.type)
+
+
+def string(value: object) -> str | None:
+    return value if type(value) is str else None
+
+
+def json_text(value: object) -> str | None:
+    """A structure as compact JSON; text is taken to be JSON already."""
+    if type(value) is str:
+        return value
+    return compact_json(value) if isinstance(value, dict | list) else None
+
+
+def boolean(value: object) -> bool | None:
+    return value if type(value) is bool else None
+
+
+def int64(value: object) -> int | None:
+    """Line protocol has only floats, so integral ones count as integers; 1.5, NaN and what needs 65 bits do not."""
+    if type(value) is float:
+        if not value.is_integer():
+            return None
+        value = int(value)
+    elif type(value) is not int:
+        return None
+    return value if _INT64_MIN <= value <= _INT64_MAX else None
+
+
+def double(value: object) -> float | None:
+    if type(value) is float:
+        return value if value - value == 0 else None  # not for NaN and infinities
+    if type(value) is int and -_EXACT_FLOAT_MAX <= value <= _EXACT_FLOAT_MAX:
+        return float(value)
+    return None
+
+
+def timestamp_us(value: object) -> int | None:
+    """Epoch ms, with or without a fraction, as epoch us."""
+    number = double(value)
+    return None if number is None else int64(float(round(number * US_PER_MS)))
+
+
+def ms_as_ns(value: object) -> int | None:
+    """A duration sent in ms, with or without a fraction, as ns."""
+    number = double(value)
+    return None if number is None else int64(float(round(number * NS_PER_MS)))
+
+
+def keep(custom: dict[str, str], path: str, value: object) -> None:
+    """Put a value that has no column into `custom`; an object is taken apart, null is nothing."""
+    if value is None:
+        return
+    if isinstance(value, dict) and value and len(path) <= _PATH_LENGTH_MAX:
+        for name, inner in value.items():
+            keep(custom, f"{path}.{name}", inner)
+        return
+    while path in custom:  # a dot in a key can make two paths alike
+        path += "~"
+    custom[path] = as_text(value)
+
+
+def as_text(value: object) -> str:
+    """Text as it is, anything else as compact JSON; whole numbers without `.0`, which only line protocol adds."""
+    if type(value) is str:
+        return value
+    if type(value) is int or (type(value) is float and value.is_integer() and abs(value) < _EXACT_FLOAT_MAX):
+        return str(int(value))
+    return compact_json(value)
+
+
+def compact_json(value: object) -> str:
+    """JSON without spaces, non-ASCII as it is."""
+    try:
+        return _encode(value).decode()
+    except OverflowError:  # an integer of more than 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _decode_leniently(body: bytes) -> object:
+    # Half of an emoji, from text that the page cut by length, is legal in JavaScript and in no UTF-8. NaN and 1e999
+    # are legal nowhere; they become text, which fits no number column, so they end in `custom`.
+    try:
+        decoded = json.loads(body.decode(errors="replace"), parse_constant=str, parse_float=_float_or_text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return _decode(json.dumps(decoded, ensure_ascii=False).encode(errors="replace"))
+
+
+def _float_or_text(literal: str) -> float | str:
+    number = float(literal)
+    return number if number - number == 0 else literal

@@ -1,0 +1,157 @@
+"""The session row: totals over a window's rows and replay, in the names of the `sessions` table."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from operators.sessions import CloseOrder
+from schemas.items import SegmentMeta
+from schemas.units import NS_PER_US, US_PER_MS
+
+Row = dict[str, object]
+
+_VIEW_PARTS = ("id", "url", "host", "path", "path_group", "url_query")
+_COUNTED = {
+    "views": "session_view_count",
+    "errors": "session_error_count",
+    "resources": "session_resource_count",
+    "actions": "session_action_count",
+    "long_tasks": "session_long_task_count",
+}
+_CLAIMED = ("error", "resource", "action", "long_task")
+_FRUSTRATIONS = {"rage_click_count": "rage_click", "dead_click_count": "dead_click", "error_click_count": "error_click"}
+# Attributes of the visitor: the last known value counts, because a login or a network change comes later than a start.
+_CONTEXT = (
+    *("env", "service", "version", "source", "sdk_name", "sdk_version", "session_type"),
+    *("userid", "user_name", "user_email", "is_signin"),
+    *("os", "os_version", "os_version_major", "browser", "browser_version", "browser_version_major"),
+    *("device", "screen_size", "network_type", "time_zone", "ip", "country", "province", "city", "isp"),
+)
+
+
+class ReplayTotals(msgspec.Struct, frozen=True):
+    """What the blobs of a window hold together. `key`: of its first blob, empty without replay."""
+
+    segments: list[SegmentMeta]
+    record_count: int
+    raw_bytes: int
+    blob_bytes: int
+    key: str
+
+
+class _ReplayClaim(msgspec.Struct):
+    segments_count: int = 0
+
+
+def session_row(
+    order: CloseOrder,
+    rows: Sequence[tuple[str, Row]],
+    replay: ReplayTotals,
+    activity: tuple[int | None, int],
+    skew_ms: int,
+) -> Row:
+    """One row of `sessions`. `rows`: (table, row) of every distinct line of the window, in order of their time."""
+    views = sorted((row for table, row in rows if table == "views"), key=_view_place)
+    row: Row = {
+        "app_id": order.app_id,
+        "session_id": order.session_id,
+        "session_part": order.part,
+        "revision": order.revision,
+        "time_spent": (order.end_us - order.start_us) * NS_PER_US,
+        "start": order.start_us,
+        "end": order.end_us,
+        "received_start": order.received_start_ms * US_PER_MS,
+        "received_end": order.received_end_ms * US_PER_MS,
+        "close_reason": order.reason.value,
+        "active_time": activity[1],
+        "clock_skew_ms": skew_ms,
+        "late_count": order.late_count,
+        "duplicate_count": order.duplicate_count,
+        "session_has_replay": bool(replay.segments),
+        "replay_segment_count": len(replay.segments),
+        "replay_missing_segment_count": _missing(replay.segments, views),
+        "replay_record_count": replay.record_count,
+        "replay_raw_bytes": replay.raw_bytes,
+        "replay_bytes": replay.blob_bytes,
+    }
+    if activity[0] is not None:
+        row["last_interaction_at"] = activity[0]
+    if replay.key:
+        row["replay_key"] = replay.key
+    row |= _counts(rows) | _claims(views) | _context(rows, replay.segments)
+    if views:
+        row |= _edge_views(views[0], views[-1])
+    return row
+
+
+def _view_place(row: Row) -> tuple[int, str]:
+    return _number(row.get("time")), str(row.get("view_id"))
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _counts(rows: Sequence[tuple[str, Row]]) -> Row:
+    counts = dict.fromkeys(_COUNTED.values(), 0)
+    frustrations = dict.fromkeys(_FRUSTRATIONS, 0)
+    for table, row in rows:
+        counts[_COUNTED[table]] += 1
+        if table == "actions":
+            types = str(row.get("action_frustration_types", ""))
+            for column, name in _FRUSTRATIONS.items():
+                frustrations[column] += name in types
+    return {**counts, **frustrations, "frustration_count": sum(frustrations.values())}
+
+
+def _claims(views: Iterable[Row]) -> Row:
+    views = list(views)
+    return {f"claimed_{one}_count": sum(_number(view.get(f"view_{one}_count")) for view in views) for one in _CLAIMED}
+
+
+def _context(rows: Sequence[tuple[str, Row]], segments: Sequence[SegmentMeta]) -> Row:
+    context: Row = {}
+    custom: object = None
+    if segments:
+        context = {"sdk_name": segments[0].sdk_name, "sdk_version": segments[0].sdk_version}
+    for _, row in rows:
+        for name in _CONTEXT:
+            if name in row:
+                context[name] = row[name]
+        custom = row.get("custom", custom)
+    if custom:
+        context["custom"] = custom
+    return context
+
+
+def _edge_views(first: Row, last: Row) -> Row:
+    edges: Row = {}
+    for which, view in (("first", first), ("last", last)):
+        for part in _VIEW_PARTS:
+            value = view.get(f"view_{part}")
+            if value is not None:
+                edges[f"session_{which}_view_{part}"] = value
+    if "view_referrer" in first:
+        edges["session_referrer"] = first["view_referrer"]
+    return edges
+
+
+def _missing(segments: Iterable[SegmentMeta], views: Iterable[Row]) -> int:
+    """Segments that exist and never came: holes in a view's numbering, and a tail that only the SDK's counter knows."""
+    received: dict[str, set[int]] = {}
+    for segment in segments:
+        received.setdefault(segment.view_id, set()).add(segment.index_in_view)
+    expected = {view_id: max(indexes) - min(indexes) + 1 for view_id, indexes in received.items()}
+    for view in views:
+        claim = view.get("session_replay_stats")
+        if isinstance(claim, str):
+            view_id = str(view.get("view_id"))
+            expected[view_id] = max(expected.get(view_id, 0), _claimed_segments(claim))
+    return sum(max(0, count - len(received.get(view_id, ()))) for view_id, count in expected.items())
+
+
+def _claimed_segments(claim: str) -> int:
+    try:
+        return msgspec.json.decode(claim, type=_ReplayClaim).segments_count
+    except msgspec.DecodeError:
+        return 0

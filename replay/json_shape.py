@@ -1,0 +1,92 @@
+"""Reading members of JSON objects whose shape nobody guarantees."""
+
+import json
+import math
+from enum import StrEnum
+
+import orjson
+
+from replay.track import ConversionError, JsonObject
+
+_MAX_INTEGER = 2**53
+_NAMED_KINDS = range(100)
+
+
+class Skip(StrEnum):
+    """Why a record, or a part of one, is not in the converted events."""
+
+    MALFORMED = "malformed"
+    BEFORE_SNAPSHOT = "before_full_snapshot"
+    DANGLING = "unknown_node"  # refers to a node that is not in the page: a segment before it was lost
+    TOO_DEEP = "tree_too_deep"
+    LOST_CONTEXT = "after_lost_segment"  # a Change record whose string table or node ids are not known
+    IMAGE_CONTENT = "image_content"  # its bytes lie in another store
+
+
+class ShapeError(Exception):
+    """A record has not the shape its type promises. Caught per record and counted."""
+
+    def __init__(self, reason: str = Skip.MALFORMED) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def parse(text: bytes) -> object:
+    """Parse JSON. Halves of surrogate pairs, which browsers write where a masked text is cut, become `?`."""
+    try:
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            plain = json.dumps(json.loads(text), ensure_ascii=False)
+            return orjson.loads(plain.encode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise ConversionError(f"not readable as JSON: {error}") from error
+
+
+def object_of(value: object) -> JsonObject:
+    if isinstance(value, dict):
+        return value
+    raise ShapeError
+
+
+def list_of(value: object) -> list[object]:
+    if isinstance(value, list):
+        return value
+    raise ShapeError
+
+
+def list_or_empty(value: object) -> list[object]:
+    """A list that SDKs may leave out."""
+    return [] if value is None else list_of(value)
+
+
+def text_of(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise ShapeError
+
+
+def integer_of(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and -_MAX_INTEGER < value < _MAX_INTEGER:
+        return value
+    raise ShapeError
+
+
+def number_of(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return value
+    raise ShapeError
+
+
+def time_of(record: JsonObject) -> int:
+    """A record's timestamp, epoch ms. Some browsers give fractions."""
+    timestamp = number_of(record.get("timestamp"))
+    if 0 <= timestamp < _MAX_INTEGER:
+        return int(timestamp)
+    raise ShapeError
+
+
+def kind_name(prefix: str, number: object) -> str:
+    """A reason for an unknown number, from a small set of names whatever a recording holds."""
+    known = isinstance(number, int) and not isinstance(number, bool) and number in _NAMED_KINDS
+    return f"{prefix}_{number}" if known else f"{prefix}_other"

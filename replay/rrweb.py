@@ -1,0 +1,150 @@
+"""Stored replay segments of a session turned into tracks that rrweb-player plays.
+
+Views (or rrweb windows, which are tabs) that overlap in time go to different tracks; those that follow one another
+share one, and each track plays alone.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from replay.json_shape import ShapeError, object_of, parse, time_of
+from replay.playable import Playable
+from replay.posthog_cv import CvDecoder
+from replay.rrweb_event import EventType
+from replay.track import ConversionError, Event, JsonObject, Track
+from replay.view_records import ViewConverter
+from schemas.items import Family
+
+_SEAM_MS = 1_000  # the last records of a view may come this late after the next has begun in the same tab
+
+
+class _View(NamedTuple):
+    """One view's events before the gate, sorted by time; never empty."""
+
+    view_id: str
+    events: list[Event]
+
+    @property
+    def start_ms(self) -> int:
+        return int(self.events[0]["timestamp"])
+
+    @property
+    def end_ms(self) -> int:
+        return int(self.events[-1]["timestamp"])
+
+
+def to_rrweb(family: Family, segments: Sequence[bytes]) -> list[Track]:
+    """Convert one session window's native segments.
+
+    `segments` are inflated JSON, one segment each as the SDK made it, ordered by view start, view, index.
+    Tracks are ordered by their start. What cannot be converted is left out and counted in `Track.skipped`;
+    raises ConversionError when a segment is no segment of `family` at all.
+    """
+    objects = [_segment(index, raw) for index, raw in enumerate(segments)]
+    skipped: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    if family is Family.RRWEB:
+        lanes = [[view] for view in _by_start(_rrweb_windows(objects, skipped))]
+    else:
+        lanes = _lanes(_by_start(_views(objects, skipped)))
+    return [_track(number, lane, skipped) for number, lane in enumerate(lanes)]
+
+
+def _segment(index: int, raw: bytes) -> JsonObject:
+    segment = parse(raw)
+    if not isinstance(segment, dict):
+        raise ConversionError(f"segment {index} is no JSON object")
+    return segment
+
+
+def _by_start(views: Iterable[_View]) -> list[_View]:
+    return sorted((view for view in views if view.events), key=lambda view: (view.start_ms, view.view_id))
+
+
+def _views(segments: Iterable[JsonObject], skipped: defaultdict[str, Counter[str]]) -> list[_View]:
+    converters: dict[str, ViewConverter] = {}
+    events: defaultdict[str, list[Event]] = defaultdict(list)
+    next_index: dict[str, int] = {}
+    for segment in segments:
+        view_id = _view_id(segment)
+        converter = converters.setdefault(view_id, ViewConverter(skipped[view_id]))
+        index = segment.get("index_in_view")
+        if isinstance(index, int):
+            if index != next_index.get(view_id, index):
+                converter.lose_context()
+            next_index[view_id] = index + 1
+        for record in _records(segment, "records"):
+            events[view_id].extend(converter.convert(record))
+    return [_View(view_id, sorted(found, key=_timestamp)) for view_id, found in events.items()]
+
+
+def _view_id(segment: JsonObject) -> str:
+    view = segment.get("view")
+    view_id = view.get("id") if isinstance(view, dict) else None
+    if not isinstance(view_id, str):
+        raise ConversionError("a segment names no view")
+    return view_id
+
+
+def _records(segment: JsonObject, name: str) -> list[object]:
+    records = segment.get(name)
+    if not isinstance(records, list):
+        raise ConversionError(f"a segment has no list of {name}")
+    return records
+
+
+def _rrweb_windows(segments: Iterable[JsonObject], skipped: defaultdict[str, Counter[str]]) -> list[_View]:
+    decoder = CvDecoder()
+    events: defaultdict[str, list[Event]] = defaultdict(list)
+    for segment in segments:
+        window_id, records = _rrweb_batch(segment)
+        for record in records:
+            try:
+                event = decoder.decode(object_of(record))
+                events[window_id].append({**event, "timestamp": time_of(event)})
+            except ShapeError as fault:
+                skipped[window_id][fault.reason] += 1
+    return [_View(window_id, sorted(found, key=_timestamp)) for window_id, found in events.items()]
+
+
+def _rrweb_batch(segment: JsonObject) -> tuple[str, list[object]]:
+    properties = segment.get("properties")
+    if isinstance(properties, dict):
+        return str(properties.get("$window_id", "")), _records(properties, "$snapshot_data")
+    return str(segment.get("window_id", "")), _records(segment, "events")
+
+
+def _timestamp(event: Event) -> int:
+    return int(event["timestamp"])
+
+
+def _lanes(views: Sequence[_View]) -> list[list[_View]]:
+    """Give each view, in order of start, to the lane that ended last before it, which most likely is its tab."""
+    lanes: list[list[_View]] = []
+    for view in views:
+        free = [lane for lane in lanes if lane[-1].end_ms <= view.start_ms + _SEAM_MS]
+        if free:
+            max(free, key=lambda lane: lane[-1].end_ms).append(view)
+        else:
+            lanes.append([view])
+    return lanes
+
+
+def _track(number: int, lane: Sequence[_View], skipped: defaultdict[str, Counter[str]]) -> Track:
+    reasons: Counter[str] = Counter()
+    gate = Playable(reasons)
+    events: list[Event] = []
+    for index, view in enumerate(lane):
+        reasons.update(skipped[view.view_id])
+        gate.leave_page()
+        limit_ms = lane[index + 1].start_ms if index + 1 < len(lane) else view.end_ms
+        events.extend(admitted for event in view.events if (admitted := gate.admit(_not_after(event, limit_ms))))
+    if not any(event["type"] == EventType.FULL_SNAPSHOT for event in events):
+        events = []  # nothing to draw on
+    end_ms = max(view.end_ms for view in lane)
+    return Track(number, [view.view_id for view in lane], lane[0].start_ms, end_ms, events, dict(reasons))
+
+
+def _not_after(event: Event, limit_ms: int) -> Event:
+    """Keep a late record of a view before the next view of its track, whose page it does not belong to."""
+    return event if _timestamp(event) <= limit_ms else {**event, "timestamp": limit_ms}

@@ -1,0 +1,85 @@
+"""What a column is, and short ways to declare one: name, type, unit, meaning, and where each SDK family sends it.
+
+A source is the dotted path of the attribute on the wire. A source that begins with `from ` is worked out in
+`operators/*_rows.py` from what it names (converted, cut out, put together); it is not a plain copy. An empty source:
+that family does not send it.
+"""
+
+from typing import Literal
+
+import msgspec
+
+ColumnType = Literal["string", "int64", "double", "bool", "timestamp", "map<string,string>", "binary"]
+
+JSON = "JSON"  # unit of a string column that holds a JSON text
+_DERIVED = "from "
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One column. `timestamp` is UTC in microseconds; `unit` is empty where the type says it all."""
+
+    name: str
+    type: ColumnType
+    unit: str
+    doc: str
+    guance: str
+    datadog: str
+    posthog: str
+
+
+class Table(msgspec.Struct, frozen=True):
+    """One table of the lake. `version` goes up when a reader of the older files would go wrong."""
+
+    name: str
+    doc: str
+    fields: tuple[Field, ...]
+    sort_by: tuple[str, ...]
+    version: int = 1
+
+
+def is_copied(source: str) -> bool:
+    """Whether the column is the attribute `source` as sent, with at most a change of type."""
+    return bool(source) and not source.startswith(_DERIVED)
+
+
+def text(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
+    """A string that the Guance SDK sends under the column's own name; so are all below but `computed`."""
+    return Field(name, "string", "", doc, name, datadog, posthog)
+
+
+def json_text(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
+    """A structure, kept as its JSON text."""
+    return Field(name, "string", JSON, doc, name, datadog, posthog)
+
+
+def flag(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
+    return Field(name, "bool", "", doc, name, datadog, posthog)
+
+
+def nanoseconds(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
+    return Field(name, "int64", "ns", doc, name, datadog, posthog)
+
+
+def milliseconds(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
+    return Field(name, "int64", "ms", doc, name, datadog, posthog)
+
+
+def size_bytes(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
+    return Field(name, "int64", "bytes", doc, name, datadog, posthog)
+
+
+def count(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
+    return Field(name, "int64", "count", doc, name, datadog, posthog)
+
+
+def ratio(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
+    return Field(name, "double", "ratio", doc, name, datadog, posthog)
+
+
+def percent(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
+    return Field(name, "double", "percent", doc, name, datadog, posthog)
+
+
+def computed(name: str, column_type: ColumnType, doc: str, unit: str = "") -> Field:
+    """A column that Replay Lake makes itself."""
+    return Field(name, column_type, unit, doc, "", "", "")

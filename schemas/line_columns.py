@@ -1,0 +1,102 @@
+"""Columns that every table of RUM lines has: the envelope, who and where the visitor is, the view, the sampling."""
+
+from schemas.fields import Field, computed, flag, json_text, milliseconds, percent, text
+
+ENVELOPE = (
+    text("app_id", "Application the line belongs to", "application.id", "properties.token"),
+    text("session_id", "Session, as the SDK names it", "session.id", "properties.$session_id"),
+    computed("session_part", "int64", "Window of the session, counted from 0"),
+    computed("revision", "int64", "Revision of the window that brought this row; a reader needs no filter on it"),
+    text("view_id", "View (one page or route) the line belongs to", "view.id", "properties.$pageview_id"),
+    Field(
+        "time",
+        "timestamp",
+        "",
+        "Client clock. A view: its start; an action, resource, long task: its beginning; an error: its instant",
+        "time",
+        "date",
+        "from timestamp, properties.$time, properties.$prev_pageview_duration",
+    ),
+    computed("received_at", "timestamp", "Receive clock of the intake, earliest copy"),
+)
+
+VISITOR = (
+    text("env", "Deployment environment", "from ddtags"),
+    text("service", "Service or site name given to the SDK", "service"),
+    text("version", "Version of the application", "version"),
+    text("source", "Kind of client, `browser` for web SDKs", "source"),
+    text("sdk_name", "SDK", "_dd.sdk_name", "properties.$lib"),
+    text("sdk_version", "Version of the SDK", "from ddtags", "properties.$lib_version"),
+    text(
+        "userid",
+        "User id; an anonymous one when nobody is signed in",
+        "from usr.id, usr.anonymous_id",
+        "properties.distinct_id",
+    ),
+    text("user_name", "User name", "usr.name", "properties.$set.name"),
+    text("user_email", "User mail address", "usr.email", "properties.$set.email"),
+    text("is_signin", "`T` when a user is signed in, else `F`", "from usr.id", "from properties.$is_identified"),
+    flag("is_login", "The same as a truth value, newer SDKs"),
+    text("session_type", "`user`, or `synthetics` for a scripted test", "session.type"),
+    text("session_sampling", "Sampling remark of older SDKs"),
+    text("os", "Operating system", "", "properties.$os"),
+    text("os_version", "Its version", "", "properties.$os_version"),
+    text("os_version_major", "Its major version"),
+    text("browser", "Browser", "", "properties.$browser"),
+    text("browser_version", "Its version", "", "from properties.$browser_version"),
+    text("browser_version_major", "Its major version", "", "from properties.$browser_version"),
+    text("device", "Kind of device, for example `PC` or `Mobile`", "", "properties.$device_type"),
+    text(
+        "screen_size",
+        "Screen in pixels, `width*height`",
+        "",
+        "from properties.$screen_width, properties.$screen_height",
+    ),
+    text("network_type", "Kind of network, for example `wifi`"),
+    text("time_zone", "Time zone of the client", "device.time_zone", "properties.$timezone"),
+    text("ip", "Client address seen by the intake", "", "properties.$ip"),
+    text("country", "Country of the address", "", "properties.$geoip_country_name"),
+    text("country_iso_code", "Its ISO 3166 code", "", "properties.$geoip_country_code"),
+    text("province", "Province of the address", "", "properties.$geoip_subdivision_1_name"),
+    text("city", "City of the address", "", "properties.$geoip_city_name"),
+    text("isp", "Internet provider of the address"),
+)
+
+VIEW = (
+    text("view_referrer", "Page that led to the view", "view.referrer", "from properties.$referrer"),
+    text("view_url", "Address of the view", "view.url", "properties.$current_url"),
+    text("view_host", "Host and port of it", "from view.url", "from properties.$current_url"),
+    text("view_path", "Path of it; `/#/...` for a route in the hash", "from view.url", "from properties.$current_url"),
+    text("view_path_group", "The path, segments with a digit as `?`", "from view.url", "from properties.$current_url"),
+    json_text("view_url_query", "Query parameters of it", "from view.url", "from properties.$current_url"),
+    text("view_name", "Name of the view; its path unless the page names it", "view.name"),
+    flag("view_in_foreground", "The tab was visible (actions and errors)", "view.in_foreground"),
+    json_text("display", "Viewport, on views also scroll depth, in pixels", "display"),
+)
+
+SESSION = (
+    flag("session_has_replay", "The SDK was recording; null is not no", "session.has_replay"),
+    percent("session_sample_rate", "Share of sessions kept", "_dd.configuration.session_sample_rate"),
+    percent("session_replay_sample_rate", "Share of them recorded", "_dd.configuration.session_replay_sample_rate"),
+    percent("session_on_error_sample_rate", "Share of sessions kept from their first error on"),
+    percent("session_replay_on_error_sample_rate", "Share of sessions recorded from their first error on"),
+    text("action_id", "An action: its id. Other lines: the last action they belong to", "from action.id", "from uuid"),
+    json_text("action_ids", "All actions the line belongs to", "from action.id"),
+    milliseconds("drift", "Jump of the client clock since the page was loaded", "_dd.drift"),
+    json_text("custom_keys", "Names of the attributes that the page itself added"),
+)
+
+CUSTOM = Field(
+    "custom",
+    "map<string,string>",
+    "",
+    "All that was sent and has no column, or does not fit its column's type, by its path; other values than text as JSON",
+    "other tags and fields",
+    "other attributes, without `_dd`",
+    "other attributes",
+)
+
+
+def line_columns(*own: Field) -> tuple[Field, ...]:
+    """All columns of a line table whose own ones are `own`."""
+    return (*ENVELOPE, *VISITOR, *VIEW, *SESSION, *own, CUSTOM)

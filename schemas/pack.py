@@ -1,0 +1,102 @@
+"""The hot pack: everything one partition received in one epoch, grouped by session, until the sessions close.
+
+    +---------+---------+-----+---------------------------------------+----------------------------------+
+    | block 0 | block 1 | ... | index: n x (u64 key hash, u64 offset, | footer: u32 n, u32 version,      |
+    |         |         |     |            u32 length), by key hash   |         8 bytes "RLAKPACK"       |
+    +---------+---------+-----+---------------------------------------+----------------------------------+
+
+A block is one zstd frame of MessagePack: `[[ordinal, topic, offset, item], ...]` of one session, in log order. Integers
+are little endian. Two sessions whose keys share a hash have two index rows; the items tell them apart.
+"""
+
+import bisect
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+import xxhash
+import zstandard
+
+from schemas.items import Item
+
+VERSION = 1
+_MAGIC = b"RLAKPACK"
+_FOOTER = struct.Struct("<II8s")
+_ROW = struct.Struct("<QQI")
+_LEVEL = 1  # read back once, minutes later: speed counts, not size
+
+
+class PackFormatError(Exception):
+    """Not a pack of a version this release reads, or damaged."""
+
+
+class PackEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One item and where it came from. `ordinal` is unique among the items of its session in this epoch."""
+
+    ordinal: int
+    topic: str
+    offset: int
+    item: Item
+
+
+class PackIndex:
+    """Where each session's block lies in a pack."""
+
+    def __init__(self, rows: Sequence[tuple[int, int, int]]) -> None:
+        self._hashes = [row[0] for row in rows]
+        self._rows = rows
+
+    def find(self, app_id: str, session_id: str) -> Iterator[tuple[int, int]]:
+        """(offset, length) of each block that may hold the session."""
+        wanted = key_hash(app_id, session_id)
+        for position in range(bisect.bisect_left(self._hashes, wanted), len(self._hashes)):
+            found, offset, length = self._rows[position]
+            if found != wanted:
+                return
+            yield offset, length
+
+
+def key_hash(app_id: str, session_id: str) -> int:
+    return xxhash.xxh3_64_intdigest(f"{app_id}\0{session_id}".encode())
+
+
+def encode_pack(sessions: Mapping[tuple[str, str], Sequence[PackEntry]]) -> tuple[bytes, PackIndex]:
+    """One pack of the entries of each (app_id, session_id)."""
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    encoder = msgspec.msgpack.Encoder()
+    blocks = bytearray()
+    rows = []
+    for (app_id, session_id), entries in sorted(sessions.items()):
+        block = compressor.compress(encoder.encode(entries))
+        rows.append((key_hash(app_id, session_id), len(blocks), len(block)))
+        blocks += block
+    rows.sort()
+    for row in rows:
+        blocks += _ROW.pack(*row)
+    return bytes(blocks + _FOOTER.pack(len(rows), VERSION, _MAGIC)), PackIndex(rows)
+
+
+def decode_block(block: bytes) -> list[PackEntry]:
+    """The entries of one block. Raises PackFormatError."""
+    try:
+        return _DECODER.decode(zstandard.ZstdDecompressor().decompress(block))
+    except (zstandard.ZstdError, msgspec.DecodeError) as error:
+        raise PackFormatError(f"damaged pack block: {error}") from error
+
+
+def index_length(tail: bytes) -> int:
+    """Bytes of index and footer, from the last bytes of a pack. Raises PackFormatError."""
+    if len(tail) < _FOOTER.size:
+        raise PackFormatError("a pack cut short")
+    count, version, magic = _FOOTER.unpack(tail[-_FOOTER.size :])
+    if magic != _MAGIC or version != VERSION:
+        raise PackFormatError(f"not a pack of version {VERSION}")
+    return int(count * _ROW.size + _FOOTER.size)
+
+
+def decode_index(tail: bytes) -> PackIndex:
+    """The index, from exactly the last `index_length` bytes of a pack."""
+    return PackIndex(list(_ROW.iter_unpack(tail[: -_FOOTER.size])))
+
+
+_DECODER = msgspec.msgpack.Decoder(list[PackEntry])

@@ -1,0 +1,113 @@
+"""Columns of `sessions`: one row per window and revision, computed here; no SDK sends any of it as such."""
+
+from schemas.fields import ColumnType, Field, computed
+from schemas.line_columns import VISITOR
+
+_VIEW_PARTS: tuple[tuple[str, str, str], ...] = (
+    ("id", "", "id"),
+    ("url", "", "address"),
+    ("host", "", "host and port"),
+    ("path", "", "path"),
+    ("path_group", "", "path, segments with a digit as `?`"),
+    ("url_query", "JSON", "query parameters"),
+)
+
+
+def _view_columns(which: str) -> tuple[Field, ...]:
+    return tuple(
+        computed(f"session_{which}_view_{part}", "string", f"{which.capitalize()} view: {doc}", unit)
+        for part, unit, doc in _VIEW_PARTS
+    )
+
+
+def _counts(*columns: tuple[str, str]) -> tuple[Field, ...]:
+    return tuple(computed(name, "int64", doc, "count") for name, doc in columns)
+
+
+def _plain(column_type: ColumnType, *columns: tuple[str, str]) -> tuple[Field, ...]:
+    return tuple(computed(name, column_type, doc) for name, doc in columns)
+
+
+_IDENTITY = (
+    *_plain("string", ("app_id", "Application"), ("session_id", "Session, as the SDK names it")),
+    computed("session_part", "int64", "Window of the session, counted from 0"),
+    computed("revision", "int64", "Revision of the window; only the highest counts"),
+    *_plain(
+        "string",
+        ("session_type", "`user`, or `synthetics` for a scripted test"),
+        ("session_referrer", "Page that led to the first view"),
+    ),
+)
+
+_TOTALS = (
+    computed("time_spent", "int64", "From start to end", "ns"),
+    *_counts(
+        ("session_view_count", "Distinct views received"),
+        ("session_error_count", "Distinct errors received"),
+        ("session_resource_count", "Distinct resources received"),
+        ("session_action_count", "Distinct actions received"),
+        ("session_long_task_count", "Distinct long tasks received"),
+    ),
+    computed("session_has_replay", "bool", "A replay segment was received"),
+)
+
+_TIMES = (
+    *_plain(
+        "timestamp",
+        ("start", "First activity, client clock"),
+        ("end", "Last activity, client clock"),
+        ("received_start", "First receipt, receive clock"),
+        ("received_end", "Last receipt, receive clock"),
+    ),
+    computed(
+        "close_reason", "string", "`inactivity`, `max_duration`, `ended` (by the SDK) or `drained` (end of the input)"
+    ),
+    computed("last_interaction_at", "timestamp", "Last thing the visitor did, client clock"),
+    computed("active_time", "int64", "Time in which the visitor was active", "ns"),
+    computed("clock_skew_ms", "int64", "Receive clock ahead of the client's, best estimate", "ms"),
+)
+
+_CHECKS = _counts(
+    ("frustration_count", "Signs of frustration on its actions"),
+    ("rage_click_count", "Actions with a rage click"),
+    ("dead_click_count", "Actions with a dead click"),
+    ("error_click_count", "Actions with an error click"),
+    ("claimed_error_count", "Errors the SDK says it sent, over the views"),
+    ("claimed_resource_count", "Resources the SDK says it sent, over the views"),
+    ("claimed_action_count", "Actions the SDK says it sent, over the views"),
+    ("claimed_long_task_count", "Long tasks the SDK says it sent, over the views"),
+    ("duplicate_count", "Copies that were received and not stored"),
+    ("late_count", "Items that came after the window was closed"),
+)
+
+_REPLAY = (
+    *_counts(
+        ("replay_segment_count", "Distinct segments received"),
+        ("replay_missing_segment_count", "Segments the SDK says it sent and nobody received"),
+        ("replay_record_count", "Records in the segments"),
+    ),
+    computed("replay_raw_bytes", "int64", "Size of the segments, inflated", "bytes"),
+    computed("replay_bytes", "int64", "Size of the blob", "bytes"),
+    computed("replay_key", "string", "Key of the blob below the lake's root; null without replay"),
+)
+
+_WHO = {field.name: field for field in VISITOR}
+_VISITOR_NAMES = (
+    *("env", "service", "version", "source", "sdk_name", "sdk_version"),
+    *("userid", "user_name", "user_email", "is_signin"),
+    *("os", "os_version", "os_version_major", "browser", "browser_version", "browser_version_major"),
+    *("device", "screen_size", "network_type", "time_zone"),
+    *("ip", "country", "province", "city", "isp"),
+)
+
+SESSION_COLUMNS: tuple[Field, ...] = (
+    *_IDENTITY,
+    *_view_columns("first"),
+    *_view_columns("last"),
+    *_TOTALS,
+    *_TIMES,
+    *_CHECKS,
+    *_REPLAY,
+    *(computed(name, "string", _WHO[name].doc) for name in _VISITOR_NAMES),
+    computed("custom", "map<string,string>", "Attributes without a column, last value of each"),
+)

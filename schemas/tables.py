@@ -1,0 +1,88 @@
+"""The tables of the lake, each declared once, as data; Arrow schemas and docs/tables.md are made from it."""
+
+from functools import cache
+
+import pyarrow as pa
+
+from schemas.fields import Field, Table, computed
+from schemas.guance_dictionary import ACTION, ERROR, LONG_TASK, RESOURCE, VIEW_COUNTS, VIEW_STATE, VIEW_TIMINGS
+from schemas.line_columns import line_columns
+from schemas.session_columns import SESSION_COLUMNS
+
+_REPLAY_SEGMENTS: tuple[Field, ...] = (
+    computed("app_id", "string", "Application"),
+    computed("session_id", "string", "Session, as the SDK names it"),
+    computed("session_part", "int64", "Window of the session, counted from 0"),
+    computed("revision", "int64", "Revision of the window that brought this row"),
+    computed("view_id", "string", "View that was recorded; with rrweb: the browser window"),
+    computed("index_in_view", "int64", "Number of the segment in its view, from 0"),
+    computed("start", "timestamp", "First record, client clock"),
+    computed("end", "timestamp", "Last record, client clock"),
+    computed("received_at", "timestamp", "Receive clock of the intake, earliest copy"),
+    computed("records_count", "int64", "Records in the segment", "count"),
+    computed("has_full_snapshot", "bool", "Playing can begin in it"),
+    computed("creation_reason", "string", "Why the SDK began it"),
+    computed("raw_bytes", "int64", "Size, inflated", "bytes"),
+    computed("replay_key", "string", "Key of the blob it is in, below the lake's root"),
+    computed("frame_offset", "int64", "Where its frame begins in the blob", "bytes"),
+    computed("frame_length", "int64", "Length of that frame, compressed", "bytes"),
+    computed("sdk_name", "string", "SDK"),
+    computed("sdk_version", "string", "Version of the SDK"),
+    computed("source", "string", "Family of the record format: `guance`, `datadog` or `rrweb`"),
+)
+
+_QUARANTINE: tuple[Field, ...] = (
+    computed("topic", "string", "Topic, or name of the capture file"),
+    computed("partition", "int64", "Partition"),
+    computed("offset", "int64", "Offset in it, or line of the capture file"),
+    computed("received_at", "timestamp", "Receive clock of the intake"),
+    computed("reason", "string", "Why it cannot be used, from a closed list"),
+    computed("detail", "string", "What exactly, short"),
+    computed("raw", "binary", "The smallest part that is bad, as received"),
+    computed("app_id", "string", "Application, if known"),
+    computed("session_id", "string", "Session, if known"),
+)
+
+_BY_TIME = ("app_id", "time")
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        Table("sessions", "One row per session window and revision.", SESSION_COLUMNS, ("app_id", "start")),
+        Table(
+            "views",
+            "Pages and routes, each in its final state.",
+            line_columns(*VIEW_STATE, *VIEW_COUNTS, *VIEW_TIMINGS),
+            _BY_TIME,
+        ),
+        Table("actions", "Clicks and other things the visitor did.", line_columns(*ACTION), _BY_TIME),
+        Table("errors", "Errors of the page.", line_columns(*ERROR), _BY_TIME),
+        Table("resources", "Requests and loaded files.", line_columns(*RESOURCE), _BY_TIME),
+        Table("long_tasks", "Times in which the page could not react.", line_columns(*LONG_TASK), _BY_TIME),
+        Table(
+            "replay_segments", "Index of the replay blobs: one row per segment.", _REPLAY_SEGMENTS, ("app_id", "start")
+        ),
+        Table("quarantine", "Input that could not be used.", _QUARANTINE, ("received_at",)),
+    )
+}
+
+_ARROW_TYPES: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "double": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "map<string,string>": pa.map_(pa.string(), pa.string()),
+    "binary": pa.binary(),
+}
+
+
+@cache
+def arrow_schema(table: str) -> pa.Schema:
+    """The Arrow schema of a table; unit and meaning of each column, name and version of the table are its metadata."""
+    declared = TABLES[table]
+    columns = [
+        pa.field(field.name, _ARROW_TYPES[field.type], metadata={"unit": field.unit, "doc": field.doc})
+        for field in declared.fields
+    ]
+    return pa.schema(columns, metadata={"replaylake.table": table, "replaylake.version": str(declared.version)})

@@ -1,0 +1,63 @@
+"""The adapter to Bytewax: one `LakeWriter` per partition behind the engine's two-phase protocol.
+
+The engine lets no item of the next epoch in before an epoch's state is durable; so the first batch of an epoch is the
+sign that the last one is committed, and may be published.
+"""
+
+import secrets
+from collections.abc import Callable
+
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from operators.sessions import ShardOutput
+from sinks.lake import LakeWriter, Refusal
+
+LakeInput = ShardOutput | list[Refusal]
+WriterBuilder = Callable[[str, str, bytes], LakeWriter]  # (partition, incarnation, state)
+
+
+class LakeSink(FixedPartitionedSink[LakeInput, bytes]):
+    """All partitions of the lake's input. `publish_early` False: nothing is visible before `publish_all`."""
+
+    def __init__(self, partitions: list[str], build_writer: WriterBuilder, *, publish_early: bool) -> None:
+        self._partitions = partitions
+        self._build_writer = build_writer
+        self._publish_early = publish_early
+        self._incarnation = secrets.token_hex(4)
+        self.writers: dict[str, LakeWriter] = {}
+
+    def list_parts(self) -> list[str]:
+        return self._partitions
+
+    def part_fn(self, item_key: str) -> int:
+        return self._partitions.index(item_key)
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "LakePartition":
+        writer = self._build_writer(for_part, self._incarnation, resume_state or b"")
+        self.writers[for_part] = writer
+        return LakePartition(writer, publish_early=self._publish_early)
+
+    def publish_all(self) -> None:
+        """Publish what is pending, after a run that ended well with its last epoch committed."""
+        for writer in self.writers.values():
+            writer.publish()
+
+
+class LakePartition(StatefulSinkPartition[LakeInput, bytes]):
+    """One partition's writer as the engine drives it."""
+
+    def __init__(self, writer: LakeWriter, *, publish_early: bool) -> None:
+        self._writer = writer
+        self._publish_early = publish_early
+
+    def write_batch(self, values: list[LakeInput]) -> None:
+        if self._publish_early:
+            self._writer.publish()
+        for value in values:
+            if isinstance(value, ShardOutput):
+                self._writer.take(value)
+            else:
+                self._writer.refuse(value)
+
+    def snapshot(self) -> bytes:
+        return self._writer.stage()

@@ -1,0 +1,263 @@
+"""The two-phase writer of one partition: takes items and closed windows in, puts packs, tables and blobs into the lake.
+
+Phase one, at the end of an epoch (`stage`): everything the epoch made is stored under staging names, and the returned
+state lists what is to be published. Phase two, when that state is known to be durable (`publish`): the staged objects
+are copied to their final names. A crash at any point leads to the same lake: before the state is durable nothing was
+visible and the epoch runs again; after it, `publish` runs again and overwrites its own objects with the same bytes.
+Packs go up once, under names that nothing refers to until the state does.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from operators.assemble import Assembled, assemble, references
+from operators.replay_cut import CutLimits
+from operators.sessions import CloseOrder, ShardOutput
+from schemas.items import Rejected
+from schemas.keys import pack_key, replay_key, staging_key, table_key
+from schemas.pack import PackEntry
+from schemas.retention import Retention
+from schemas.units import MIB, MS_PER_DAY, US_PER_MS, utc_day
+from sinks.packs import PackStore
+from sinks.store import ObjectStore, StoreError
+from sinks.tables import Row, Rows
+
+STATE_VERSION = 1
+
+
+class LostObject(StoreError):
+    """A committed object is neither staged nor published: the store lost it, or something foreign deleted it."""
+
+
+class LakeLimits(msgspec.Struct, frozen=True):
+    """When the writer empties its buffers before the end of an epoch. Bytes are of bodies as received."""
+
+    pack_bytes: int = 64 * MIB
+    blob_bytes: int = 64 * MIB
+    rows: int = 100_000
+    pack_age_ms: int = 2 * MS_PER_DAY  # receive time after which nothing refers to a pack
+    cut: CutLimits = CutLimits()
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True):
+    """Something for the quarantine, with where it came from."""
+
+    topic: str
+    partition: int
+    offset: int
+    received_ms: int
+    rejected: Rejected
+    app_id: str | None = None
+    session_id: str | None = None
+
+
+class LakeCounts(msgspec.Struct):
+    """What one writer has done since it was built."""
+
+    items: int = 0
+    windows: int = 0
+    late: int = 0
+    duplicates: int = 0
+    quarantined: dict[str, int] = msgspec.field(default_factory=dict)
+    pack_bytes: int = 0
+    blob_bytes: int = 0
+    table_bytes: int = 0
+    objects_published: int = 0
+
+
+class _State(msgspec.Struct, array_like=True):
+    """What survives a restart. `packs`: (seq, receive clock, keys); `pending`: staged key to final key."""
+
+    version: int
+    packs: list[tuple[int, int, list[str]]]
+    pending: list[tuple[str, str]]
+
+
+class LakeWriter:
+    """One per partition. Not thread-safe; every method may block on the store."""
+
+    def __init__(  # noqa: PLR0913 - the one place where everything meets
+        self,
+        store: ObjectStore,
+        packs: PackStore,
+        partition: str,
+        retention: Retention,
+        limits: LakeLimits,
+        incarnation: str,
+        state: bytes = b"",
+    ) -> None:
+        self._store = store
+        self._packs = packs
+        self._partition = partition
+        self._retention = retention
+        self._limits = limits
+        self._incarnation = incarnation
+        self.counts = LakeCounts()
+        self._seq = -1
+        self._number = 0  # of objects made in this epoch
+        self._buffer: dict[tuple[str, str], list[PackEntry]] = {}
+        self._buffer_bytes = 0
+        self._pack_keys: dict[int, tuple[int, list[str]]] = {}
+        self._clock_ms = 0
+        self._rows = Rows()
+        self._blobs: dict[str, bytes] = {}
+        self._staged: list[tuple[str, str]] = []
+        self._pending: list[tuple[str, str]] = []
+        if state:
+            self._restore(state)
+            self.publish()
+
+    def publish(self) -> None:
+        """Phase two: make visible what earlier epochs staged. Only call when the last state is durable."""
+        if not self._pending:
+            return
+        missing = self._store.copy(self._pending)
+        for staged, final in missing:
+            if not self._store.exists(final):
+                raise LostObject(f"{final!r} was committed, but neither it nor its staged copy {staged!r} is there")
+        self._store.delete([staged for staged, _ in self._pending])
+        self.counts.objects_published += len(self._pending)
+        self._pending = []
+
+    def take(self, output: ShardOutput) -> None:
+        """Keep the items of one activation of a shard and write the windows it closes."""
+        self._enter(output.seq, output.clock_ms)
+        for entry in output.items:
+            item = entry.item
+            self._buffer.setdefault((item.app_id, item.session_id), []).append(entry)
+            self._buffer_bytes += len(item.body)
+        self.counts.items += len(output.items)
+        for order in output.orders:
+            self._write(order)
+        if self._buffer_bytes > self._limits.pack_bytes:
+            self._flush_pack()
+        if self._rows.count > self._limits.rows or sum(map(len, self._blobs.values())) > self._limits.blob_bytes:
+            self._flush_published()
+
+    def refuse(self, refusals: Iterable[Refusal]) -> None:
+        """Put input that cannot be used into the quarantine."""
+        for refusal in refusals:
+            reason = str(refusal.rejected.reason)
+            self.counts.quarantined[reason] = self.counts.quarantined.get(reason, 0) + 1
+            row: Row = {
+                "topic": refusal.topic,
+                "partition": refusal.partition,
+                "offset": refusal.offset,
+                "received_at": refusal.received_ms * US_PER_MS,
+                "reason": reason,
+                "detail": refusal.rejected.detail,
+                "raw": refusal.rejected.raw,
+            }
+            if refusal.app_id is not None:
+                row |= {"app_id": refusal.app_id, "session_id": refusal.session_id}
+            days = self._retention.rum_days(refusal.app_id or "")
+            self._rows.add("quarantine", days, utc_day(refusal.received_ms), row)
+
+    def stage(self) -> bytes:
+        """Phase one: store everything the epoch made; the state to commit."""
+        self._flush_pack()
+        self._flush_published()
+        self._pending += self._staged
+        self._staged = []
+        self._forget_packs()
+        packs = [(seq, clock_ms, keys) for seq, (clock_ms, keys) in self._pack_keys.items()]
+        return msgspec.msgpack.encode(_State(STATE_VERSION, packs, self._pending))
+
+    def _restore(self, state: bytes) -> None:
+        restored = msgspec.msgpack.decode(state, type=_State)
+        if restored.version != STATE_VERSION:
+            raise ValueError(f"lake state has version {restored.version}, this release reads version {STATE_VERSION}")
+        self._pack_keys = {seq: (clock_ms, keys) for seq, clock_ms, keys in restored.packs}
+        self._pending = restored.pending
+        self._seq = max(self._pack_keys, default=-1)
+
+    def _enter(self, seq: int, clock_ms: int) -> None:
+        if seq != self._seq:
+            if self._buffer:
+                raise RuntimeError(f"epoch {seq} of {self._partition} began before epoch {self._seq} was staged")
+            self._seq, self._number = seq, 0
+        self._clock_ms = max(self._clock_ms, clock_ms)
+
+    def _write(self, order: CloseOrder) -> None:
+        rum_days = self._retention.rum_days(order.app_id)
+        replay_days = self._retention.replay_days(order.app_id)
+        day = utc_day(order.received_start_ms)
+        done = assemble(
+            order,
+            self._entries(order),
+            lambda revision: replay_key(replay_days, day, order.app_id, order.session_id, order.part, revision),
+            self._limits.cut,
+        )
+        self._rows.add("sessions", rum_days, day, done.session)
+        for line in done.lines:
+            self._rows.add(line.table, rum_days, utc_day(line.received_ms), line.row)
+        for row in done.segments:
+            self._rows.add("replay_segments", replay_days, day, row)
+        if done.blob:
+            self._blobs[done.blob_key] = done.blob
+        self._count(order, done)
+        self.refuse(self._refusals(done))
+
+    def _refusals(self, done: Assembled) -> Iterable[Refusal]:
+        for refused in done.refused:
+            entry, item = refused.entry, refused.entry.item
+            rejected = Rejected(refused.reason, refused.detail, item.body)
+            yield Refusal(
+                entry.topic, self._number_of_partition(), entry.offset, item.received_ms, rejected,
+                item.app_id, item.session_id,
+            )  # fmt: skip
+
+    def _number_of_partition(self) -> int:
+        return int(self._partition) if self._partition.isdigit() else 0
+
+    def _count(self, order: CloseOrder, done: Assembled) -> None:
+        self.counts.windows += 1
+        self.counts.late += order.late_count
+        self.counts.duplicates += order.duplicate_count
+        self.counts.blob_bytes += len(done.blob)
+
+    def _entries(self, order: CloseOrder) -> Mapping[tuple[int, int], PackEntry]:
+        wanted = set(references(order))
+        found: dict[tuple[int, int], PackEntry] = {}
+        for seq in sorted({seq for seq, _ in wanted}):
+            entries = list(self._buffer.get((order.app_id, order.session_id), ())) if seq == self._seq else []
+            _, keys = self._pack_keys.get(seq, (0, []))
+            entries += self._packs.read(keys, order.app_id, order.session_id)
+            found |= {(seq, entry.ordinal): entry for entry in entries if (seq, entry.ordinal) in wanted}
+        if len(found) != len(wanted):
+            raise LostObject(f"{len(wanted) - len(found)} items of a session of partition {self._partition} are gone")
+        return found
+
+    def _flush_pack(self) -> None:
+        if not self._buffer:
+            return
+        _, keys = self._pack_keys.setdefault(self._seq, (self._clock_ms, []))
+        key = pack_key(self._partition, self._seq, len(keys), self._incarnation)
+        self.counts.pack_bytes += self._packs.write(key, self._buffer)
+        keys.append(key)
+        self._buffer, self._buffer_bytes = {}, 0
+
+    def _flush_published(self) -> None:
+        objects: dict[str, bytes] = {}
+        for (table, days, day), content in self._rows.take():
+            digest = hashlib.sha256(content).hexdigest()[:12]
+            name = f"{self._partition}-{self._seq:010d}-{digest}"
+            objects[self._stage_as(table_key(table, days, day, name))] = content
+            self.counts.table_bytes += len(content)
+        for key, content in self._blobs.items():
+            objects[self._stage_as(key)] = content
+        self._blobs = {}
+        if objects:
+            self._store.put(objects)
+
+    def _stage_as(self, final: str) -> str:
+        staged = staging_key(self._partition, self._seq, self._number, self._incarnation)
+        self._number += 1
+        self._staged.append((staged, final))
+        return staged
+
+    def _forget_packs(self) -> None:
+        oldest_ms = self._clock_ms - self._limits.pack_age_ms
+        self._pack_keys = {seq: pack for seq, pack in self._pack_keys.items() if pack[0] >= oldest_ms}

@@ -1,0 +1,70 @@
+"""Packs at rest: written once per epoch, read back session by session when a window closes.
+
+Recent packs are kept in a bounded local folder, so that the usual close costs no request to the store.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from schemas.pack import PackEntry, PackIndex, decode_block, decode_index, encode_pack, index_length
+from sinks.store import LocalStore, ObjectStore
+
+_TAIL_GUESS = 1 << 16
+_INDEXES_MAX = 4096  # parsed indexes kept in memory; an epoch of 10 s makes 360 an hour
+
+
+class PackStore:
+    """Packs of one partition. `cache`: a local folder with room for `cache_bytes`, or None when the lake is local."""
+
+    def __init__(self, store: ObjectStore, cache: Path | None, cache_bytes: int) -> None:
+        self._store = store
+        self._cache = LocalStore(cache) if cache else None
+        self._cache_bytes = cache_bytes
+        self._cached: OrderedDict[str, int] = OrderedDict()
+        self._indexes: OrderedDict[str, PackIndex] = OrderedDict()
+        self.bytes_written = 0
+
+    def write(self, key: str, sessions: Mapping[tuple[str, str], Sequence[PackEntry]]) -> int:
+        """Store one pack; returns its size. It is durable when this returns."""
+        content, index = encode_pack(sessions)
+        self._store.put({key: content})
+        self._remember_index(key, index)
+        if self._cache is not None:
+            self._cache.put({key: content})
+            self._cached[key] = len(content)
+            self._evict()
+        return len(content)
+
+    def read(self, keys: Iterable[str], app_id: str, session_id: str) -> list[PackEntry]:
+        """Every entry of one session in the given packs, in their order."""
+        entries: list[PackEntry] = []
+        for key in keys:
+            source: ObjectStore = self._cache if self._cache is not None and key in self._cached else self._store
+            for offset, length in self._index(key, source).find(app_id, session_id):
+                block = decode_block(source.read_range(key, offset, length))
+                entries += [e for e in block if e.item.app_id == app_id and e.item.session_id == session_id]
+        return entries
+
+    def _index(self, key: str, source: ObjectStore) -> PackIndex:
+        index = self._indexes.get(key)
+        if index is None:
+            size = source.size(key)
+            tail = source.read_range(key, max(0, size - _TAIL_GUESS), _TAIL_GUESS)
+            length = index_length(tail)
+            if length > len(tail):
+                tail = source.read_range(key, size - length, length)
+            index = decode_index(tail[-length:])
+            self._remember_index(key, index)
+        return index
+
+    def _remember_index(self, key: str, index: PackIndex) -> None:
+        self._indexes[key] = index
+        while len(self._indexes) > _INDEXES_MAX:
+            self._indexes.popitem(last=False)
+
+    def _evict(self) -> None:
+        assert self._cache is not None
+        while sum(self._cached.values()) > self._cache_bytes:
+            key, _ = self._cached.popitem(last=False)
+            self._cache.delete([key])

@@ -1,0 +1,71 @@
+"""Rows to Parquet: columns of the declared schema, sorted, one file per table, retention class and day."""
+
+import io
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.tables import TABLES, arrow_schema
+
+Row = dict[str, object]
+Folder = tuple[str, int, str]  # (table, retention days, day)
+
+_ROW_GROUP_ROWS = 50_000
+_COMPRESSION_LEVEL = 3
+
+
+class Rows(msgspec.Struct):
+    """Rows waiting to be written, by folder."""
+
+    folders: dict[Folder, list[Row]] = msgspec.field(default_factory=dict)
+    count: int = 0
+
+    def add(self, table: str, retention_days: int, day: str, row: Row) -> None:
+        self.folders.setdefault((table, retention_days, day), []).append(row)
+        self.count += 1
+
+    def take(self) -> Iterator[tuple[Folder, bytes]]:
+        """Encode and forget everything, folder by folder in a fixed order."""
+        folders, self.folders, self.count = self.folders, {}, 0
+        for folder in sorted(folders):
+            yield folder, encode_rows(folder[0], folders[folder])
+
+
+def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
+    """One Parquet file. Raises ValueError for a column that the table does not declare."""
+    spec = TABLES[table]
+    schema = arrow_schema(table)
+    present = set().union(*rows)
+    unknown = present.difference(schema.names)
+    if unknown:
+        raise ValueError(f"table {table!r} has no column {sorted(unknown)}")
+    arrays = [
+        _column([row.get(field.name) for row in rows], field.type) if field.name in present
+        else pa.nulls(len(rows), field.type)
+        for field in schema
+    ]  # fmt: skip
+    content = pa.Table.from_arrays(arrays, schema=schema)
+    content = content.sort_by([(name, "ascending") for name in spec.sort_by])
+    sink = io.BytesIO()
+    pq.write_table(
+        content,
+        sink,
+        compression="zstd",
+        compression_level=_COMPRESSION_LEVEL,
+        row_group_size=_ROW_GROUP_ROWS,
+        write_statistics=True,
+        write_page_index=True,
+        coerce_timestamps="us",
+        store_schema=True,
+    )
+    return sink.getvalue()
+
+
+def _column(values: list[object], column_type: pa.DataType) -> pa.Array:
+    if pa.types.is_map(column_type):
+        values = [list(value.items()) if isinstance(value, dict) else None for value in values]
+    if pa.types.is_timestamp(column_type):
+        return pa.array(values, pa.int64()).cast(column_type)
+    return pa.array(values, column_type)

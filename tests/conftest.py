@@ -1,0 +1,84 @@
+"""What every test may ask for: real servers, recordings, samples; and what no test may do: leave this machine."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from flows.apache_kafka import start_apache_kafka
+from flows.servers import Broker, S3Server, start_broker, start_s3
+
+REPOSITORY = Path(__file__).parent.parent
+LOOPBACK_NAMES = frozenset({"localhost", "::1", "0.0.0.0", "::", ""})
+
+settings.register_profile("dev", deadline=None)  # a shared machine is slow at times; that is no failure
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,  # a red build must mean the change, not the dice
+    max_examples=200,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_configure() -> None:
+    """Refuse every connection and look-up that Python code makes beyond loopback, whatever a library's default is."""
+    sys.addaudithook(_refuse_beyond_loopback)
+
+
+def _refuse_beyond_loopback(event: str, arguments: tuple[object, ...]) -> None:
+    if event in ("socket.connect", "socket.sendto"):
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else ""  # a Unix socket's address is a path
+    elif event == "socket.getaddrinfo":
+        host = arguments[0] or ""
+    else:
+        return
+    name = host.decode() if isinstance(host, bytes) else str(host)
+    if name not in LOOPBACK_NAMES and not name.startswith("127."):
+        raise PermissionError(f"tests stay on this machine: {event} {name!r}")
+
+
+@pytest.fixture(scope="session", params=["tansu", "apache-kafka"])
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A real broker, one for the whole run: every test runs against each kind that this machine has."""
+    with start_broker() if request.param == "tansu" else _apache_kafka() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A real S3 store with the bucket `lake`, one for the whole run: a test keeps to a prefix of its own."""
+    with start_s3() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The small real recordings that come with the project."""
+    return REPOSITORY / "samples"
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The full set of recordings: the folder that REPLAYLAKE_RECORDINGS names, or one beside the checkout."""
+    folder = Path(os.environ.get("REPLAYLAKE_RECORDINGS") or REPOSITORY.parent / "shared" / "data" / "recordings")
+    if not (folder / "manifest.json").is_file():
+        pytest.skip("no recordings folder beside the checkout and none named by REPLAYLAKE_RECORDINGS")
+    return folder
+
+
+def _apache_kafka() -> AbstractContextManager[Broker]:
+    libs = Path(os.environ.get("REPLAYLAKE_KAFKA_LIBS") or REPOSITORY / ".work" / "kafka-libs")
+    if shutil.which("java") is None:
+        pytest.skip("Apache Kafka needs Java 17 or later on PATH")
+    if not any(libs.glob("kafka_*.jar")):
+        pytest.skip(f"no Apache Kafka jars in {libs}: docker/kafka/pom.xml says how to fetch them")
+    return start_apache_kafka(libs)
