@@ -1,5 +1,8 @@
 """Datadog RUM events (browser SDK 5 to 7) as rows: mostly by path; here is what has to be worked out."""
 
+from collections.abc import Mapping
+from functools import lru_cache
+
 from operators.event_paths import child, paths_by_kind, pick_paths, read_paths
 from operators.row_values import Attributes, LineRow, Row, compact_json, decode_object, int64
 from operators.url_columns import resource_url_columns, view_url_columns
@@ -34,7 +37,7 @@ def datadog_row(body: bytes) -> LineRow:
         pick_paths(internal, _PATHS[kind].branches["_dd"], row, custom)
     _read_tags(event, row)
     _read_user(child(event, "usr"), row)
-    _read_action_ids(kind, child(event, "action"), row)
+    _read_action_ids(event, row)
     if kind == Kind.RESOURCE:
         _read_resource(child(event, "resource"), row)
     read_paths(event, _PATHS[kind], row, custom)
@@ -47,10 +50,13 @@ def datadog_row(body: bytes) -> LineRow:
 def _read_tags(event: Attributes, row: Row) -> None:
     tags = event.get("ddtags")
     if isinstance(tags, str):
-        for tag in tags.split(","):
-            name, colon, value = tag.partition(":")
-            if colon and name in _TAG_COLUMNS:
-                row[name] = value
+        row.update(_tag_columns(tags))
+
+
+@lru_cache(1024)  # one text per application, site and release
+def _tag_columns(tags: str) -> Mapping[str, str]:
+    pairs = (tag.partition(":") for tag in tags.split(","))
+    return {name: value for name, colon, value in pairs if colon and name in _TAG_COLUMNS}
 
 
 def _read_user(user: Attributes, row: Row) -> None:
@@ -63,16 +69,20 @@ def _read_user(user: Attributes, row: Row) -> None:
         row["is_signin"] = "F"
 
 
-def _read_action_ids(kind: Kind, action: Attributes, row: Row) -> None:
+def _read_action_ids(event: Attributes, row: Row) -> None:
+    action = child(event, "action")
     ids = action.get("id")
     if isinstance(ids, str):
         row["action_id"] = ids
-    elif kind != Kind.ACTION and isinstance(ids, list) and ids and isinstance(ids[-1], str):
-        row["action_id"] = ids[-1]
+    elif isinstance(ids, list):  # all that were open, oldest first
         row["action_ids"] = compact_json(ids)
+        if ids and isinstance(ids[-1], str):
+            row["action_id"] = ids[-1]
     else:
         return
     del action["id"]
+    if not action:
+        del event["action"]
 
 
 def _read_resource(resource: Attributes, row: Row) -> None:

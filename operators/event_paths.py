@@ -32,31 +32,37 @@ def paths_by_kind(source: Callable[[Field], str]) -> dict[Kind, Paths]:
 
 def read_paths(node: Attributes, paths: Paths, row: Row, custom: dict[str, str]) -> None:
     """Move every attribute of `node` into `row` or `custom`."""
-    columns = paths.columns
+    prefix, columns, branches = paths
     for name, value in node.items():
         column = columns.get(name)
         if column is not None:
-            if type(value) is column.unchanged and type(value) is not int:
-                row[column.name] = value  # type: ignore[assignment]  # mypy does not follow a type held in a variable
-                continue
-            converted = column.convert(value)
-            if converted is not None:
-                row[column.name] = converted
-                continue
-        elif isinstance(value, dict):
-            branch = paths.branches.get(name)
-            if branch is not None:
-                read_paths(value, branch, row, custom)
-                continue
-        keep(custom, paths.prefix + name, value)
+            target, unchanged, convert = column
+            if type(value) is unchanged:
+                row[target] = value
+            elif (converted := convert(value)) is not None:
+                row[target] = converted
+            else:
+                keep(custom, prefix + name, value)
+        elif isinstance(value, dict) and name in branches:
+            read_paths(value, branches[name], row, custom)
+        else:
+            keep(custom, prefix + name, value)
 
 
 def pick_paths(node: Attributes, paths: Paths, row: Row, custom: dict[str, str]) -> None:
     """Move only the attributes of `node` that have a column; leave out the rest."""
-    wanted = {name: node[name] for name in node.keys() & paths.columns.keys()}
-    read_paths(wanted, paths, row, custom)
-    for name, branch in paths.branches.items():
-        pick_paths(child(node, name), branch, row, custom)
+    prefix, columns, branches = paths
+    for name, column in columns.items():
+        value = node.get(name)
+        converted = column.convert(value)
+        if converted is None:
+            keep(custom, prefix + name, value)
+        else:
+            row[column.name] = converted
+    for name, branch in branches.items():
+        below = node.get(name)
+        if isinstance(below, dict):
+            pick_paths(below, branch, row, custom)
 
 
 def child(node: Attributes, name: str) -> Attributes:
@@ -73,5 +79,11 @@ def _paths(fields: tuple[Field, ...], source: Callable[[Field], str]) -> Paths:
             node = root
             for part in above:
                 node = node.branches.setdefault(part, Paths(f"{node.prefix}{part}.", {}, {}))
-            node.columns[name] = Column(field.name, unchanged_type(field), converter(field))
+            node.columns[name] = _column(field)
     return root
+
+
+def _column(field: Field) -> Column:
+    unchanged = unchanged_type(field)
+    # The whole numbers and floats of JSON can be larger than a column: those are always looked at.
+    return Column(field.name, unchanged if unchanged in (str, bool) else None, converter(field))

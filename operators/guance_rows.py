@@ -98,7 +98,7 @@ def guance_row(body: bytes) -> LineRow:
 
 
 def unusual_guance_row(line: Attributes) -> LineRow:
-    """The same for a line of any shape, slowly: SDK 2, own tags, values of wrong types, names that are tag and field."""
+    """The same for a line of any shape, slowly: SDK 2, own tags, wrong types, names that are tag and field."""
     kind = _kind(line.get("measurement"))
     row: Row = {}
     custom: dict[str, str] = {}

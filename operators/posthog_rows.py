@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from operators.event_paths import child, paths_by_kind, read_paths
-from operators.row_values import Attributes, LineRow, Row, as_text, decode_object, double, int64, keep, ms_as_ns
+from operators.row_values import Attributes, LineRow, Row, as_text, decode_object, keep, ms_as_ns, scaled
 from operators.url_columns import view_url_columns
 from schemas.items import Kind
 from schemas.units import NS_PER_US, US_PER_SECOND
@@ -59,8 +59,7 @@ def _read_time(event: Attributes, properties: Attributes, row: Row) -> None:
     if time_us is not None:
         del event["timestamp"]
     else:
-        seconds = double(properties.get("$time"))
-        time_us = None if seconds is None else int64(round(seconds * US_PER_SECOND))
+        time_us = scaled(properties.get("$time"), US_PER_SECOND)
         if time_us is None:
             return
         del properties["$time"]
@@ -87,8 +86,7 @@ def _leave_view(properties: Attributes, row: Row, custom: dict[str, str]) -> Non
         if current != left:
             keep(custom, "properties.$pageview_id", current)
         properties["$pageview_id"] = properties.pop("$prev_pageview_id")
-    seconds = double(properties.get("$prev_pageview_duration"))
-    duration_us = None if seconds is None else int64(round(seconds * US_PER_SECOND))
+    duration_us = scaled(properties.get("$prev_pageview_duration"), US_PER_SECOND)
     left_us = row.get("time")
     if duration_us is None or not isinstance(left_us, int) or not 0 <= duration_us <= left_us:
         return

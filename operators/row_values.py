@@ -20,6 +20,7 @@ Converter = Callable[[object], RowValue | None]  # None: the value does not fit 
 
 _INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 _EXACT_FLOAT_MAX = 1 << 53
+_DIGITS_MAX = 1000
 _PATH_LENGTH_MAX = 160  # of an object taken apart: a long key above many values would multiply its memory
 
 _decode = msgspec.json.Decoder().decode
@@ -40,7 +41,7 @@ def decode_object(body: bytes) -> Attributes:
     except (msgspec.DecodeError, UnicodeDecodeError):
         decoded = _decode_leniently(body)
     if not isinstance(decoded, dict):
-        raise ValueError(f"a line is a JSON object, this is {type(decoded).__name__}")
+        raise ValueError(f"a line is a JSON object, this is {type(decoded).__name__}")  # noqa: TRY004 - a bad line, not a bad call
     return decoded
 
 
@@ -92,36 +93,48 @@ def double(value: object) -> float | None:
 
 def timestamp_us(value: object) -> int | None:
     """Epoch ms, with or without a fraction, as epoch us."""
-    number = double(value)
-    return None if number is None else int64(float(round(number * US_PER_MS)))
+    return scaled(value, US_PER_MS)
 
 
 def ms_as_ns(value: object) -> int | None:
     """A duration sent in ms, with or without a fraction, as ns."""
+    return scaled(value, NS_PER_MS)
+
+
+def scaled(value: object, factor: int) -> int | None:
+    """A number in a finer unit, rounded to a whole."""
     number = double(value)
-    return None if number is None else int64(float(round(number * NS_PER_MS)))
+    if number is None or abs(number) * factor > _INT64_MAX:
+        return None
+    return int64(round(number * factor))
 
 
 def keep(custom: dict[str, str], path: str, value: object) -> None:
     """Put a value that has no column into `custom`; an object is taken apart, null is nothing."""
-    if value is None:
+    if isinstance(value, str):
+        kept = value
+    elif value is None:
         return
-    if isinstance(value, dict) and value and len(path) <= _PATH_LENGTH_MAX:
+    elif isinstance(value, dict) and value and len(path) <= _PATH_LENGTH_MAX:
         for name, inner in value.items():
             keep(custom, f"{path}.{name}", inner)
         return
+    else:
+        kept = as_text(value)
     while path in custom:  # a dot in a key can make two paths alike
         path += "~"
-    custom[path] = as_text(value)
+    custom[path] = kept
 
 
 def as_text(value: object) -> str:
     """Text as it is, anything else as compact JSON; whole numbers without `.0`, which only line protocol adds."""
-    if type(value) is str:
+    if isinstance(value, str):
         return value
-    if type(value) is int or (type(value) is float and value.is_integer() and abs(value) < _EXACT_FLOAT_MAX):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_FLOAT_MAX:
         return str(int(value))
-    return compact_json(value)
+    return str(value) if isinstance(value, int) else compact_json(value)
 
 
 def compact_json(value: object) -> str:
@@ -134,9 +147,11 @@ def compact_json(value: object) -> str:
 
 def _decode_leniently(body: bytes) -> object:
     # Half of an emoji, from text that the page cut by length, is legal in JavaScript and in no UTF-8. NaN and 1e999
-    # are legal nowhere; they become text, which fits no number column, so they end in `custom`.
+    # are legal nowhere, and integers of a thousand digits useless; they become text, which fits no number column.
     try:
-        decoded = json.loads(body.decode(errors="replace"), parse_constant=str, parse_float=_float_or_text)
+        decoded = json.loads(
+            body.decode(errors="replace"), parse_constant=str, parse_float=_float_or_text, parse_int=_int_or_text
+        )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     return _decode(json.dumps(decoded, ensure_ascii=False).encode(errors="replace"))
@@ -145,3 +160,7 @@ def _decode_leniently(body: bytes) -> object:
 def _float_or_text(literal: str) -> float | str:
     number = float(literal)
     return number if number - number == 0 else literal
+
+
+def _int_or_text(literal: str) -> int | str:
+    return int(literal) if len(literal) < _DIGITS_MAX else literal

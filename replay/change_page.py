@@ -24,6 +24,7 @@ class ChangeNode:
     next: "ChangeNode | None" = None
     first: "ChangeNode | None" = None
     last: "ChangeNode | None" = None
+    page_url: str = ""  # of the page it is in
     is_attached: bool = False
 
     @property
@@ -112,7 +113,9 @@ class ChangeNode:
                 return rrweb_node.text(self.node_id, "")
             case name:
                 is_svg = name.startswith(_SVG_PREFIX)
-                return rrweb_node.element(self.node_id, self.tag_name, self.attributes, is_svg=is_svg)
+                return rrweb_node.element(
+                    self.node_id, self.tag_name, self.attributes, page_url=self.page_url, is_svg=is_svg
+                )
 
 
 def nested(root: ChangeNode) -> JsonObject:

@@ -90,7 +90,7 @@ class ChangeWriter:
                 {"id": node.node_id, "value": node.content[0]} for node in self._texts.values() if node.is_attached
             ],
             "attributes": [
-                {"id": node.node_id, "attributes": rrweb_node.changed(attributes)}
+                {"id": node.node_id, "attributes": rrweb_node.changed(node.tag_name, attributes, node.page_url)}
                 for node, attributes in self._attributes.values()
                 if node.is_attached
             ],

@@ -5,13 +5,13 @@ grows by kinds 0 and 11; nodes and style sheets are numbered as they are added, 
 all three anew. An added node says where it goes relative to its own number: null = the root, n > 0 = last child of
 number - n, 0 = after the node added just before it, n < 0 = before number + n.
 
-    0  string            11  role, string …                14 forget all strings
+    0  string                                               11 [role, string …]        14 forget all strings
     1  [where, name, …]  element: [attribute, value] …; text: its content; doctype: name, public id, system id
-    2  node              removed                            3 [node, [attribute, value?] …], no value = removed
-    4  [node, text]       5  [node, width, height]          6 [node, left, top]
-    7  [rule(s), [media …]?, disabled?] a style sheet       8 [node, sheet …] the sheets it has now
-    9  [node, 0 playing | 1 paused]                        10 visual viewport
-    12 [node, value]     13  0 on | 1 off | 2 mixed, node …  15 [node, resource] image content
+    2  node              removed                            3  [node, [attribute, value?] …], no value = removed
+    4  [node, text]      5  [node, width, height]           6  [node, left, top]
+    7  [rule(s), [media …]?, disabled?] a style sheet       8  [node, sheet …] the sheets it has now
+    9  [node, 0 playing | 1 paused]                         10 visual viewport
+    12 [node, value]     13 [0 on | 1 off | 2 mixed, node …] 15 [node, resource] image content
 """
 
 from collections import Counter
@@ -22,7 +22,16 @@ from typing import TypeVar
 from replay import rrweb_node
 from replay.change_page import CDATA, DOCTYPE, DOCUMENT, SHADOW_ROOT, TEXT, ChangeNode
 from replay.change_writer import ChangeWriter
-from replay.json_shape import ShapeError, Skip, integer_of, kind_name, list_of, list_or_empty, number_of, text_of
+from replay.json_shape import (
+    ShapeError,
+    Skip,
+    integer_of,
+    kind_name,
+    list_of,
+    list_or_empty,
+    number_of,
+    text_of,
+)
 from replay.track import Event
 
 
@@ -60,11 +69,12 @@ class ChangeDecoder:
         self._strings: list[str] = []
         self._nodes: list[ChangeNode] = []
         self._sheets: list[list[str]] = []
+        self._page_url = ""
         self._writer = ChangeWriter()
         self._is_in_step = False
         self._handlers: dict[int, Callable[[object], None]] = {
             ChangeKind.STRING: self._add_string,
-            ChangeKind.STRINGS_OF_ROLE: self._add_string,
+            ChangeKind.STRINGS_OF_ROLE: self._add_strings_of_role,
             ChangeKind.ADD_NODE: self._add_node,
             ChangeKind.REMOVE_NODE: self._remove,
             ChangeKind.ATTRIBUTES: self._set_attributes,
@@ -82,9 +92,10 @@ class ChangeDecoder:
         """A segment is missing: numbers mean nothing until the next full snapshot."""
         self._is_in_step = False
 
-    def snapshot(self, changes: object, timestamp: int) -> list[Event]:
+    def snapshot(self, changes: object, timestamp: int, page_url: str) -> list[Event]:
         """Events of a full snapshot."""
         self._strings, self._nodes, self._sheets = [], [], []
+        self._page_url = page_url
         self._apply(changes)
         if not self._nodes or self._nodes[0].name != DOCUMENT:
             self._is_in_step = False
@@ -104,17 +115,11 @@ class ChangeDecoder:
         self._is_in_step = False
         for change in list_of(changes):
             kind, *entries = list_of(change) or [None]
-            for entry in self._whole(kind, entries):
+            if kind == ChangeKind.CLEAR_STRINGS:
+                self._strings.clear()
+            for entry in entries:
                 self._apply_entry(kind, entry)
         self._is_in_step = True
-
-    def _whole(self, kind: object, entries: list[object]) -> list[object]:
-        """The entries of a change; kinds 11 and 13 begin with a value for all of them."""
-        if kind == ChangeKind.CLEAR_STRINGS:
-            self._strings.clear()
-        if kind == ChangeKind.STRINGS_OF_ROLE:
-            return entries[1:]
-        return [[entries[0], node] for node in entries[1:]] if kind == ChangeKind.SELECTION else entries
 
     def _apply_entry(self, kind: object, entry: object) -> None:
         handler = self._handlers.get(kind) if isinstance(kind, int) else None
@@ -136,9 +141,13 @@ class ChangeDecoder:
     def _add_string(self, entry: object) -> None:
         self._strings.append(text_of(entry))
 
+    def _add_strings_of_role(self, entry: object) -> None:
+        _role, *strings = _fields(entry, 1)
+        self._strings.extend(text_of(string) for string in strings)
+
     def _add_node(self, entry: object) -> None:
         where, name, *rest = _fields(entry, 2)
-        node = ChangeNode(len(self._nodes), self._string(name))
+        node = ChangeNode(len(self._nodes), self._string(name), page_url=self._page_url)
         if node.is_element:
             for pair in rest:
                 attribute, value = _fields(pair, 2)[:2]
@@ -218,13 +227,13 @@ class ChangeDecoder:
         self._writer.input(self._node(number), self._string(value), is_checked=False)
 
     def _select(self, entry: object) -> None:
-        state, number = _fields(entry, 2)
-        node = self._node(number)
-        if node.tag_name == "option":
-            self._writer.attribute(node, "selected", "" if state == 0 else None)
-        else:
-            value = node.attributes.get("value", _CHECKED_VALUE)
-            self._writer.input(node, str(value), is_checked=state == 0)
+        state, *numbers = _fields(entry, 1)
+        for node in map(self._node, numbers):
+            if node.tag_name == "option":
+                self._writer.attribute(node, "selected", "" if state == 0 else None)
+            else:
+                value = node.attributes.get("value", _CHECKED_VALUE)
+                self._writer.input(node, str(value), is_checked=state == 0)
 
 
 def _fields(entry: object, at_least: int) -> list[object]:

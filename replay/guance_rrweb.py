@@ -29,10 +29,12 @@ class TreeConverter:
         self._shadow_host: dict[int, int] = {}  # shadow root's id → its host's
         self._adopted: list[tuple[int, list[list[str]]]] = []  # host id, sheets; of the record under way
         self._style_ids = count(1)
+        self._page_url = ""
+        self._frames: dict[int, str] = {}  # id → tag name, of the frames in the page
 
-    def snapshot(self, data: JsonObject, timestamp: int) -> list[Event]:
+    def snapshot(self, data: JsonObject, timestamp: int, page_url: str) -> list[Event]:
         """Events of a full snapshot `{node, initialOffset}`."""
-        self._shadow_host = {}
+        self._page_url, self._shadow_host, self._frames = page_url, {}, {}
         root = object_of(data.get("node"))
         tree = self._bare(root)
         for parent, node in self._below(root, tree):
@@ -48,7 +50,7 @@ class TreeConverter:
             "removes": [self._remove(object_of(one)) for one in list_or_empty(data.get("removes"))],
             "adds": [add for one in list_or_empty(data.get("adds")) for add in self._adds(object_of(one))],
             "texts": [_text(object_of(one)) for one in list_or_empty(data.get("texts"))],
-            "attributes": [_attributes(object_of(one)) for one in list_or_empty(data.get("attributes"))],
+            "attributes": [self._attributes(object_of(one)) for one in list_or_empty(data.get("attributes"))],
         }
         return [rrweb_event.incremental(timestamp, changed), *self._take_adopted(timestamp)]
 
@@ -124,19 +126,25 @@ class TreeConverter:
                 names = (text_of(node.get(name, "")) for name in ("name", "publicId", "systemId"))
                 return rrweb_node.doctype(node_id, *names)
             case 2:
-                attributes = object_of(node.get("attributes") or {})
-                is_svg = node.get("isSVG") is True
-                return rrweb_node.element(node_id, text_of(node.get("tagName")), attributes, is_svg=is_svg)
+                return self._element(node, node_id)
             case 3 | 4:  # HTML documents cannot hold CDATA
                 return rrweb_node.text(node_id, text_of(node.get("textContent", "")))
             case other:
                 raise ShapeError(kind_name("node_type", other))
 
+    def _element(self, node: JsonObject, node_id: int) -> JsonObject:
+        tag_name, attributes = text_of(node.get("tagName")), object_of(node.get("attributes") or {})
+        if tag_name in rrweb_node.FRAME_TAGS:
+            self._frames[node_id] = tag_name
+        is_svg = node.get("isSVG") is True
+        return rrweb_node.element(node_id, tag_name, attributes, page_url=self._page_url, is_svg=is_svg)
+
+    def _attributes(self, one: JsonObject) -> JsonObject:
+        node_id, attributes = integer_of(one.get("id")), object_of(one.get("attributes"))
+        tag_name = self._frames.get(node_id, "")
+        return {"id": node_id, "attributes": rrweb_node.changed(tag_name, attributes, self._page_url)}
+
 
 def _text(one: JsonObject) -> JsonObject:
     value = one.get("value")
     return {"id": integer_of(one.get("id")), "value": "" if value is None else text_of(value)}
-
-
-def _attributes(one: JsonObject) -> JsonObject:
-    return {"id": integer_of(one.get("id")), "attributes": rrweb_node.changed(object_of(one.get("attributes")))}

@@ -28,7 +28,7 @@ class ShapeError(Exception):
 
     def __init__(self, reason: str = Skip.MALFORMED) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = str(reason)
 
 
 def parse(text: bytes) -> object:

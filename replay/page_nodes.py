@@ -53,8 +53,10 @@ class PageNodes:
             todo.extend(self._children.pop(gone, ()))
 
     def is_within(self, node_id: int, ancestor_id: int) -> bool:
-        """Whether a node is the other one or below it."""
+        """Whether a node is the other one or below it; what lies deeper than any page counts as below."""
         above: int | None = node_id
-        while above is not None and above != ancestor_id:
+        for _ in range(MAX_TREE_DEPTH):
+            if above is None or above == ancestor_id:
+                return above is not None
             above = self._parent.get(above)
-        return above is not None
+        return True

@@ -7,7 +7,16 @@ such references wherever a batch was lost, so the page's node ids are followed h
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 
-from replay.json_shape import ShapeError, Skip, integer_of, kind_name, list_of, list_or_empty, number_of, object_of
+from replay.json_shape import (
+    ShapeError,
+    Skip,
+    integer_of,
+    kind_name,
+    list_of,
+    list_or_empty,
+    number_of,
+    object_of,
+)
 from replay.page_nodes import PageNodes
 from replay.rrweb_event import EventType, Source
 from replay.rrweb_node import DOCUMENT

@@ -8,9 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from replay.json_shape import ShapeError, object_of, parse, time_of
+from replay.json_shape import parse
 from replay.playable import Playable
-from replay.posthog_cv import CvDecoder
+from replay.rrweb_batches import window_events
 from replay.rrweb_event import EventType
 from replay.track import ConversionError, Event, JsonObject, Track
 from replay.view_records import ViewConverter
@@ -44,7 +44,8 @@ def to_rrweb(family: Family, segments: Sequence[bytes]) -> list[Track]:
     objects = [_segment(index, raw) for index, raw in enumerate(segments)]
     skipped: defaultdict[str, Counter[str]] = defaultdict(Counter)
     if family is Family.RRWEB:
-        lanes = [[view] for view in _by_start(_rrweb_windows(objects, skipped))]
+        windows = window_events(objects, skipped)
+        lanes = [[view] for view in _by_start(_View(window_id, events) for window_id, events in windows.items())]
     else:
         lanes = _lanes(_by_start(_views(objects, skipped)))
     return [_track(number, lane, skipped) for number, lane in enumerate(lanes)]
@@ -73,7 +74,7 @@ def _views(segments: Iterable[JsonObject], skipped: defaultdict[str, Counter[str
             if index != next_index.get(view_id, index):
                 converter.lose_context()
             next_index[view_id] = index + 1
-        for record in _records(segment, "records"):
+        for record in _records(segment):
             events[view_id].extend(converter.convert(record))
     return [_View(view_id, sorted(found, key=_timestamp)) for view_id, found in events.items()]
 
@@ -86,32 +87,11 @@ def _view_id(segment: JsonObject) -> str:
     return view_id
 
 
-def _records(segment: JsonObject, name: str) -> list[object]:
-    records = segment.get(name)
+def _records(segment: JsonObject) -> list[object]:
+    records = segment.get("records")
     if not isinstance(records, list):
-        raise ConversionError(f"a segment has no list of {name}")
+        raise ConversionError("a segment has no list of records")
     return records
-
-
-def _rrweb_windows(segments: Iterable[JsonObject], skipped: defaultdict[str, Counter[str]]) -> list[_View]:
-    decoder = CvDecoder()
-    events: defaultdict[str, list[Event]] = defaultdict(list)
-    for segment in segments:
-        window_id, records = _rrweb_batch(segment)
-        for record in records:
-            try:
-                event = decoder.decode(object_of(record))
-                events[window_id].append({**event, "timestamp": time_of(event)})
-            except ShapeError as fault:
-                skipped[window_id][fault.reason] += 1
-    return [_View(window_id, sorted(found, key=_timestamp)) for window_id, found in events.items()]
-
-
-def _rrweb_batch(segment: JsonObject) -> tuple[str, list[object]]:
-    properties = segment.get("properties")
-    if isinstance(properties, dict):
-        return str(properties.get("$window_id", "")), _records(properties, "$snapshot_data")
-    return str(segment.get("window_id", "")), _records(segment, "events")
 
 
 def _timestamp(event: Event) -> int:
@@ -142,7 +122,14 @@ def _track(number: int, lane: Sequence[_View], skipped: defaultdict[str, Counter
     if not any(event["type"] == EventType.FULL_SNAPSHOT for event in events):
         events = []  # nothing to draw on
     end_ms = max(view.end_ms for view in lane)
-    return Track(number, [view.view_id for view in lane], lane[0].start_ms, end_ms, events, dict(reasons))
+    return Track(
+        number,
+        [view.view_id for view in lane],
+        lane[0].start_ms,
+        end_ms,
+        events,
+        {str(reason): n for reason, n in reasons.items()},
+    )
 
 
 def _not_after(event: Event, limit_ms: int) -> Event:

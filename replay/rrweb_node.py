@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from urllib.parse import urljoin
 
 from replay.json_shape import list_or_empty, text_of
 from replay.track import JsonObject
@@ -9,6 +10,10 @@ from replay.track import JsonObject
 DOCUMENT, DOCTYPE, ELEMENT, TEXT = 0, 1, 2, 3
 MAX_TREE_DEPTH = 256  # browsers build at most 512, pages have 20 to 60; JSON writers recurse twice per level
 
+FRAME_TAGS = frozenset({"iframe", "frame"})
+
+_URL_ATTRIBUTES = frozenset({"action", "background", "data", "href", "poster", "src", "xlink:href"})
+_SRCSET_URL = re.compile(r"(?:(?<=,\s)|(?<=,)|^)[^\s,]+")
 _TAG_NAME = re.compile(r"[A-Za-z][\w.:-]*\Z")
 _DOCTYPE_NAME = re.compile(r"[A-Za-z][\w.-]*\Z")
 _SHADOW_HOSTS = frozenset(
@@ -26,10 +31,13 @@ def doctype(node_id: int, name: str, public_id: str, system_id: str) -> JsonObje
     return {"type": DOCTYPE, "id": node_id, "name": name, "publicId": public_id, "systemId": system_id}
 
 
-def element(node_id: int, tag_name: str, attributes: Mapping[str, object], *, is_svg: bool) -> JsonObject:
+def element(
+    node_id: int, tag_name: str, attributes: Mapping[str, object], *, page_url: str, is_svg: bool
+) -> JsonObject:
     """An element. A name no browser accepts would stop the player, so it becomes `unknown`."""
     tag_name = tag_name if _TAG_NAME.match(tag_name) else "unknown"
-    node = {"type": ELEMENT, "id": node_id, "tagName": tag_name, "attributes": initial(attributes), "childNodes": []}
+    node = {"type": ELEMENT, "id": node_id, "tagName": tag_name, "attributes": initial(tag_name, attributes, page_url)}
+    node["childNodes"] = []
     if is_svg:
         node["isSVG"] = True
     return node
@@ -44,14 +52,38 @@ def may_host_shadow(tag_name: str) -> bool:
     return "-" in tag_name or tag_name in _SHADOW_HOSTS
 
 
-def initial(attributes: Mapping[str, object]) -> JsonObject:
+def initial(tag_name: str, attributes: Mapping[str, object], page_url: str) -> JsonObject:
     """Attributes of a new element. An attribute that is false must be absent: `checked="false"` draws a tick."""
-    return {name: value for name, value in attributes.items() if value is not False and _is_plain(value)}
+    kept = {name: value for name, value in attributes.items() if value is not False and _is_plain(value)}
+    return dict(_at_home(tag_name, name, value, page_url) for name, value in kept.items())
 
 
-def changed(attributes: Mapping[str, object]) -> JsonObject:
+def changed(tag_name: str, attributes: Mapping[str, object], page_url: str) -> JsonObject:
     """Attributes of a change: strings set, null removes; the player takes no other kind."""
-    return {name: _changed(value) for name, value in attributes.items() if value is None or _is_plain(value)}
+    kept = {name: _changed(value) for name, value in attributes.items() if value is None or _is_plain(value)}
+    return dict(_at_home(tag_name, name, value, page_url) for name, value in kept.items())
+
+
+def _at_home(tag_name: str, name: str, value: object, page_url: str) -> tuple[str, object]:
+    """An attribute as it must be away from its site: links in full, and no live page inside a frame."""
+    if tag_name in FRAME_TAGS and name in ("src", "srcdoc"):
+        return f"rr_{name}", value
+    if isinstance(value, str):
+        if name in _URL_ATTRIBUTES:
+            return name, full_url(value, page_url)
+        if name == "srcset" and "data:" not in value:  # which has commas of its own
+            return name, _SRCSET_URL.sub(lambda match: full_url(match[0], page_url), value)
+    return name, value
+
+
+def full_url(url: str, page_url: str) -> str:
+    """The URL with the page's in front where it is relative; references inside the page stay."""
+    if not url or url.startswith("#"):
+        return url
+    try:
+        return urljoin(page_url, url)
+    except ValueError:
+        return url
 
 
 def _is_plain(value: object) -> bool:

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from replay import rrweb_event
 from replay.datadog_change import ChangeDecoder
 from replay.guance_rrweb import TreeConverter
-from replay.json_shape import ShapeError, integer_of, kind_name, object_of, time_of
+from replay.json_shape import (
+    ShapeError,
+    integer_of,
+    kind_name,
+    object_of,
+    text_of,
+    time_of,
+)
 from replay.rrweb_event import EventType, Source
 from replay.track import Event, JsonObject
 
@@ -22,6 +29,7 @@ class ViewConverter:
         self._skipped = skipped
         self._tree = TreeConverter()
         self._change = ChangeDecoder(skipped)
+        self._page_url = ""
         self._last_change_ms = 0
 
     def lose_context(self) -> None:
@@ -39,13 +47,15 @@ class ViewConverter:
         timestamp = time_of(record)
         match record.get("type"):
             case EventType.FULL_SNAPSHOT if record.get("format") == _CHANGE_FORMAT:
-                return self._change.snapshot(record.get("data"), self._in_order(timestamp))
+                return self._change.snapshot(record.get("data"), self._in_order(timestamp), self._page_url)
             case EventType.FULL_SNAPSHOT:
-                return self._tree.snapshot(object_of(record.get("data")), self._in_order(timestamp))
+                return self._tree.snapshot(object_of(record.get("data")), self._in_order(timestamp), self._page_url)
             case EventType.INCREMENTAL:
                 return self._incremental(object_of(record.get("data")), timestamp)
             case EventType.META:
-                return [{"type": EventType.META.value, "timestamp": timestamp, "data": object_of(record.get("data"))}]
+                data = object_of(record.get("data"))
+                self._page_url = text_of(data.get("href", ""))
+                return [{"type": EventType.META.value, "timestamp": timestamp, "data": data}]
             case 12:
                 return self._change.change(record.get("data"), self._in_order(timestamp))
             case int(kind) if kind in _CUSTOM_TAGS:

@@ -90,7 +90,7 @@ CUSTOM = Field(
     "custom",
     "map<string,string>",
     "",
-    "All that was sent and has no column, or does not fit its column's type, by its path; other values than text as JSON",
+    "What was sent and has no column, or does not fit its column's type, by its path; JSON unless it is text",
     "other tags and fields",
     "other attributes, without `_dd`",
     "other attributes",

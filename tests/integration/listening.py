@@ -1,7 +1,6 @@
 """Where a process listens, read from the kernel's own tables (Linux)."""
 
 import ipaddress
-import os
 from pathlib import Path
 
 _LISTEN = "0A"
@@ -20,7 +19,7 @@ def listening_addresses(process_id: int) -> set[tuple[str, int]]:
 
 
 def _socket_inodes(process_id: int) -> set[str]:
-    links = [os.readlink(entry) for entry in Path(f"/proc/{process_id}/fd").iterdir() if entry.is_symlink()]
+    links = [str(entry.readlink()) for entry in Path(f"/proc/{process_id}/fd").iterdir() if entry.is_symlink()]
     return {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:")}
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,12 @@ REPOSITORY = Path(__file__).parent.parent.parent
 def test_a_message_comes_back_with_key_headers_and_timestamp(broker: Broker) -> None:
     """What the job reads is what was sent: bytes, header order, repeated and null headers, and the create time."""
     topic = new_topic(broker)
-    headers = [("type", b"guance.rum"), ("seq", b"\x00\xff"), ("seq", b"2"), ("none", None)]
+    headers: list[tuple[str, str | bytes | None]] = [
+        ("type", b"guance.rum"),
+        ("seq", b"\x00\xff"),
+        ("seq", b"2"),
+        ("none", None),
+    ]
     with Producer({"bootstrap.servers": broker.bootstrap}) as producer:
         producer.produce(topic, b"\x1f\x8b raw", b"session-1", headers=headers, timestamp=1_600_000_000_123)
         assert producer.flush(WAIT_SECONDS) == 0
@@ -68,7 +74,7 @@ def test_s3_keeps_objects_and_gives_ranges_and_copies(s3: S3Server) -> None:
     assert lake.find("lake/servers") == ["lake/servers/a", "lake/servers/b/c", "lake/servers/copy"]
 
 
-@pytest.mark.parametrize("stranger", [{"secret": "wrong"}, {"key": "nobody"}, {"anon": True, "key": "", "secret": ""}])
+@pytest.mark.parametrize("stranger", [{"secret": "wrong"}, {"key": "nobody"}, {"key": "", "secret": "", "anon": True}])
 def test_s3_refuses_who_has_not_the_key_pair(s3: S3Server, stranger: dict[str, object]) -> None:
     """A store that let everybody in would hide a wrong configuration until production."""
     lake = s3fs.S3FileSystem(**{**s3.storage_options(), **stranger, "skip_instance_cache": True})
@@ -111,12 +117,12 @@ def test_servers_are_gone_after_their_block() -> None:
     assert not [pid for pid in (broker.process_id, s3.process_id) if Path(f"/proc/{pid}").exists()]
 
 
-def test_a_server_dies_with_a_parent_that_is_killed() -> None:
+def test_a_server_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     """`kill -9` on the demo runs no clean-up code, and still leaves no server behind."""
-    script = "from flows.servers import start_broker\nwith start_broker() as b: print(b.process_id, flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
-    ) as parent:
+    script = "import flows.servers as f\nwith f.start_broker() as b: print(b.process_id, flush=True); input()"
+    command, pipe = [sys.executable, "-c", script], subprocess.PIPE
+    scratch = {**os.environ, "TMPDIR": str(tmp_path)}  # the killed parent leaves its scratch folder there
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=REPOSITORY, env=scratch) as parent:
         assert parent.stdout is not None
         server = os.pidfd_open(int(parent.stdout.readline()))
         try:
@@ -126,32 +132,34 @@ def test_a_server_dies_with_a_parent_that_is_killed() -> None:
             os.close(server)
 
 
-def test_a_server_that_ignores_the_request_to_stop_is_killed() -> None:
+def test_a_server_that_ignores_the_request_to_stop_is_killed(tmp_path: Path) -> None:
     """Leaving the block never hangs on a stubborn server."""
-    script = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
-    with running(python_server(script, awaits="", stop_seconds=0.2)) as process_id:
+    deaf = tmp_path / "deaf"
+    script = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); open({str(deaf)!r}, 'x'); signal.pause()"
+    server = python_server(script, awaits=lambda: "" if deaf.exists() else "deafness", stop_seconds=0.2)
+    with running(server) as process_id:
         assert Path(f"/proc/{process_id}").exists()
     assert not Path(f"/proc/{process_id}").exists()
 
 
 def test_a_server_that_exits_is_quoted() -> None:
     """The error shows what the server said, so nobody has to look for a log."""
-    server = running(python_server("print('no disk'); raise SystemExit(3)", awaits="an answer"))
+    server = running(python_server("print('no disk'); raise SystemExit(3)", awaits=lambda: "an answer"))
     with pytest.raises(ServerError, match=r"(?s)test server exited with 3\n  no disk"), server:
         pass
 
 
 def test_a_server_that_never_serves_is_given_up() -> None:
     """The error names what was waited for."""
-    server = running(python_server("import signal; signal.pause()", awaits="no bucket 'lake'", ready_seconds=0.2))
+    server = running(
+        python_server("import signal; signal.pause()", awaits=lambda: "no bucket 'lake'", ready_seconds=0.2)
+    )
     with pytest.raises(ServerError, match="not ready after 0 s: no bucket 'lake'"), server:
         pass
 
 
 @pytest.mark.parametrize("variable", ["REPLAYLAKE_TANSU_BIN", "REPLAYLAKE_WEED_BIN"])
-def test_a_wrong_executable_names_its_variable(
-    variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_wrong_executable_names_its_variable(variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The user's own binary is taken or refused, never silently replaced by the packaged one."""
     monkeypatch.setenv(variable, str(tmp_path / "nothing"))
     server = start_broker() if "TANSU" in variable else start_s3()
@@ -162,7 +170,7 @@ def test_a_wrong_executable_names_its_variable(
 def test_apache_kafka_without_jars_says_where_they_come_from(tmp_path: Path) -> None:
     """An empty folder is a missing step, and the error names it."""
     server = start_apache_kafka(tmp_path)
-    with pytest.raises(ServerError, match="pom.xml|Java 17"), server:
+    with pytest.raises(ServerError, match=r"pom\.xml|Java 17"), server:
         pass
 
 
@@ -184,13 +192,15 @@ def first_message(broker: Broker, topic: str) -> Message:
     return message
 
 
-def python_server(script: str, awaits: str, ready_seconds: float = 5.0, stop_seconds: float = 5.0) -> ServerCommand:
+def python_server(
+    script: str, awaits: Callable[[], str], ready_seconds: float = 5.0, stop_seconds: float = 5.0
+) -> ServerCommand:
     """A stand-in server that is one line of Python."""
     return ServerCommand(
         name="test server",
         arguments=[sys.executable, "-c", script],
         environment={},
-        awaits=lambda: awaits,
+        awaits=awaits,
         ready_seconds=ready_seconds,
         stop_seconds=stop_seconds,
     )

@@ -72,7 +72,7 @@ def _in_order(segments: dict[Identity, bytes]) -> list[bytes]:
 
 
 def _is_batch(request: dict[str, Any]) -> bool:
-    return urlsplit(request["path"]).path == "/s/"
+    return bool(urlsplit(request["path"]).path == "/s/")
 
 
 def _messages(request: dict[str, Any]) -> Iterator[tuple[str, bytes]]:

@@ -1,0 +1,64 @@
+# The front door: `make` lists what there is. Everything runs from .venv, which needs nothing but Python to be built.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.8
+PYTHONS := python3 python3.12 python3.11
+BIN := .venv/bin
+READY := .venv/.ready
+
+# uv works on this folder's .venv and on the Python that made it, whatever is active or installed elsewhere.
+UV := env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv
+IS_OURS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(READY) ## build .venv with everything pinned in uv.lock (needs Python 3.11 or 3.12)
+
+$(READY): pyproject.toml uv.lock
+	@python=; for name in $(PYTHONS); do \
+		if "$$name" -c '$(IS_OURS)' 2>/dev/null; then python=$$name; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then echo "error: none of $(PYTHONS) is Python 3.11 or 3.12 (Bytewax has no others)" >&2; exit 1; fi; \
+	if ! $(BIN)/python -c '$(IS_OURS)' 2>/dev/null; then \
+		"$$python" -m venv --clear .venv >/dev/null || "$$python" -m venv --clear --without-pip .venv; \
+	fi; \
+	if ! $(BIN)/uv --version 2>/dev/null | grep -q '^uv $(UV_VERSION)\b'; then \
+		$(BIN)/python -m pip --version >/dev/null 2>&1 && pip="$(BIN)/python -m pip" || \
+		pip="$$python -m pip --python $(BIN)/python"; \
+		$$pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || \
+		{ echo "error: cannot install uv into .venv; is pip there (Debian: apt-get install python3-venv)?" >&2; exit 1; }; \
+	fi
+	$(UV) sync --frozen --all-extras --quiet
+	@touch $@
+
+.PHONY: demo
+demo: $(READY) ## real broker, real S3, real recordings: streams them into a lake and shows the sessions
+	@$(BIN)/replaylake demo $(ARGS)
+
+.PHONY: test
+test: $(READY) ## run all tests; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(READY) ## linter, formatter, types, import rules, dependencies, dead code
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry .
+	$(BIN)/vulture
+
+.PHONY: bench
+bench: $(READY) ## measure speed and size on this machine; ARGS go to the benchmark
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: clean
+clean: ## remove .venv, caches and fetched jars; lakes stay
+	rm -rf .venv .work build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

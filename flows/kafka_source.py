@@ -1,0 +1,232 @@
+"""Kafka as the job reads it: one partition of all topics together, one list per poll, the receive clock beside it.
+
+The only place of the running job that knows confluent_kafka.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from flows.stopping import stop_requested
+from operators.arrivals import Poll, Received
+from operators.decode import Message
+from schemas.units import MS_PER_SECOND
+
+_IDLE_WAIT = timedelta(milliseconds=50)
+_TICK_MS = 500  # an idle partition moves its clock this often
+_METADATA_SECONDS = 15.0
+_PROBE_SECONDS = 5.0
+_CLOCK_MAX_MS = 7_258_118_400_000  # year 2200: a broken stamp must not end every session of a partition
+_STATE_VERSION = 1
+
+
+class SourceError(Exception):
+    """The job cannot go on reading; the message says what a person must decide."""
+
+
+class KafkaOptions(msgspec.Struct, frozen=True):
+    """How to read. `end_offsets`: (topic, partition) to the offset to stop before, for bounded runs."""
+
+    client: dict[str, Any]
+    topics: tuple[str, ...]
+    start: str
+    poll_messages: int
+    clock_margin_ms: int
+    start_offsets: dict[tuple[str, int], int] = {}
+    end_offsets: dict[tuple[str, int], int] | None = None
+
+
+def partition_names(options: KafkaOptions) -> list[str]:
+    """The partitions as the flow names them. Raises SourceError when topics are missing or not alike."""
+    consumer = Consumer({**options.client, "group.id": "replaylake"})
+    try:
+        topics = consumer.list_topics(timeout=_METADATA_SECONDS).topics
+    except KafkaException as error:
+        servers = options.client.get("bootstrap.servers")
+        raise SourceError(f"kafka.bootstrap: no answer from {servers}: {error.args[0]}") from error
+    finally:
+        consumer.close()
+    counts = {}
+    for topic in options.topics:
+        found = topics.get(topic)
+        if found is None or found.error is not None or not found.partitions:
+            raise SourceError(f"kafka.topics: no topic {topic!r} on the broker")
+        counts[topic] = len(found.partitions)
+    if len(set(counts.values())) > 1:
+        raise SourceError(f"kafka.topics: partition counts differ: {counts}; sessions would fall apart")
+    return [f"{number:04d}" for number in range(next(iter(counts.values())))]
+
+
+class KafkaSource(FixedPartitionedSource[Poll, bytes]):
+    """All partitions of the topics; one consumer each."""
+
+    def __init__(self, options: KafkaOptions, partitions: Sequence[str]) -> None:
+        self._options = options
+        self._partitions = list(partitions)
+
+    def list_parts(self) -> list[str]:
+        return self._partitions
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "KafkaPartition":
+        return KafkaPartition(self._options, for_part, resume_state)
+
+
+class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
+    """One partition number of every topic.
+
+    The receive clock is the smallest of the topics' running maxima of message timestamps, so that a backlog in one
+    topic holds back closing; a topic read to its end does not count, and when all are, the wall clock leads.
+    State: epoch number, clock, next offset of each topic.
+    """
+
+    def __init__(self, options: KafkaOptions, partition: str, resume_state: bytes | None) -> None:
+        self._options = options
+        self._name = partition
+        self._number = int(partition)
+        self._seq, self._clock_ms = 0, 0
+        self._next: dict[str, int] = {}
+        if resume_state is not None:
+            version, self._seq, self._clock_ms, self._next = msgspec.msgpack.decode(
+                resume_state, type=tuple[int, int, int, dict[str, int]]
+            )
+            if version != _STATE_VERSION:
+                raise SourceError(f"source state has version {version}, this release reads {_STATE_VERSION}")
+        self._topic_clock = dict.fromkeys(options.topics, 0)
+        self._drained: set[str] = set()
+        self._last_poll_ms = 0.0
+        self._consumer = Consumer(_client_options(options))
+        self._consumer.assign([TopicPartition(topic, self._number, self._begin(topic)) for topic in options.topics])
+
+    def next_batch(self) -> list[Poll]:
+        if stop_requested() or self._is_past_end():
+            raise StopIteration
+        messages = self._consumer.consume(self._options.poll_messages, timeout=0.0)
+        received = [one for message in messages if (one := self._receive(message)) is not None]
+        now_ms = time.time() * MS_PER_SECOND
+        if not received:
+            if now_ms - self._last_poll_ms < _TICK_MS:
+                return []
+            self._follow_wall_clock(now_ms)
+        self._last_poll_ms = now_ms
+        return [Poll(self._name, self._seq, self._clock_ms, received)]
+
+    def next_awake(self) -> datetime | None:
+        if time.time() * MS_PER_SECOND - self._last_poll_ms < 1:
+            return None
+        return datetime.now(UTC) + _IDLE_WAIT
+
+    def snapshot(self) -> bytes:
+        # Called once at the end of each epoch: what is read from here on belongs to the next one.
+        self._seq += 1
+        return msgspec.msgpack.encode((_STATE_VERSION, self._seq, self._clock_ms, self._next))
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _begin(self, topic: str) -> int:
+        if topic in self._next:
+            return self._next[topic]
+        chosen = self._options.start_offsets.get((topic, self._number))
+        if chosen is not None:
+            return chosen
+        return int(OFFSET_BEGINNING if self._options.start == "earliest" else OFFSET_END)
+
+    def _receive(self, message: KafkaMessage) -> Received | None:
+        error = message.error()
+        topic = message.topic()
+        if error is not None:
+            self._handle(error, topic)
+            return None
+        offset = message.offset()
+        end = self._end(topic)
+        if end is not None and offset >= end:
+            return None
+        expected = self._next.get(topic)
+        if expected is not None and offset < expected:
+            return None  # a broker may send a batch again after a reconnect
+        self._next[topic] = offset + 1
+        received_ms = min(max(message.timestamp()[1], 0), _CLOCK_MAX_MS)
+        self._drained.discard(topic)
+        self._topic_clock[topic] = max(self._topic_clock[topic], received_ms)
+        self._advance()
+        headers = {name.lower(): value or b"" for name, value in message.headers() or ()}
+        kind = headers.pop("type", None)
+        body = Message(kind.decode(errors="replace") if kind else None, headers, message.value() or b"", received_ms)
+        return Received(topic, offset, self._clock_ms, body)
+
+    def _handle(self, error: KafkaError, topic: str | None) -> None:
+        code = error.code()
+        if code == KafkaError._PARTITION_EOF and topic is not None:
+            self._drained.add(topic)
+        elif code in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
+            raise SourceError(
+                f"topic {topic!r} partition {self._number}: offset {self._next.get(topic or '')} is no longer on the "
+                "broker. Messages were deleted before they were read; nothing was skipped. Choose where to go on with "
+                "`replaylake run --start-at earliest|latest`, see docs/operations.md"
+            )
+        elif error.fatal() or code in {
+            KafkaError.TOPIC_AUTHORIZATION_FAILED,
+            KafkaError.UNKNOWN_TOPIC_OR_PART,
+            KafkaError._AUTHENTICATION,
+        }:
+            raise SourceError(f"topic {topic!r} partition {self._number}: {error.str()}")
+        # Anything else (broker away, leader moving) librdkafka retries by itself.
+
+    def _advance(self) -> None:
+        busy = [clock for topic, clock in self._topic_clock.items() if topic not in self._drained]
+        self._clock_ms = max(self._clock_ms, min(busy)) if busy else self._clock_ms
+
+    def _follow_wall_clock(self, now_ms: float) -> None:
+        """Let a silent partition's sessions close, once the broker confirms that nothing is left to read."""
+        if len(self._drained) == len(self._options.topics) and self._is_at_end():
+            wall_ms = int(now_ms) - self._options.clock_margin_ms
+            self._clock_ms = max(self._clock_ms, *self._topic_clock.values(), wall_ms)
+
+    def _is_at_end(self) -> bool:
+        for topic in self._options.topics:
+            try:
+                low, high = self._consumer.get_watermark_offsets(
+                    TopicPartition(topic, self._number), timeout=_PROBE_SECONDS, cached=False
+                )
+            except KafkaException:
+                return False  # broker away: time passes, but nobody knows what waits there
+            if high > self._next.get(topic, low):
+                return False
+        return True
+
+    def _end(self, topic: str) -> int | None:
+        ends = self._options.end_offsets
+        return None if ends is None else ends.get((topic, self._number), 0)
+
+    def _is_past_end(self) -> bool:
+        if self._options.end_offsets is None:
+            return False
+        return all(
+            self._next.get(topic, self._options.start_offsets.get((topic, self._number), 0)) >= (self._end(topic) or 0)
+            or topic in self._drained
+            for topic in self._options.topics
+        )
+
+
+def client_options(bootstrap: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """librdkafka options shared by consumer and metadata look-ups; `extra` wins."""
+    return {"bootstrap.servers": bootstrap, **extra}
+
+
+def _client_options(options: KafkaOptions) -> dict[str, Any]:
+    return {
+        "group.id": "replaylake",  # needed by the library; nothing is committed to the group
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "error",  # an offset that is gone must stop the job, not skip
+        "queued.max.messages.kbytes": 32_768,  # per partition; the default of 64 MB adds up
+        "fetch.message.max.bytes": 16_777_216,
+        "receive.message.max.bytes": 134_217_728,
+        **options.client,
+    }

@@ -1,0 +1,232 @@
+"""Settings: flags over environment `REPLAYLAKE_*` over `replaylake.toml` over defaults. The only reader of all three.
+
+A nested name joins with two underscores in the environment: `REPLAYLAKE_KAFKA__BOOTSTRAP`. Unknown keys are errors.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from operators.decode import Limits
+from operators.replay_cut import CutLimits
+from operators.windows import WindowRules
+from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention
+from schemas.units import GIB, MIB, MS_PER_HOUR, MS_PER_SECOND
+from sinks.lake import LakeLimits
+
+PREFIX = "REPLAYLAKE_"
+CONFIG_VARIABLE = "REPLAYLAKE_CONFIG"
+CONFIG_FILE = "replaylake.toml"
+
+Days = Annotated[int, Field(ge=1, le=RETENTION_DAYS_MAX)]
+Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
+
+
+class ConfigurationError(Exception):
+    """The configuration is wrong; the message is one line that names the setting."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class KafkaSettings(_Section):
+    """Where the lines and segments come from."""
+
+    bootstrap: str = Field("127.0.0.1:9092", description="bootstrap servers, host:port[,host:port]")
+    topics: list[str] = Field(["rum"], description="topics keyed by session id, all with the same partition count")
+    start: str = Field("earliest", pattern="^(earliest|latest)$", description="where a job without state begins")
+    poll_messages: Positive = Field(2000, description="messages per look at a partition")
+    client: dict[str, str | int | float | bool] = Field({}, description="any librdkafka option, passed through")
+
+
+class S3Settings(_Section):
+    """How to reach the object store; only for `s3://` lakes. Without keys the usual AWS sources are asked."""
+
+    endpoint_url: str | None = Field(None, description="URL of an S3-compatible server")
+    key: SecretStr | None = Field(None, description="access key id")
+    secret: SecretStr | None = Field(None, description="secret access key")
+    options: dict[str, Any] = Field({}, description="any s3fs option, passed through")
+
+    def storage_options(self) -> dict[str, Any]:
+        """Keyword arguments for `s3fs.S3FileSystem`."""
+        options: dict[str, Any] = {}
+        if self.key is not None and self.secret is not None:
+            options |= {"key": self.key.get_secret_value(), "secret": self.secret.get_secret_value()}
+        if self.endpoint_url:
+            options["endpoint_url"] = self.endpoint_url
+        return options | self.options
+
+
+class SessionSettings(_Section):
+    """The window rules. Change them only on purpose: the numbers are what the SDKs use."""
+
+    gap_seconds: Positive = Field(900, description="inactivity that ends a window")
+    cap_seconds: Positive = Field(14_400, description="a window is shorter than this")
+    lateness_seconds: NotNegative = Field(60, description="receive time a due close waits for disorder")
+    end_grace_seconds: NotNegative = Field(60, description="after the SDK's end marker, instead of the gap")
+    settle_seconds: NotNegative = Field(10, description="quiet time after an arrival far behind the clock")
+    memo_hours: Positive = Field(6, description="how long a closed window can still be revised")
+    shards: Positive = Field(8, description="state shards per partition; fixed once the job has state")
+
+    def rules(self) -> WindowRules:
+        return WindowRules(
+            gap_ms=self.gap_seconds * MS_PER_SECOND,
+            cap_ms=self.cap_seconds * MS_PER_SECOND,
+            lateness_ms=self.lateness_seconds * MS_PER_SECOND,
+            end_grace_ms=self.end_grace_seconds * MS_PER_SECOND,
+            settle_ms=self.settle_seconds * MS_PER_SECOND,
+        )
+
+    @property
+    def memo_ms(self) -> int:
+        return self.memo_hours * MS_PER_HOUR
+
+
+class LimitSettings(_Section):
+    """What one message or session may cost. Over a limit is quarantined with a reason."""
+
+    message_bytes: Positive = Field(8 * MIB, description="a message as received")
+    segment_inflated_bytes: Positive = Field(32 * MIB, description="a body after decompression")
+    lines_per_message: Positive = Field(10_000, description="rows in one message")
+    id_length: Positive = Field(128, description="characters of an app or session id")
+    replay_window_bytes: Positive = Field(512 * MIB, description="raw replay of one window")
+
+    def decode(self) -> Limits:
+        return Limits(
+            message_bytes=self.message_bytes,
+            inflated_bytes=self.segment_inflated_bytes,
+            lines_per_message=self.lines_per_message,
+            id_length=self.id_length,
+        )
+
+    def lake(self) -> LakeLimits:
+        cut = CutLimits(
+            window_raw_bytes=self.replay_window_bytes, segment_raw_bytes=self.segment_inflated_bytes
+        )
+        return LakeLimits(cut=cut)
+
+
+class AppSettings(_Section):
+    """Exceptions for one app."""
+
+    retention_days: Days | None = Field(None, description="days its RUM rows live")
+    replay_retention_days: Days | None = Field(None, description="days its replays live; as its RUM when not set")
+
+
+class RetentionSettings(_Section):
+    """How long data lives; written into the key of everything."""
+
+    days: Days = Field(RETENTION_DAYS_DEFAULT, description="days RUM rows live")
+    replay_days: Days | None = Field(None, description="days replays live; as RUM when not set")
+
+
+class RunSettings(_Section):
+    """How the job runs."""
+
+    recovery_dir: Path = Field(Path("replaylake-recovery"), description="state of the job; a persistent volume")
+    recovery_parts: Positive = Field(4, description="files the state is spread over; fixed once it exists")
+    epoch_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="time between commits")
+    cache_dir: Path | None = Field(None, description="recent packs of an s3:// lake; below recovery_dir when not set")
+    cache_bytes: Positive = Field(1 * GIB, description="size of that cache, per partition")
+    clock_margin_seconds: NotNegative = Field(5, description="how far a drained partition stays behind the wall clock")
+
+
+class Settings(BaseSettings):
+    """Everything `replaylake config` prints."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", validate_default=True
+    )
+
+    lake: str = Field("lake", description="local path or s3://bucket/prefix")
+    kafka: KafkaSettings = KafkaSettings()
+    s3: S3Settings = S3Settings()
+    sessions: SessionSettings = SessionSettings()
+    limits: LimitSettings = LimitSettings()
+    retention: RetentionSettings = RetentionSettings()
+    apps: dict[str, AppSettings] = Field({}, description="exceptions by app id")
+    run: RunSettings = RunSettings()
+
+    @field_validator("lake")
+    @classmethod
+    def _check_lake(cls, lake: str) -> str:
+        scheme, separator, rest = lake.partition("://")
+        if not lake or (separator and (scheme not in {"s3", "file"} or not rest.strip("/"))):
+            raise ValueError("must be a local path or s3://bucket/prefix")
+        return lake
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not used: no hidden files
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not used: no hidden files
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        path = config_path()
+        if path is not None:
+            sources.append(TomlConfigSettingsSource(settings_cls, path))
+        return tuple(sources)
+
+    def retention_rules(self) -> Retention:
+        default = AppRetention(self.retention.days, self.retention.replay_days)
+        apps = {
+            app_id: AppRetention(
+                app.retention_days or default.rum_days,
+                app.replay_retention_days
+                or (None if app.retention_days else default.replay_days),
+            )
+            for app_id, app in self.apps.items()
+        }  # fmt: skip
+        return Retention(default, apps)
+
+    def cache_dir(self) -> Path | None:
+        """Where packs are cached; None when the lake itself is local."""
+        if not self.lake.startswith("s3://"):
+            return None
+        return self.run.cache_dir or self.run.recovery_dir / "packs"
+
+
+def config_path() -> Path | None:
+    """The configuration file in force: $REPLAYLAKE_CONFIG, else replaylake.toml in the working directory if there."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    default = Path(CONFIG_FILE)
+    return default if default.exists() else None
+
+
+def load_settings(**flags: Any) -> Settings:
+    """The effective settings. `flags` win over everything. Raises ConfigurationError."""
+    _check_environment()
+    path = config_path()
+    if path is not None and not path.is_file():
+        raise ConfigurationError(f"{CONFIG_VARIABLE} names {str(path)!r}, which is no file")
+    try:
+        return Settings(**flags)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "settings"
+        what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise ConfigurationError(f"{name}: {what}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+def _check_environment() -> None:
+    """Refuse misspelt variables: a setting that silently does nothing is the worst kind."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    own_tools = {"REPLAYLAKE_RECORDINGS", "REPLAYLAKE_WEED_BIN", "REPLAYLAKE_TANSU_BIN", "REPLAYLAKE_KAFKA_LIBS"}
+    for variable in sorted(os.environ):
+        if not variable.startswith(PREFIX) or variable in own_tools:
+            continue
+        if variable.split("__")[0] not in known:
+            raise ConfigurationError(f"{variable}: unknown setting in the environment")
