@@ -1,0 +1,116 @@
+"""Capture files: what an intake received, one HTTP request a line, as the messages it would have sent to Kafka.
+
+Gzipped JSONL; the fields used: `method`, `path` (with query), `raw_headers` (flat list), `body_b64`, `t_ms`, optional
+`clock_offset_ms`. Every body counts once received, whatever was answered.
+"""
+
+import base64
+import gzip
+import heapq
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from operators.decode import Message
+
+_ROUTES = {
+    "/v1/write/rum": "guance.rum",
+    "/v1/write/rum/replay": "guance.replay",
+    "/api/v2/rum": "datadog.rum",
+    "/api/v2/replay": "datadog.replay",
+    "/s/": "rrweb",
+    "/e/": "rrweb",
+    "/s": "rrweb",
+    "/e": "rrweb",
+    "/i/v0/e/": "rrweb",
+    "/batch/": "rrweb",
+}
+_REORDER_BYTES = 32 << 20  # requests held per file to undo disorder of the log: answers go out of order
+
+
+class CaptureError(Exception):
+    """A file is no capture; the message names the file, the line and what is wrong."""
+
+
+class _Request(msgspec.Struct):
+    method: str
+    path: str
+    t_ms: float
+    body_b64: str | None = None
+    raw_headers: list[str] = []
+    clock_offset_ms: float | None = None
+
+
+class CapturedMessage(msgspec.Struct, frozen=True):
+    """A message, the file's name and the line's number (from 0) in it."""
+
+    name: str
+    line: int
+    message: Message
+
+
+class CaptureCounts(msgspec.Struct):
+    """What was read and what was passed over, by route."""
+
+    requests: int = 0
+    messages: int = 0
+    skipped: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+_DECODER = msgspec.json.Decoder(_Request)
+
+
+def read_captures(paths: Iterable[Path], counts: CaptureCounts) -> Iterator[CapturedMessage]:
+    """Messages of all files in order of their receive time. Raises CaptureError."""
+    return heapq.merge(*(_in_order(_messages(path, counts)) for path in paths), key=_place)
+
+
+def _place(captured: CapturedMessage) -> tuple[int, str, int]:
+    return captured.message.received_ms, captured.name, captured.line
+
+
+def _in_order(messages: Iterator[CapturedMessage]) -> Iterator[CapturedMessage]:
+    """Sort by receive time, as far as a bounded buffer reaches."""
+    heap: list[tuple[tuple[int, str, int], CapturedMessage]] = []
+    held = 0
+    for captured in messages:
+        heapq.heappush(heap, (_place(captured), captured))
+        held += len(captured.message.value)
+        while held > _REORDER_BYTES:
+            _, first = heapq.heappop(heap)
+            held -= len(first.message.value)
+            yield first
+    while heap:
+        yield heapq.heappop(heap)[1]
+
+
+def _messages(path: Path, counts: CaptureCounts) -> Iterator[CapturedMessage]:
+    number = -1
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+            for number, line in enumerate(lines):
+                message = _message(_DECODER.decode(line), counts)
+                if message is not None:
+                    yield CapturedMessage(path.name, number, message)
+    except (OSError, EOFError, zlib.error) as error:
+        raise CaptureError(f"{path}: not readable after line {number + 1}: {error}") from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise CaptureError(f"{path}: line {number + 1} is no captured request: {error}") from error
+
+
+def _message(request: _Request, counts: CaptureCounts) -> Message | None:
+    counts.requests += 1
+    route = request.path.partition("?")[0]
+    kind = _ROUTES.get(route)
+    if request.method != "POST" or kind is None:
+        name = f"{request.method} {route}"
+        counts.skipped[name] = counts.skipped.get(name, 0) + 1
+        return None
+    counts.messages += 1
+    pairs = zip(request.raw_headers[::2], request.raw_headers[1::2], strict=False)
+    headers = {name.lower(): value.encode("latin-1", "replace") for name, value in pairs}
+    kept = {name: headers[name] for name in ("content-type",) if name in headers}
+    received_ms = int(request.t_ms + (request.clock_offset_ms or 0))
+    return Message(kind, kept, base64.b64decode(request.body_b64 or ""), received_ms)

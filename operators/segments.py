@@ -1,0 +1,104 @@
+"""A replay segment of the Guance or Datadog SDK as an item: its header is trusted, its body only checked.
+
+The body is inflated once to prove that it is whole and JSON; it is kept as it came. Where the header is missing, the
+copy inside the segment stands in.
+"""
+
+import msgspec
+
+from operators.inflate import inflate, is_zlib
+from operators.unusable import JSON_ERRORS, Limits, Unusable, checked_id, identity, json_refusal, time_us
+from schemas.items import Family, Item, Kind, RejectReason, SegmentMeta
+from schemas.units import US_PER_MS
+
+
+class _Id(msgspec.Struct, gc=False):
+    id: str = ""
+
+
+class _Sdk(msgspec.Struct, gc=False):
+    name: str = ""
+    version: str = ""
+
+
+class _Segment(msgspec.Struct, gc=False):
+    """The header that every segment repeats behind its records."""
+
+    records: msgspec.Raw
+    start: float | None = None
+    end: float | None = None
+    creation_reason: str = ""
+    records_count: int = 0
+    has_full_snapshot: bool = False
+    index_in_view: int = 0
+    app: _Id = msgspec.field(default_factory=_Id)
+    application: _Id = msgspec.field(default_factory=_Id)
+    session: _Id = msgspec.field(default_factory=_Id)
+    view: _Id = msgspec.field(default_factory=_Id)
+    sdk: _Sdk = msgspec.field(default_factory=_Sdk)
+
+
+_SEGMENT = msgspec.json.Decoder(_Segment)
+
+
+def segment_item(  # noqa: PLR0913 - what a segment consists of
+    family: Family, ids: tuple[str, str], meta: SegmentMeta, body: bytes, received_ms: int, limits: Limits
+) -> Item:
+    """Check the body and build the item. `ids`: (app_id, session_id). Raises Unusable."""
+    raw_bytes, _ = _checked_body(body, limits)
+    begin_us, end_us = time_us("start", meta.start_ms), time_us("end", meta.end_ms)
+    if end_us < begin_us:
+        raise Unusable(RejectReason.INVALID_TIME, f"segment ends at {meta.end_ms}, before its start {meta.start_ms}")
+    if meta.index_in_view < 0 or meta.records_count < 0:
+        raise Unusable(RejectReason.INVALID_FIELD, "negative index_in_view or records_count")
+    meta = msgspec.structs.replace(meta, raw_bytes=raw_bytes, encoding="zlib" if is_zlib(body) else "identity")
+    return Item(
+        app_id=checked_id("app_id", ids[0], limits),
+        session_id=checked_id("session_id", ids[1], limits),
+        kind=Kind.SEGMENT,
+        family=family,
+        begin_us=begin_us,
+        end_us=end_us,
+        received_ms=received_ms,
+        ident=identity(Kind.SEGMENT, checked_id("view_id", meta.view_id, limits), f"{meta.index_in_view}/{meta.start_ms}"),
+        opens=meta.has_full_snapshot,
+        ends=False,
+        body=body,
+        segment=meta,
+    )
+
+
+def self_described(family: Family, body: bytes, received_ms: int, limits: Limits) -> Item:
+    """A segment that came without its header. Raises Unusable."""
+    _, inner = _checked_body(body, limits)
+    meta = SegmentMeta(
+        view_id=inner.view.id,
+        index_in_view=inner.index_in_view,
+        start_ms=time_us("start", inner.start or 0) // US_PER_MS,
+        end_ms=time_us("end", inner.end or 0) // US_PER_MS,
+        records_count=inner.records_count,
+        has_full_snapshot=inner.has_full_snapshot,
+        creation_reason=inner.creation_reason,
+        raw_bytes=0,
+        encoding="",
+        sdk_name=inner.sdk.name,
+        sdk_version=inner.sdk.version,
+    )
+    ids = inner.app.id or inner.application.id, inner.session.id
+    return segment_item(family, ids, meta, body, received_ms, limits)
+
+
+def describes_datadog(body: bytes, limits: Limits) -> bool:
+    """Whether a segment without header was made by the Datadog SDK."""
+    _, inner = _checked_body(body, limits)
+    return bool(inner.application.id)
+
+
+def _checked_body(body: bytes, limits: Limits) -> tuple[int, _Segment]:
+    if not body:
+        raise Unusable(RejectReason.EMPTY_BODY, "segment without content")
+    raw = inflate(body, limits.inflated_bytes)
+    try:
+        return len(raw), _SEGMENT.decode(raw)
+    except JSON_ERRORS as error:
+        raise json_refusal(error) from None

@@ -1,0 +1,84 @@
+"""How decode says, inside itself, that something cannot be used, and the checks every family shares."""
+
+import math
+
+import msgspec
+import xxhash
+
+from schemas.items import RejectReason
+from schemas.units import NS_PER_US, US_PER_MS
+
+_TIME_MAX_MS = 7_258_118_400_000  # year 2200
+_DURATION_MAX_NS = 366 * 86_400 * 1_000_000_000
+
+
+class Unusable(Exception):
+    """Bad input. Never leaves decode: it becomes a `Rejected` value there."""
+
+    def __init__(self, reason: RejectReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one message may cost; over a limit is refused, never cut."""
+
+    message_bytes: int = 8 << 20
+    inflated_bytes: int = 32 << 20
+    lines_per_message: int = 10_000
+    id_length: int = 128  # characters
+
+
+def checked_id(name: str, value: str, limits: Limits) -> str:
+    """An app or session id. Ids are data: any text is fine, if there is some and not too much of it."""
+    if not value:
+        raise Unusable(RejectReason.MISSING_ID, f"no {name}")
+    if len(value) > limits.id_length:
+        raise Unusable(RejectReason.ID_TOO_LONG, f"{name} has {len(value)} characters, the limit is {limits.id_length}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Unusable(RejectReason.INVALID_FIELD, f"{name} is not Unicode text") from None
+    return value
+
+
+def time_us(name: str, value_ms: float) -> int:
+    """Epoch ms as the SDK sends it, in us."""
+    if not math.isfinite(value_ms) or not 0 < value_ms < _TIME_MAX_MS:
+        raise Unusable(RejectReason.INVALID_TIME, f"{name} is {value_ms!r}")
+    return int(value_ms) * US_PER_MS if value_ms == int(value_ms) else int(value_ms * US_PER_MS)
+
+
+def duration_us(name: str, value_ns: float | None) -> int:
+    """A duration in ns as the SDK sends it, in us; a missing one is 0."""
+    if value_ns is None:
+        return 0
+    if not math.isfinite(value_ns) or not 0 <= value_ns < _DURATION_MAX_NS:
+        raise Unusable(RejectReason.INVALID_TIME, f"{name} is {value_ns!r}")
+    return int(value_ns) // NS_PER_US
+
+
+def identity(kind: int, *parts: bytes | str) -> int:
+    """64 bits that are equal for copies of one item and differ otherwise."""
+    digest = xxhash.xxh3_64(bytes([kind]))
+    for part in parts:
+        digest.update(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part)
+        digest.update(b"\0")
+    return digest.intdigest() >> 1  # 63 bits: it also fits signed columns and structs
+
+
+def json_refusal(error: Exception) -> Unusable:
+    """What a failed JSON decode means."""
+    if isinstance(error, msgspec.ValidationError):
+        detail = str(error)
+        missing = "missing required field" in detail
+        if "`$.time`" in detail or "timestamp" in detail or "`$.date`" in detail:
+            return Unusable(RejectReason.INVALID_TIME, detail)
+        return Unusable(RejectReason.MISSING_ID if missing else RejectReason.INVALID_FIELD, detail)
+    if isinstance(error, RecursionError):
+        return Unusable(RejectReason.MALFORMED_JSON, "nested too deep")
+    return Unusable(RejectReason.MALFORMED_JSON, str(error))
+
+
+JSON_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
