@@ -42,6 +42,11 @@ class LakeSink(FixedPartitionedSink[LakeInput, bytes]):
         for writer in self.writers.values():
             writer.publish()
 
+    def delete_packs(self) -> None:
+        """After a bounded run that is published: nothing will read its packs again."""
+        for writer in self.writers.values():
+            writer.delete_packs()
+
 
 class LakePartition(StatefulSinkPartition[LakeInput, bytes]):
     """One partition's writer as the engine drives it."""

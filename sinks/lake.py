@@ -165,6 +165,11 @@ class LakeWriter:
         packs = [(seq, clock_ms, keys) for seq, (clock_ms, keys) in self._pack_keys.items()]
         return msgspec.msgpack.encode(_State(STATE_VERSION, packs, self._pending))
 
+    def delete_packs(self) -> None:
+        """Delete every pack. Only when no session is open and no window will be revised."""
+        self._store.delete([key for _, keys in self._pack_keys.values() for key in keys])
+        self._pack_keys = {}
+
     def _restore(self, state: bytes) -> None:
         restored = msgspec.msgpack.decode(state, type=_State)
         if restored.version != STATE_VERSION:
