@@ -36,6 +36,7 @@ class KafkaOptions(msgspec.Struct, frozen=True):
     client: dict[str, Any]
     topics: tuple[str, ...]
     start: str
+    on_lost_offsets: str
     poll_messages: int
     clock_margin_ms: int
     start_offsets: dict[tuple[str, int], int] = {}
@@ -168,7 +169,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
             raise SourceError(
                 f"topic {topic!r} partition {self._number}: offset {self._next.get(topic or '')} is no longer on the "
                 "broker. Messages were deleted before they were read; nothing was skipped. Choose where to go on with "
-                "`replaylake run --start-at earliest|latest`, see docs/operations.md"
+                "`replaylake run --on-lost-offsets earliest|latest`, see docs/operations.md"
             )
         elif error.fatal() or code in {
             KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -224,7 +225,8 @@ def _client_options(options: KafkaOptions) -> dict[str, Any]:
         "group.id": "replaylake",  # needed by the library; nothing is committed to the group
         "enable.auto.commit": False,
         "enable.partition.eof": True,
-        "auto.offset.reset": "error",  # an offset that is gone must stop the job, not skip
+        # An offset that is gone must stop the job, not skip, unless a person chose where to go on.
+        "auto.offset.reset": "error" if options.on_lost_offsets == "stop" else options.on_lost_offsets,
         "queued.max.messages.kbytes": 32_768,  # per partition; the default of 64 MB adds up
         "fetch.message.max.bytes": 16_777_216,
         "receive.message.max.bytes": 134_217_728,

@@ -84,6 +84,7 @@ def kafka_options(settings: Settings) -> KafkaOptions:
         client=client_options(kafka.bootstrap, kafka.client),
         topics=tuple(kafka.topics),
         start=kafka.start,
+        on_lost_offsets=kafka.on_lost_offsets,
         poll_messages=kafka.poll_messages,
         clock_margin_ms=settings.run.clock_margin_seconds * MS_PER_SECOND,
     )

@@ -41,6 +41,9 @@ class KafkaSettings(_Section):
     bootstrap: str = Field("127.0.0.1:9092", description="bootstrap servers, host:port[,host:port]")
     topics: list[str] = Field(["rum"], description="topics keyed by session id, all with the same partition count")
     start: str = Field("earliest", pattern="^(earliest|latest)$", description="where a job without state begins")
+    on_lost_offsets: str = Field(
+        "stop", pattern="^(stop|earliest|latest)$", description="when unread messages are gone from the broker"
+    )
     poll_messages: Positive = Field(2000, description="messages per look at a partition")
     client: dict[str, str | int | float | bool] = Field({}, description="any librdkafka option, passed through")
 
