@@ -1,0 +1,47 @@
+"""The command line: `replaylake COMMAND`. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
+
+import sys
+
+import typer
+
+from flows.commands_job import CommandFailed, backfill, demo, run
+from flows.commands_read import config, export, sessions, show, verify
+from flows.demo import DemoFailed
+from flows.server_process import ServerError
+from flows.settings import ConfigurationError
+from sinks.store import StoreError
+
+_HELP = """Session replay and RUM sessions from Kafka to a lake.
+
+Start with `replaylake demo`, then `replaylake sessions --lake demo-lake`.
+"""
+
+app = typer.Typer(
+    help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
+)
+_WRITING, _READING = "Write a lake", "Read a lake"
+for command in (demo, run, backfill):
+    app.command(rich_help_panel=_WRITING)(command)
+for command in (sessions, show, export, verify, config):
+    app.command(rich_help_panel=_READING)(command)
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app()
+    except ConfigurationError as error:
+        _fail(error, 2)
+    except (CommandFailed, DemoFailed, ServerError, StoreError) as error:
+        _fail(error, 1)
+    except BrokenPipeError:
+        sys.exit(0)  # the reader of a pipe has seen enough
+
+
+def _fail(error: Exception, code: int) -> None:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

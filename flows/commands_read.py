@@ -1,0 +1,376 @@
+"""The commands that read a lake: `sessions`, `show`, `export`, `verify`, `config`."""
+
+import json
+import operator
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from flows.commands_job import CommandFailed, JsonOption, LakeOption
+from flows.settings import ConfigurationError, Settings, load_settings
+from flows.shown import console, duration, moment, plain_table, size
+from replay.catalog import Row, latest_sessions, latest_views, open_blob, read_rows, session_rows, table_keys
+from replay.export import NoReplay, blob_keys, native_segments, rrweb_tracks
+from replay.verify import verify as verify_lake
+from schemas.tables import TABLES
+from sinks.open_store import open_store
+from sinks.store import ObjectStore
+
+_OPERATORS: dict[str, Callable[[object, object], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,  # type: ignore[dict-item]
+    "<=": operator.le,  # type: ignore[dict-item]
+    ">": operator.gt,  # type: ignore[dict-item]
+    "<": operator.lt,  # type: ignore[dict-item]
+}
+_CONDITION = re.compile(r"(\w+)(!=|>=|<=|=|>|<)(.*)", re.DOTALL)
+_RELATIVE = re.compile(r"(\d+)([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_PROBLEMS_SHOWN = 50
+_TYPES = {field.name: field.type for field in TABLES["sessions"].fields}
+
+
+def sessions(  # noqa: PLR0913 - one option per filter
+    lake: LakeOption = None,
+    app: Annotated[str | None, typer.Option(help="only this app id")] = None,
+    since: Annotated[str | None, typer.Option(help="started at or after: ISO time, or 30m, 2h, 3d ago")] = None,
+    until: Annotated[str | None, typer.Option(help="started before")] = None,
+    has_replay: Annotated[bool | None, typer.Option("--has-replay/--no-replay", help="with or without replay")] = None,
+    errors: Annotated[bool, typer.Option("--errors", help="with at least one error")] = False,
+    user: Annotated[str | None, typer.Option(help="user id, name or e-mail")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE, also != > >= < <=; repeat for more")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="at most this many")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List sessions, newest first.
+
+    Example: replaylake sessions --lake ./demo-lake --errors --since 3d --where browser=Chrome
+    """
+    conditions: list[Callable[[Row], bool]] = [_condition(text) for text in where or []]
+    if app is not None:
+        conditions.append(lambda row: row["app_id"] == app)
+    if since is not None:
+        start = _time("--since", since)
+        conditions.append(lambda row: _at(row) >= start)
+    if until is not None:
+        end = _time("--until", until)
+        conditions.append(lambda row: _at(row) < end)
+    if has_replay is not None:
+        conditions.append(lambda row: row["session_has_replay"] == has_replay)
+    if errors:
+        conditions.append(lambda row: int(str(row["session_error_count"] or 0)) > 0)
+    if user is not None:
+        conditions.append(lambda row: user in (row["userid"], row["user_name"], row["user_email"]))
+    store = _store(load_settings(**_lake(lake)))
+    rows = latest_sessions(read_rows(store, table_keys(store, "sessions"), "sessions"))
+    found = [row for row in rows if all(condition(row) for condition in conditions)]
+    if as_json:
+        print(json.dumps([_jsonable(row) for row in found[:limit]]))
+        return
+    _print_sessions(found[:limit])
+    more = f", {len(found) - limit} more (--limit)" if len(found) > limit else ""
+    console().print(f"{len(found[:limit])} sessions{more}")
+
+
+def show(
+    session_id: Annotated[str, typer.Argument(help="session id, or its beginning")],
+    lake: LakeOption = None,
+    part: Annotated[int | None, typer.Option(help="only this window of the session")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """One session: summary, timeline of views, actions and errors, replay index.
+
+    Example: replaylake show 230f3e7c --lake ./demo-lake
+    """
+    store = _store(load_settings(**_lake(lake)))
+    windows = [row for row in _windows(store, session_id) if part is None or row["session_part"] == part]
+    if not windows:
+        raise CommandFailed(f"no session {session_id!r} part {part} in the lake")
+    for window in windows:
+        timeline = _timeline(store, window)
+        if as_json:
+            print(json.dumps({"session": _jsonable(window), "timeline": [_jsonable(row) for _, row in timeline]}))
+            continue
+        _print_summary(window)
+        _print_timeline(window, timeline)
+        _print_replay(store, window)
+
+
+def export(
+    session_id: Annotated[str, typer.Argument(help="session id, or its beginning")],
+    lake: LakeOption = None,
+    native: Annotated[bool, typer.Option("--native", help="the source segments untouched, one a line")] = False,
+    track: Annotated[int, typer.Option(help="which track, when tabs were open together")] = 0,
+) -> None:
+    """The replay as a JSON array of rrweb events, on standard output.
+
+    Example: replaylake export 230f3e7c --lake ./demo-lake > replay.json
+    """
+    store = _store(load_settings(**_lake(lake)))
+    full_id = str(_windows(store, session_id)[0]["session_id"])
+    keys = blob_keys(session_rows(store, "replay_segments", full_id))
+    if not keys:
+        raise CommandFailed(f"session {full_id!r} has no replay")
+    if native:
+        for segment in native_segments(store, keys):
+            sys.stdout.buffer.write(segment + b"\n")
+        return
+    try:
+        tracks = rrweb_tracks(store, keys)
+    except NoReplay as error:
+        raise CommandFailed(f"session {full_id!r}: {error}") from error
+    if not 0 <= track < len(tracks):
+        raise CommandFailed(f"session {full_id!r} has tracks 0 to {len(tracks) - 1}, not {track}")
+    if len(tracks) > 1:
+        print(f"track {track} of {len(tracks)}: tabs that were open together play apart", file=sys.stderr)
+    json.dump(tracks[track].events, sys.stdout)
+    print()
+
+
+def verify(lake: LakeOption = None, as_json: JsonOption = False) -> None:
+    """Read the whole lake back: checksums, index against bytes, counts, orphans. Exit code 1 if anything is wrong.
+
+    Example: replaylake verify --lake s3://my-bucket/rum
+    """
+    store = _store(load_settings(**_lake(lake)))
+    out = console()
+    if as_json or not out.is_terminal:
+        report = verify_lake(store)
+    else:
+        with out.status("reading") as status:
+            report = verify_lake(store, lambda key: status.update(f"reading {escape(key)}"))
+    if as_json:
+        summary = {name: getattr(report, name) for name in report.__struct_fields__}
+        print(json.dumps(summary))
+    else:
+        rows = sum(report.rows.values())
+        print(f"{report.files} files, {rows:,} rows, {report.blobs} blobs of {size(report.blob_bytes)}", end="; ")
+        print(f"{report.packs} packs and {report.staged} staged objects (lifecycle removes them)")
+        for problem in report.problems[:_PROBLEMS_SHOWN]:
+            print(f"  {problem}")
+        print("the lake holds together" if not report.problems else f"{len(report.problems)} problems")
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def config(lake: LakeOption = None, as_json: JsonOption = False) -> None:
+    """The effective settings, secrets hidden.
+
+    Example: REPLAYLAKE_LAKE=s3://my-bucket/rum replaylake config
+    """
+    settings = load_settings(**_lake(lake))
+    dumped = settings.model_dump(mode="json")
+    if as_json:
+        print(json.dumps(_hidden(dumped), indent=2))
+        return
+    table = plain_table("setting", "value", "meaning")
+    for name, value, meaning in _flat(settings, _hidden(dumped)):
+        table.add_row(name, escape(json.dumps(value)), escape(meaning))
+    console().print(table)
+
+
+def _lake(lake: str | None) -> dict[str, str]:
+    return {} if lake is None else {"lake": lake}
+
+
+def _store(settings: Settings) -> ObjectStore:
+    return open_store(settings.lake, settings.s3.storage_options())
+
+
+def _at(row: Row) -> datetime:
+    start = row["start"]
+    return start if isinstance(start, datetime) else datetime.min.replace(tzinfo=UTC)
+
+
+def _time(option: str, text: str) -> datetime:
+    relative = _RELATIVE.fullmatch(text)
+    if relative:
+        return datetime.now(UTC) - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"{option}: {text!r} is neither an ISO time nor like 30m, 2h, 3d") from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _condition(text: str) -> Callable[[Row], bool]:
+    found = _CONDITION.fullmatch(text)
+    if not found:
+        raise ConfigurationError(f"--where: {text!r} is not COLUMN=VALUE")
+    column, sign, value = found.groups()
+    if column not in _TYPES:
+        raise ConfigurationError(f"--where: sessions has no column {column!r}")
+    wanted = _typed(column, value)
+    compare = _OPERATORS[sign]
+    return lambda row: row[column] is not None and compare(row[column], wanted)
+
+
+def _typed(column: str, value: str) -> object:
+    kind = _TYPES[column]
+    try:
+        if kind == "int64":
+            return int(value)
+        if kind == "bool":
+            return {"true": True, "false": False}[value.lower()]
+        if kind == "timestamp":
+            return _time(f"--where {column}", value)
+    except (ValueError, KeyError):
+        raise ConfigurationError(f"--where: {column} takes a {kind}, not {value!r}") from None
+    return value
+
+
+def _windows(store: ObjectStore, session_id: str) -> list[Row]:
+    """The windows of a session, by id or unambiguous beginning of it, first part first."""
+    rows = latest_sessions(read_rows(store, table_keys(store, "sessions"), "sessions"))
+    found = [row for row in rows if row["session_id"] == session_id]
+    found = found or [row for row in rows if str(row["session_id"]).startswith(session_id)]
+    ids = sorted({str(row["session_id"]) for row in found})
+    if not ids:
+        raise CommandFailed(f"no session {session_id!r} in the lake; `replaylake sessions` lists them")
+    if len(ids) > 1:
+        raise CommandFailed(f"{session_id!r} is the beginning of {len(ids)} sessions: {', '.join(ids[:3])}")
+    return sorted(found, key=lambda row: int(str(row["session_part"])))
+
+
+def _timeline(store: ObjectStore, window: Row) -> list[tuple[str, Row]]:
+    events: list[tuple[str, Row]] = []
+    for table in ("views", "actions", "errors"):
+        rows = session_rows(store, table, str(window["session_id"]))
+        mine = [row for row in rows if row["session_part"] == window["session_part"]]
+        events += [(table, row) for row in (latest_views(mine) if table == "views" else mine)]
+    order = {"views": 0, "actions": 1, "errors": 2}
+    return sorted(events, key=lambda event: (str(event[1]["time"]), order[event[0]]))
+
+
+def _print_sessions(rows: list[Row]) -> None:
+    numbers = ("duration", "views", "actions", "errors", "replay")
+    table = plain_table("start (UTC)", "session", "app", "user", "first page", *numbers, "closed", right=numbers)
+    for row in rows:
+        part = f".{row['session_part']}" if row["session_part"] else ""
+        table.add_row(
+            moment(row["start"]),
+            escape(_short(row["session_id"], 36) + part),
+            escape(_short(row["app_id"], 18)),
+            escape(_short(row["user_name"] or row["userid"], 16)),
+            escape(_short(row["session_first_view_path"], 24)),
+            duration(float(str(row["time_spent"]))),
+            str(row["session_view_count"]),
+            str(row["session_action_count"]),
+            str(row["session_error_count"]),
+            size(float(str(row["replay_bytes"]))) if row["session_has_replay"] else "-",
+            str(row["close_reason"]),
+        )
+    console().print(table)
+
+
+def _short(value: object, length: int) -> str:
+    text = "" if value is None else str(value).replace("\n", " ")
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _print_summary(row: Row) -> None:
+    facts = {
+        "session": f"{row['session_id']} part {row['session_part']} revision {row['revision']}",
+        "app": " ".join(str(row[name]) for name in ("app_id", "service", "version", "env") if row[name]),
+        "time (UTC)": f"{moment(row['start'])} to {moment(row['end'])}",
+        "duration": f"{duration(float(str(row['time_spent'])))}, active {duration(float(str(row['active_time'])))}",
+        "closed": str(row["close_reason"]),
+        "user": " ".join(str(row[name]) for name in ("userid", "user_name", "user_email") if row[name]),
+        "browser": " ".join(str(row[name]) for name in ("browser", "browser_version", "os", "device") if row[name]),
+        "counts": ", ".join(
+            f"{row[f'session_{name}_count']} {name.replace('_', ' ')}s"
+            for name in ("view", "action", "error", "resource", "long_task")
+        ),
+        "frustration": f"{row['rage_click_count']} rage, {row['dead_click_count']} dead, {row['error_click_count']} error",
+        "received": f"{row['duplicate_count']} duplicates, {row['late_count']} late",
+    }
+    table = plain_table("", "")
+    table.show_header = False
+    for name, value in facts.items():
+        table.add_row(name, escape(value))
+    console().print(table)
+
+
+def _print_timeline(window: Row, timeline: list[tuple[str, Row]]) -> None:
+    start = _at(window)
+    table = plain_table("at", "what", "", right=("at",))
+    for kind, row in timeline:
+        at = row["time"]
+        offset = (at - start).total_seconds() if isinstance(at, datetime) else 0.0
+        stamp = f"{'-' if offset < 0 else '+'}{int(abs(offset)) // 60:02d}:{abs(offset) % 60:04.1f}"
+        if kind == "views":
+            table.add_row(stamp, "view", escape(_short(row["view_url"] or row["view_name"], 100)))
+        elif kind == "actions":
+            table.add_row(stamp, f"  {row['action_type']}", escape(_short(row["action_name"], 80)) + _frustration(row))
+        else:
+            table.add_row(stamp, "  [red]error[/red]", escape(_short(row["error_message"], 100)))
+    console().print()
+    console().print(table)
+
+
+def _frustration(row: Row) -> str:
+    types = [name for name in ("rage_click", "dead_click", "error_click") if name in str(row["action_frustration_types"])]
+    return f" [yellow]{', '.join(types)}[/yellow]" if types else ""
+
+
+def _print_replay(store: ObjectStore, window: Row) -> None:
+    out = console()
+    out.print()
+    if not window["replay_key"]:
+        out.print("no replay")
+        return
+    index = open_blob(store, str(window["replay_key"])).index
+    out.print(
+        f"replay: {window['replay_segment_count']} segments, {window['replay_record_count']} records, "
+        f"{size(float(str(window['replay_raw_bytes'])))} in {size(float(str(window['replay_bytes'])))}, "
+        f"{window['replay_missing_segment_count']} segments missing"
+    )
+    out.print(escape(f"  {window['replay_key']}"))
+    for frame in index.frames:
+        span = duration((frame.end_ms - frame.start_ms) * 1e6)
+        out.print(f"  frame at {frame.offset}: {size(frame.length)}, {span}, {len(frame.snapshots)} full snapshots")
+    for start_ms, end_ms in index.idle:
+        out.print(f"  idle {duration((end_ms - start_ms) * 1e6)} from +{duration((start_ms - index.start_ms) * 1e6)}")
+
+
+def _jsonable(row: Row) -> dict[str, object]:
+    return {name: _plain_value(value) for name, value in row.items() if value is not None}
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, list):
+        return dict(value)
+    return value
+
+
+def _hidden(dumped: dict[str, object]) -> dict[str, object]:
+    """Pass-through options may hold credentials: only their names are shown."""
+    hidden: dict[str, object] = {}
+    for name, value in dumped.items():
+        if isinstance(value, dict) and name in {"client", "options"}:
+            hidden[name] = dict.fromkeys(value, "**********")
+        else:
+            hidden[name] = _hidden(value) if isinstance(value, dict) else value
+    return hidden
+
+
+def _flat(model: object, dumped: dict[str, object], prefix: str = "") -> list[tuple[str, object, str]]:
+    rows: list[tuple[str, object, str]] = []
+    fields = getattr(type(model), "model_fields", {})
+    for name, value in dumped.items():
+        child = getattr(model, name, None)
+        if isinstance(value, dict) and hasattr(type(child), "model_fields"):
+            rows += _flat(child, value, f"{prefix}{name}.")
+        else:
+            rows.append((prefix + name, value, fields[name].description or "" if name in fields else ""))
+    return rows
+
+

@@ -1,0 +1,48 @@
+"""How values look to a person: durations, sizes, times; and the console they are printed on."""
+
+import sys
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+
+_KILO = 1000
+_PIPED_WIDTH = 200
+
+
+def console() -> Console:
+    """Standard output; wide enough when nobody watches, so that a pipe gets whole lines."""
+    return Console(highlight=False) if sys.stdout.isatty() else Console(width=_PIPED_WIDTH, highlight=False)
+
+
+def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """An aligned table without boxes."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+    return table
+
+
+def duration(nanoseconds: float) -> str:
+    """`4 h 00 min`, `3 min 47 s`, `25.4 s`, `12 ms`."""
+    seconds = nanoseconds / 1e9
+    if seconds >= 3599.5:  # noqa: PLR2004 - rounds up to an hour
+        minutes = round(seconds / 60)
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    if seconds >= 59.95:  # noqa: PLR2004 - rounds up to a minute
+        return f"{round(seconds) // 60} min {round(seconds) % 60:02d} s"
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * _KILO:.0f} ms"
+
+
+def size(count: float) -> str:
+    """`812 B`, `40.5 kB`, `1.2 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < _KILO:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= _KILO
+    return f"{count:.1f} TB"
+
+
+def moment(value: object) -> str:
+    """A UTC time to the second."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if isinstance(value, datetime) else ""

@@ -1,0 +1,33 @@
+"""A session's replay taken out of the lake: as rrweb events, or as the source segments untouched."""
+
+from collections.abc import Iterator
+
+from replay.catalog import Row, open_blob
+from replay.rrweb import to_rrweb
+from replay.track import Track
+from schemas.items import Family
+from sinks.store import ObjectStore
+
+
+class NoReplay(Exception):
+    """The session has no replay in the lake."""
+
+
+def blob_keys(segment_rows: list[Row]) -> list[str]:
+    """The blobs of a session, window by window, the main one before supplementary ones."""
+    places = {(int(str(row["session_part"])), int(str(row["revision"])), str(row["replay_key"])) for row in segment_rows}
+    return [key for _, _, key in sorted(places)]
+
+
+def native_segments(store: ObjectStore, keys: list[str]) -> Iterator[bytes]:
+    """Source segments byte for byte, without line ends, in the order of the blobs."""
+    for key in keys:
+        yield from open_blob(store, key).segments()
+
+
+def rrweb_tracks(store: ObjectStore, keys: list[str]) -> list[Track]:
+    """The session as rrweb events; tabs that were open together are tracks of their own. Raises NoReplay."""
+    if not keys:
+        raise NoReplay("no replay segments")
+    family = Family[open_blob(store, keys[0]).index.family.upper()]
+    return to_rrweb(family, list(native_segments(store, keys)))

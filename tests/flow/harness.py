@@ -1,0 +1,89 @@
+"""The whole job without the engine: polls in, a lake on disk out; and that lake read back for comparison."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import pyarrow.parquet as pq
+
+from flows.captures import CaptureCounts, read_captures
+from operators.arrivals import Poll, Received, decode_poll, shard_batches
+from operators.decode import Limits, Message
+from operators.sessions import SessionTracker
+from operators.windows import WindowRules
+from schemas.keys import REPLAYS
+from schemas.retention import Retention
+from sinks.lake import LakeLimits, LakeWriter, Refusal
+from sinks.packs import PackStore
+from sinks.store import LocalStore
+
+SHARDS = 3
+PARTITION = "0000"
+# Which run wrote a row, and how often things came: all that may differ between two runs over the same items.
+COUNTERS = ("duplicate_count",)
+
+
+class Lake(msgspec.Struct):
+    """A lake's content, comparable: rows by table, blob digests by key."""
+
+    tables: dict[str, list[dict[str, object]]]
+    blobs: dict[str, str]
+
+
+def capture_messages(paths: Iterable[Path]) -> list[Message]:
+    """The messages of capture files, in order of receive time."""
+    return [captured.message for captured in read_captures(list(paths), CaptureCounts())]
+
+
+def run(messages: Sequence[Message], cuts: Iterable[int], folder: Path, *, restart_every: int = 0) -> Lake:
+    """Feed messages in the given order, cut into polls at `cuts`; close everything at the end.
+
+    `restart_every`: rebuild all state from its snapshot after that many polls.
+    """
+    store = LocalStore(folder)
+    rules = WindowRules()
+    trackers = {f"{PARTITION}-{number:02d}": SessionTracker(rules) for number in range(SHARDS)}
+    writer = _writer(store)
+    clock_ms = 0
+    edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(messages)}), len(messages)]
+    for seq, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+        received = []
+        for offset in range(start, end):
+            clock_ms = max(clock_ms, messages[offset].received_ms)
+            received.append(Received("rum", offset, clock_ms, messages[offset]))
+        decoded = decode_poll(Poll(PARTITION, seq, clock_ms, received), Limits())
+        writer.refuse(Refusal(r.topic, 0, r.offset, r.received_ms, r.rejected) for r in decoded.refused)
+        for key, batch in shard_batches(decoded, SHARDS):
+            writer.take(trackers[key].apply(batch.seq, batch.clock_ms, batch.arrivals))
+        state = writer.stage()
+        writer.publish()
+        if restart_every and seq % restart_every == 0:
+            trackers = {key: SessionTracker(rules, state=one.snapshot()) for key, one in trackers.items()}
+            writer = _writer(store, state)
+    for tracker in trackers.values():
+        writer.take(tracker.drain())
+    writer.stage()
+    writer.publish()
+    return read_lake(folder)
+
+
+def read_lake(folder: Path) -> Lake:
+    """Every row (without counters, in a fixed order) and every blob of a lake."""
+    tables: dict[str, list[dict[str, object]]] = {}
+    for path in folder.glob("tables/*/*/*/*.parquet"):
+        table = path.relative_to(folder).parts[1]
+        rows = pq.ParquetFile(path).read().to_pylist()
+        tables.setdefault(table, []).extend({k: v for k, v in row.items() if k not in COUNTERS} for row in rows)
+    for rows in tables.values():
+        rows.sort(key=repr)
+    blobs = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (folder / REPLAYS).rglob("*.zst")
+    }
+    return Lake(tables, blobs)
+
+
+def _writer(store: LocalStore, state: bytes = b"") -> LakeWriter:
+    packs = PackStore(store, None, 0)
+    return LakeWriter(store, packs, PARTITION, Retention(), LakeLimits(), "test", state)

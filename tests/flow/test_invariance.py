@@ -1,0 +1,64 @@
+"""The lake is a function of what was received: not of order, batches, copies or restarts. Over real recordings."""
+
+import itertools
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from operators.decode import Message
+from tests.flow.harness import capture_messages, run
+
+LATENESS_MS = 60_000
+CAPTURES = ("guance/gc-multitab", "guance/gc-badnet", "datadog/dd-todo-v5", "guance/gc-clock-return", "rrweb/ph-docs")
+
+_numbers = itertools.count()
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32))
+def test_any_order_within_the_lateness_any_batches_every_copy_gives_the_same_lake(
+    name: str, seed: int, samples: Path, tmp_path: Path
+) -> None:
+    """Each message twice, shuffled by up to the allowed lateness, cut anywhere, restarted: same rows, same bytes."""
+    messages = capture_messages([samples / f"{name}.jsonl.gz"])
+    plain = run(messages, [], tmp_path / f"plain{next(_numbers)}")
+    chance = random.Random(seed)  # noqa: S311 - a reproducible shuffle
+    twice = sorted(messages * 2, key=lambda m: _place(m, chance))
+    cuts = chance.sample(range(len(twice)), min(9, len(twice) - 1))
+    other = run(twice, cuts, tmp_path / f"other{next(_numbers)}", restart_every=chance.choice((0, 1, 2)))
+    assert other.blobs == plain.blobs
+    assert other.tables == plain.tables
+
+
+def _place(message: Message, chance: random.Random) -> float:
+    # Half the lateness on either side: no message is later than the lateness behind another.
+    return message.received_ms + chance.uniform(-0.5, 0.5) * LATENESS_MS
+
+
+def test_a_client_clock_a_year_ahead_changes_nobody_elses_rows(samples: Path, tmp_path: Path) -> None:
+    """Another session's wild clock moves no window, and its own durations are right."""
+    messages = capture_messages([samples / "guance/gc-spa-json.jsonl.gz"])
+    alone = run(messages, [], tmp_path / "alone")
+    year_us = 365 * 86_400 * 1_000_000
+    wild = [_wild(message, year_us // 1000) for message in messages if message.type == "guance.rum"]
+    together = sorted([*messages, *wild], key=lambda m: m.received_ms)
+    rows = run(together, [5, 9], tmp_path / "together").tables["sessions"]
+    mine = alone.tables["sessions"][0]
+    assert [row for row in rows if row["session_id"] == mine["session_id"]] == [mine]
+    other = next(row for row in rows if row["session_id"] != mine["session_id"])
+    assert other["session_view_count"] == mine["session_view_count"]
+    assert abs(int(str(other["time_spent"])) - int(str(mine["time_spent"]))) < 2_000_000_000
+
+
+def _wild(message: Message, shift_ms: int) -> Message:
+    import msgspec
+
+    rows = msgspec.json.decode(message.value)
+    for row in rows:
+        row["time"] += shift_ms
+        row["tags"]["session_id"] = "wild"
+    return Message(message.type, message.headers, msgspec.json.encode(rows), message.received_ms)
