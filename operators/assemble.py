@@ -13,7 +13,7 @@ from operators.replay_scan import ReplaySegment
 from operators.rows import line_row
 from operators.sessions import CloseOrder, unpack_moments
 from operators.totals import ReplayTotals, Row, session_row
-from schemas.items import LINE_TABLE, Family, Item, Kind, SegmentMeta
+from schemas.items import LINE_TABLE, Family, Item, Kind, RejectReason, SegmentMeta
 from schemas.pack import PackEntry
 from schemas.units import NS_PER_MS, US_PER_MS
 
@@ -29,7 +29,7 @@ class LineRecord(msgspec.Struct, frozen=True):
 
 
 class RefusedEntry(msgspec.Struct, frozen=True):
-    """A segment that was taken in but cannot be stored."""
+    """An item that was taken in but cannot be stored."""
 
     entry: PackEntry
     reason: str
@@ -57,7 +57,8 @@ def assemble(
     revisions = [*_revisions(order, entries), _pick(entries, order.new_moments)]
     everything = [entry for revision in revisions for entry in revision]
     new = {entry.item.ident for entry in revisions[-1]}
-    rows = _line_rows(order, everything, new)
+    refused: list[RefusedEntry] = []
+    rows = _line_rows(order, everything, new, refused)
     cuts = [_cut(order, revision, limits) for revision in revisions]
     keys = [blob_key(number) if replay.blob else "" for number, replay in enumerate(cuts)]
     totals = _replay_totals(cuts, keys)
@@ -69,7 +70,7 @@ def assemble(
         segments=_segment_rows(order, revisions[-1], cuts[-1], keys[-1]),
         blob_key=keys[-1],
         blob=cuts[-1].blob,
-        refused=_refused(revisions[-1], cuts[-1]),
+        refused=refused + _refused(revisions[-1], cuts[-1]),
     )
 
 
@@ -107,7 +108,9 @@ def _received_at(entry: PackEntry, received_ms: int) -> PackEntry:
     return msgspec.structs.replace(entry, item=item)
 
 
-def _line_rows(order: CloseOrder, entries: Iterable[PackEntry], new: set[int]) -> list[tuple[LineRecord, bool]]:
+def _line_rows(
+    order: CloseOrder, entries: Iterable[PackEntry], new: set[int], refused: list[RefusedEntry]
+) -> list[tuple[LineRecord, bool]]:
     """Rows of all lines (views once, in their final state) in a fixed order, each with: is it new in this revision?"""
     rows: list[tuple[tuple[int, int, int], LineRecord, bool]] = []
     views: dict[str, list[tuple[Item, Row]]] = {}
@@ -115,7 +118,12 @@ def _line_rows(order: CloseOrder, entries: Iterable[PackEntry], new: set[int]) -
         item = entry.item
         if item.kind == Kind.SEGMENT:
             continue
-        row = line_row(Family(item.family), item.body).row
+        try:
+            row = line_row(Family(item.family), item.body).row
+        except ValueError as error:  # it passed decode, which reads only what the session rules need
+            if item.ident in new:
+                refused.append(RefusedEntry(entry, RejectReason.MALFORMED_JSON, str(error)))
+            continue
         if item.kind == Kind.VIEW:
             views.setdefault(str(row.get("view_id", "")), []).append((item, row))
         else:
@@ -147,7 +155,8 @@ def _final_view(updates: Sequence[tuple[Item, Row]]) -> tuple[Item, Row]:
         custom: dict[str, str] = {}
         for _, update in ordered:
             custom |= _custom(update)
-            merged |= update
+            # The address is the one the view began with: a single-page app has moved on when it is left.
+            merged |= {name: value for name, value in update.items() if not (name in merged and name in _ADDRESS)}
         row = {**merged, "custom": custom} if custom else merged
         begin_us = min(update.begin_us for update, _ in ordered)
         row["time"] = begin_us
@@ -160,6 +169,7 @@ def _custom(row: Row) -> dict[str, str]:
     return custom if isinstance(custom, dict) else {}
 
 
+_ADDRESS = {f"view_{part}" for part in ("url", "host", "path", "path_group", "url_query", "referrer", "name")}
 _VIEW_COUNTERS = ("view_error_count", "view_resource_count", "view_action_count", "view_long_task_count")
 
 

@@ -75,6 +75,13 @@ def recordings() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def recordings_or_samples() -> Path:
+    """The full set where it is, else the samples: the same tests, more or fewer captures."""
+    folder = Path(os.environ.get("REPLAYLAKE_RECORDINGS") or REPOSITORY.parent / "shared" / "data" / "recordings")
+    return folder if (folder / "manifest.json").is_file() else REPOSITORY / "samples"
+
+
 def _apache_kafka() -> AbstractContextManager[Broker]:
     libs = Path(os.environ.get("REPLAYLAKE_KAFKA_LIBS") or REPOSITORY / ".work" / "kafka-libs")
     if shutil.which("java") is None:

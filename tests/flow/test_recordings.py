@@ -1,0 +1,227 @@
+"""Real recordings through the command line, by file and through a broker: equal to counts made independently."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from flows.captures import CaptureCounts, read_captures
+from flows.feed import feed
+from flows.servers import Broker
+from replay.catalog import session_keys
+from replay.verify import verify
+from sinks.store import LocalStore
+from tests.flow.harness import read_lake
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture(scope="module")
+def captures(recordings_or_samples: Path) -> list[Path]:
+    return sorted(recordings_or_samples.glob("*/*.jsonl.gz"))
+
+
+@pytest.fixture(scope="module")
+def manifest(recordings_or_samples: Path) -> list[dict]:
+    return json.loads((recordings_or_samples / "manifest.json").read_text())["captures"]
+
+
+@pytest.fixture(scope="module")
+def backfilled(captures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake made by `replaylake backfill` of all captures."""
+    folder = tmp_path_factory.mktemp("backfill") / "lake"
+    done = replaylake("backfill", *map(str, captures), "--lake", str(folder), "--json")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def replaylake(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_backfill_gives_the_counts_of_the_manifest(backfilled: Path, manifest: list[dict]) -> None:
+    """Per session: distinct lines by type, segments, records, first and last view."""
+    assert differences(backfilled, manifest) == []
+
+
+def test_every_session_of_the_session_based_sdks_is_one_window(backfilled: Path, manifest: list[dict]) -> None:
+    """Sleep, late finals and the cap never split what the SDK calls one session, and none is longer than 4 h."""
+    ids = {s["session_id"] for c in manifest if c["sdk_family"] != "rrweb" for s in c["sessions"]}
+    rows = read_lake(backfilled).tables["sessions"]
+    assert {row["session_part"] for row in rows if row["session_id"] in ids} == {0}
+    assert all(int(str(row["time_spent"])) < 4 * 3600 * 10**9 for row in rows)
+
+
+def test_stored_replay_is_far_smaller_than_what_the_sdks_sent(backfilled: Path, manifest: list[dict]) -> None:
+    """Blobs with their index: at most 0.40 of the SDKs' compressed bytes together, 0.20 for a shop visit."""
+    stored = {row["session_id"]: row["replay_bytes"] for row in latest(backfilled)}
+    sent = {s["session_id"]: (c, s) for c in manifest if c["sdk_family"] != "rrweb" for s in c["sessions"]}
+    together = sum(s["replay_bytes_compressed"] for _, s in sent.values())
+    assert sum(stored[session_id] for session_id in sent) <= 0.40 * together
+    shop = next(s for c, s in sent.values() if c["capture"] == "gc-shop")
+    assert stored[shop["session_id"]] <= 0.20 * shop["replay_bytes_compressed"]
+
+
+def test_the_lake_verifies(backfilled: Path) -> None:
+    """Nothing orphaned, nothing missing, all counts agree."""
+    assert verify(LocalStore(backfilled)).problems == []
+
+
+def test_backfill_twice_is_backfill_once(backfilled: Path, captures: list[Path]) -> None:
+    """The same files again write the same objects."""
+    before = read_lake(backfilled)
+    assert replaylake("backfill", *map(str, captures), "--lake", str(backfilled)).returncode == 0
+    assert read_lake(backfilled) == before
+
+
+def test_native_export_is_what_the_browser_sent(backfilled: Path, captures: list[Path]) -> None:
+    """Every distinct segment of every session comes back byte for byte."""
+    from tests.playback.raw_segments import segments_of
+
+    for capture in captures:
+        for session_id, (_, segments) in segments_of(capture).items():
+            done = subprocess.run(
+                [sys.executable, "-m", "flows.cli", "export", session_id, "--native", "--lake", str(backfilled)],
+                capture_output=True,
+                check=True,
+            )
+            assert sorted(done.stdout.splitlines()) == sorted(segment.rstrip(b"\n") for segment in segments)
+
+
+def test_duckdb_reads_every_table_by_hive_path(backfilled: Path) -> None:
+    """Types are right, and counting lines by SQL on the raw rows agrees with the session rows."""
+    connection = duckdb.connect()
+    path = f"{backfilled}/tables/%s/**/*.parquet"
+    sessions = connection.sql(f"select * from read_parquet('{path % 'sessions'}', hive_partitioning=true)")
+    types = dict(zip(sessions.columns, map(str, sessions.types), strict=True))
+    assert types["start"] == "TIMESTAMP WITH TIME ZONE"
+    assert types["time_spent"] == "BIGINT"
+    assert types["custom"] == "MAP(VARCHAR, VARCHAR)"
+    assert {"retention", "dt"} <= set(types)
+    for table in ("views", "actions", "errors", "resources", "long_tasks", "replay_segments"):
+        ((count,),) = connection.sql(f"select count(*) from read_parquet('{path % table}')").fetchall()
+        assert count > 0
+
+
+def test_sql_on_the_raw_lines_gives_the_same_counts(backfilled: Path, captures: list[Path]) -> None:
+    """DuckDB over the SDKs' own JSON, without our decode: distinct events by session and type."""
+    connection = duckdb.connect()
+    rows = []
+    for captured in read_captures([c for c in captures if c.parent.name == "datadog"], CaptureCounts()):
+        if captured.message.type == "datadog.rum":
+            body = captured.message.value
+            body = zlib.decompress(body) if body[:1] == b"x" else body
+            rows += [(line,) for line in body.decode().split("\n") if line]
+    connection.execute("create table raw (line varchar)")
+    connection.executemany("insert into raw values (?)", rows)
+    expected = connection.sql(
+        """
+        select line->>'$.session.id', count(distinct line->>'$.action.id') filter (line->>'$.type' = 'action'),
+               count(distinct line->>'$.view.id') filter (line->>'$.type' = 'view'),
+               count(distinct line->>'$.resource.id') filter (line->>'$.type' = 'resource')
+        from raw group by 1
+        """
+    ).fetchall()
+    columns = "session_action_count", "session_view_count", "session_resource_count"
+    found = {row["session_id"]: tuple(row[column] for column in columns) for row in latest(backfilled)}
+    assert expected
+    assert {session_id: tuple(counts) for session_id, *counts in expected} == {one[0]: found[one[0]] for one in expected}
+
+
+@pytest.mark.slow
+def test_through_a_broker_the_lake_is_the_same(
+    broker: Broker, captures: list[Path], manifest: list[dict], backfilled: Path, tmp_path: Path
+) -> None:
+    """`replaylake run` on a real broker, stopped by SIGTERM: counts of the manifest, blobs of the backfill."""
+    topic = f"rum-{time.time_ns()}"
+    broker.create_topic(topic, 4)
+    newest = max(c.message.received_ms for c in read_captures(captures, CaptureCounts()))
+    shift_ms = min(0, int(time.time() * 1000) - HOUR_MS - newest)
+    fed = feed(broker.bootstrap, topic, captures, shift_ms=shift_ms)
+    lake = tmp_path / "lake"
+    run_until(broker, topic, lake, tmp_path / "recovery", len(fed.sessions))
+    assert differences(lake, manifest) == []
+    assert verify(LocalStore(lake)).problems == []
+    if shift_ms == 0:
+        assert read_lake(lake).blobs == read_lake(backfilled).blobs
+    else:  # the keys hold the day of receipt, which was moved
+        assert sorted(read_lake(lake).blobs.values()) == sorted(read_lake(backfilled).blobs.values())
+
+
+def run_until(broker: Broker, topic: str, lake: Path, recovery: Path, sessions: int) -> None:
+    """Run the job until that many sessions are in the lake, then stop it gracefully."""
+    environment = os.environ | {
+        "REPLAYLAKE_LAKE": str(lake),
+        "REPLAYLAKE_KAFKA__BOOTSTRAP": broker.bootstrap,
+        "REPLAYLAKE_KAFKA__TOPICS": json.dumps([topic]),
+        "REPLAYLAKE_RUN__RECOVERY_DIR": str(recovery),
+        "REPLAYLAKE_RUN__EPOCH_SECONDS": "1",
+    }
+    job = subprocess.Popen([sys.executable, "-m", "flows.cli", "run"], env=environment)
+    try:
+        deadline = time.monotonic() + 60
+        while len(session_keys(LocalStore(lake))) < sessions:
+            assert job.poll() is None, "the job ended by itself"
+            assert time.monotonic() < deadline, "not all sessions closed"
+            time.sleep(0.3)  # a file system has no better way to be watched
+        job.send_signal(signal.SIGTERM)
+        assert job.wait(timeout=20) == 0
+    finally:
+        if job.poll() is None:
+            job.kill()
+            job.wait()
+
+
+def latest(folder: Path) -> list[dict[str, object]]:
+    rows: dict[object, dict[str, object]] = {}
+    for row in read_lake(folder).tables["sessions"]:
+        if row["session_id"] not in rows or row["revision"] > rows[row["session_id"]]["revision"]:
+            rows[row["session_id"]] = row
+    return list(rows.values())
+
+
+def differences(folder: Path, manifest: list[dict]) -> list[str]:
+    """What differs from the manifest, a line each."""
+    found = {row["session_id"]: row for row in latest(folder)}
+    wrong = []
+    for capture in manifest:
+        for expected in capture["sessions"]:
+            row = found.get(expected["session_id"])
+            if row is None:
+                wrong.append(f"{capture['capture']}: no session {expected['session_id']}")
+                continue
+            for column, value in expected_columns(expected).items():
+                if row[column] != value:
+                    wrong.append(f"{capture['capture']} {column}: {row[column]}, expected {value}")
+    if len(found) != sum(len(capture["sessions"]) for capture in manifest):
+        wrong.append(f"{len(found)} sessions")
+    return wrong
+
+
+def expected_columns(session: dict) -> dict[str, object]:
+    lines = session["rum_distinct_by_type"]
+    records = session["replay_records_received"]
+    columns: dict[str, object] = {"replay_segment_count": session["replay_segments_distinct"]}
+    if session["replay_segments_received"] == session["replay_segments_distinct"]:
+        columns["replay_record_count"] = records
+    if any(name.startswith("$") for name in lines):  # PostHog: every page view a view, every other event an action
+        columns["session_view_count"] = lines["$pageview"]
+        columns["session_action_count"] = lines.get("$autocapture", 0) + lines.get("$rageclick", 0)
+        return columns
+    for name in ("view", "action", "error", "resource", "long_task"):
+        columns[f"session_{name}_count"] = lines.get(name, 0)
+    if "oracle" in session:
+        for which in ("first", "last"):
+            for part in ("id", "url"):
+                columns[f"session_{which}_view_{part}"] = session["oracle"][f"{which}_view_{part}"]
+    return columns
