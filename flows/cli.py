@@ -20,10 +20,10 @@ app = typer.Typer(
     help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
 _WRITING, _READING = "Write a lake", "Read a lake"
-for command in (demo, run, backfill):
-    app.command(rich_help_panel=_WRITING)(command)
-for command in (sessions, show, export, verify, config):
-    app.command(rich_help_panel=_READING)(command)
+for writing in (demo, run, backfill):
+    app.command(rich_help_panel=_WRITING)(writing)
+for reading in (sessions, show, export, verify, config):
+    app.command(rich_help_panel=_READING)(reading)
 
 
 def main() -> None:

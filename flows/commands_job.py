@@ -40,7 +40,7 @@ def settings_with(lake: str | None, **sections: dict[str, object]) -> Settings:
     return load_settings(**flags, **merged) if merged else base
 
 
-def run(
+def run(  # noqa: PLR0913 - one option per setting
     lake: LakeOption = None,
     bootstrap: Annotated[str | None, typer.Option(help="Kafka bootstrap servers")] = None,
     topic: Annotated[list[str] | None, typer.Option(help="topic to read; repeat for more")] = None,
@@ -60,18 +60,21 @@ def run(
         run={"recovery_dir": recovery_dir, "epoch_seconds": epoch_seconds},
     )
     install_stop_handlers()
+    log = logging.getLogger("replaylake")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
         job = kafka_job(settings)
-        logging.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
+        log.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
         run_unbounded(job, settings)
     except (SourceError, StoreError, RuntimeError) as error:
         raise CommandFailed(_root_cause(error)) from error
-    logging.info("stopped; open sessions continue with the next start")
+    log.info("stopped; open sessions continue with the next start")
 
 
 def backfill(
-    files: Annotated[list[Path], typer.Argument(help="capture files (.jsonl or .jsonl.gz)", exists=True, dir_okay=False)],
+    files: Annotated[
+        list[Path], typer.Argument(help="capture files (.jsonl or .jsonl.gz)", exists=True, dir_okay=False)
+    ],
     lake: LakeOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -287,11 +287,10 @@ def _print_summary(row: Row) -> None:
             f"{row[f'session_{name}_count']} {name.replace('_', ' ')}s"
             for name in ("view", "action", "error", "resource", "long_task")
         ),
-        "frustration": f"{row['rage_click_count']} rage, {row['dead_click_count']} dead, {row['error_click_count']} error",
+        "frustration": ", ".join(f"{row[f'{name}_click_count']} {name}" for name in ("rage", "dead", "error")),
         "received": f"{row['duplicate_count']} duplicates, {row['late_count']} late",
     }
-    table = plain_table("", "")
-    table.show_header = False
+    table = plain_table()
     for name, value in facts.items():
         table.add_row(name, escape(value))
     console().print(table)
@@ -315,7 +314,9 @@ def _print_timeline(window: Row, timeline: list[tuple[str, Row]]) -> None:
 
 
 def _frustration(row: Row) -> str:
-    types = [name for name in ("rage_click", "dead_click", "error_click") if name in str(row["action_frustration_types"])]
+    types = [
+        name for name in ("rage_click", "dead_click", "error_click") if name in str(row["action_frustration_types"])
+    ]
     return f" [yellow]{', '.join(types)}[/yellow]" if types else ""
 
 
@@ -372,5 +373,3 @@ def _flat(model: object, dumped: dict[str, object], prefix: str = "") -> list[tu
         else:
             rows.append((prefix + name, value, fields[name].description or "" if name in fields else ""))
     return rows
-
-

@@ -9,8 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from flows.captures import CaptureCounts, read_captures
 from flows.feed import Fed, feed
 from flows.servers import Broker, S3Server, start_broker, start_s3
+from replay.catalog import session_keys
 from sinks.s3 import S3Store
 from sinks.store import LocalStore, ObjectStore
 
@@ -56,8 +58,6 @@ def _feed_samples(broker: Broker) -> Fed:
 
 def _shift_ms(files: list[Path]) -> int:
     """Recordings made in this machine's future (its clock is behind, or theirs was simulated) are moved to the past."""
-    from flows.captures import CaptureCounts, read_captures
-
     newest_ms = max(captured.message.received_ms for captured in read_captures(files, CaptureCounts()))
     return min(0, int(time.time() * 1000) - _AGE_MS - newest_ms)
 
@@ -94,8 +94,6 @@ def _run_job(broker: Broker, s3: S3Server, store: ObjectStore, fed: Fed, recover
 
 
 def _session_count(store: ObjectStore) -> int:
-    from replay.catalog import session_keys
-
     return len(session_keys(store))
 
 

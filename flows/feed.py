@@ -31,7 +31,10 @@ def feed(bootstrap: str, topic: str, paths: Iterable[Path], *, shift_ms: int = 0
 
     for captured in read_captures(list(paths), CaptureCounts()):
         for session, message in _keyed(captured.message):
-            headers = [("type", (message.type or "").encode()), *message.headers.items()]
+            headers: list[tuple[str, str | bytes | None]] = [
+                ("type", (message.type or "").encode()),
+                *message.headers.items(),
+            ]
             for _ in range(copies):
                 while True:
                     try:
@@ -62,7 +65,7 @@ def _keyed(message: Message) -> Iterator[tuple[tuple[str, str], Message]]:
     results = decode(message, Limits())
     items = [result for result in results if isinstance(result, Item)]
     sessions = {(item.app_id, item.session_id) for item in items}
-    if len(sessions) <= 1 or any(item.kind == Kind.SEGMENT for item in items) and len(items) == 1:
+    if len(sessions) <= 1 or (any(item.kind == Kind.SEGMENT for item in items) and len(items) == 1):
         yield (next(iter(sessions)) if sessions else ("", "")), message
         return
     for session in sorted(sessions):

@@ -46,5 +46,3 @@ def recovery(settings: Settings) -> RecoveryConfig:
             f"per partition, not {settings.sessions.shards}"
         )
     return RecoveryConfig(str(folder))
-
-

@@ -144,7 +144,9 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         if error is not None:
             self._handle(error, topic)
             return None
-        offset = message.offset()
+        offset, value = message.offset(), message.value()
+        if topic is None or offset is None:
+            return None  # only error events have none
         end = self._end(topic)
         if end is not None and offset >= end:
             return None
@@ -156,9 +158,9 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._drained.discard(topic)
         self._topic_clock[topic] = max(self._topic_clock[topic], received_ms)
         self._advance()
-        headers = {name.lower(): value or b"" for name, value in message.headers() or ()}
+        headers = _headers(message)
         kind = headers.pop("type", None)
-        body = Message(kind.decode(errors="replace") if kind else None, headers, message.value() or b"", received_ms)
+        body = Message(kind.decode(errors="replace") if kind else None, headers, _bytes(value), received_ms)
         return Received(topic, offset, self._clock_ms, body)
 
     def _handle(self, error: KafkaError, topic: str | None) -> None:
@@ -213,6 +215,16 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
             or topic in self._drained
             for topic in self._options.topics
         )
+
+
+def _headers(message: KafkaMessage) -> dict[str, bytes]:
+    found = message.headers() or []
+    pairs = found.items() if isinstance(found, dict) else found
+    return {name.lower(): _bytes(value) for name, value in pairs}
+
+
+def _bytes(value: str | bytes | None) -> bytes:
+    return value.encode() if isinstance(value, str) else value or b""
 
 
 def client_options(bootstrap: str, extra: Mapping[str, Any]) -> dict[str, Any]:

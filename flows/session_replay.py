@@ -18,7 +18,7 @@ from operators.arrivals import DecodedPoll, Poll, decode_poll, shard_batches
 from operators.engine import ShardLogic
 from operators.sessions import ShardOutput
 from schemas.units import MS_PER_SECOND
-from sinks.engine import LakeInput, LakeSink
+from sinks.engine import LakeInput, LakeSink, WriterBuilder
 from sinks.lake import LakeWriter, Refusal
 from sinks.open_store import open_store
 from sinks.packs import PackStore
@@ -64,7 +64,7 @@ def build(
     return Job(flow, sink)
 
 
-def writer_builder(settings: Settings):  # noqa: ANN201 - sinks.engine.WriterBuilder
+def writer_builder(settings: Settings) -> WriterBuilder:
     """How the sink makes the writer of a partition."""
     store = open_store(settings.lake, settings.s3.storage_options())
     retention, limits = settings.retention_rules(), settings.limits.lake()

@@ -109,9 +109,7 @@ class LimitSettings(_Section):
         )
 
     def lake(self) -> LakeLimits:
-        cut = CutLimits(
-            window_raw_bytes=self.replay_window_bytes, segment_raw_bytes=self.segment_inflated_bytes
-        )
+        cut = CutLimits(window_raw_bytes=self.replay_window_bytes, segment_raw_bytes=self.segment_inflated_bytes)
         return LakeLimits(cut=cut)
 
 
@@ -207,14 +205,14 @@ def config_path() -> Path | None:
     return default if default.exists() else None
 
 
-def load_settings(**flags: Any) -> Settings:
+def load_settings(**flags: object) -> Settings:
     """The effective settings. `flags` win over everything. Raises ConfigurationError."""
     _check_environment()
     path = config_path()
     if path is not None and not path.is_file():
         raise ConfigurationError(f"{CONFIG_VARIABLE} names {str(path)!r}, which is no file")
     try:
-        return Settings(**flags)
+        return Settings(**flags)  # type: ignore[arg-type]  # checked by pydantic
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "settings"

@@ -17,7 +17,7 @@ def console() -> Console:
 
 def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     """An aligned table without boxes."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=bool(columns))
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
     return table
@@ -26,10 +26,10 @@ def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
 def duration(nanoseconds: float) -> str:
     """`4 h 00 min`, `3 min 47 s`, `25.4 s`, `12 ms`."""
     seconds = nanoseconds / 1e9
-    if seconds >= 3599.5:  # noqa: PLR2004 - rounds up to an hour
+    if seconds >= 3599.5:
         minutes = round(seconds / 60)
         return f"{minutes // 60} h {minutes % 60:02d} min"
-    if seconds >= 59.95:  # noqa: PLR2004 - rounds up to a minute
+    if seconds >= 59.95:
         return f"{round(seconds) // 60} min {round(seconds) % 60:02d} s"
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * _KILO:.0f} ms"
 

@@ -20,7 +20,7 @@ def install_stop_handlers() -> None:
     signal.signal(signal.SIGINT, _request)
 
 
-def _request(number: int, frame: FrameType | None) -> None:
+def _request(number: int, _frame: FrameType | None) -> None:
     _stop.set()
     if number == signal.SIGINT:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -119,7 +119,7 @@ def _line_rows(
         if item.kind == Kind.SEGMENT:
             continue
         try:
-            row = line_row(Family(item.family), item.body).row
+            row: Row = dict(line_row(Family(item.family), item.body).row)
         except ValueError as error:  # it passed decode, which reads only what the session rules need
             if item.ident in new:
                 refused.append(RefusedEntry(entry, RejectReason.MALFORMED_JSON, str(error)))
@@ -182,8 +182,7 @@ def _view_age(update: tuple[Item, Row]) -> tuple[int, int, int, bytes]:
 
 def _cut(order: CloseOrder, entries: Iterable[PackEntry], limits: CutLimits) -> CutReplay:
     segments = tuple(
-        ReplaySegment(_meta(entry.item), Family(entry.item.family), entry.item.body)
-        for entry in _segments(entries)
+        ReplaySegment(_meta(entry.item), Family(entry.item.family), entry.item.body) for entry in _segments(entries)
     )
     return cut(ReplayWindow(order.app_id, order.session_id, order.part, segments), limits)
 

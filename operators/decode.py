@@ -94,7 +94,7 @@ def _decoder(message: Message, limits: Limits) -> _Decoder:
     return decoder
 
 
-def _recognise(message: Message, limits: Limits) -> str:
+def _recognise(message: Message, limits: Limits) -> str:  # noqa: PLR0911 - a decision list
     """The type of a message without one, by headers and first bytes."""
     if message.value.startswith(b"--"):
         parts = _parts(message)

@@ -123,9 +123,7 @@ def _whole(time_ms: float) -> float | int:
     return int(time_ms) if time_ms == time_ms // 1 else time_ms  # NaN stays as it is and is refused later
 
 
-def _limited(
-    rows: Iterable[tuple[str, Row | Unusable]], limits: Limits
-) -> Iterator[tuple[str, Row | Unusable]]:
+def _limited(rows: Iterable[tuple[str, Row | Unusable]], limits: Limits) -> Iterator[tuple[str, Row | Unusable]]:
     for number, row in enumerate(rows, 1):
         _check_count(number, limits)
         yield row
@@ -142,8 +140,8 @@ def _json_line(raw: bytes, received_ms: int, limits: Limits) -> Item | Rejected:
     except Unusable as refusal:
         return Rejected(refusal.reason, refusal.detail, raw)
     except JSON_ERRORS as error:
-        refusal = json_refusal(error)
-        return Rejected(refusal.reason, refusal.detail, raw)
+        refused = json_refusal(error)
+        return Rejected(refused.reason, refused.detail, raw)
 
 
 def _item(line: _Line, raw: bytes, received_ms: int, limits: Limits) -> Item:

@@ -101,7 +101,7 @@ def _value(text: str) -> Value:
         if text.lstrip("+-").lower() in {"nan", "inf", "infinity"}:
             return text  # no number JSON knows: kept as text, for the custom column
         raise _malformed(f"value {text[:40]!r}")
-    if number.lstrip("+-").isdigit() and len(number) < 20:  # noqa: PLR2004 - longer ones are beyond 64 bits
+    if number.lstrip("+-").isdigit() and len(number) < 20:
         whole = int(number)
         return whole if -_INT_MAX <= whole < _INT_MAX else float(whole)
     return float(number)

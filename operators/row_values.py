@@ -41,7 +41,7 @@ def decode_object(body: bytes) -> Attributes:
     except (msgspec.DecodeError, UnicodeDecodeError):
         decoded = _decode_leniently(body)
     if not isinstance(decoded, dict):
-        raise ValueError(f"a line is a JSON object, this is {type(decoded).__name__}")  # noqa: TRY004 - a bad line, not a bad call
+        raise ValueError(f"a line is a JSON object, this is {type(decoded).__name__}")
     return decoded
 
 

@@ -60,7 +60,9 @@ def segment_item(  # noqa: PLR0913 - what a segment consists of
         begin_us=begin_us,
         end_us=end_us,
         received_ms=received_ms,
-        ident=identity(Kind.SEGMENT, checked_id("view_id", meta.view_id, limits), f"{meta.index_in_view}/{meta.start_ms}"),
+        ident=identity(
+            Kind.SEGMENT, checked_id("view_id", meta.view_id, limits), f"{meta.index_in_view}/{meta.start_ms}"
+        ),
         opens=meta.has_full_snapshot,
         ends=False,
         body=body,

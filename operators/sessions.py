@@ -120,11 +120,6 @@ class SessionTracker:
         if state:
             self._restore(state)
 
-    @property
-    def open_count(self) -> int:
-        """Sessions with something that is not closed yet."""
-        return sum(1 for session in self._sessions.values() if session.pending)
-
     def apply(self, seq: int, clock_ms: int, arrivals: Iterable[Arrival]) -> ShardOutput:
         """Take arrivals in log order, then move to `clock_ms`. `seq` numbers the epoch: packs are named by it."""
         if seq != self._seq:
@@ -151,12 +146,11 @@ class SessionTracker:
         return msgspec.msgpack.encode((1, self._seq, self._ordinal, self._clock_ms, list(self._sessions.items())))
 
     def _restore(self, state: bytes) -> None:
-        version, *rest = msgspec.msgpack.decode(
+        version, self._seq, self._ordinal, self._clock_ms, sessions = msgspec.msgpack.decode(
             state, type=tuple[int, int, int, int, list[tuple[SessionKey, _Session]]]
         )
         if version != 1:
             raise ValueError(f"session state has version {version}, this release reads version 1")
-        self._seq, self._ordinal, self._clock_ms, sessions = rest
         self._sessions = dict(sessions)
         self._agenda = [(min(s.check_at_ms, s.forget_at_ms), key) for key, s in self._sessions.items()]
         heapq.heapify(self._agenda)
@@ -311,9 +305,7 @@ _SHARED = (
 
 
 def _frozen(part: _Part) -> Window:
-    return Window(
-        part=part.part, is_frozen=True, moments=[], **{name: getattr(part, name) for name in _SHARED}
-    )
+    return Window(part=part.part, is_frozen=True, moments=[], **{name: getattr(part, name) for name in _SHARED})
 
 
 def _remember(part: _Part, window: Window) -> None:

@@ -15,7 +15,9 @@ class NoReplay(Exception):
 
 def blob_keys(segment_rows: list[Row]) -> list[str]:
     """The blobs of a session, window by window, the main one before supplementary ones."""
-    places = {(int(str(row["session_part"])), int(str(row["revision"])), str(row["replay_key"])) for row in segment_rows}
+    places = {
+        (int(str(row["session_part"])), int(str(row["revision"])), str(row["replay_key"])) for row in segment_rows
+    }
     return [key for _, _, key in sorted(places)]
 
 

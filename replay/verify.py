@@ -62,7 +62,9 @@ def _check_sessions(tables: dict[str, list[Row]], report: Report) -> None:
     seen = Counter((*window_key(row), int(str(row["revision"]))) for row in tables["sessions"])
     for (app_id, session_id, part, revision), count in seen.items():
         if count > 1:
-            report.problems.append(f"session {session_id!r} of {app_id!r} part {part}: revision {revision} {count} times")
+            report.problems.append(
+                f"session {session_id!r} of {app_id!r} part {part}: revision {revision} {count} times"
+            )
     latest = {window_key(row): row for row in latest_sessions(tables["sessions"])}
     counted = {table: Counter(map(window_key, tables[table])) for table in _COUNTED}
     counted["views"] = Counter(map(window_key, latest_views(tables["views"])))
@@ -70,7 +72,9 @@ def _check_sessions(tables: dict[str, list[Row]], report: Report) -> None:
     for table, column in columns.items():
         for key, row in latest.items():
             if counted[table][key] != row[column]:
-                report.problems.append(f"session {key[1]!r}: {column} is {row[column]}, {table} has {counted[table][key]}")
+                report.problems.append(
+                    f"session {key[1]!r}: {column} is {row[column]}, {table} has {counted[table][key]}"
+                )
         for key in counted[table].keys() - latest.keys():
             report.problems.append(f"session {key[1]!r} part {key[2]}: rows in {table}, none in sessions")
     segments = _by_window(tables["replay_segments"])
@@ -97,7 +101,9 @@ def _check_blob_sizes(tables: dict[str, list[Row]], blobs: dict[str, int], repor
         keys = {str(one["replay_key"]) for one in segments.get(window_key(row), [])}
         stored = sum(blobs.get(key, 0) for key in keys)
         if row["replay_bytes"] != stored:
-            report.problems.append(f"session {row['session_id']!r}: replay_bytes is {row['replay_bytes']}, not {stored}")
+            report.problems.append(
+                f"session {row['session_id']!r}: replay_bytes is {row['replay_bytes']}, not {stored}"
+            )
 
 
 def _check_segments(

@@ -58,13 +58,10 @@ class LakeCounts(msgspec.Struct):
 
     items: int = 0
     windows: int = 0
-    late: int = 0
     duplicates: int = 0
     quarantined: dict[str, int] = msgspec.field(default_factory=dict)
     pack_bytes: int = 0
     blob_bytes: int = 0
-    table_bytes: int = 0
-    objects_published: int = 0
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -118,7 +115,6 @@ class LakeWriter:
             if not self._store.exists(final):
                 raise LostObject(f"{final!r} was committed, but neither it nor its staged copy {staged!r} is there")
         self._store.delete([staged for staged, _ in self._pending])
-        self.counts.objects_published += len(self._pending)
         self._pending = []
 
     def take(self, output: ShardOutput) -> None:
@@ -219,7 +215,6 @@ class LakeWriter:
 
     def _count(self, order: CloseOrder, done: Assembled) -> None:
         self.counts.windows += 1
-        self.counts.late += order.late_count
         self.counts.duplicates += order.duplicate_count
         self.counts.blob_bytes += len(done.blob)
 
@@ -250,7 +245,6 @@ class LakeWriter:
             digest = hashlib.sha256(content).hexdigest()[:12]
             name = f"{self._partition}-{self._seq:010d}-{digest}"
             objects[self._stage_as(table_key(table, days, day, name))] = content
-            self.counts.table_bytes += len(content)
         for key, content in self._blobs.items():
             objects[self._stage_as(key)] = content
         self._blobs = {}

@@ -23,7 +23,6 @@ class PackStore:
         self._cache_bytes = cache_bytes
         self._cached: OrderedDict[str, int] = OrderedDict()
         self._indexes: OrderedDict[str, PackIndex] = OrderedDict()
-        self.bytes_written = 0
 
     def write(self, key: str, sessions: Mapping[tuple[str, str], Sequence[PackEntry]]) -> int:
         """Store one pack; returns its size. It is durable when this returns."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import botocore.exceptions
 import s3fs
@@ -38,10 +38,10 @@ class S3Store(ObjectStore):
         self._gather({key: self._fs._pipe_file(self._path(key), content) for key, content in objects.items()})
 
     def read(self, key: str) -> bytes:
-        return self._one(key, self._fs._cat_file(self._path(key)))
+        return bytes(self._one(key, self._fs._cat_file(self._path(key))))
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
-        return self._one(key, self._fs._cat_file(self._path(key), start=start, end=start + length))
+        return bytes(self._one(key, self._fs._cat_file(self._path(key), start=start, end=start + length)))
 
     def size(self, key: str) -> int:
         return int(self._one(key, self._fs._info(self._path(key)))["size"])
@@ -72,7 +72,7 @@ class S3Store(ObjectStore):
 
     def _one(self, key: str, job: Coroutine[Any, Any, T]) -> T:
         try:
-            return sync(self._fs.loop, _await, job)
+            return cast("T", sync(self._fs.loop, _await, job))
         except FileNotFoundError as error:
             raise ObjectMissing(f"no object {key!r} in {self.uri}") from error
         except _PERMANENT as error:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -47,7 +48,7 @@ def run(messages: Sequence[Message], cuts: Iterable[int], folder: Path, *, resta
     writer = _writer(store)
     clock_ms = 0
     edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(messages)}), len(messages)]
-    for seq, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+    for seq, (start, end) in enumerate(pairwise(edges)):
         received = []
         for offset in range(start, end):
             clock_ms = max(clock_ms, messages[offset].received_ms)

@@ -3,6 +3,7 @@
 import tracemalloc
 import zlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,15 +13,27 @@ from schemas.items import Item, Rejected, RejectReason
 from tests.flow.harness import run
 
 NOW_MS = 1_795_230_000_000
-IDS = ["../../etc/passwd", "a/b/c", "nul\0byte", "emoji 🦊🦊", "..", ".", "~", "x" * 128, "%2e%2e%2f", "a\nb", "🦊" * 128]
+IDS = [
+    "../../etc/passwd",
+    "a/b/c",
+    "nul\0byte",
+    "emoji 🦊🦊",
+    "..",
+    ".",
+    "~",
+    "x" * 128,
+    "%2e%2e%2f",
+    "a\nb",
+    "🦊" * 128,
+]
 
 
-def line(**changes: object) -> dict:
+def line(**changes: object) -> dict[str, Any]:
     """A good Guance action line, with changes to tags, fields or the rest."""
-    tags = {"app_id": "shop", "session_id": "s1", "view_id": "v1"}
-    row = {"measurement": "action", "tags": tags, "fields": {"action_id": "a1"}, "time": NOW_MS}
+    tags: dict[str, Any] = {"app_id": "shop", "session_id": "s1", "view_id": "v1"}
+    row: dict[str, Any] = {"measurement": "action", "tags": tags, "fields": {"action_id": "a1"}, "time": NOW_MS}
     for name, value in changes.items():
-        place = next((part for part in (tags, row["fields"]) if name in part), row)
+        place: dict[str, Any] = next((part for part in (tags, row["fields"]) if name in part), row)
         place[name] = value
     return row
 
@@ -40,7 +53,7 @@ def segment(body: bytes, **changes: str) -> Message:
 
 GOOD_SEGMENT = zlib.compress(b'{"records":[{"type":2,"timestamp":1795230000000,"data":{}}]}')
 BOMB = zlib.compress(b"\0" * (64 << 20))
-PROTOCOL = b"action,app_id=shop,session_id=s1 action_id=\"a1\" 1795230000000\n"
+PROTOCOL = b'action,app_id=shop,session_id=s1 action_id="a1" 1795230000000\n'
 
 BAD = {
     "empty": (rum(b""), RejectReason.EMPTY_BODY),

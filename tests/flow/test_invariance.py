@@ -4,6 +4,7 @@ import itertools
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ def test_any_order_within_the_lateness_any_batches_every_copy_gives_the_same_lak
     """Each message twice, shuffled by up to the allowed lateness, cut anywhere, restarted: same rows, same bytes."""
     messages = capture_messages([samples / f"{name}.jsonl.gz"])
     plain = run(messages, [], tmp_path / f"plain{next(_numbers)}")
-    chance = random.Random(seed)  # noqa: S311 - a reproducible shuffle
+    chance = random.Random(seed)
     twice = sorted(messages * 2, key=lambda m: _place(m, chance))
     cuts = chance.sample(range(len(twice)), min(9, len(twice) - 1))
     other = run(twice, cuts, tmp_path / f"other{next(_numbers)}", restart_every=chance.choice((0, 1, 2)))
@@ -55,8 +56,6 @@ def test_a_client_clock_a_year_ahead_changes_nobody_elses_rows(samples: Path, tm
 
 
 def _wild(message: Message, shift_ms: int) -> Message:
-    import msgspec
-
     rows = msgspec.json.decode(message.value)
     for row in rows:
         row["time"] += shift_ms

@@ -8,6 +8,7 @@ import sys
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -19,8 +20,11 @@ from replay.catalog import session_keys
 from replay.verify import verify
 from sinks.store import LocalStore
 from tests.flow.harness import read_lake
+from tests.playback.raw_segments import segments_of
 
 HOUR_MS = 3_600_000
+Captured = dict[str, Any]  # an entry of the manifest: JSON as it is
+Manifest = list[Captured]
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +33,9 @@ def captures(recordings_or_samples: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def manifest(recordings_or_samples: Path) -> list[dict]:
-    return json.loads((recordings_or_samples / "manifest.json").read_text())["captures"]
+def manifest(recordings_or_samples: Path) -> Manifest:
+    captures: Manifest = json.loads((recordings_or_samples / "manifest.json").read_text())["captures"]
+    return captures
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +54,12 @@ def replaylake(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_backfill_gives_the_counts_of_the_manifest(backfilled: Path, manifest: list[dict]) -> None:
+def test_backfill_gives_the_counts_of_the_manifest(backfilled: Path, manifest: Manifest) -> None:
     """Per session: distinct lines by type, segments, records, first and last view."""
     assert differences(backfilled, manifest) == []
 
 
-def test_every_session_of_the_session_based_sdks_is_one_window(backfilled: Path, manifest: list[dict]) -> None:
+def test_every_session_of_the_session_based_sdks_is_one_window(backfilled: Path, manifest: Manifest) -> None:
     """Sleep, late finals and the cap never split what the SDK calls one session, and none is longer than 4 h."""
     ids = {s["session_id"] for c in manifest if c["sdk_family"] != "rrweb" for s in c["sessions"]}
     rows = read_lake(backfilled).tables["sessions"]
@@ -62,7 +67,7 @@ def test_every_session_of_the_session_based_sdks_is_one_window(backfilled: Path,
     assert all(int(str(row["time_spent"])) < 4 * 3600 * 10**9 for row in rows)
 
 
-def test_stored_replay_is_far_smaller_than_what_the_sdks_sent(backfilled: Path, manifest: list[dict]) -> None:
+def test_stored_replay_is_far_smaller_than_what_the_sdks_sent(backfilled: Path, manifest: Manifest) -> None:
     """Blobs with their index: at most 0.40 of the SDKs' compressed bytes together, 0.20 for a shop visit."""
     stored = {row["session_id"]: row["replay_bytes"] for row in latest(backfilled)}
     sent = {s["session_id"]: (c, s) for c in manifest if c["sdk_family"] != "rrweb" for s in c["sessions"]}
@@ -86,8 +91,6 @@ def test_backfill_twice_is_backfill_once(backfilled: Path, captures: list[Path])
 
 def test_native_export_is_what_the_browser_sent(backfilled: Path, captures: list[Path]) -> None:
     """Every distinct segment of every session comes back byte for byte."""
-    from tests.playback.raw_segments import segments_of
-
     for capture in captures:
         for session_id, (_, segments) in segments_of(capture).items():
             done = subprocess.run(
@@ -135,12 +138,14 @@ def test_sql_on_the_raw_lines_gives_the_same_counts(backfilled: Path, captures: 
     columns = "session_action_count", "session_view_count", "session_resource_count"
     found = {row["session_id"]: tuple(row[column] for column in columns) for row in latest(backfilled)}
     assert expected
-    assert {session_id: tuple(counts) for session_id, *counts in expected} == {one[0]: found[one[0]] for one in expected}
+    assert {session_id: tuple(counts) for session_id, *counts in expected} == {
+        one[0]: found[one[0]] for one in expected
+    }
 
 
 @pytest.mark.slow
 def test_through_a_broker_the_lake_is_the_same(
-    broker: Broker, captures: list[Path], manifest: list[dict], backfilled: Path, tmp_path: Path
+    broker: Broker, captures: list[Path], manifest: Manifest, backfilled: Path, tmp_path: Path
 ) -> None:
     """`replaylake run` on a real broker, stopped by SIGTERM: counts of the manifest, blobs of the backfill."""
     topic = f"rum-{time.time_ns()}"
@@ -182,15 +187,15 @@ def run_until(broker: Broker, topic: str, lake: Path, recovery: Path, sessions: 
             job.wait()
 
 
-def latest(folder: Path) -> list[dict[str, object]]:
-    rows: dict[object, dict[str, object]] = {}
+def latest(folder: Path) -> list[dict[str, Any]]:
+    rows: dict[object, dict[str, Any]] = {}
     for row in read_lake(folder).tables["sessions"]:
         if row["session_id"] not in rows or row["revision"] > rows[row["session_id"]]["revision"]:
             rows[row["session_id"]] = row
     return list(rows.values())
 
 
-def differences(folder: Path, manifest: list[dict]) -> list[str]:
+def differences(folder: Path, manifest: Manifest) -> list[str]:
     """What differs from the manifest, a line each."""
     found = {row["session_id"]: row for row in latest(folder)}
     wrong = []
@@ -208,7 +213,7 @@ def differences(folder: Path, manifest: list[dict]) -> list[str]:
     return wrong
 
 
-def expected_columns(session: dict) -> dict[str, object]:
+def expected_columns(session: Captured) -> dict[str, object]:
     lines = session["rum_distinct_by_type"]
     records = session["replay_records_received"]
     columns: dict[str, object] = {"replay_segment_count": session["replay_segments_distinct"]}
