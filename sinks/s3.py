@@ -62,6 +62,8 @@ class S3Store(ObjectStore):
         found = self._one(prefix, self._fs._find(self._path(prefix), detail=True))
         for path in sorted(found):
             info = found[path]
+            if info.get("type") != "file" or "LastModified" not in info:
+                continue  # some servers list folders too
             modified_ms = int(info["LastModified"].timestamp() * 1000)
             yield ObjectInfo(path.removeprefix(f"{self._root}/"), int(info["size"]), modified_ms)
 

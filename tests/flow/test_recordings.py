@@ -16,7 +16,8 @@ import pytest
 from flows.captures import CaptureCounts, read_captures
 from flows.feed import feed
 from flows.servers import Broker
-from replay.catalog import session_keys
+from replay.catalog import read_rows, session_keys, table_keys
+from replay.export import blob_keys, native_segments
 from replay.verify import verify
 from sinks.store import LocalStore
 from tests.flow.harness import read_lake
@@ -91,14 +92,23 @@ def test_backfill_twice_is_backfill_once(backfilled: Path, captures: list[Path])
 
 def test_native_export_is_what_the_browser_sent(backfilled: Path, captures: list[Path]) -> None:
     """Every distinct segment of every session comes back byte for byte."""
+    store = LocalStore(backfilled)
+    rows = read_rows(store, table_keys(store, "replay_segments"), "replay_segments")
     for capture in captures:
         for session_id, (_, segments) in segments_of(capture).items():
-            done = subprocess.run(
-                [sys.executable, "-m", "flows.cli", "export", session_id, "--native", "--lake", str(backfilled)],
-                capture_output=True,
-                check=True,
-            )
-            assert sorted(done.stdout.splitlines()) == sorted(segment.rstrip(b"\n") for segment in segments)
+            keys = blob_keys([row for row in rows if row["session_id"] == session_id])
+            found = sorted(native_segments(store, keys))
+            assert found == sorted(segment.rstrip(b"\n") for segment in segments)
+
+
+def test_export_prints_segments_or_rrweb_events(backfilled: Path) -> None:
+    """The command gives the source lines with --native, an array of rrweb events without."""
+    row = next(row for row in latest(backfilled) if row["app_id"] == "phc_local")
+    native = replaylake("export", row["session_id"], "--native", "--lake", str(backfilled))
+    assert len(native.stdout.splitlines()) == row["replay_segment_count"]
+    events = json.loads(replaylake("export", row["session_id"], "--lake", str(backfilled)).stdout)
+    assert {event["type"] for event in events} >= {2, 3, 4}
+    assert [e["timestamp"] for e in events] == sorted(e["timestamp"] for e in events)
 
 
 def test_duckdb_reads_every_table_by_hive_path(backfilled: Path) -> None:
