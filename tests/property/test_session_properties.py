@@ -1,0 +1,92 @@
+"""Generated sessions with gaps and lengths at the limits: order, batches, copies and restarts change nothing."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators.sessions import Arrival, CloseOrder, SessionTracker, unpack_moments
+from operators.windows import WindowRules
+from schemas.items import Item, Kind
+from schemas.units import MS_PER_HOUR, MS_PER_MINUTE
+
+RULES = WindowRules()
+GAPS_MS = [1, 1000, 14 * MS_PER_MINUTE + 59_999, 15 * MS_PER_MINUTE, 15 * MS_PER_MINUTE + 1, MS_PER_HOUR]
+LENGTHS_MS = [0, 5, 14 * MS_PER_MINUTE + 59_999, 15 * MS_PER_MINUTE, 4 * MS_PER_HOUR - 1, 4 * MS_PER_HOUR]
+
+Result = list[tuple[str, int, int, int, str, frozenset[int]]]
+
+
+@st.composite
+def sessions(draw: st.DrawFn) -> list[Item]:
+    """Items of two sessions. Each is received when it ends, as from a healthy browser."""
+    items: list[Item] = []
+    for name in ("a", "b"):
+        at_ms = draw(st.integers(10**6, 10**6 + 1000)) * 1000
+        clock_off_ms = draw(st.sampled_from([0, 365 * 24 * MS_PER_HOUR]))
+        for _ in range(draw(st.integers(1, 8))):
+            at_ms += draw(st.sampled_from(GAPS_MS))
+            length_ms = draw(st.sampled_from(LENGTHS_MS)) if draw(st.integers(0, 4)) == 0 else 0
+            kind = draw(st.sampled_from([Kind.VIEW, Kind.ACTION, Kind.SEGMENT]))
+            ends = kind == Kind.VIEW and draw(st.integers(0, 9)) == 0
+            opens = not ends and (kind != Kind.SEGMENT or draw(st.booleans()))
+            begin_us = (at_ms + clock_off_ms) * 1000
+            items.append(
+                Item("app", name, kind, 0, begin_us, begin_us + length_ms * 1000, at_ms + length_ms, len(items) + 1,
+                     opens, ends, b"")
+            )  # fmt: skip
+    return sorted(items, key=lambda item: item.received_ms)
+
+
+def close_all(items: list[Item], cuts: list[int], *, restart: bool = False) -> Result:
+    tracker = SessionTracker(RULES)
+    orders: list[CloseOrder] = []
+    clock_ms = 0
+    edges = [0, *sorted({cut % (len(items) + 1) for cut in cuts}), len(items)]
+    for seq, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+        arrivals = []
+        for item in items[start:end]:
+            clock_ms = max(clock_ms, item.received_ms)
+            arrivals.append(Arrival(clock_ms, "rum", 0, item))
+        orders += tracker.apply(seq, clock_ms, arrivals).orders
+        if restart:
+            tracker = SessionTracker(RULES, state=tracker.snapshot())
+    orders += tracker.drain().orders
+    return sorted(
+        (
+            order.session_id,
+            order.part,
+            order.start_us,
+            order.end_us,
+            f"{order.revision} {order.reason}",
+            frozenset(moment.ident for moment in unpack_moments(order.moments + order.new_moments)),
+        )
+        for order in orders
+    )
+
+
+@given(items=sessions(), cuts=st.lists(st.integers(0, 40), max_size=6))
+def test_batches_and_restarts_change_nothing(items: list[Item], cuts: list[int]) -> None:
+    assert close_all(items, cuts, restart=True) == close_all(items, [])
+
+
+@given(items=sessions(), data=st.data())
+def test_order_within_the_lateness_and_copies_change_nothing(items: list[Item], data: st.DataObject) -> None:
+    half_ms = RULES.lateness_ms // 2
+    moved = [(item.received_ms + data.draw(st.integers(-half_ms, half_ms)), item) for item in items * 2]
+    shuffled = [item for _, item in sorted(moved, key=lambda pair: pair[0])]
+    assert close_all(shuffled, [3, 7]) == close_all(items, [])
+
+
+@given(items=sessions())
+def test_every_item_is_in_exactly_one_window_of_its_session(items: list[Item]) -> None:
+    latest: dict[tuple[str, int], frozenset[int]] = {}
+    for session_id, part, _, _, _, idents in close_all(items, []):
+        known = latest.get((session_id, part), frozenset())
+        latest[session_id, part] = known | idents
+    found = [ident for idents in latest.values() for ident in idents]
+    assert sorted(found) == sorted(item.ident for item in items)
+
+
+@given(items=sessions())
+def test_no_window_is_as_long_as_the_cap(items: list[Item]) -> None:
+    for _, _, start_us, end_us, _, _ in close_all(items, []):
+        assert 0 <= end_us - start_us < 4 * MS_PER_HOUR * 1000
