@@ -32,6 +32,13 @@ def run_bounded(job: Job) -> None:
     job.sink.delete_packs()
 
 
+def run_bounded_with_recovery(job: Job, settings: Settings) -> None:
+    """A bounded run that commits as the streaming job does: the same work, with an end."""
+    epoch = timedelta(seconds=settings.run.epoch_seconds)
+    cluster_main(job.flow, [], 0, epoch_interval=epoch, recovery_config=recovery(settings))
+    job.sink.publish_all()
+
+
 def recovery(settings: Settings) -> RecoveryConfig:
     """The recovery folder, made if it is empty. Raises ConfigurationError when it was made for another layout."""
     folder = settings.run.recovery_dir

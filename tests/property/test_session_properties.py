@@ -1,5 +1,7 @@
 """Generated sessions with gaps and lengths at the limits: order, batches, copies and restarts change nothing."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +43,7 @@ def close_all(items: list[Item], cuts: list[int], *, restart: bool = False) -> R
     orders: list[CloseOrder] = []
     clock_ms = 0
     edges = [0, *sorted({cut % (len(items) + 1) for cut in cuts}), len(items)]
-    for seq, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+    for seq, (start, end) in enumerate(pairwise(edges)):
         arrivals = []
         for item in items[start:end]:
             clock_ms = max(clock_ms, item.received_ms)

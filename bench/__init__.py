@@ -1,0 +1,1 @@
+"""Measurements of speed, as ratios against baselines that run beside them."""
