@@ -15,8 +15,8 @@ from flows.captures import CaptureCounts, CaptureError
 from flows.demo import run_demo
 from flows.job import run_bounded, run_unbounded
 from flows.kafka_source import SourceError
-from flows.session_replay import build, kafka_job
-from flows.settings import Settings, load_settings
+from flows.session_replay import build, kafka_job, kafka_range_job
+from flows.settings import ConfigurationError, Settings, load_settings
 from flows.stopping import install_stop_handlers, stop_requested
 from sinks.lake import LakeCounts
 from sinks.store import StoreError
@@ -71,34 +71,43 @@ def run(  # noqa: PLR0913 - one option per setting
     log.info("stopped; open sessions continue with the next start")
 
 
-def backfill(
+def backfill(  # noqa: PLR0913 - one option per setting
     files: Annotated[
-        list[Path], typer.Argument(help="capture files (.jsonl or .jsonl.gz)", exists=True, dir_okay=False)
-    ],
+        list[Path] | None, typer.Argument(help="capture files (.jsonl or .jsonl.gz)", exists=True, dir_okay=False)
+    ] = None,
     lake: LakeOption = None,
+    topic: Annotated[list[str] | None, typer.Option(help="instead of files: a range of this topic")] = None,
+    from_offset: Annotated[int, typer.Option(min=0, help="first offset, in every partition")] = 0,
+    to_offset: Annotated[int | None, typer.Option(min=1, help="offset to stop before")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put capture files into the lake, with the operators of the job, then exit.
+    """Put capture files, or a range of the topics, into the lake with the operators of the job, then exit.
 
     Example: replaylake backfill samples/guance/*.jsonl.gz --lake ./lake
     """
-    settings = settings_with(lake)
+    if bool(files) == bool(topic) or (topic and to_offset is None):
+        raise ConfigurationError("backfill: name capture files, or --topic with --to-offset")
+    settings = settings_with(lake, kafka={"topics": topic})
     counts = CaptureCounts()
     console = Console(stderr=True)
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("reading")
-        source = CaptureSource(
-            files, counts, lambda done: progress.update(task, description=f"reading: {done:,} messages")
-        )
-        job = build(settings, source, [PARTITION], is_bounded=True)
-        try:
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+            task = progress.add_task("reading")
+            if files:
+                source = CaptureSource(
+                    files, counts, lambda done: progress.update(task, description=f"reading: {done:,} messages")
+                )
+                job = build(settings, source, [PARTITION], is_bounded=True)
+            else:
+                job = kafka_range_job(settings, from_offset, to_offset or 0)
             run_bounded(job)
-        except (CaptureError, StoreError, RuntimeError) as error:
-            raise CommandFailed(_root_cause(error)) from error
+    except (CaptureError, SourceError, StoreError, RuntimeError) as error:
+        raise CommandFailed(_root_cause(error)) from error
     if stop_requested():
         raise CommandFailed("stopped before the end: nothing was published; run it again")
-    _report(counts, job.sink.writers[PARTITION].counts, settings.lake, as_json=as_json)
+    for writer in job.sink.writers.values():
+        _report(counts, writer.counts, settings.lake, as_json=as_json)
 
 
 def demo(
@@ -125,12 +134,14 @@ def _report(read: CaptureCounts, written: LakeCounts, lake: str, *, as_json: boo
         }
         print(json.dumps(summary))
         return
-    print(f"{read.requests:,} requests, {read.messages:,} messages, {written.items:,} items")
+    if read.requests:
+        print(f"{read.requests:,} requests, {read.messages:,} messages")
     for route, count in sorted(read.skipped.items()):
         print(f"  skipped {count:,} x {route}")
     for reason, count in sorted(written.quarantined.items()):
         print(f"  quarantined {count:,} x {reason}")
-    print(f"{written.windows:,} windows written to {lake}, {written.duplicates:,} duplicates removed")
+    counts = f"{written.items:,} items, {written.duplicates:,} duplicates removed"
+    print(f"{written.windows:,} windows written to {lake}: {counts}")
 
 
 def _root_cause(error: BaseException) -> str:

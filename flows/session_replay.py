@@ -44,6 +44,17 @@ def kafka_job(settings: Settings) -> Job:
     return build(settings, KafkaSource(options, partitions), partitions, is_bounded=False)
 
 
+def kafka_range_job(settings: Settings, from_offset: int, to_offset: int) -> Job:
+    """A bounded job over the same offsets of every partition; a shorter partition is read to its end."""
+    options = kafka_options(settings)
+    partitions = partition_names(options)
+    places = [(topic, int(partition)) for topic in options.topics for partition in partitions]
+    options = msgspec.structs.replace(
+        options, start_offsets=dict.fromkeys(places, from_offset), end_offsets=dict.fromkeys(places, to_offset)
+    )
+    return build(settings, KafkaSource(options, partitions), partitions, is_bounded=True)
+
+
 def build(
     settings: Settings, source: FixedPartitionedSource[Poll, bytes], partitions: list[str], *, is_bounded: bool
 ) -> Job:
