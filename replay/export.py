@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from replay.catalog import Row, open_blob
+from replay.catalog import Row, blob_index, open_blob
 from replay.rrweb import to_rrweb
 from replay.track import Track
+from schemas.blob import BlobFormatError
 from schemas.items import Family
 from sinks.store import ObjectStore
 
@@ -22,14 +23,20 @@ def blob_keys(segment_rows: list[Row]) -> list[str]:
 
 
 def native_segments(store: ObjectStore, keys: list[str]) -> Iterator[bytes]:
-    """Source segments byte for byte, without line ends, in the order of the blobs."""
+    """Source segments byte for byte, without line ends, in the order of the blobs. Errors name the blob."""
     for key in keys:
-        yield from open_blob(store, key).segments()
+        try:
+            yield from open_blob(store, key).segments()
+        except BlobFormatError as error:
+            raise BlobFormatError(f"{key}: {error}") from error
 
 
 def rrweb_tracks(store: ObjectStore, keys: list[str]) -> list[Track]:
-    """The session as rrweb events; tabs that were open together are tracks of their own. Raises NoReplay."""
+    """The session as rrweb events; tabs that were open together are tracks of their own.
+
+    Raises NoReplay, BlobFormatError, ConversionError.
+    """
     if not keys:
         raise NoReplay("no replay segments")
-    family = Family[open_blob(store, keys[0]).index.family.upper()]
+    family = Family[blob_index(store, keys[0]).family.upper()]
     return to_rrweb(family, list(native_segments(store, keys)))
