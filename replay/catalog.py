@@ -8,19 +8,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from replay.reader import BlobReader
-from schemas.blob import BlobFormatError, BlobIndex
 from schemas.keys import TABLES, partition_value
 from schemas.tables import arrow_schema
 from sinks.store import ObjectStore
 
 Row = dict[str, object]
 WindowKey = tuple[str, str, int]  # (app_id, session_id, session_part)
-
-_TIMELINE = ("views", "actions", "errors")  # also their order at one instant
-
-
-class UnreadableFile(Exception):
-    """A file of a table is damaged or foreign; the message names its key."""
 
 
 def table_keys(store: ObjectStore, table: str, days: tuple[str, str] | None = None) -> Iterator[str]:
@@ -43,18 +36,14 @@ def read_rows(store: ObjectStore, keys: Iterable[str], table: str, wanted: tuple
 
 
 def read_file(store: ObjectStore, key: str, table: str) -> pa.Table:
-    """One file with the columns of today's schema: what an older file lacks is null. Raises UnreadableFile."""
-    stored = store.read(key)
+    """One file with the columns of today's schema: what an older file lacks is null."""
+    content = pq.read_table(io.BytesIO(store.read(key)))
     schema = arrow_schema(table)
-    try:
-        content = pq.read_table(io.BytesIO(stored))
-        arrays = [
-            content[field.name].cast(field.type) if field.name in content.column_names
-            else pa.nulls(content.num_rows, field.type)
-            for field in schema
-        ]  # fmt: skip
-    except (pa.ArrowException, OSError) as error:
-        raise UnreadableFile(f"{key}: not readable: {error}") from error
+    arrays = [
+        content[field.name].cast(field.type) if field.name in content.column_names
+        else pa.nulls(content.num_rows, field.type)
+        for field in schema
+    ]  # fmt: skip
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -78,15 +67,6 @@ def latest_views(rows: Iterable[Row]) -> list[Row]:
     return list(latest.values())
 
 
-def timeline(store: ObjectStore, window: Row) -> list[tuple[str, Row]]:
-    """(table, row) of everything that happened in one window: views, actions and errors by time."""
-    found: list[tuple[str, Row]] = []
-    for table in _TIMELINE:
-        rows = window_rows(store, table, window)
-        found += [(table, row) for row in (latest_views(rows) if table == "views" else rows)]
-    return sorted(found, key=lambda one: (str(one[1]["time"]), _TIMELINE.index(one[0])))
-
-
 def window_key(row: Row) -> WindowKey:
     return str(row["app_id"]), str(row["session_id"]), int(str(row["session_part"]))
 
@@ -105,20 +85,6 @@ def session_rows(store: ObjectStore, table: str, session_id: str) -> list[Row]:
     return read_rows(store, table_keys(store, table), table, ("session_id", session_id))
 
 
-def window_rows(store: ObjectStore, table: str, window: Row) -> list[Row]:
-    """Every row of one window in a table; another app may have a session of the same id."""
-    rows = session_rows(store, table, str(window["session_id"]))
-    return [row for row in rows if window_key(row) == window_key(window)]
-
-
 def open_blob(store: ObjectStore, key: str) -> BlobReader:
     """A reader of one blob; it asks the store for ranges only."""
     return BlobReader(lambda offset, length: store.read_range(key, offset, length), store.size(key))
-
-
-def blob_index(store: ObjectStore, key: str) -> BlobIndex:
-    """The index of one blob. Raises BlobFormatError that names the key."""
-    try:
-        return open_blob(store, key).index
-    except BlobFormatError as error:
-        raise BlobFormatError(f"{key}: {error}") from error

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from replay.catalog import Row, blob_index, open_blob
+from replay.catalog import Row, open_blob
 from replay.rrweb import to_rrweb
 from replay.track import Track
-from schemas.blob import BlobFormatError
 from schemas.items import Family
 from sinks.store import ObjectStore
 
@@ -23,20 +22,14 @@ def blob_keys(segment_rows: list[Row]) -> list[str]:
 
 
 def native_segments(store: ObjectStore, keys: list[str]) -> Iterator[bytes]:
-    """Source segments byte for byte, without line ends, in the order of the blobs. Errors name the blob."""
+    """Source segments byte for byte, without line ends, in the order of the blobs."""
     for key in keys:
-        try:
-            yield from open_blob(store, key).segments()
-        except BlobFormatError as error:
-            raise BlobFormatError(f"{key}: {error}") from error
+        yield from open_blob(store, key).segments()
 
 
 def rrweb_tracks(store: ObjectStore, keys: list[str]) -> list[Track]:
-    """The session as rrweb events; tabs that were open together are tracks of their own.
-
-    Raises NoReplay, BlobFormatError, ConversionError.
-    """
+    """The session as rrweb events; tabs that were open together are tracks of their own. Raises NoReplay."""
     if not keys:
         raise NoReplay("no replay segments")
-    family = Family[blob_index(store, keys[0]).family.upper()]
+    family = Family[open_blob(store, keys[0]).index.family.upper()]
     return to_rrweb(family, list(native_segments(store, keys)))

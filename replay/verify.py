@@ -6,42 +6,18 @@ from collections.abc import Callable, Iterable
 import msgspec
 import pyarrow as pa
 
-from replay.catalog import (
-    Row,
-    UnreadableFile,
-    WindowKey,
-    latest_sessions,
-    latest_views,
-    open_blob,
-    read_file,
-    stored_schema,
-    table_keys,
-    window_key,
-)
-from schemas.blob import BlobFormatError, BlobIndex
+from replay.catalog import Row, latest_sessions, latest_views, open_blob, read_file, table_keys, window_key
+from schemas.blob import BlobFormatError
 from schemas.keys import PACKS, REPLAYS, STAGING
-from schemas.tables import TABLES, arrow_schema
+from schemas.tables import TABLES
 from sinks.store import ObjectMissing, ObjectStore
 
 _COUNTED = {
-    "views": "session_view_count",
     "actions": "session_action_count",
     "errors": "session_error_count",
     "resources": "session_resource_count",
     "long_tasks": "session_long_task_count",
 }
-_IDENTITY = ("app_id", "session_id", "session_part", "revision")
-_REPLAY_TOTALS = ("replay_segment_count", "replay_record_count", "replay_raw_bytes", "replay_bytes")
-_NEEDED = {
-    "sessions": (*_IDENTITY, "start", *_COUNTED.values(), *_REPLAY_TOTALS, "replay_key"),
-    "replay_segments": (
-        *(*_IDENTITY, "view_id", "records_count", "raw_bytes"),
-        *("replay_key", "frame_offset", "frame_length"),
-    ),
-    "quarantine": (),
-}  # of a line table: its identity and view
-
-type_Progress = Callable[[str], None]
 
 
 class Report(msgspec.Struct):
@@ -54,3 +30,117 @@ class Report(msgspec.Struct):
     packs: int = 0
     staged: int = 0
     problems: list[str] = msgspec.field(default_factory=list)
+
+
+def verify(store: ObjectStore, progress: Callable[[str], None] = lambda _: None) -> Report:
+    """Read the whole lake. Tables are read first, so that a job writing meanwhile causes no false alarm of orphans."""
+    report = Report()
+    blobs = {found.key: found.size for found in store.list(REPLAYS)}
+    tables = {name: _read(store, name, report, progress) for name in TABLES}
+    _check_sessions(tables, report)
+    _check_segments(store, tables["replay_segments"], blobs, report, progress)
+    _check_blob_sizes(tables, blobs, report)
+    report.packs = sum(1 for _ in store.list(PACKS))
+    report.staged = sum(1 for _ in store.list(STAGING))
+    return report
+
+
+def _read(store: ObjectStore, table: str, report: Report, progress: Callable[[str], None]) -> list[Row]:
+    rows: list[Row] = []
+    for key in table_keys(store, table):
+        progress(key)
+        report.files += 1
+        try:
+            rows.extend(read_file(store, key, table).to_pylist())
+        except (pa.ArrowException, OSError, ObjectMissing) as error:
+            report.problems.append(f"{key}: not readable: {error}")
+    report.rows[table] = len(rows)
+    return rows
+
+
+def _check_sessions(tables: dict[str, list[Row]], report: Report) -> None:
+    seen = Counter((*window_key(row), int(str(row["revision"]))) for row in tables["sessions"])
+    for (app_id, session_id, part, revision), count in seen.items():
+        if count > 1:
+            report.problems.append(
+                f"session {session_id!r} of {app_id!r} part {part}: revision {revision} {count} times"
+            )
+    latest = {window_key(row): row for row in latest_sessions(tables["sessions"])}
+    counted = {table: Counter(map(window_key, tables[table])) for table in _COUNTED}
+    counted["views"] = Counter(map(window_key, latest_views(tables["views"])))
+    columns = {**_COUNTED, "views": "session_view_count"}
+    for table, column in columns.items():
+        for key, row in latest.items():
+            if counted[table][key] != row[column]:
+                report.problems.append(
+                    f"session {key[1]!r}: {column} is {row[column]}, {table} has {counted[table][key]}"
+                )
+        for key in counted[table].keys() - latest.keys():
+            report.problems.append(f"session {key[1]!r} part {key[2]}: rows in {table}, none in sessions")
+    segments = _by_window(tables["replay_segments"])
+    for key, row in latest.items():
+        _check_replay_totals(row, segments.get(key, []), report)
+    for key in segments.keys() - latest.keys():
+        report.problems.append(f"session {key[1]!r} part {key[2]}: rows in replay_segments, none in sessions")
+
+
+def _check_replay_totals(row: Row, segments: list[Row], report: Report) -> None:
+    found = {
+        "replay_segment_count": len(segments),
+        "replay_record_count": sum(int(str(one["records_count"])) for one in segments),
+        "replay_raw_bytes": sum(int(str(one["raw_bytes"])) for one in segments),
+    }
+    for column, value in found.items():
+        if row[column] != value:
+            report.problems.append(f"session {row['session_id']!r}: {column} is {row[column]}, the index has {value}")
+
+
+def _check_blob_sizes(tables: dict[str, list[Row]], blobs: dict[str, int], report: Report) -> None:
+    segments = _by_window(tables["replay_segments"])
+    for row in latest_sessions(tables["sessions"]):
+        keys = {str(one["replay_key"]) for one in segments.get(window_key(row), [])}
+        stored = sum(blobs.get(key, 0) for key in keys)
+        if row["replay_bytes"] != stored:
+            report.problems.append(
+                f"session {row['session_id']!r}: replay_bytes is {row['replay_bytes']}, not {stored}"
+            )
+
+
+def _check_segments(
+    store: ObjectStore, rows: list[Row], blobs: dict[str, int], report: Report, progress: Callable[[str], None]
+) -> None:
+    by_key: dict[str, list[Row]] = {}
+    for row in rows:
+        by_key.setdefault(str(row["replay_key"]), []).append(row)
+    for key in sorted(blobs.keys() - by_key.keys()):
+        report.problems.append(f"{key}: no row of replay_segments points to this blob")
+    for key in sorted(by_key):
+        progress(key)
+        _check_blob(store, key, by_key[key], report)
+
+
+def _check_blob(store: ObjectStore, key: str, rows: Iterable[Row], report: Report) -> None:
+    rows = list(rows)
+    try:
+        reader = open_blob(store, key)
+        segments = sum(1 for _ in reader.segments())
+        frames = {(frame.offset, frame.length) for frame in reader.frames}
+        report.blobs += 1
+        report.blob_bytes += store.size(key)
+    except ObjectMissing:
+        report.problems.append(f"{key}: {len(rows)} rows point to this blob, which does not exist")
+        return
+    except BlobFormatError as error:
+        report.problems.append(f"{key}: {error}")
+        return
+    if segments != len(rows):
+        report.problems.append(f"{key}: {segments} segments in the blob, {len(rows)} rows")
+    if any((row["frame_offset"], row["frame_length"]) not in frames for row in rows):
+        report.problems.append(f"{key}: a row names a frame that the blob does not have")
+
+
+def _by_window(rows: Iterable[Row]) -> dict[tuple[str, str, int], list[Row]]:
+    found: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        found.setdefault(window_key(row), []).append(row)
+    return found
