@@ -1,0 +1,75 @@
+"""Every metric of the job, declared once: the exporter, the dashboard's test and docs/metrics.md derive from it."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class MetricKind(StrEnum):
+    """How Prometheus treats a value."""
+
+    COUNTER = "counter"  # since the start of the process; exposed with the suffix _total
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """One metric family. `name` carries the unit and, for counters, no `_total`."""
+
+    name: str
+    kind: MetricKind
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+_C, _G, _H = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
+
+BUILD = Metric("replaylake_build_info", _G, "Always 1; the labels say what runs.", ("version",))
+LAG = Metric(
+    "replaylake_lag_messages", _G, "Messages on the broker that are not read yet.", ("topic", "partition")
+)
+CLOCK_AGE = Metric(
+    "replaylake_receive_clock_age_seconds",
+    _G,
+    "How far the receive clock, which closes windows, is behind the wall clock.",
+    ("partition",),
+)
+LAST_COMMIT = Metric(
+    "replaylake_last_commit_timestamp_seconds", _G, "When the last epoch was known to be committed.", ("partition",)
+)
+OPEN_SESSIONS = Metric("replaylake_open_sessions", _G, "Sessions with something that is not written yet.")
+MEMO_SESSIONS = Metric("replaylake_memo_sessions", _G, "Closed sessions that late data can still revise.")
+MEMO_BYTES = Metric("replaylake_memo_bytes", _G, "Memory of the moments of closed sessions.")
+MESSAGES = Metric("replaylake_messages", _C, "Messages read from the broker.", ("partition",))
+MESSAGE_BYTES = Metric("replaylake_message_bytes", _C, "Bytes of message values read.", ("partition",))
+ITEMS = Metric("replaylake_items", _C, "Lines and segments kept.", ("partition",))
+WINDOWS = Metric("replaylake_windows_closed", _C, "Session windows written first, by close reason.", ("reason",))
+REVISIONS = Metric("replaylake_revisions", _C, "Session windows written again for late data.")
+LATE_ITEMS = Metric("replaylake_late_items", _C, "Items that came after their window was closed.")
+DUPLICATES = Metric("replaylake_duplicates", _C, "Copies that were counted and not stored twice.")
+QUARANTINED = Metric("replaylake_quarantined", _C, "Input put into the quarantine, by reason.", ("reason",))
+ROWS = Metric("replaylake_table_rows", _C, "Rows staged for the tables.", ("table",))
+PACK_BYTES = Metric("replaylake_pack_bytes", _C, "Bytes of packs written.")
+BLOB_BYTES = Metric("replaylake_blob_bytes", _C, "Bytes of replay blobs staged.")
+EPOCH_SECONDS = Metric("replaylake_epoch_seconds", _H, "From the begin of an epoch to its snapshot.")
+COMMIT_SECONDS = Metric("replaylake_commit_seconds", _H, "From the source's snapshot until the next epoch may begin.")
+STAGE_SECONDS = Metric("replaylake_stage_seconds", _H, "Time to store what an epoch of one partition made.")
+PUBLISH_SECONDS = Metric("replaylake_publish_seconds", _H, "Time to make a committed epoch of one partition visible.")
+STORE_REQUESTS = Metric(
+    "replaylake_store_requests", _C, "Requests to the object store, by operation and outcome.", ("operation", "outcome")
+)
+STORE_BYTES = Metric("replaylake_store_bytes", _C, "Bytes to and from the object store.", ("direction",))
+STORE_RETRIES = Metric("replaylake_store_retries", _C, "Calls repeated because the store was unavailable.")
+
+METRICS: tuple[Metric, ...] = (
+    BUILD, LAG, CLOCK_AGE, LAST_COMMIT, OPEN_SESSIONS, MEMO_SESSIONS, MEMO_BYTES,
+    MESSAGES, MESSAGE_BYTES, ITEMS, WINDOWS, REVISIONS, LATE_ITEMS, DUPLICATES, QUARANTINED, ROWS, PACK_BYTES,
+    BLOB_BYTES, EPOCH_SECONDS, COMMIT_SECONDS, STAGE_SECONDS, PUBLISH_SECONDS,
+    STORE_REQUESTS, STORE_BYTES, STORE_RETRIES,
+)  # fmt: skip
+
+
+def exposed_name(metric: Metric) -> str:
+    """The name of a metric's sample in a query; a histogram has `_bucket`, `_sum` and `_count`."""
+    suffix = {MetricKind.COUNTER: "_total", MetricKind.GAUGE: "", MetricKind.HISTOGRAM: "_bucket"}
+    return metric.name + suffix[metric.kind]
