@@ -10,8 +10,8 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from flows.job import run_bounded_with_recovery
-from flows.kafka_source import KafkaSource
-from flows.session_replay import build, kafka_options
+from flows.metrics import JobMetrics
+from flows.session_replay import build, kafka_options, kafka_source
 from flows.settings import load_settings
 
 
@@ -60,7 +60,9 @@ def flow(bootstrap: str, topic: str, end: int, work: str) -> int:
     run = {"recovery_dir": Path(work) / "recovery"}
     settings = load_settings(lake=f"{work}/lake", kafka=kafka, run=run)
     options = msgspec.structs.replace(kafka_options(settings), end_offsets={(topic, 0): end})
-    job = build(settings, KafkaSource(options, ["0000"]), ["0000"], is_bounded=True)
+    metrics = JobMetrics("bench")
+    source = kafka_source(options, ["0000"], metrics)
+    job = build(settings, source, ["0000"], metrics, is_bounded=True)
     run_bounded_with_recovery(job, settings)
     return sum(writer.counts.items for writer in job.sink.writers.values())
 

@@ -2,7 +2,9 @@
 
 import json
 import logging
-import sys
+from collections import Counter
+from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +15,15 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from flows.capture_source import PARTITION, CaptureSource
 from flows.captures import CaptureCounts, CaptureError
 from flows.demo import run_demo
-from flows.job import run_bounded, run_unbounded
+from flows.job import run_bounded, run_streaming
 from flows.kafka_source import SourceError
-from flows.session_replay import build, kafka_job, kafka_range_job
+from flows.local_cluster import ProcessDied, run_local_cluster
+from flows.logs import LOGGER, set_up_logging
+from flows.metrics import JobMetrics
+from flows.recovery_folder import FolderInUse
+from flows.session_replay import Job, build, kafka_range_job
 from flows.settings import ConfigurationError, Settings, load_settings
 from flows.stopping import install_stop_handlers, stop_requested
-from sinks.lake import LakeCounts
 from sinks.store import StoreError
 
 LakeOption = Annotated[str | None, typer.Option("--lake", help="local path or s3://bucket/prefix", metavar="URI")]
@@ -49,6 +54,15 @@ def run(  # noqa: PLR0913 - one option per setting
     on_lost_offsets: Annotated[
         str | None, typer.Option(help="stop, earliest or latest: when unread messages are gone from the broker")
     ] = None,
+    http: Annotated[str | None, typer.Option(help="host:port of /metrics and /health", metavar="ADDRESS")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="run a cluster of this many processes on this machine")] = 1,
+    address: Annotated[
+        list[str] | None, typer.Option(help="host:port of a cluster's process; repeat, the same order everywhere")
+    ] = None,
+    process_id: Annotated[int | None, typer.Option(min=0, help="which of the addresses this process is")] = None,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="own a lake that another job wrote: its recovery folder is lost")
+    ] = False,
 ) -> None:
     """The streaming job: Kafka to lake, until stopped.
 
@@ -57,16 +71,32 @@ def run(  # noqa: PLR0913 - one option per setting
     settings = settings_with(
         lake,
         kafka={"bootstrap": bootstrap, "topics": topic, "on_lost_offsets": on_lost_offsets},
-        run={"recovery_dir": recovery_dir, "epoch_seconds": epoch_seconds},
+        run={
+            "recovery_dir": recovery_dir,
+            "epoch_seconds": epoch_seconds,
+            "addresses": address,
+            "process_id": process_id,
+        },
+        http={"address": http},
     )
+    if processes > 1 and settings.run.addresses:
+        raise ConfigurationError("--processes: runs a cluster on this machine; --address is for one on several")
     install_stop_handlers()
-    log = logging.getLogger("replaylake")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    set_up_logging(settings)
+    log = logging.getLogger(LOGGER)
     try:
-        job = kafka_job(settings)
-        log.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
-        run_unbounded(job, settings)
-    except (SourceError, StoreError, RuntimeError) as error:
+        if processes > 1:
+            flags: dict[str, object] = {
+                "lake": lake,
+                "bootstrap": bootstrap,
+                "topic": topic,
+                "recovery-dir": recovery_dir,
+            }
+            flags |= {"epoch-seconds": epoch_seconds, "on-lost-offsets": on_lost_offsets}
+            run_local_cluster(settings, processes, [*_arguments(flags), *(["--take-over"] if take_over else [])])
+        else:
+            run_streaming(settings, take_over=take_over)
+    except (FolderInUse, ProcessDied, SourceError, StoreError, RuntimeError) as error:
         raise CommandFailed(_root_cause(error)) from error
     log.info("stopped; open sessions continue with the next start")
 
@@ -98,7 +128,7 @@ def backfill(  # noqa: PLR0913 - one option per setting
                 source = CaptureSource(
                     files, counts, lambda done: progress.update(task, description=f"reading: {done:,} messages")
                 )
-                job = build(settings, source, [PARTITION], is_bounded=True)
+                job = build(settings, source, [PARTITION], JobMetrics(version("replaylake")), is_bounded=True)
             else:
                 job = kafka_range_job(settings, from_offset, to_offset or 0)
             run_bounded(job)
@@ -106,8 +136,7 @@ def backfill(  # noqa: PLR0913 - one option per setting
         raise CommandFailed(_root_cause(error)) from error
     if stop_requested():
         raise CommandFailed("stopped before the end: nothing was published; run it again")
-    for writer in job.sink.writers.values():
-        _report(counts, writer.counts, settings.lake, as_json=as_json)
+    _report(counts, job, settings.lake, as_json=as_json)
 
 
 def demo(
@@ -120,16 +149,33 @@ def demo(
     run_demo(folder)
 
 
-def _report(read: CaptureCounts, written: LakeCounts, lake: str, *, as_json: bool) -> None:
+def _arguments(flags: Mapping[str, object]) -> list[str]:
+    """Flags as they are written on a command line; those that were not given are left out."""
+    found = []
+    for name, value in flags.items():
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        for one in values:
+            found += [f"--{name}", str(one)]
+    return found
+
+
+def _report(read: CaptureCounts, job: Job, lake: str, *, as_json: bool) -> None:
+    written = [writer.counts for writer in job.sink.writers.values()]
+    quarantined: Counter[str] = Counter()
+    for one in written:
+        quarantined.update(one.quarantined)
+    items = sum(one.items for one in written)
+    windows = sum(sum(one.windows.values()) + one.revisions for one in written)
+    duplicates = sum(tracker.duplicate_count for tracker in job.metrics.trackers)
     if as_json:
         summary = {
             "requests": read.requests,
             "messages": read.messages,
             "skipped": read.skipped,
-            "items": written.items,
-            "windows": written.windows,
-            "duplicates": written.duplicates,
-            "quarantined": written.quarantined,
+            "items": items,
+            "windows": windows,
+            "duplicates": duplicates,
+            "quarantined": quarantined,
             "lake": lake,
         }
         print(json.dumps(summary))
@@ -138,10 +184,9 @@ def _report(read: CaptureCounts, written: LakeCounts, lake: str, *, as_json: boo
         print(f"{read.requests:,} requests, {read.messages:,} messages")
     for route, count in sorted(read.skipped.items()):
         print(f"  skipped {count:,} x {route}")
-    for reason, count in sorted(written.quarantined.items()):
+    for reason, count in sorted(quarantined.items()):
         print(f"  quarantined {count:,} x {reason}")
-    counts = f"{written.items:,} items, {written.duplicates:,} duplicates removed"
-    print(f"{written.windows:,} windows written to {lake}: {counts}")
+    print(f"{windows:,} windows written to {lake}: {items:,} items, {duplicates:,} duplicates removed")
 
 
 def _root_cause(error: BaseException) -> str:

@@ -1,28 +1,50 @@
 """Running a dataflow: recovery folder, epochs, and what is published after the end."""
 
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
-from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import cluster_main, run_main
 
-from flows.session_replay import Job
-from flows.settings import ConfigurationError, Settings
+from flows.http_server import serve
+from flows.logs import LOGGER
+from flows.recovery_folder import RecoveryFolder, open_recovery_folder
+from flows.session_replay import Job, kafka_job, lake_store
+from flows.settings import Settings
+from flows.stopping import request_stop, stop_requested
+from sinks.fence import claim_lake
 
 _ONE_EPOCH = timedelta(days=365)  # a bounded run commits once, at its end: a rerun makes the same objects
-_LAYOUT_MARK = "shards"
+_STOP_LOOK_SECONDS = 0.5
+
+_log = logging.getLogger(LOGGER)
 
 
-def run_unbounded(job: Job, settings: Settings) -> None:
-    """Run until a stop is requested; sessions stay open in the recovery folder."""
-    config = recovery(settings)
-    cluster_main(
-        job.flow,
-        [],
-        0,
-        epoch_interval=timedelta(seconds=settings.run.epoch_seconds),
-        recovery_config=config,
-    )
-    job.sink.publish_all()  # the last epoch is committed, so nothing needs to wait for the next start
+def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
+    """One process of the streaming job, until a stop; sessions stay open in the recovery folder.
+
+    Raises FolderInUse, NotTheOwner, SourceError, StoreError, and RuntimeError for what the engine makes of them.
+    """
+    run = settings.run
+    with open_recovery_folder(settings) as folder:
+        claim_lake(lake_store(settings), folder.job_id, is_new=folder.is_new, take_over=take_over)
+        folder.note_claimed()
+        job = kafka_job(settings)
+        _log.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
+        _set_up_engine_api(settings)
+        with serve(settings.http, job.metrics), _stop_together(folder, settings):
+            cluster_main(
+                job.flow,
+                run.addresses,
+                run.process_id,
+                epoch_interval=timedelta(seconds=run.epoch_seconds),
+                recovery_config=folder.engine_config(),
+            )
+        if len(run.addresses) <= 1:
+            job.sink.publish_all()  # the last epoch is committed, so nothing needs to wait for the next start
 
 
 def run_bounded(job: Job) -> None:
@@ -35,21 +57,41 @@ def run_bounded(job: Job) -> None:
 def run_bounded_with_recovery(job: Job, settings: Settings) -> None:
     """A bounded run that commits as the streaming job does: the same work, with an end."""
     epoch = timedelta(seconds=settings.run.epoch_seconds)
-    cluster_main(job.flow, [], 0, epoch_interval=epoch, recovery_config=recovery(settings))
+    with open_recovery_folder(settings) as folder:
+        cluster_main(job.flow, [], 0, epoch_interval=epoch, recovery_config=folder.engine_config())
     job.sink.publish_all()
 
 
-def recovery(settings: Settings) -> RecoveryConfig:
-    """The recovery folder, made if it is empty. Raises ConfigurationError when it was made for another layout."""
-    folder = settings.run.recovery_dir
-    folder.mkdir(parents=True, exist_ok=True)
-    mark = folder / _LAYOUT_MARK
-    if not list(folder.glob("part-*.sqlite3")):
-        init_db_dir(folder, settings.run.recovery_parts)
-        mark.write_text(f"{settings.sessions.shards}\n")
-    elif not mark.exists() or mark.read_text().strip() != str(settings.sessions.shards):
-        raise ConfigurationError(
-            f"sessions.shards: {folder} holds the state of {mark.read_text().strip() if mark.exists() else '?'} shards "
-            f"per partition, not {settings.sessions.shards}"
-        )
-    return RecoveryConfig(str(folder))
+@contextmanager
+def _stop_together(folder: RecoveryFolder, settings: Settings) -> Iterator[None]:
+    """In a cluster, pass on a stop: the engine ends only when the sources of all processes do."""
+    if len(settings.run.addresses) <= 1:
+        yield
+        return
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(_STOP_LOOK_SECONDS):
+            if stop_requested():
+                folder.request_stop()
+                return
+            if folder.stop_requested():
+                _log.info("another process of the job was told to stop")
+                request_stop()
+                return
+
+    thread = threading.Thread(target=look, name="stop-together", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _set_up_engine_api(settings: Settings) -> None:
+    """The engine reads its own settings from the environment when it starts."""
+    if settings.run.engine_api_port:
+        os.environ["BYTEWAX_DATAFLOW_API_ENABLED"] = "1"
+        os.environ["BYTEWAX_DATAFLOW_API_PORT"] = str(settings.run.engine_api_port)
+        os.environ["BYTEWAX_DATAFLOW_API_CACHE_PATH"] = str(settings.run.recovery_dir)

@@ -3,8 +3,9 @@
 The only place of the running job that knows confluent_kafka.
 """
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,8 @@ _PROBE_SECONDS = 5.0
 _CLOCK_MAX_MS = 7_258_118_400_000  # year 2200: a broken stamp must not end every session of a partition
 _STATE_VERSION = 1
 
+_log = logging.getLogger(__name__)
+
 
 class SourceError(Exception):
     """The job cannot go on reading; the message says what a person must decide."""
@@ -41,6 +44,15 @@ class KafkaOptions(msgspec.Struct, frozen=True):
     clock_margin_ms: int
     start_offsets: dict[tuple[str, int], int] = {}
     end_offsets: dict[tuple[str, int], int] | None = None
+    is_cluster: bool = False  # a stop must then wait for one more epoch, see `KafkaPartition`
+
+
+class SourceWatch(msgspec.Struct, frozen=True):
+    """Who is told of a partition: when it is built, how long an epoch took, how long its commit took (seconds)."""
+
+    built: "Callable[[KafkaPartition], None]"
+    epoch: Callable[[float], None]
+    commit: Callable[[float], None]
 
 
 def partition_names(options: KafkaOptions) -> list[str]:
@@ -67,15 +79,18 @@ def partition_names(options: KafkaOptions) -> list[str]:
 class KafkaSource(FixedPartitionedSource[Poll, bytes]):
     """All partitions of the topics; one consumer each."""
 
-    def __init__(self, options: KafkaOptions, partitions: Sequence[str]) -> None:
+    def __init__(self, options: KafkaOptions, partitions: Sequence[str], watch: SourceWatch) -> None:
         self._options = options
         self._partitions = list(partitions)
+        self._watch = watch
 
     def list_parts(self) -> list[str]:
         return self._partitions
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "KafkaPartition":
-        return KafkaPartition(self._options, for_part, resume_state)
+        partition = KafkaPartition(self._options, for_part, resume_state, self._watch)
+        self._watch.built(partition)
+        return partition
 
 
 class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
@@ -84,16 +99,28 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
     The receive clock is the smallest of the topics' running maxima of message timestamps, so that a backlog in one
     topic holds back closing; a topic read to its end does not count, and when all are, the wall clock leads.
     State: epoch number, clock, next offset of each topic.
+
+    A stop ends the input at once in a single process, which publishes its last epoch after the engine has ended. In a
+    cluster a process cannot know that the others have committed, so there the input goes on without messages into one
+    more epoch, whose beginning publishes the last one.
     """
 
-    def __init__(self, options: KafkaOptions, partition: str, resume_state: bytes | None) -> None:
+    def __init__(self, options: KafkaOptions, partition: str, resume_state: bytes | None, watch: SourceWatch) -> None:
         self._options = options
-        self._name = partition
+        self._watch = watch
+        self.name = partition
         self._number = int(partition)
-        self._seq, self._clock_ms = 0, 0
+        self._seq, self.clock_ms = 0, 0
+        self._stop_seq: int | None = None  # the epoch in which a stop was first seen
+        self._is_last_poll_sent = False
+        self._epoch_began = time.monotonic()
+        self._snapshot_at: float | None = None
+        # For metrics: totals since the start, and Unix times (0.0 is never).
+        self.messages, self.message_bytes = 0, 0
+        self.looked_at, self.committed_at = 0.0, 0.0
         self._next: dict[str, int] = {}
         if resume_state is not None:
-            version, self._seq, self._clock_ms, self._next = msgspec.msgpack.decode(
+            version, self._seq, self.clock_ms, self._next = msgspec.msgpack.decode(
                 resume_state, type=tuple[int, int, int, dict[str, int]]
             )
             if version != _STATE_VERSION:
@@ -101,12 +128,15 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._topic_clock = dict.fromkeys(options.topics, 0)
         self._drained: set[str] = set()
         self._last_poll_ms = 0.0
-        self._consumer = Consumer(_client_options(options))
+        self._consumer = Consumer(_client_options(options), logger=_log)
         self._consumer.assign([TopicPartition(topic, self._number, self._begin(topic)) for topic in options.topics])
 
     def next_batch(self) -> list[Poll]:
-        if stop_requested() or self._is_past_end():
+        self._note_look()
+        if self._is_past_end():
             raise StopIteration
+        if stop_requested():
+            return self._last_polls()
         messages = self._consumer.consume(self._options.poll_messages, timeout=0.0)
         received = [one for message in messages if (one := self._receive(message)) is not None]
         now_ms = time.time() * MS_PER_SECOND
@@ -115,7 +145,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
                 return []
             self._follow_wall_clock(now_ms)
         self._last_poll_ms = now_ms
-        return [Poll(self._name, self._seq, self._clock_ms, received)]
+        return [Poll(self.name, self._seq, self.clock_ms, received)]
 
     def next_awake(self) -> datetime | None:
         if time.time() * MS_PER_SECOND - self._last_poll_ms < 1:
@@ -125,10 +155,45 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
     def snapshot(self) -> bytes:
         # Called once at the end of each epoch: what is read from here on belongs to the next one.
         self._seq += 1
-        return msgspec.msgpack.encode((_STATE_VERSION, self._seq, self._clock_ms, self._next))
+        self._snapshot_at = time.monotonic()
+        self._watch.epoch(self._snapshot_at - self._epoch_began)
+        return msgspec.msgpack.encode((_STATE_VERSION, self._seq, self.clock_ms, self._next))
 
     def close(self) -> None:
         self._consumer.close()
+
+    def lags(self) -> dict[str, int]:
+        """Messages not read yet, by topic, as of the last fetch; a topic never fetched is left out. Thread-safe."""
+        found = {}
+        for topic, next_offset in list(self._next.items()):
+            try:
+                _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, self._number), cached=True)
+            except (KafkaException, RuntimeError):
+                continue  # closed meanwhile
+            if high >= 0:
+                found[topic] = max(0, high - next_offset)
+        return found
+
+    def _note_look(self) -> None:
+        self.looked_at = time.time()
+        if self._snapshot_at is not None:  # the engine asks for input again, so the last epoch is committed
+            self._watch.commit(time.monotonic() - self._snapshot_at)
+            self.committed_at = self.looked_at
+            self._epoch_began = time.monotonic()
+            self._snapshot_at = None
+
+    def _last_polls(self) -> list[Poll]:
+        """Polls without messages until an epoch has ended, then one that belongs to the next."""
+        if not self._options.is_cluster or self._is_last_poll_sent:
+            raise StopIteration
+        now_ms = time.time() * MS_PER_SECOND
+        if now_ms - self._last_poll_ms < _TICK_MS:
+            return []
+        self._last_poll_ms = now_ms
+        if self._stop_seq is None:
+            self._stop_seq = self._seq
+        self._is_last_poll_sent = self._seq > self._stop_seq
+        return [Poll(self.name, self._seq, self.clock_ms, [])]
 
     def _begin(self, topic: str) -> int:
         if topic in self._next:
@@ -154,6 +219,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         if expected is not None and offset < expected:
             return None  # a broker may send a batch again after a reconnect
         self._next[topic] = offset + 1
+        self.messages += 1
+        self.message_bytes += len(value or b"")
         received_ms = min(max(message.timestamp()[1], 0), _CLOCK_MAX_MS)
         self._drained.discard(topic)
         self._topic_clock[topic] = max(self._topic_clock[topic], received_ms)
@@ -161,7 +228,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         headers = _headers(message)
         kind = headers.pop("type", None)
         body = Message(kind.decode(errors="replace") if kind else None, headers, _bytes(value), received_ms)
-        return Received(topic, offset, self._clock_ms, body)
+        return Received(topic, offset, self.clock_ms, body)
 
     def _handle(self, error: KafkaError, topic: str | None) -> None:
         code = error.code()
@@ -183,13 +250,13 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
 
     def _advance(self) -> None:
         busy = [clock for topic, clock in self._topic_clock.items() if topic not in self._drained]
-        self._clock_ms = max(self._clock_ms, min(busy)) if busy else self._clock_ms
+        self.clock_ms = max(self.clock_ms, min(busy)) if busy else self.clock_ms
 
     def _follow_wall_clock(self, now_ms: float) -> None:
         """Let a silent partition's sessions close, once the broker confirms that nothing is left to read."""
         if len(self._drained) == len(self._options.topics) and self._is_at_end():
             wall_ms = int(now_ms) - self._options.clock_margin_ms
-            self._clock_ms = max(self._clock_ms, *self._topic_clock.values(), wall_ms)
+            self.clock_ms = max(self.clock_ms, *self._topic_clock.values(), wall_ms)
 
     def _is_at_end(self) -> bool:
         for topic in self._options.topics:

@@ -4,44 +4,56 @@
 same with flags and a prepared recovery folder.
 """
 
+import time
 from functools import partial
+from importlib.metadata import version
 
 import bytewax.operators as op
 import msgspec
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
+from prometheus_client import REGISTRY, CollectorRegistry
 
-from flows.kafka_source import KafkaOptions, KafkaSource, client_options, partition_names
-from flows.settings import Settings, load_settings
-from flows.stopping import install_stop_handlers
+from flows.kafka_source import KafkaOptions, KafkaSource, SourceWatch, client_options, partition_names
+from flows.metrics import JobMetrics
+from flows.settings import ConfigurationError, Settings, load_settings
+from flows.stopping import STOP, install_stop_handlers
 from operators.arrivals import DecodedPoll, Poll, decode_poll, shard_batches
 from operators.engine import ShardLogic
 from operators.sessions import ShardOutput
 from schemas.units import MS_PER_SECOND
-from sinks.engine import LakeInput, LakeSink, WriterBuilder
+from sinks.engine import LakeInput, LakeSink, Stopwatch, WriterBuilder
+from sinks.fence import Fence
 from sinks.lake import LakeWriter, Refusal
 from sinks.open_store import open_store
 from sinks.packs import PackStore
+from sinks.steady import Patience, SteadyStore
 
 
 class Job(msgspec.Struct):
-    """A dataflow and its sink, which can publish what a finished run left pending."""
+    """A dataflow, its sink, which can publish what a finished run left pending, and what it tells about itself."""
 
     flow: Dataflow
     sink: LakeSink
+    metrics: JobMetrics
 
 
 def flow() -> Dataflow:
     """The streaming job on the effective settings, for `python -m bytewax.run`."""
     install_stop_handlers()
-    return kafka_job(load_settings()).flow
+    return kafka_job(load_settings(), REGISTRY).flow  # the registry that the engine's web API shows
 
 
-def kafka_job(settings: Settings) -> Job:
+def kafka_job(settings: Settings, registry: CollectorRegistry | None = None) -> Job:
     """The streaming job. Raises SourceError when the broker or the topics are not as configured."""
     options = kafka_options(settings)
     partitions = partition_names(options)
-    return build(settings, KafkaSource(options, partitions), partitions, is_bounded=False)
+    if len(settings.run.addresses) > len(partitions):
+        raise ConfigurationError(
+            f"run.addresses: {len(settings.run.addresses)} processes for {len(partitions)} partitions; some would idle"
+        )
+    metrics = JobMetrics(version("replaylake"), registry)
+    return build(settings, kafka_source(options, partitions, metrics), partitions, metrics, is_bounded=False)
 
 
 def kafka_range_job(settings: Settings, from_offset: int, to_offset: int) -> Job:
@@ -52,17 +64,27 @@ def kafka_range_job(settings: Settings, from_offset: int, to_offset: int) -> Job
     options = msgspec.structs.replace(
         options, start_offsets=dict.fromkeys(places, from_offset), end_offsets=dict.fromkeys(places, to_offset)
     )
-    return build(settings, KafkaSource(options, partitions), partitions, is_bounded=True)
+    metrics = JobMetrics(version("replaylake"))
+    return build(settings, kafka_source(options, partitions, metrics), partitions, metrics, is_bounded=True)
 
 
 def build(
-    settings: Settings, source: FixedPartitionedSource[Poll, bytes], partitions: list[str], *, is_bounded: bool
+    settings: Settings,
+    source: FixedPartitionedSource[Poll, bytes],
+    partitions: list[str],
+    metrics: JobMetrics,
+    *,
+    is_bounded: bool,
 ) -> Job:
     """Wire a source to the lake. `is_bounded`: its end closes every session, and nothing is visible before."""
-    sink = LakeSink(partitions, writer_builder(settings), publish_early=not is_bounded)
+    timings = metrics.timings
+    stopwatch = Stopwatch(time.perf_counter, timings.stage.observe, timings.publish.observe)
+    build_writer = writer_builder(settings, metrics, is_bounded=is_bounded)
+    sink = LakeSink(partitions, build_writer, stopwatch, publish_early=not is_bounded)
     decode = partial(decode_poll, limits=settings.limits.decode())
     route = partial(shard_batches, shard_count=settings.sessions.shards)
-    shard = partial(ShardLogic, settings.sessions.rules(), settings.sessions.memo_ms, drain_at_eof=is_bounded)
+    rules, memo = settings.sessions.rules(), settings.sessions.memo_limits()
+    shard = partial(ShardLogic, rules, memo, metrics.trackers.append, drain_at_eof=is_bounded)
 
     flow = Dataflow("session_replay")
     polls = op.input("input", flow, source)  # Poll: messages of one partition, its receive clock
@@ -72,20 +94,33 @@ def build(
     kept = op.map("to_partition", outputs, _to_partition)  # ("0003", ShardOutput)
     refused = op.map("refusals", decoded, _to_refusals)  # ("0003", [Refusal]): every poll, so that epochs publish
     op.output("lake", op.merge("lake_input", kept, refused), sink)
-    return Job(flow, sink)
+    return Job(flow, sink, metrics)
 
 
-def writer_builder(settings: Settings) -> WriterBuilder:
-    """How the sink makes the writer of a partition."""
-    store = open_store(settings.lake, settings.s3.storage_options())
+def writer_builder(settings: Settings, metrics: JobMetrics, *, is_bounded: bool) -> WriterBuilder:
+    """How the sink makes the writer of a partition. A bounded run takes no partition away from a running job."""
+    store = lake_store(settings)
+    metrics.stores.append(store)
     retention, limits = settings.retention_rules(), settings.limits.lake()
 
     def build_writer(partition: str, incarnation: str, state: bytes) -> LakeWriter:
         cache = settings.cache_dir()
         packs = PackStore(store, cache / partition if cache else None, settings.run.cache_bytes)
-        return LakeWriter(store, packs, partition, retention, limits, incarnation, state)
+        fence = Fence(store, partition, incarnation)
+        if not is_bounded:
+            fence.take()
+        may_publish = _always if is_bounded else fence.check
+        writer = LakeWriter(store, packs, partition, retention, limits, incarnation, state, may_publish)
+        metrics.writers.append(writer)
+        return writer
 
     return build_writer
+
+
+def lake_store(settings: Settings) -> SteadyStore:
+    """The lake's store as a job uses it: it waits out what is temporary, but not while the job is to stop."""
+    patience = Patience(settings.run.store_patience_seconds, STOP)
+    return SteadyStore(open_store(settings.lake, settings.s3.storage_options()), patience)
 
 
 def kafka_options(settings: Settings) -> KafkaOptions:
@@ -98,7 +133,19 @@ def kafka_options(settings: Settings) -> KafkaOptions:
         on_lost_offsets=kafka.on_lost_offsets,
         poll_messages=kafka.poll_messages,
         clock_margin_ms=settings.run.clock_margin_seconds * MS_PER_SECOND,
+        is_cluster=len(settings.run.addresses) > 1,
     )
+
+
+def kafka_source(options: KafkaOptions, partitions: list[str], metrics: JobMetrics) -> KafkaSource:
+    """The source, which tells `metrics` of its partitions."""
+    timings = metrics.timings
+    watch = SourceWatch(metrics.partitions.append, timings.epoch.observe, timings.commit.observe)
+    return KafkaSource(options, partitions, watch)
+
+
+def _always() -> None:
+    """No other writer can be meant: a bounded run owns what it writes."""
 
 
 def _to_partition(keyed: tuple[str, ShardOutput]) -> tuple[str, LakeInput]:

@@ -8,11 +8,12 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from operators.decode import Limits
 from operators.replay_cut import CutLimits
+from operators.sessions import MemoLimits
 from operators.windows import WindowRules
 from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention
 from schemas.units import GIB, MIB, MS_PER_HOUR, MS_PER_SECOND
@@ -74,7 +75,11 @@ class SessionSettings(_Section):
     lateness_seconds: NotNegative = Field(60, description="receive time a due close waits for disorder")
     end_grace_seconds: NotNegative = Field(60, description="after the SDK's end marker, instead of the gap")
     settle_seconds: NotNegative = Field(10, description="quiet time after an arrival far behind the clock")
-    memo_hours: Positive = Field(6, description="how long a closed window can still be revised")
+    memo_hours: Annotated[int, Field(gt=0, le=36)] = Field(
+        6, description="how long a closed window can still be revised; packs live for 48 hours"
+    )
+    memo_bytes: Positive = Field(8 * MIB, description="memory for closed windows, per shard; oldest go first")
+    forgotten_sessions: Positive = Field(20_000, description="sessions per shard whose next part number is known")
     shards: Positive = Field(8, description="state shards per partition; fixed once the job has state")
 
     def rules(self) -> WindowRules:
@@ -86,9 +91,10 @@ class SessionSettings(_Section):
             settle_ms=self.settle_seconds * MS_PER_SECOND,
         )
 
-    @property
-    def memo_ms(self) -> int:
-        return self.memo_hours * MS_PER_HOUR
+    def memo_limits(self) -> MemoLimits:
+        return MemoLimits(
+            age_ms=self.memo_hours * MS_PER_HOUR, size_bytes=self.memo_bytes, forgotten=self.forgotten_sessions
+        )
 
 
 class LimitSettings(_Section):
@@ -136,6 +142,34 @@ class RunSettings(_Section):
     cache_dir: Path | None = Field(None, description="recent packs of an s3:// lake; below recovery_dir when not set")
     cache_bytes: Positive = Field(1 * GIB, description="size of that cache, per partition")
     clock_margin_seconds: NotNegative = Field(5, description="how far a drained partition stays behind the wall clock")
+    store_patience_seconds: NotNegative = Field(600, description="how long to try an unavailable store again")
+    addresses: list[str] = Field([], description="host:port of every process of a cluster, the same for all")
+    process_id: NotNegative = Field(0, description="which of `addresses` this process is")
+    engine_api_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        0, description="port of the engine's own web API, which binds every interface; 0 is off"
+    )
+
+
+class HttpSettings(_Section):
+    """Metrics and health."""
+
+    address: str = Field(
+        "", pattern=r"^(\S+:\d+)?$", description="host:port of /metrics, /health/live, /health/ready; empty is off"
+    )
+    live_seconds: Positive = Field(900, description="without a look at the input for so long the job counts as dead")
+    ready_seconds: Positive = Field(120, description="without a commit for so long the job counts as not ready")
+
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.address.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class LogSettings(_Section):
+    """What goes to standard error. Never content of sessions."""
+
+    format: str = Field("text", pattern="^(text|json)$", description="lines for people, or JSON objects for machines")
+    level: str = Field("info", pattern="^(debug|info|warning|error)$", description="the least severe that is shown")
 
 
 class Settings(BaseSettings):
@@ -153,6 +187,16 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     apps: dict[str, AppSettings] = Field({}, description="exceptions by app id")
     run: RunSettings = RunSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _check_process(self) -> "Settings":
+        if self.run.process_id >= max(1, len(self.run.addresses)):
+            raise ValueError(
+                f"run.process_id {self.run.process_id} is beyond run.addresses ({len(self.run.addresses)})"
+            )
+        return self
 
     @field_validator("lake")
     @classmethod

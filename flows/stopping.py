@@ -4,12 +4,17 @@ import signal
 import threading
 from types import FrameType
 
-_stop = threading.Event()
+STOP = threading.Event()  # set once; waits may be cut short by it
 
 
 def stop_requested() -> bool:
     """Whether the sources should end."""
-    return _stop.is_set()
+    return STOP.is_set()
+
+
+def request_stop() -> None:
+    """As a signal would."""
+    STOP.set()
 
 
 def install_stop_handlers() -> None:
@@ -21,6 +26,6 @@ def install_stop_handlers() -> None:
 
 
 def _request(number: int, _frame: FrameType | None) -> None:
-    _stop.set()
+    STOP.set()
     if number == signal.SIGINT:
         signal.signal(signal.SIGINT, signal.default_int_handler)

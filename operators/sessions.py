@@ -1,12 +1,14 @@
 """The state of open sessions in one shard: takes decoded items and the receive clock, says which windows close.
 
 State holds times, identities and references, never a body: bodies rest in packs, and `Moment.seq`/`ordinal` say where.
-A window closes once, then stays as a *memo* for `memo_ms`, so that what comes late finds its window and leads to
-a new revision of it.
+A window closes once, then stays as a *memo*, so that what comes late finds its window and leads to a new revision of
+it. Memos end by age and by memory, oldest first; of a forgotten session a few bytes remain, so that what comes
+even later gets a part number of its own and never the number of a row that is already in the lake.
 """
 
 import heapq
 import struct
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -25,14 +27,25 @@ from operators.windows import (
     split,
 )
 from schemas.items import CloseReason, Item, Kind
-from schemas.pack import PackEntry
-from schemas.units import MS_PER_DAY, MS_PER_HOUR
+from schemas.pack import PackEntry, key_hash
+from schemas.units import MIB, MS_PER_DAY, MS_PER_HOUR
 
+_STATE_VERSION = 2  # version 1 had no forgotten sessions and no order of memos; it is read as well
 _MOMENT = struct.Struct("<qqqQIIB")
 _NEVER = 1 << 62
+_LONG_AGO = -_NEVER
+_MEMO_OVERHEAD_BYTES = 400  # what a memo costs beside its moments, about
 _SEAL_MS = MS_PER_DAY  # an earlier part of a session that goes on is not revised after this receive time
 
 SessionKey = tuple[str, str]  # (app_id, session_id)
+
+
+class MemoLimits(msgspec.Struct, frozen=True):
+    """How long and how much of closed sessions one shard remembers. Part of the result: change them on purpose."""
+
+    age_ms: int = 6 * MS_PER_HOUR  # receive time since the close became due; packs must live longer
+    size_bytes: int = 8 * MIB
+    forgotten: int = 20_000  # sessions of which the next part number is known
 
 
 class CloseOrder(msgspec.Struct, frozen=True, array_like=True):
@@ -104,21 +117,45 @@ class _Session(msgspec.Struct, array_like=True):
     arrived_ms: int = 0  # receive clock when the last item arrived
     forget_at_ms: int = _NEVER
     parts: list[_Part] = msgspec.field(default_factory=list)
+    first_part: int = 0  # above 0 when the parts before are forgotten
+    late_before_us: int = _LONG_AGO  # what began before that belongs to a forgotten part
+
+
+class _Forgotten(msgspec.Struct, array_like=True, gc=False):
+    """What is left of a session whose memo is gone."""
+
+    next_part: int
+    over_us: int
 
 
 class SessionTracker:
     """Open sessions and memos of one shard. Deterministic: no clock, no randomness, no dependence on batch cuts."""
 
-    def __init__(self, rules: WindowRules, memo_ms: int = 6 * MS_PER_HOUR, state: bytes = b"") -> None:
+    def __init__(self, rules: WindowRules, limits: MemoLimits | None = None, state: bytes = b"") -> None:
         self._rules = rules
-        self._memo_ms = memo_ms
+        self._limits = limits or MemoLimits()
         self._seq = -1
         self._ordinal = 0
         self._clock_ms = 0
         self._sessions: dict[SessionKey, _Session] = {}
+        self._memos: OrderedDict[SessionKey, int] = OrderedDict()  # size in bytes, oldest close first
+        self._forgotten: OrderedDict[int, _Forgotten] = OrderedDict()  # by key hash
         self._agenda: list[tuple[int, SessionKey]] = []
+        self.memo_bytes = 0
+        self.duplicate_count = 0  # since this tracker was built, as the next one
+        self.late_count = 0
         if state:
             self._restore(state)
+
+    @property
+    def open_count(self) -> int:
+        """Sessions with something that is not written yet."""
+        return len(self._sessions) - len(self._memos)
+
+    @property
+    def memo_count(self) -> int:
+        """Closed sessions that can still be revised."""
+        return len(self._memos)
 
     def apply(self, seq: int, clock_ms: int, arrivals: Iterable[Arrival]) -> ShardOutput:
         """Take arrivals in log order, then move to `clock_ms`. `seq` numbers the epoch: packs are named by it."""
@@ -127,11 +164,13 @@ class SessionTracker:
         items: list[PackEntry] = []
         orders: list[CloseOrder] = []
         for arrival in arrivals:
-            orders.extend(self._receive(arrival.item, arrival.clock_ms))
+            # What is due before this item closes before it, so that batches make no difference.
+            orders.extend(self._sweep(arrival.clock_ms))
+            self._receive(arrival.item, arrival.clock_ms)
             items.append(PackEntry(self._ordinal, arrival.topic, arrival.offset, arrival.item))
             self._ordinal += 1
         self._clock_ms = max(self._clock_ms, clock_ms)
-        orders.extend(self._sweep())
+        orders.extend(self._sweep(self._clock_ms))
         return ShardOutput(seq, self._clock_ms, items, orders)
 
     def drain(self) -> ShardOutput:
@@ -142,27 +181,38 @@ class SessionTracker:
         return ShardOutput(self._seq, self._clock_ms, [], orders)
 
     def snapshot(self) -> bytes:
-        """The whole state as one value; `SessionTracker(rules, state=...)` continues from it."""
-        return msgspec.msgpack.encode((1, self._seq, self._ordinal, self._clock_ms, list(self._sessions.items())))
+        """The whole state as one value; `SessionTracker(rules, limits, state)` continues from it."""
+        still_open = [(key, session) for key, session in self._sessions.items() if key not in self._memos]
+        closed = [(key, self._sessions[key]) for key in self._memos]
+        forgotten = list(self._forgotten.items())
+        return msgspec.msgpack.encode(
+            (_STATE_VERSION, self._seq, self._ordinal, self._clock_ms, still_open + closed, forgotten)
+        )
 
     def _restore(self, state: bytes) -> None:
-        version, self._seq, self._ordinal, self._clock_ms, sessions = msgspec.msgpack.decode(
-            state, type=tuple[int, int, int, int, list[tuple[SessionKey, _Session]]]
-        )
-        if version != 1:
-            raise ValueError(f"session state has version {version}, this release reads version 1")
-        self._sessions = dict(sessions)
+        version = msgspec.msgpack.decode(state, type=_SavedVersion).version
+        if version not in {1, _STATE_VERSION}:
+            raise ValueError(f"session state has version {version}, this release reads versions 1 and {_STATE_VERSION}")
+        decoded = msgspec.msgpack.decode(state, type=_Saved)
+        self._seq, self._ordinal, self._clock_ms = decoded.seq, decoded.ordinal, decoded.clock_ms
+        self._sessions = dict(decoded.sessions)
+        self._forgotten = OrderedDict(decoded.forgotten)
+        for key, session in decoded.sessions:
+            if not session.pending:
+                self._remember(key, session)
         self._agenda = [(min(s.check_at_ms, s.forget_at_ms), key) for key, s in self._sessions.items()]
         heapq.heapify(self._agenda)
 
-    def _receive(self, item: Item, arrival_ms: int) -> Iterator[CloseOrder]:
+    def _receive(self, item: Item, arrival_ms: int) -> None:
         key = (item.app_id, item.session_id)
         session = self._sessions.get(key)
         if session is None:
             session = self._sessions[key] = _Session()
-        elif arrival_ms > session.check_at_ms:
-            # Its window may have closed before this item came; that must not depend on when the sweep runs.
-            yield from self._review(key, session, arrival_ms, drain=False)
+            forgotten = self._forgotten.get(key_hash(*key))
+            if forgotten is not None:
+                session.first_part, session.late_before_us = forgotten.next_part, forgotten.over_us
+        elif not session.pending:
+            self.memo_bytes -= self._memos.pop(key)
         session.pending += _pack_item(item, self._seq, self._ordinal)
         session.arrived_ms = max(session.arrived_ms, arrival_ms)
         session.forget_at_ms = _NEVER
@@ -182,20 +232,38 @@ class SessionTracker:
             session.check_at_ms = at_ms
             heapq.heappush(self._agenda, (min(at_ms, session.forget_at_ms), key))
 
-    def _sweep(self) -> Iterator[CloseOrder]:
-        while self._agenda and self._agenda[0][0] < self._clock_ms:
+    def _sweep(self, clock_ms: int) -> Iterator[CloseOrder]:
+        while self._agenda and self._agenda[0][0] < clock_ms:
             _, key = heapq.heappop(self._agenda)
             session = self._sessions.get(key)
             if session is None:
                 continue
-            if session.check_at_ms < self._clock_ms:
-                yield from self._review(key, session, self._clock_ms, drain=False)
-            elif session.forget_at_ms < self._clock_ms:
-                del self._sessions[key]
+            if session.check_at_ms < clock_ms:
+                yield from self._review(key, session, clock_ms, drain=False)
+            elif session.forget_at_ms < clock_ms:
+                self._forget(key)
+
+    def _remember(self, key: SessionKey, session: _Session) -> None:
+        """A session with nothing pending becomes a memo; the oldest ones go when memory is short."""
+        size = _MEMO_OVERHEAD_BYTES + sum(len(part.moments) for part in session.parts)
+        self._memos[key] = size
+        self.memo_bytes += size
+        while self.memo_bytes > self._limits.size_bytes:
+            self._forget(next(iter(self._memos)))
+
+    def _forget(self, key: SessionKey) -> None:
+        session = self._sessions.pop(key)
+        self.memo_bytes -= self._memos.pop(key)
+        last = session.parts[-1]
+        short = key_hash(*key)
+        self._forgotten.pop(short, None)
+        self._forgotten[short] = _Forgotten(last.part + 1, _frozen(last).over_us(self._rules))
+        while len(self._forgotten) > self._limits.forgotten:
+            self._forgotten.popitem(last=False)
 
     def _review(self, key: SessionKey, session: _Session, clock_ms: int, *, drain: bool) -> Iterator[CloseOrder]:
         """Split what is pending; write the windows whose time has come; keep the rest."""
-        rules = self._rules
+        rules, due = self._rules, min(session.check_at_ms, clock_ms)
         while len(session.parts) > 1 and session.parts[0].last_received_ms < clock_ms - _SEAL_MS:
             del session.parts[0]
         known = {m.ident: part for part in session.parts for m in _unpack(part.moments)}
@@ -206,7 +274,8 @@ class SessionTracker:
                 fresh.append(item)
             else:  # a copy of what was written: counted with the next revision, if there is one
                 part.duplicate_count += len(item.copies)
-        windows = split(fresh, [_frozen(part) for part in session.parts], rules)
+                self.duplicate_count += len(item.copies)
+        windows = split(fresh, [_frozen(part) for part in session.parts], rules, session.first_part)
         settled_ms = session.arrived_ms + rules.settle_ms
         waiting: list[Window] = []
         next_check = _NEVER
@@ -220,9 +289,11 @@ class SessionTracker:
                 waiting.append(window)
                 next_check = min(next_check, at_ms)
         session.pending = bytearray().join(_pack(m) for window in waiting for m in window.moments)
-        session.forget_at_ms = _NEVER if waiting else clock_ms + self._memo_ms
+        session.forget_at_ms = _NEVER if waiting else due + self._limits.age_ms
         session.check_at_ms = next_check
         heapq.heappush(self._agenda, (min(next_check, session.forget_at_ms), key))
+        if not waiting:
+            self._remember(key, session)
 
     def _close(self, key: SessionKey, session: _Session, window: Window, *, drained: bool) -> CloseOrder:
         new = b"".join(_pack(moment) for moment in sorted(window.moments))
@@ -233,6 +304,7 @@ class SessionTracker:
             cuts = list(part.cuts)
             part.revision += 1
             part.late_count += window.distinct_count
+            self.late_count += window.distinct_count
         else:
             before, cuts = b"", []
             part = _Part(
@@ -247,12 +319,14 @@ class SessionTracker:
                 last_received_ms=0,
                 is_capped=False,
                 reason=close_reason(window, drained=drained, rules=self._rules),
-                late_count=0,
+                late_count=_late_count(window, session.late_before_us),
                 duplicate_count=0,
                 moments=new,
                 cuts=[],
             )
             session.parts.append(part)
+            self.late_count += part.late_count
+        self.duplicate_count += duplicates
         part.cuts.append(len(part.moments))
         part.duplicate_count += duplicates
         _remember(part, window)
@@ -272,6 +346,21 @@ class SessionTracker:
             cuts=cuts,
             new_moments=new,
         )
+
+
+class _Saved(msgspec.Struct, array_like=True):
+    """What `snapshot` writes."""
+
+    version: int
+    seq: int
+    ordinal: int
+    clock_ms: int
+    sessions: list[tuple[SessionKey, _Session]]
+    forgotten: list[tuple[int, _Forgotten]] = []
+
+
+class _SavedVersion(msgspec.Struct, array_like=True):
+    version: int
 
 
 def unpack_moments(packed: bytes) -> list[Moment]:
@@ -302,6 +391,12 @@ _SHARED = (
     "last_received_ms",
     "is_capped",
 )
+
+
+def _late_count(window: Window, before_us: int) -> int:
+    if before_us == _LONG_AGO:
+        return 0
+    return sum(1 for item in distinct(window.moments) if item.begin_us < before_us)
 
 
 def _frozen(part: _Part) -> Window:

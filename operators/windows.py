@@ -89,10 +89,11 @@ def distinct(moments: Iterable[Moment]) -> list[Distinct]:
     return [_merge(copies) for copies in groups.values()]
 
 
-def split(items: Iterable[Distinct], frozen: Sequence[Window], rules: WindowRules) -> list[Window]:
+def split(items: Iterable[Distinct], frozen: Sequence[Window], rules: WindowRules, first_part: int = 0) -> list[Window]:
     """Fold distinct items into windows: `frozen` ones first (by part, as emitted), then the new ones.
 
-    Order of `items` does not matter. Frozen windows are changed in place where an item is late for them.
+    Order of `items` does not matter. Frozen windows are changed in place where an item is late for them. `first_part`:
+    number of the first window when none is frozen; above 0 when earlier ones are forgotten.
     """
     windows = list(frozen)
     markers = []
@@ -100,12 +101,12 @@ def split(items: Iterable[Distinct], frozen: Sequence[Window], rules: WindowRule
         if item.flags & ENDS:
             markers.append(item)
         elif not windows or (item.flags & OPENS and item.begin_us >= windows[-1].over_us(rules)):
-            windows.append(_open(item, windows[-1] if windows else None, rules))
+            windows.append(_open(item, windows[-1] if windows else None, rules, first_part))
         else:
             _join(windows, _owner(windows, item.begin_us, rules), item, rules)
     for item in markers:
         if not windows:  # nothing else of this session ever came: the marker's view is all there is to show
-            windows.append(_open(item._replace(end_us=item.begin_us), None, rules))
+            windows.append(_open(item._replace(end_us=item.begin_us), None, rules, first_part))
         else:
             _mark(windows[_owner(windows, item.begin_us, rules)], item)
     return windows
@@ -147,11 +148,11 @@ def _fold_order(item: Distinct) -> tuple[int, bool, int, int]:
     return item.instant_us, not item.flags & OPENS, item.begin_us, item.ident
 
 
-def _open(item: Distinct, previous: Window | None, rules: WindowRules) -> Window:
+def _open(item: Distinct, previous: Window | None, rules: WindowRules, first_part: int) -> Window:
     if previous is not None and item.begin_us < previous.end_us + rules.gap_ms * US_PER_MS:
         previous.is_capped = True
     window = Window(
-        part=previous.part + 1 if previous is not None else 0,
+        part=previous.part + 1 if previous is not None else first_part,
         start_us=item.begin_us,
         end_us=item.begin_us,
         activity_received_ms=item.received_ms,

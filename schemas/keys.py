@@ -4,6 +4,7 @@
     replays/retention=<N>d/dt=<YYYY-MM-DD>/app_id=<app>/<session>.<part>[.r<revision>].jsonl.zst
     packs/<partition>/<seq>-<n>-<incarnation>.pack
     staging/<partition>/<seq>-<incarnation>/<n>
+    _job/owner.json    _job/fence/<partition>
 
 Ids are data, never paths: whatever is not plain is percent-encoded, and long ones end in a hash.
 """
@@ -15,6 +16,8 @@ TABLES = "tables/"
 REPLAYS = "replays/"
 PACKS = "packs/"
 STAGING = "staging/"
+OWNER = "_job/owner.json"  # which job writes this lake
+FENCES = "_job/fence/"
 
 _SEGMENT_LENGTH_MAX = 160  # file systems end at 255 bytes; the rest is for part, revision and ending
 _HASH_LENGTH = 32
@@ -59,6 +62,10 @@ def pack_key(partition: str, seq: int, number: int, incarnation: str) -> str:
 
 def staging_key(partition: str, seq: int, number: int, incarnation: str) -> str:
     return f"{STAGING}{safe_segment(partition)}/{seq:010d}-{incarnation}/{number:05d}"
+
+
+def fence_key(partition: str) -> str:
+    return f"{FENCES}{safe_segment(partition)}"
 
 
 def partition_value(key: str, column: str) -> str | None:

@@ -25,9 +25,7 @@ class Metric(msgspec.Struct, frozen=True):
 _C, _G, _H = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
 
 BUILD = Metric("replaylake_build_info", _G, "Always 1; the labels say what runs.", ("version",))
-LAG = Metric(
-    "replaylake_lag_messages", _G, "Messages on the broker that are not read yet.", ("topic", "partition")
-)
+LAG = Metric("replaylake_lag_messages", _G, "Messages on the broker that are not read yet.", ("topic", "partition"))
 CLOCK_AGE = Metric(
     "replaylake_receive_clock_age_seconds",
     _G,

@@ -7,6 +7,7 @@ sign that the last one is committed, and may be published.
 import secrets
 from collections.abc import Callable
 
+import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from operators.sessions import ShardOutput
@@ -16,12 +17,23 @@ LakeInput = ShardOutput | list[Refusal]
 WriterBuilder = Callable[[str, str, bytes], LakeWriter]  # (partition, incarnation, state)
 
 
+class Stopwatch(msgspec.Struct, frozen=True):
+    """Where the times of the two phases go. `now`: a clock in seconds."""
+
+    now: Callable[[], float]
+    staged: Callable[[float], None]
+    published: Callable[[float], None]
+
+
 class LakeSink(FixedPartitionedSink[LakeInput, bytes]):
     """All partitions of the lake's input. `publish_early` False: nothing is visible before `publish_all`."""
 
-    def __init__(self, partitions: list[str], build_writer: WriterBuilder, *, publish_early: bool) -> None:
+    def __init__(
+        self, partitions: list[str], build_writer: WriterBuilder, stopwatch: Stopwatch, *, publish_early: bool
+    ) -> None:
         self._partitions = partitions
         self._build_writer = build_writer
+        self._stopwatch = stopwatch
         self._publish_early = publish_early
         self._incarnation = secrets.token_hex(4)
         self.writers: dict[str, LakeWriter] = {}
@@ -35,7 +47,7 @@ class LakeSink(FixedPartitionedSink[LakeInput, bytes]):
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "LakePartition":
         writer = self._build_writer(for_part, self._incarnation, resume_state or b"")
         self.writers[for_part] = writer
-        return LakePartition(writer, publish_early=self._publish_early)
+        return LakePartition(writer, self._stopwatch, publish_early=self._publish_early)
 
     def publish_all(self) -> None:
         """Publish what is pending, after a run that ended well with its last epoch committed."""
@@ -51,13 +63,17 @@ class LakeSink(FixedPartitionedSink[LakeInput, bytes]):
 class LakePartition(StatefulSinkPartition[LakeInput, bytes]):
     """One partition's writer as the engine drives it."""
 
-    def __init__(self, writer: LakeWriter, *, publish_early: bool) -> None:
+    def __init__(self, writer: LakeWriter, stopwatch: Stopwatch, *, publish_early: bool) -> None:
         self._writer = writer
+        self._stopwatch = stopwatch
         self._publish_early = publish_early
 
     def write_batch(self, values: list[LakeInput]) -> None:
-        if self._publish_early:
+        if self._publish_early and self._writer.has_pending:
+            # This batch is of a new epoch, so the engine has committed the one before.
+            begin = self._stopwatch.now()
             self._writer.publish()
+            self._stopwatch.published(self._stopwatch.now() - begin)
         for value in values:
             if isinstance(value, ShardOutput):
                 self._writer.take(value)
@@ -65,4 +81,7 @@ class LakePartition(StatefulSinkPartition[LakeInput, bytes]):
                 self._writer.refuse(value)
 
     def snapshot(self) -> bytes:
-        return self._writer.stage()
+        begin = self._stopwatch.now()
+        state = self._writer.stage()
+        self._stopwatch.staged(self._stopwatch.now() - begin)
+        return state

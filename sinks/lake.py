@@ -8,7 +8,7 @@ Packs go up once, under names that nothing refers to until the state does.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -57,9 +57,10 @@ class LakeCounts(msgspec.Struct):
     """What one writer has done since it was built."""
 
     items: int = 0
-    windows: int = 0
-    duplicates: int = 0
+    windows: dict[str, int] = msgspec.field(default_factory=dict)  # first revisions, by close reason
+    revisions: int = 0
     quarantined: dict[str, int] = msgspec.field(default_factory=dict)
+    rows: dict[str, int] = msgspec.field(default_factory=dict)  # by table
     pack_bytes: int = 0
     blob_bytes: int = 0
 
@@ -73,7 +74,10 @@ class _State(msgspec.Struct, array_like=True):
 
 
 class LakeWriter:
-    """One per partition. Not thread-safe; every method may block on the store."""
+    """One per partition. Not thread-safe; every method may block on the store.
+
+    `may_publish`: asked before anything becomes visible; raises when this writer has been replaced.
+    """
 
     def __init__(  # noqa: PLR0913 - the one place where everything meets
         self,
@@ -84,13 +88,15 @@ class LakeWriter:
         limits: LakeLimits,
         incarnation: str,
         state: bytes = b"",
+        may_publish: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._packs = packs
-        self._partition = partition
+        self.partition = partition
         self._retention = retention
         self._limits = limits
         self._incarnation = incarnation
+        self._may_publish = may_publish
         self.counts = LakeCounts()
         self._seq = -1
         self._number = 0  # of objects made in this epoch
@@ -98,7 +104,7 @@ class LakeWriter:
         self._buffer_bytes = 0
         self._pack_keys: dict[int, tuple[int, list[str]]] = {}
         self._clock_ms = 0
-        self._rows = Rows()
+        self._rows = Rows(added=self.counts.rows)
         self._blobs: dict[str, bytes] = {}
         self._staged: list[tuple[str, str]] = []
         self._pending: list[tuple[str, str]] = []
@@ -106,10 +112,16 @@ class LakeWriter:
             self._restore(state)
             self.publish()
 
+    @property
+    def has_pending(self) -> bool:
+        """Whether something is staged and not yet visible."""
+        return bool(self._pending)
+
     def publish(self) -> None:
         """Phase two: make visible what earlier epochs staged. Only call when the last state is durable."""
         if not self._pending:
             return
+        self._may_publish()
         missing = self._store.copy(self._pending)
         for staged, final in missing:
             if not self._store.exists(final):
@@ -177,7 +189,7 @@ class LakeWriter:
     def _enter(self, seq: int, clock_ms: int) -> None:
         if seq != self._seq:
             if self._buffer:
-                raise RuntimeError(f"epoch {seq} of {self._partition} began before epoch {self._seq} was staged")
+                raise RuntimeError(f"epoch {seq} of {self.partition} began before epoch {self._seq} was staged")
             self._seq, self._number = seq, 0
         self._clock_ms = max(self._clock_ms, clock_ms)
 
@@ -211,11 +223,13 @@ class LakeWriter:
             )  # fmt: skip
 
     def _number_of_partition(self) -> int:
-        return int(self._partition) if self._partition.isdigit() else 0
+        return int(self.partition) if self.partition.isdigit() else 0
 
     def _count(self, order: CloseOrder, done: Assembled) -> None:
-        self.counts.windows += 1
-        self.counts.duplicates += order.duplicate_count
+        if order.revision:
+            self.counts.revisions += 1
+        else:
+            self.counts.windows[order.reason] = self.counts.windows.get(order.reason, 0) + 1
         self.counts.blob_bytes += len(done.blob)
 
     def _entries(self, order: CloseOrder) -> Mapping[tuple[int, int], PackEntry]:
@@ -227,14 +241,14 @@ class LakeWriter:
             entries += self._packs.read(keys, order.app_id, order.session_id)
             found |= {(seq, entry.ordinal): entry for entry in entries if (seq, entry.ordinal) in wanted}
         if len(found) != len(wanted):
-            raise LostObject(f"{len(wanted) - len(found)} items of a session of partition {self._partition} are gone")
+            raise LostObject(f"{len(wanted) - len(found)} items of a session of partition {self.partition} are gone")
         return found
 
     def _flush_pack(self) -> None:
         if not self._buffer:
             return
         _, keys = self._pack_keys.setdefault(self._seq, (self._clock_ms, []))
-        key = pack_key(self._partition, self._seq, len(keys), self._incarnation)
+        key = pack_key(self.partition, self._seq, len(keys), self._incarnation)
         self.counts.pack_bytes += self._packs.write(key, self._buffer)
         keys.append(key)
         self._buffer, self._buffer_bytes = {}, 0
@@ -243,7 +257,7 @@ class LakeWriter:
         objects: dict[str, bytes] = {}
         for (table, days, day), content in self._rows.take():
             digest = hashlib.sha256(content).hexdigest()[:12]
-            name = f"{self._partition}-{self._seq:010d}-{digest}"
+            name = f"{self.partition}-{self._seq:010d}-{digest}"
             objects[self._stage_as(table_key(table, days, day, name))] = content
         for key, content in self._blobs.items():
             objects[self._stage_as(key)] = content
@@ -252,7 +266,7 @@ class LakeWriter:
             self._store.put(objects)
 
     def _stage_as(self, final: str) -> str:
-        staged = staging_key(self._partition, self._seq, self._number, self._incarnation)
+        staged = staging_key(self.partition, self._seq, self._number, self._incarnation)
         self._number += 1
         self._staged.append((staged, final))
         return staged

@@ -1,9 +1,11 @@
 """S3-compatible store through s3fs: the only import of s3fs in the project."""
 
 import asyncio
+import errno
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
+import aiohttp
 import botocore.exceptions
 import s3fs
 from fsspec.asyn import sync
@@ -12,6 +14,14 @@ from sinks.store import ObjectInfo, ObjectMissing, ObjectStore, StoreRefused, St
 
 _CONCURRENT_REQUESTS = 16  # per call; more only queues in the connection pool
 _PERMANENT = (PermissionError, botocore.exceptions.NoCredentialsError, botocore.exceptions.ParamValidationError)
+_PERMANENT_NUMBERS = {errno.EINVAL, errno.ENOSYS, errno.ENAMETOOLONG, errno.EPERM}  # how s3fs says most 4xx
+_TEMPORARY = (OSError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, aiohttp.ClientError)
+_CONFIG = {
+    "retries": {"mode": "standard", "max_attempts": 3},  # for blips; `SteadyStore` waits out what takes longer
+    "max_pool_connections": 32,
+    "connect_timeout": 5,
+    "read_timeout": 30,  # seconds without a byte, not for a whole body
+}
 
 T = TypeVar("T")
 
@@ -29,13 +39,15 @@ class S3Store(ObjectStore):
             "use_listings_cache": False,  # other processes write the same lake
             "default_cache_type": "none",
             "skip_instance_cache": True,
-            "config_kwargs": {"retries": {"mode": "standard", "max_attempts": 8}, "max_pool_connections": 32},
             **(options or {}),
         }
+        merged["config_kwargs"] = _CONFIG | merged.get("config_kwargs", {})
         self._fs = s3fs.S3FileSystem(**merged)
 
     def put(self, objects: Mapping[str, bytes]) -> None:
-        self._gather({key: self._fs._pipe_file(self._path(key), content) for key, content in objects.items()})
+        jobs = {key: self._fs._pipe_file(self._path(key), content) for key, content in objects.items()}
+        if self._gather(jobs, missing_ok=True):
+            raise StoreRefused(f"no bucket {self._root.partition('/')[0]!r} on the S3 server")
 
     def read(self, key: str) -> bytes:
         return bytes(self._one(key, self._fs._cat_file(self._path(key))))
@@ -79,7 +91,9 @@ class S3Store(ObjectStore):
             raise ObjectMissing(f"no object {key!r} in {self.uri}") from error
         except _PERMANENT as error:
             raise StoreRefused(f"{self.uri} refuses {key!r}: {error}") from error
-        except (OSError, botocore.exceptions.BotoCoreError, TimeoutError) as error:
+        except _TEMPORARY as error:
+            if getattr(error, "errno", None) in _PERMANENT_NUMBERS:
+                raise StoreRefused(f"{self.uri} refuses {key!r}: {error}") from error
             raise StoreUnavailable(f"{self.uri} failed on {key!r}: {error}") from error
 
     def _gather(self, jobs: Mapping[str, Coroutine[Any, Any, object]], *, missing_ok: bool = False) -> set[str]:

@@ -147,13 +147,19 @@ class LocalStore(ObjectStore):
         return path
 
     def _write(self, path: Path, content: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _temporary(path)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except PermissionError as error:
+            raise StoreRefused(f"{self.uri} refuses {path.name!r}: {error}") from error
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise StoreUnavailable(f"cannot write to {self.uri}: {error}") from error
 
     def _prune(self, folder: Path) -> None:
         while folder != self._root:

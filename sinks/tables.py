@@ -17,14 +17,16 @@ _COMPRESSION_LEVEL = 3
 
 
 class Rows(msgspec.Struct):
-    """Rows waiting to be written, by folder."""
+    """Rows waiting to be written, by folder. `added`: all since the start, by table."""
 
     folders: dict[Folder, list[Row]] = msgspec.field(default_factory=dict)
     count: int = 0
+    added: dict[str, int] = msgspec.field(default_factory=dict)
 
     def add(self, table: str, retention_days: int, day: str, row: Row) -> None:
         self.folders.setdefault((table, retention_days, day), []).append(row)
         self.count += 1
+        self.added[table] = self.added.get(table, 0) + 1
 
     def take(self) -> Iterator[tuple[Folder, bytes]]:
         """Encode and forget everything, folder by folder in a fixed order."""

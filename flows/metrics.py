@@ -1,0 +1,138 @@
+"""The job's metrics for Prometheus: read from the live parts of the job when somebody asks, so that work costs nothing.
+
+Names, kinds and labels come from `schemas/metrics.py`. Counters begin at the start of the process, as usual.
+"""
+
+import time
+from collections import Counter as Tally
+from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
+
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+import schemas.metrics as names
+from flows.kafka_source import KafkaPartition
+from flows.settings import HttpSettings
+from operators.sessions import SessionTracker
+from schemas.metrics import Metric, MetricKind
+from schemas.units import MS_PER_SECOND
+from sinks.lake import LakeWriter
+from sinks.steady import SteadyStore
+
+_BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+Labels = tuple[str, ...]
+
+
+class Timings:
+    """The four durations of an epoch, in seconds."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.epoch = _histogram(names.EPOCH_SECONDS, registry)
+        self.commit = _histogram(names.COMMIT_SECONDS, registry)
+        self.stage = _histogram(names.STAGE_SECONDS, registry)
+        self.publish = _histogram(names.PUBLISH_SECONDS, registry)
+
+
+class JobMetrics(Collector):
+    """What one process of the job tells about itself. The engine adds the parts while it builds them."""
+
+    def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self.timings = Timings(self.registry)
+        self.partitions: list[KafkaPartition] = []
+        self.trackers: list[SessionTracker] = []
+        self.writers: list[LakeWriter] = []
+        self.stores: list[SteadyStore] = []
+        self._version = version
+        self._started_at = time.time()
+        if registry is None:
+            ProcessCollector(registry=self.registry)
+        self.registry.register(self)
+
+    def collect(self) -> Iterator[Family]:
+        yield _family(names.BUILD, {(self._version,): 1})
+        yield from self._of_partitions()
+        yield from self._of_sessions()
+        yield from self._of_lake()
+        yield from self._of_stores()
+
+    def describe(self) -> list[Family]:
+        return []  # nothing is built yet when this is registered
+
+    def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, dict[str, float]]:
+        """Whether the process is alive (or ready), and the ages in seconds that this rests on."""
+        now = time.time()
+        looked = min((part.looked_at for part in self.partitions), default=self._started_at)
+        committed = min((part.committed_at for part in self.partitions), default=0.0)
+        ages = {"input_age_seconds": round(now - (looked or self._started_at), 1)}
+        if committed:
+            ages["commit_age_seconds"] = round(now - committed, 1)
+        is_alive = ages["input_age_seconds"] < limits.live_seconds
+        is_ready = is_alive and ages.get("commit_age_seconds", limits.ready_seconds) < limits.ready_seconds
+        return is_ready if ready else is_alive, ages
+
+    def _of_partitions(self) -> Iterator[Family]:
+        now = time.time()
+        parts = list(self.partitions)
+        yield _family(names.LAG, {(topic, p.name): lag for p in parts for topic, lag in p.lags().items()})
+        yield _family(
+            names.CLOCK_AGE,
+            {(p.name,): max(0.0, now - p.clock_ms / MS_PER_SECOND) for p in parts if p.clock_ms},
+        )
+        yield _family(names.LAST_COMMIT, {(p.name,): p.committed_at for p in parts if p.committed_at})
+        yield _family(names.MESSAGES, {(p.name,): p.messages for p in parts})
+        yield _family(names.MESSAGE_BYTES, {(p.name,): p.message_bytes for p in parts})
+
+    def _of_sessions(self) -> Iterator[Family]:
+        trackers = list(self.trackers)
+        yield _family(names.OPEN_SESSIONS, {(): sum(t.open_count for t in trackers)})
+        yield _family(names.MEMO_SESSIONS, {(): sum(t.memo_count for t in trackers)})
+        yield _family(names.MEMO_BYTES, {(): sum(t.memo_bytes for t in trackers)})
+        yield _family(names.LATE_ITEMS, {(): sum(t.late_count for t in trackers)})
+        yield _family(names.DUPLICATES, {(): sum(t.duplicate_count for t in trackers)})
+
+    def _of_lake(self) -> Iterator[Family]:
+        writers = list(self.writers)
+        counts = [writer.counts for writer in writers]
+        yield _family(names.ITEMS, {(writer.partition,): writer.counts.items for writer in writers})
+        yield _family(names.WINDOWS, _sum(one.windows for one in counts))
+        yield _family(names.REVISIONS, {(): sum(one.revisions for one in counts)})
+        yield _family(names.QUARANTINED, _sum(one.quarantined for one in counts))
+        yield _family(names.ROWS, _sum(one.rows for one in counts))
+        yield _family(names.PACK_BYTES, {(): sum(one.pack_bytes for one in counts)})
+        yield _family(names.BLOB_BYTES, {(): sum(one.blob_bytes for one in counts)})
+
+    def _of_stores(self) -> Iterator[Family]:
+        counts = [store.counts for store in self.stores]
+        requests: Tally[Labels] = Tally()
+        for one in counts:
+            requests.update(cast("Mapping[Labels, int]", dict(one.requests)))
+        yield _family(names.STORE_REQUESTS, requests)
+        transferred: dict[Labels, int] = {("out",): sum(c.bytes_out for c in counts)}
+        transferred["in",] = sum(c.bytes_in for c in counts)
+        yield _family(names.STORE_BYTES, transferred)
+        yield _family(names.STORE_RETRIES, {(): sum(one.retries for one in counts)})
+
+
+def _sum(tallies: Iterable[dict[str, int]]) -> dict[Labels, int]:
+    total: Tally[Labels] = Tally()
+    for tally in tallies:
+        total.update({(label,): count for label, count in list(tally.items())})
+    return total
+
+
+def _histogram(metric: Metric, registry: CollectorRegistry) -> Histogram:
+    return Histogram(metric.name, metric.help, metric.labels, buckets=_BUCKETS, registry=registry)
+
+
+def _family(metric: Metric, values: Mapping[Labels, float]) -> Family:
+    kind = CounterMetricFamily if metric.kind == MetricKind.COUNTER else GaugeMetricFamily
+    family = kind(metric.name, metric.help, labels=metric.labels)
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family

@@ -1,0 +1,170 @@
+"""The recovery folder: made once, locked while a process uses it, checked against the settings.
+
+<folder>/layout.json           what the state was made with, and the id of the job it belongs to
+<folder>/part-<n>.sqlite3      the engine's files
+<folder>/lock-<process>        held by that process of the job; the kernel lets go of it when the process dies
+<folder>/stop                  when a graceful stop of all processes was asked for
+"""
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from bytewax.recovery import RecoveryConfig, init_db_dir
+
+from flows.settings import ConfigurationError, Settings
+
+_LAYOUT = "layout.json"
+_LAYOUT_LOCK = "layout.lock"
+_VERSION = 2
+_MARK_OF_VERSION_1 = "shards"  # a file with the number of shards and nothing else
+
+
+class FolderInUse(Exception):
+    """Another process works with this folder."""
+
+
+class _Layout(msgspec.Struct):
+    version: int
+    job_id: str
+    shards: int
+    is_made: bool = False  # the engine's files are all there
+    is_claimed: bool = False  # the lake has been told that it belongs to this job
+
+
+class RecoveryFolder:
+    """An opened recovery folder."""
+
+    def __init__(self, path: Path, layout: _Layout) -> None:
+        self._path = path
+        self._layout = layout
+        self._opened_at = time.time()
+
+    @property
+    def job_id(self) -> str:
+        """Which job the state belongs to; the lake knows it too."""
+        return self._layout.job_id
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no lake belongs to this state yet."""
+        return not self._layout.is_claimed
+
+    def engine_config(self) -> RecoveryConfig:
+        """For the engine."""
+        return RecoveryConfig(str(self._path))
+
+    def note_claimed(self) -> None:
+        """The lake knows its owner now."""
+        if self.is_new:
+            self._layout.is_claimed = True
+            _write(self._path, self._layout)
+
+    def request_stop(self) -> None:
+        """Ask every process of the job to stop."""
+        _replace(self._path / "stop", repr(time.time()).encode())
+
+    def stop_requested(self) -> bool:
+        """Whether one of them asked since this one opened the folder."""
+        try:
+            return float((self._path / "stop").read_text()) > self._opened_at
+        except FileNotFoundError:
+            return False
+
+
+@contextmanager
+def open_recovery_folder(settings: Settings) -> Iterator[RecoveryFolder]:
+    """The folder of the settings, made if it is empty, locked while the block lasts.
+
+    Raises FolderInUse, and ConfigurationError when it was made by other settings or another release.
+    """
+    path = settings.run.recovery_dir
+    path.mkdir(parents=True, exist_ok=True)
+    with _locked(path / f"lock-{settings.run.process_id}", wait=False):
+        with _locked(path / _LAYOUT_LOCK, wait=True):  # processes of a cluster start together
+            layout = _read(path) or _Layout(_VERSION, secrets.token_hex(8), settings.sessions.shards)
+            _make(path, layout, settings.run.recovery_parts)
+        if layout.shards != settings.sessions.shards:
+            raise ConfigurationError(
+                f"sessions.shards: {path} holds the state of {layout.shards} shards per partition, "
+                f"not {settings.sessions.shards}"
+            )
+        yield RecoveryFolder(path, layout)
+
+
+def _read(path: Path) -> _Layout | None:
+    try:
+        layout = msgspec.json.decode((path / _LAYOUT).read_bytes(), type=_Layout)
+    except FileNotFoundError:
+        return _migrate(path)
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"run.recovery_dir: {path / _LAYOUT} is not readable: {error}") from error
+    if layout.version != _VERSION:
+        raise ConfigurationError(
+            f"run.recovery_dir: {path} has version {layout.version}, this release reads version {_VERSION}; "
+            "see 'Upgrade' in docs/operations.md"
+        )
+    return layout
+
+
+def _migrate(path: Path) -> _Layout | None:
+    """A folder of version 1 gets a layout file; None when there is no state at all."""
+    if not any(path.glob("part-*.sqlite3")):
+        return None
+    mark = path / _MARK_OF_VERSION_1
+    if not mark.exists():
+        raise ConfigurationError(
+            f"run.recovery_dir: {path} was made by the engine alone: use it with `python -m bytewax.run`"
+        )
+    layout = _Layout(_VERSION, secrets.token_hex(8), int(mark.read_text()), is_made=True)
+    _write(path, layout)
+    mark.unlink()
+    return layout
+
+
+def _make(path: Path, layout: _Layout, parts: int) -> None:
+    """Make the engine's files, unless they were; from the beginning, when a crash came in between."""
+    if layout.is_made:
+        return
+    _write(path, layout)
+    for half_made in path.glob("part-*.sqlite3*"):
+        half_made.unlink()
+    init_db_dir(path, parts)
+    layout.is_made = True
+    _write(path, layout)
+
+
+def _write(path: Path, layout: _Layout) -> None:
+    _replace(path / _LAYOUT, msgspec.json.encode(layout))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+@contextmanager
+def _locked(path: Path, *, wait: bool) -> Iterator[None]:
+    with path.open("a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().decode(errors="replace") or "?"
+            raise FolderInUse(
+                f"{path.parent} is in use by another job (process {holder} on its machine): two jobs on one recovery "
+                "folder would write everything twice. Stop the other one first"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()).encode())
+        file.flush()
+        yield
