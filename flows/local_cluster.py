@@ -9,12 +9,11 @@ import time
 from collections.abc import Sequence
 
 from flows.logs import LOGGER
-from flows.server_process import LOOPBACK, free_ports
+from flows.server_process import LOOPBACK, dying_with_us, free_ports
 from flows.settings import HttpSettings, Settings
 from flows.stopping import stop_requested
 
 _POLL_SECONDS = 0.1
-_END_SECONDS = 10.0  # when one has died the others notice by themselves within 5 s
 
 _log = logging.getLogger(LOGGER)
 
@@ -37,24 +36,27 @@ def run_local_cluster(settings: Settings, processes: int, arguments: Sequence[st
                 is_told = True
                 for member in members:
                     member.send_signal(signal.SIGTERM)
-            failed = [number for number, member in enumerate(members) if member.poll() not in {None, 0}]
-            if failed:
-                code = members[failed[0]].returncode
-                raise ProcessDied(
-                    f"process {failed[0]} of {processes} ended with code {code}; the others are ended too. "
-                    "Nothing is lost: start again"
-                )
+            _check(members, (None, 0, -signal.SIGTERM) if is_told else (None, 0))
             time.sleep(_POLL_SECONDS)
+        _check(members, (0, -signal.SIGTERM) if is_told else ())
     finally:
         _end(members)
-    if not is_told:
-        raise ProcessDied("all processes ended by themselves")
+
+
+def _check(members: Sequence[subprocess.Popen[bytes]], fine: Sequence[int | None]) -> None:
+    """Raises ProcessDied for the first process that is in another state. SIGTERM before the handler is set is fine."""
+    for number, member in enumerate(members):
+        if member.poll() not in fine:
+            raise ProcessDied(
+                f"process {number} of {len(members)} ended with code {member.returncode}; the others are ended too. "
+                "Nothing is lost: start again"
+            )
 
 
 def _start(settings: Settings, addresses: list[str], number: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     members = [option for address in addresses for option in ("--address", address)]
     return subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "run", *arguments, *members, "--process-id", str(number)],
+        dying_with_us([sys.executable, "-m", "flows.cli", "run", *arguments, *members, "--process-id", str(number)]),
         env=os.environ | {"REPLAYLAKE_HTTP__ADDRESS": _shifted(settings.http, number)},
         start_new_session=True,  # Ctrl-C reaches us, and we tell them
     )
@@ -68,11 +70,8 @@ def _shifted(http: HttpSettings, number: int) -> str:
 
 
 def _end(members: Sequence[subprocess.Popen[bytes]]) -> None:
-    deadline = time.monotonic() + _END_SECONDS
-    while any(member.poll() is None for member in members) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
+    """Nobody outlives the cluster. A killed process loses nothing, and one whose peer has died can only fail."""
     for member in members:
         if member.poll() is None:
-            _log.warning("killing process %d, which did not end by itself", member.pid)
             member.kill()
         member.wait()

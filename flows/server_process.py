@@ -120,12 +120,17 @@ def _is_free(port: int) -> bool:
         return True
 
 
+def dying_with_us(arguments: Sequence[str]) -> list[str]:
+    """The same command line, for a process that the kernel kills when the calling thread's process dies (Linux)."""
+    guard = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())] if sys.platform == "linux" else []
+    return [*guard, *arguments]
+
+
 def _spawn(command: ServerCommand, log: Path) -> subprocess.Popen[bytes]:
     inherited = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    guard = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())] if sys.platform == "linux" else []
     with log.open("wb") as output:
         return subprocess.Popen(
-            [*guard, *command.arguments],
+            dying_with_us(command.arguments),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

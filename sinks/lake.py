@@ -8,7 +8,7 @@ Packs go up once, under names that nothing refers to until the state does.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -16,7 +16,7 @@ from operators.assemble import Assembled, assemble, references
 from operators.replay_cut import CutLimits
 from operators.sessions import CloseOrder, ShardOutput
 from schemas.items import Rejected
-from schemas.keys import pack_key, replay_key, staging_key, table_key
+from schemas.keys import REPLAYS, TABLES, pack_key, replay_key, staging_key, table_key
 from schemas.pack import PackEntry
 from schemas.retention import Retention
 from schemas.units import MIB, MS_PER_DAY, US_PER_MS, utc_day
@@ -25,6 +25,7 @@ from sinks.store import ObjectStore, StoreError
 from sinks.tables import Row, Rows
 
 STATE_VERSION = 1
+_SESSIONS = f"{TABLES}sessions/"
 
 
 class LostObject(StoreError):
@@ -122,10 +123,10 @@ class LakeWriter:
         if not self._pending:
             return
         self._may_publish()
-        missing = self._store.copy(self._pending)
-        for staged, final in missing:
-            if not self._store.exists(final):
-                raise LostObject(f"{final!r} was committed, but neither it nor its staged copy {staged!r} is there")
+        for pairs in _in_order(self._pending):
+            for staged, final in self._store.copy(pairs):
+                if not self._store.exists(final):
+                    raise LostObject(f"{final!r} was committed, but neither it nor its staged copy {staged!r} is there")
         self._store.delete([staged for staged, _ in self._pending])
         self._pending = []
 
@@ -274,3 +275,14 @@ class LakeWriter:
     def _forget_packs(self) -> None:
         oldest_ms = self._clock_ms - self._limits.pack_age_ms
         self._pack_keys = {seq: pack for seq, pack in self._pack_keys.items() if pack[0] >= oldest_ms}
+
+
+def _in_order(pending: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """What a row points to becomes visible before the row: blobs, then their index and the lines, then sessions."""
+    steps: dict[int, list[tuple[str, str]]] = {}
+    for pair in pending:
+        final = pair[1]
+        step = 0 if final.startswith(REPLAYS) else 2 if final.startswith(_SESSIONS) else 1
+        steps.setdefault(step, []).append(pair)
+    for step in sorted(steps):
+        yield steps[step]

@@ -71,7 +71,7 @@ class S3Store(ObjectStore):
             self._one(keys[start], self._fs._bulk_delete(chunk))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        found = self._one(prefix, self._fs._find(self._path(prefix), detail=True))
+        found = self._one(prefix, self._fs._find(self._path(prefix) if prefix else self._root, detail=True))
         for path in sorted(found):
             info = found[path]
             if info.get("type") != "file" or "LastModified" not in info:

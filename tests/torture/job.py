@@ -1,0 +1,158 @@
+"""The job as a process that can be killed: start, look at its metrics, kill, stop."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+
+from flows.server_process import LOOPBACK, free_ports, listens
+from flows.servers import Broker, S3Server
+from sinks.s3 import S3Store
+from sinks.store import LocalStore, ObjectStore
+
+Samples = dict[str, float]  # sum over all labels, by sample name
+RULES = {  # minutes made seconds, so that sessions close all the time
+    "REPLAYLAKE_SESSIONS__GAP_SECONDS": "3",
+    "REPLAYLAKE_SESSIONS__CAP_SECONDS": "30",
+    "REPLAYLAKE_SESSIONS__LATENESS_SECONDS": "1",
+    "REPLAYLAKE_SESSIONS__END_GRACE_SECONDS": "1",
+    "REPLAYLAKE_SESSIONS__SETTLE_SECONDS": "1",
+    "REPLAYLAKE_SESSIONS__SHARDS": "4",
+    "REPLAYLAKE_RUN__CLOCK_MARGIN_SECONDS": "5",  # the time that the generator, the broker and their threads may take
+    "REPLAYLAKE_RUN__EPOCH_SECONDS": "0.3",
+}
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a job reads and writes. `extra`: more of its environment."""
+
+    broker: Broker
+    lake: str
+    recovery: Path
+    s3: S3Server | None = None
+    endpoint_url: str = ""  # of a proxy before the S3 server
+    extra: Mapping[str, str] = {}
+
+    def environment(self) -> dict[str, str]:
+        found = {
+            **os.environ,
+            **RULES,
+            "REPLAYLAKE_LAKE": self.lake,
+            "REPLAYLAKE_KAFKA__BOOTSTRAP": self.broker.bootstrap,
+            "REPLAYLAKE_KAFKA__TOPICS": '["rum"]',
+            "REPLAYLAKE_RUN__RECOVERY_DIR": str(self.recovery),
+            **self.extra,
+        }
+        if self.s3 is not None:
+            found |= {
+                "REPLAYLAKE_S3__ENDPOINT_URL": self.endpoint_url or self.s3.endpoint_url,
+                "REPLAYLAKE_S3__KEY": self.s3.access_key,
+                "REPLAYLAKE_S3__SECRET": self.s3.secret_key,
+            }
+        return found
+
+    def store(self) -> ObjectStore:
+        return S3Store(self.lake, self.s3.storage_options()) if self.s3 else LocalStore(Path(self.lake))
+
+
+class JobProcess:
+    """A started `replaylake run`, of one process or a cluster on this machine."""
+
+    def __init__(self, place: Place, processes: int = 1) -> None:
+        self._processes = processes
+        self._ports = _adjacent_ports(processes)
+        environment = place.environment() | {"REPLAYLAKE_HTTP__ADDRESS": f"{LOOPBACK}:{self._ports[0]}"}
+        command = [sys.executable, "-m", "flows.cli", "run", "--processes", str(processes)]
+        self._log = place.recovery.with_suffix(".log")
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=environment, stderr=log, stdout=log)
+
+    def log_tail(self) -> str:
+        return self._log.read_text(errors="replace")[-3000:]
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+    def kill(self, chance: random.Random) -> str:
+        """kill -9 of a process of the job, chosen by chance; says which. Returns when all of them are gone."""
+        children = _children(self._process.pid) if self._processes > 1 else []
+        victim = chance.choice([self._process.pid, *children])
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+        self._process.wait(30)
+        for child in children:
+            _await_end(child)
+        return "the supervisor" if victim == self._process.pid and children else "a process"
+
+    def stop(self, seconds: float = 60.0) -> tuple[int, float]:
+        """SIGTERM; the exit code and the seconds until then."""
+        begun = time.monotonic()
+        self._process.terminate()
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise AssertionError(f"no end {seconds:.0f} s after SIGTERM\n{self.log_tail()}") from None
+        return code, time.monotonic() - begun
+
+    def samples(self) -> Samples | None:
+        """The metrics of all processes together; None while one of them does not answer."""
+        total: Samples = {}
+        for port in self._ports:
+            try:
+                with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=5) as answer:
+                    text = answer.read().decode()
+            except OSError:
+                return None
+            for family in text_string_to_metric_families(text):
+                for sample in family.samples:
+                    total[sample.name] = total.get(sample.name, 0.0) + sample.value
+        return total
+
+    def await_idle(self, seconds: float = 120.0) -> Samples:
+        """Wait until everything is read and every session is closed and committed."""
+        deadline = time.monotonic() + seconds
+        quiet = 0
+        while time.monotonic() < deadline:
+            assert self.poll() is None, f"the job ended by itself\n{self.log_tail()}"
+            samples = self.samples()
+            is_idle = (
+                samples is not None
+                and samples.get("replaylake_lag_messages") == 0
+                and samples.get("replaylake_open_sessions") == 0
+            )
+            quiet = quiet + 1 if is_idle else 0
+            if quiet >= 10 and samples is not None:
+                return samples
+            time.sleep(0.3)
+        raise AssertionError(f"not idle after {seconds:.0f} s: {self.samples()}\n{self.log_tail()}")
+
+
+def _adjacent_ports(count: int) -> list[int]:
+    while True:
+        first = free_ports(1)[0]
+        ports = list(range(first, first + count))
+        if not any(listens(port) for port in ports):
+            return ports
+
+
+def _children(process_id: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def _await_end(process_id: int) -> None:
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{process_id}").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
