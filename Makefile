@@ -54,6 +54,10 @@ check: $(READY) ## linter, formatter, types, import rules, dependencies, dead co
 	$(BIN)/deptry .
 	$(BIN)/vulture
 
+.PHONY: torture
+torture: $(READY) ## kill -9 a hundred times, and see that nothing changes; ARGS='-h' lists more
+	$(BIN)/python -m tests.torture $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## measure speed and size on this machine; ARGS go to the benchmark
 	$(BIN)/python -m bench $(ARGS)

@@ -52,26 +52,34 @@ _JVM_PROPERTIES = ("-Djava.net.preferIPv4Stack=true", "-Dorg.slf4j.simpleLogger.
 
 
 @contextmanager
-def start_apache_kafka(libs_directory: Path) -> Iterator[Broker]:
-    """Run a broker from the jars in this folder; its log dies with the block. Needs Java 17 or later on PATH.
+def start_apache_kafka(
+    libs_directory: Path, directory: Path | None = None, again: Broker | None = None
+) -> Iterator[Broker]:
+    """Run a broker from the jars in this folder. Needs Java 17 or later on PATH.
 
-    Raises ServerError when there is no Java, no Kafka jar, or the broker does not come up.
+    Its log rests in `directory`, which a later start may use again, or dies with the block. `again`: at the address of
+    an earlier broker, which has ended. Raises ServerError when there is no Java, no Kafka jar, or the broker does not
+    come up.
     """
     java = _java(libs_directory)
     port, controller_port = free_ports(2)
+    if again is not None:
+        port = int(again.bootstrap.rpartition(":")[2])
     with tempfile.TemporaryDirectory(prefix="replaylake-kafka-") as scratch:
+        log_directory = directory or Path(scratch) / "log"
         properties = Path(scratch) / "server.properties"
         properties.write_text(
             _PROPERTIES.format(
                 host=LOOPBACK,
                 port=port,
                 controller_port=controller_port,
-                log_directory=Path(scratch) / "log",
+                log_directory=log_directory,
                 message_max_bytes=_MESSAGE_MAX_BYTES,
                 forever=_FOREVER,  # replayed recordings may be stamped ahead of this machine's clock
             )
         )
-        _format_log(java, properties)
+        if not (log_directory / "meta.properties").exists():
+            _format_log(java, properties)
         command = ServerCommand(
             name="Apache Kafka",
             arguments=[*java, "kafka.Kafka", str(properties)],

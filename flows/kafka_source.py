@@ -42,6 +42,7 @@ class KafkaOptions(msgspec.Struct, frozen=True):
     on_lost_offsets: str
     poll_messages: int
     clock_margin_ms: int
+    outage_hold_ms: int
     start_offsets: dict[tuple[str, int], int] = {}
     end_offsets: dict[tuple[str, int], int] | None = None
     is_cluster: bool = False  # a stop must then wait for one more epoch, see `KafkaPartition`
@@ -128,7 +129,9 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._topic_clock = dict.fromkeys(options.topics, 0)
         self._drained: set[str] = set()
         self._last_poll_ms = 0.0
-        self._consumer = Consumer(_client_options(options), logger=_log)
+        self._broker_lost_ms = 0.0
+        client = _client_options(options) | {"error_cb": self._note_error}
+        self._consumer = Consumer(client, logger=_log)
         self._consumer.assign([TopicPartition(topic, self._number, self._begin(topic)) for topic in options.topics])
 
     def next_batch(self) -> list[Poll]:
@@ -248,12 +251,22 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
             raise SourceError(f"topic {topic!r} partition {self._number}: {error.str()}")
         # Anything else (broker away, leader moving) librdkafka retries by itself.
 
+    def _note_error(self, error: KafkaError) -> None:
+        # librdkafka goes on by itself; only the clock has to know.
+        if error.code() in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}:
+            self._broker_lost_ms = time.time() * MS_PER_SECOND
+
     def _advance(self) -> None:
         busy = [clock for topic, clock in self._topic_clock.items() if topic not in self._drained]
         self.clock_ms = max(self.clock_ms, min(busy)) if busy else self.clock_ms
 
     def _follow_wall_clock(self, now_ms: float) -> None:
-        """Let a silent partition's sessions close, once the broker confirms that nothing is left to read."""
+        """Let a silent partition's sessions close, once the broker confirms that nothing is left to read.
+
+        Not while the broker is away, nor shortly after: what was sent meanwhile waits at its senders and is older.
+        """
+        if now_ms - self._broker_lost_ms < self._options.outage_hold_ms:
+            return
         if len(self._drained) == len(self._options.topics) and self._is_at_end():
             wall_ms = int(now_ms) - self._options.clock_margin_ms
             self.clock_ms = max(self.clock_ms, *self._topic_clock.values(), wall_ms)
@@ -265,7 +278,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
                     TopicPartition(topic, self._number), timeout=_PROBE_SECONDS, cached=False
                 )
             except KafkaException:
-                return False  # broker away: time passes, but nobody knows what waits there
+                self._broker_lost_ms = time.time() * MS_PER_SECOND
+                return False
             if high > self._next.get(topic, low):
                 return False
         return True
@@ -306,6 +320,7 @@ def _client_options(options: KafkaOptions) -> dict[str, Any]:
         "enable.partition.eof": True,
         # An offset that is gone must stop the job, not skip, unless a person chose where to go on.
         "auto.offset.reset": "error" if options.on_lost_offsets == "stop" else options.on_lost_offsets,
+        "max.poll.interval.ms": 86_400_000,  # while the store is away nothing is polled, and that is right
         "queued.max.messages.kbytes": 32_768,  # per partition; the default of 64 MB adds up
         "fetch.message.max.bytes": 16_777_216,
         "receive.message.max.bytes": 134_217_728,

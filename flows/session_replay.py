@@ -133,6 +133,7 @@ def kafka_options(settings: Settings) -> KafkaOptions:
         on_lost_offsets=kafka.on_lost_offsets,
         poll_messages=kafka.poll_messages,
         clock_margin_ms=settings.run.clock_margin_seconds * MS_PER_SECOND,
+        outage_hold_ms=settings.run.outage_hold_seconds * MS_PER_SECOND,
         is_cluster=len(settings.run.addresses) > 1,
     )
 

@@ -142,6 +142,9 @@ class RunSettings(_Section):
     cache_dir: Path | None = Field(None, description="recent packs of an s3:// lake; below recovery_dir when not set")
     cache_bytes: Positive = Field(1 * GIB, description="size of that cache, per partition")
     clock_margin_seconds: NotNegative = Field(5, description="how far a drained partition stays behind the wall clock")
+    outage_hold_seconds: NotNegative = Field(
+        60, description="after the broker was away: how long the wall clock closes nothing, for what senders held back"
+    )
     store_patience_seconds: NotNegative = Field(600, description="how long to try an unavailable store again")
     addresses: list[str] = Field([], description="host:port of every process of a cluster, the same for all")
     process_id: NotNegative = Field(0, description="which of `addresses` this process is")

@@ -1,13 +1,15 @@
 """A reader that looks at all tables while the job is tortured, as BI and the replay service would."""
 
+import contextlib
 import threading
 import traceback
+from typing import Self
 
 import msgspec
 
 from replay.catalog import read_file, table_keys
 from schemas.tables import TABLES
-from sinks.store import ObjectMissing, ObjectStore
+from sinks.store import ObjectMissing, ObjectStore, StoreUnavailable
 
 Revision = tuple[str, str, int, int]
 
@@ -33,7 +35,7 @@ class Reader:
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
         self.seen = Seen()
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -44,7 +46,8 @@ class Reader:
     def _run(self) -> None:
         try:
             while not self._stop.wait(0.2):
-                self._look()
+                with contextlib.suppress(StoreUnavailable):  # the next look sees what this one could not
+                    self._look()
         except Exception:  # noqa: BLE001 - a reader that fails is the finding
             self.seen.problems.append(traceback.format_exc())
 
@@ -56,8 +59,8 @@ class Reader:
             self.seen.problems.append(f"{key} has vanished")
         for table, key in sorted(listed):
             if key not in self._files:
-                self._files.add(key)
                 self._read(table, key)
+                self._files.add(key)
 
     def _read(self, table: str, key: str) -> None:
         self.seen.files += 1
@@ -66,7 +69,7 @@ class Reader:
         for row in rows:
             if table == "sessions":
                 revision = (row["app_id"], row["session_id"], row["session_part"], row["revision"])
-                if revision in self._revisions:
+                if self._revisions.get(revision, key) != key:
                     self.seen.problems.append(f"{revision} is in {key} and in {self._revisions[revision]}")
                 self._revisions[revision] = key
             elif table == "replay_segments":

@@ -1,11 +1,13 @@
 """What is done to the job, and what must hold afterwards: the lake of a calm run, row by row and byte by byte."""
 
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -14,9 +16,13 @@ from replay.verify import verify
 from schemas.keys import STAGING
 from sinks.s3 import S3Store
 from tests.torture.compare import content, differences
+from tests.torture.fault_proxy import Faults, fault_proxy
 from tests.torture.job import JobProcess, Place
 from tests.torture.reader import Reader
 from tests.torture.traffic import Traffic
+
+Server = TypeVar("Server")
+Say = Callable[[str], None]
 
 KILL_WITHIN_SECONDS = 4.0  # of the start: about 1.5 s of it are the start itself
 
@@ -44,7 +50,7 @@ class Stage(msgspec.Struct):
 
 
 @contextmanager
-def under_traffic(stage: Stage, say: Callable[[str], None], endpoint_url: str = "") -> Iterator[Place]:
+def under_traffic(stage: Stage, say: Say, endpoint_url: str = "") -> Iterator[Place]:
     """Traffic and a reader while the block breaks things; then the job catches up and its lake is judged.
 
     Raises AssertionError with what differs from a calm run over the same topic.
@@ -57,14 +63,13 @@ def under_traffic(stage: Stage, say: Callable[[str], None], endpoint_url: str = 
         job = JobProcess(place)
         samples = job.await_idle()
         code, seconds = job.stop()
-        say(
-            f"caught up; stopped with {code} in {seconds:.1f} s; store retries {samples['replaylake_store_retries_total']}"
-        )
+        retries = samples["replaylake_store_retries_total"]
+        say(f"caught up; stopped with {code} in {seconds:.1f} s; store retries {retries:.0f}")
         assert code == 0, job.log_tail()
     judge(stage, place, reader, say)
 
 
-def judge(stage: Stage, place: Place, reader: Reader, say: Callable[[str], None]) -> None:
+def judge(stage: Stage, place: Place, reader: Reader, say: Say) -> None:
     """Compare with an uninterrupted run into a local lake; look at what the reader saw."""
     calm_place = Place(stage.broker, str(stage.folder / "calm"), stage.folder / "calm-recovery")
     calm_job = JobProcess(calm_place)
@@ -81,7 +86,7 @@ def judge(stage: Stage, place: Place, reader: Reader, say: Callable[[str], None]
     assert tortured.tables["sessions"], "nothing came out at all"
 
 
-def kills(stage: Stage, count: int, say: Callable[[str], None], *, shapes: tuple[int, ...] = (1,)) -> None:
+def kills(stage: Stage, count: int, say: Say, *, shapes: tuple[int, ...] = (1,)) -> None:
     """kill -9 at random moments of start, work, snapshot and publish; `shapes`: numbers of processes, in turn."""
     chance, tally = stage.chance(), Counter[str]()
     with under_traffic(stage, say) as place:
@@ -102,7 +107,7 @@ def kills(stage: Stage, count: int, say: Callable[[str], None], *, shapes: tuple
         say(f"  {times:4} x {what}")
 
 
-def stops(stage: Stage, count: int, say: Callable[[str], None], *, processes: int = 1) -> list[float]:
+def stops(stage: Stage, count: int, say: Say, *, processes: int = 1) -> list[float]:
     """SIGTERM under load, again and again; the seconds each took."""
     seconds = []
     chance = stage.chance()
@@ -120,3 +125,82 @@ def stops(stage: Stage, count: int, say: Callable[[str], None], *, processes: in
     seconds.sort()
     say(f"{count} stops with exit code 0: median {seconds[count // 2]:.2f} s, longest {seconds[-1]:.2f} s")
     return seconds
+
+
+class Neighbour(Generic[Server]):
+    """A server that can be stopped and started again at the same address, with everything it had stored."""
+
+    def __init__(self, start: Callable[[Server | None], AbstractContextManager[Server]]) -> None:
+        self._start = start
+        self._stack = ExitStack()
+        self.server = self._stack.enter_context(start(None))
+
+    def stop(self) -> None:
+        self._stack.close()
+
+    def start(self) -> None:
+        self.server = self._stack.enter_context(self._start(self.server))
+
+
+def store_away(stage: Stage, store: Neighbour[S3Server], seconds: float, say: Say) -> None:
+    """The S3 server is stopped for so long; the job waits, and goes on by itself."""
+    with under_traffic(stage, say) as place, _one_job(place, say):
+        time.sleep(10)
+        store.stop()
+        say(f"S3 stopped for {seconds:.0f} s")
+        time.sleep(seconds)
+        store.start()
+        time.sleep(20)
+
+
+def store_faulty(stage: Stage, seconds: float, say: Say) -> None:
+    """Of the requests 30 % get 503, 5 % lose their answer, 5 % are a second late."""
+    faults = Faults(stage.seed)
+    with (
+        fault_proxy(stage.s3.endpoint_url, faults) as url,
+        under_traffic(stage, say, url) as place,
+        _one_job(place, say),
+    ):
+        time.sleep(5)
+        faults.unavailable, faults.answer_lost, faults.slow = 0.3, 0.05, 0.05
+        time.sleep(seconds)
+        faults.unavailable = faults.answer_lost = faults.slow = 0.0
+        time.sleep(5)
+        say(f"requests: {dict(faults.done)}")
+
+
+def broker_restarts(stage: Stage, broker: Neighbour[Broker], times: int, seconds: float, say: Say) -> None:
+    """The broker is stopped and started again; nobody restarts the job."""
+    with under_traffic(stage, say) as place, _one_job(place, say):
+        for _ in range(times):
+            time.sleep(10)
+            broker.stop()
+            say(f"broker stopped for {seconds:.0f} s")
+            time.sleep(seconds)
+            broker.start()
+        time.sleep(20)
+
+
+@contextmanager
+def _one_job(place: Place, say: Say) -> Iterator[None]:
+    """One process of the job that must live through the block and stop well; says how much memory it took."""
+    job = JobProcess(place)
+    memory: list[float] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.5):
+            samples = job.samples()
+            if samples is not None:
+                memory.append(samples["process_resident_memory_bytes"] / 1e6)
+
+    watch = threading.Thread(target=look, daemon=True)
+    watch.start()
+    yield
+    ended.set()
+    watch.join()
+    assert job.poll() is None, f"the job ended by itself\n{job.log_tail()}"
+    code, took = job.stop()
+    assert code == 0, job.log_tail()
+    early, late = max(memory[: len(memory) // 4]), max(memory)
+    say(f"the same process all the time; stopped in {took:.1f} s; memory {early:.0f} MB early, at most {late:.0f} MB")

@@ -1,10 +1,12 @@
 """Traffic in real time: real recordings again and again, each time as sessions of their own, with every nuisance."""
 
+import logging
 import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import msgspec
 from confluent_kafka import Producer
@@ -16,6 +18,7 @@ from schemas.items import Item
 
 PLAYERS = 24  # sessions that run at a time
 LATE_SECONDS = 12.0  # later than the window's close
+_log = logging.getLogger(__name__)  # librdkafka is loud about a broker that is away on purpose
 Keyed = tuple[bytes, Message]
 
 
@@ -43,7 +46,7 @@ class Traffic:
         self._failed: list[str] = []
         self.sent = Sent()
 
-    def __enter__(self) -> "Traffic":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -58,7 +61,7 @@ class Traffic:
 
     def _run(self) -> None:
         options = {"linger.ms": 5, "message.max.bytes": 16_777_216, "message.timeout.ms": 120_000}
-        producer = Producer({"bootstrap.servers": self._bootstrap, "enable.idempotence": True, **options})
+        producer = Producer({"bootstrap.servers": self._bootstrap, **options}, logger=_log)
         players = [self._session() for _ in range(PLAYERS)]
         held: list[tuple[float, Keyed]] = []
         begun = time.monotonic()
