@@ -278,12 +278,14 @@ class SessionTracker:
         windows = split(fresh, [_frozen(part) for part in session.parts], rules, session.first_part)
         settled_ms = session.arrived_ms + rules.settle_ms
         waiting: list[Window] = []
-        next_check = _NEVER
+        next_check, held_ms = _NEVER, _LONG_AGO
         for window in windows:
             if window.is_frozen and not window.moments:
                 continue
-            at_ms = settled_ms if window.is_frozen else max(due_ms(window, rules) + rules.lateness_ms, settled_ms)
-            if (clock_ms > at_ms or drain) and not (waiting and not window.is_frozen):
+            at_ms = settled_ms
+            if not window.is_frozen:  # parts close in their order, also where a late item keeps an earlier one open
+                at_ms = held_ms = max(due_ms(window, rules) + rules.lateness_ms, settled_ms, held_ms)
+            if clock_ms > at_ms or drain:
                 yield self._close(key, session, window, drained=drain and clock_ms <= at_ms)
             else:
                 waiting.append(window)

@@ -76,7 +76,7 @@ class SteadyStore(ObjectStore):
     def _call(self, operation: str, requests: int, run: Callable[[], T]) -> T:
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(StoreUnavailable),
-            wait=tenacity.wait_exponential_jitter(_WAIT_FIRST_SECONDS, _WAIT_MAX_SECONDS),
+            wait=tenacity.wait_exponential_jitter(multiplier=_WAIT_FIRST_SECONDS, max=_WAIT_MAX_SECONDS),
             stop=tenacity.stop_after_delay(self._patience.seconds) | tenacity.stop_when_event_set(self._patience.hurry),
             sleep=tenacity.sleep_using_event(self._patience.hurry),
             before_sleep=self._note_retry,

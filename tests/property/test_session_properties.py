@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.sessions import Arrival, CloseOrder, SessionTracker, unpack_moments
+from operators.sessions import Arrival, CloseOrder, MemoLimits, SessionTracker, unpack_moments
 from operators.windows import WindowRules
 from schemas.items import Item, Kind
 from schemas.units import MS_PER_HOUR, MS_PER_MINUTE
@@ -13,6 +13,7 @@ from schemas.units import MS_PER_HOUR, MS_PER_MINUTE
 RULES = WindowRules()
 GAPS_MS = [1, 1000, 14 * MS_PER_MINUTE + 59_999, 15 * MS_PER_MINUTE, 15 * MS_PER_MINUTE + 1, MS_PER_HOUR]
 LENGTHS_MS = [0, 5, 14 * MS_PER_MINUTE + 59_999, 15 * MS_PER_MINUTE, 4 * MS_PER_HOUR - 1, 4 * MS_PER_HOUR]
+MEMO = MemoLimits()
 
 Result = list[tuple[str, int, int, int, str, frozenset[int]]]
 
@@ -38,8 +39,8 @@ def sessions(draw: st.DrawFn) -> list[Item]:
     return sorted(items, key=lambda item: item.received_ms)
 
 
-def close_all(items: list[Item], cuts: list[int], *, restart: bool = False) -> Result:
-    tracker = SessionTracker(RULES)
+def close_all(items: list[Item], cuts: list[int], *, restart: bool = False, memo: MemoLimits = MEMO) -> Result:
+    tracker = SessionTracker(RULES, memo)
     orders: list[CloseOrder] = []
     clock_ms = 0
     edges = [0, *sorted({cut % (len(items) + 1) for cut in cuts}), len(items)]
@@ -50,7 +51,7 @@ def close_all(items: list[Item], cuts: list[int], *, restart: bool = False) -> R
             arrivals.append(Arrival(clock_ms, "rum", 0, item))
         orders += tracker.apply(seq, clock_ms, arrivals).orders
         if restart:
-            tracker = SessionTracker(RULES, state=tracker.snapshot())
+            tracker = SessionTracker(RULES, memo, tracker.snapshot())
     orders += tracker.drain().orders
     return sorted(
         (
@@ -92,3 +93,20 @@ def test_every_item_is_in_exactly_one_window_of_its_session(items: list[Item]) -
 def test_no_window_is_as_long_as_the_cap(items: list[Item]) -> None:
     for _, _, start_us, end_us, _, _ in close_all(items, []):
         assert 0 <= end_us - start_us < 4 * MS_PER_HOUR * 1000
+
+
+@given(items=sessions(), cuts=st.lists(st.integers(0, 40), max_size=6), size=st.sampled_from([1, 500, 900, 1500]))
+def test_forgetting_does_not_depend_on_batches_and_restarts(items: list[Item], cuts: list[int], size: int) -> None:
+    memo = MemoLimits(size_bytes=size)
+    assert close_all(items, cuts, restart=True, memo=memo) == close_all(items, [], memo=memo)
+
+
+@given(items=sessions(), size=st.sampled_from([1, 500, 900, 1500]), age_ms=st.sampled_from([0, MS_PER_HOUR]))
+def test_forgetting_loses_no_item_and_repeats_no_revision(items: list[Item], size: int, age_ms: int) -> None:
+    closed = close_all(items, [5], memo=MemoLimits(age_ms=age_ms, size_bytes=size))
+    revisions = [(session_id, part, reason.split()[0]) for session_id, part, _, _, reason, _ in closed]
+    assert len(revisions) == len(set(revisions))
+    latest: dict[tuple[str, int], frozenset[int]] = {}
+    for session_id, part, _, _, _, idents in closed:
+        latest[session_id, part] = latest.get((session_id, part), frozenset()) | idents
+    assert sorted(ident for idents in latest.values() for ident in idents) == sorted(item.ident for item in items)

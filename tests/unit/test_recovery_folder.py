@@ -1,0 +1,87 @@
+"""The recovery folder: one process at a time, one layout, and clear words for everything else."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.recovery_folder import FolderInUse, open_recovery_folder
+from flows.settings import ConfigurationError, Settings, load_settings
+
+
+def settings(folder: Path, **sections: dict[str, object]) -> Settings:
+    run = {"recovery_dir": folder} | sections.pop("run", {})
+    return load_settings(lake=str(folder / "lake"), run=run, **sections)
+
+
+def test_a_folder_belongs_to_one_job_for_ever(tmp_path: Path) -> None:
+    with open_recovery_folder(settings(tmp_path)) as first:
+        assert first.is_new
+        first.note_claimed()
+    with open_recovery_folder(settings(tmp_path)) as second:
+        assert not second.is_new
+        assert second.job_id == first.job_id
+
+
+def test_two_jobs_cannot_use_one_folder(tmp_path: Path) -> None:
+    with (
+        open_recovery_folder(settings(tmp_path)),
+        pytest.raises(FolderInUse, match="in use by another job"),
+        open_recovery_folder(settings(tmp_path)),
+    ):
+        pass
+
+
+def test_the_processes_of_a_cluster_share_a_folder(tmp_path: Path) -> None:
+    addresses = ["127.0.0.1:1", "127.0.0.1:2"]
+    one = settings(tmp_path, run={"addresses": addresses, "process_id": 0})
+    two = settings(tmp_path, run={"addresses": addresses, "process_id": 1})
+    with open_recovery_folder(one) as first, open_recovery_folder(two) as second:
+        assert first.job_id == second.job_id
+
+
+def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
+    with open_recovery_folder(settings(tmp_path)):
+        pass
+    with (
+        pytest.raises(ConfigurationError, match=r"sessions.shards: .* state of 8 shards per partition, not 16"),
+        open_recovery_folder(settings(tmp_path, sessions={"shards": 16})),
+    ):
+        pass
+
+
+def test_a_folder_of_version_1_is_migrated(tmp_path: Path) -> None:
+    with open_recovery_folder(settings(tmp_path)):
+        pass
+    (tmp_path / "layout.json").unlink()
+    (tmp_path / "shards").write_text("8\n")
+    with open_recovery_folder(settings(tmp_path)) as folder:
+        assert folder.is_new
+    assert json.loads((tmp_path / "layout.json").read_bytes())["version"] == 2
+    assert not (tmp_path / "shards").exists()
+
+
+def test_a_folder_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "layout.json").write_text('{"version": 3, "job_id": "x", "shards": 8}')
+    with (
+        pytest.raises(ConfigurationError, match="has version 3, this release reads version 2"),
+        open_recovery_folder(settings(tmp_path)),
+    ):
+        pass
+
+
+def test_a_crash_while_the_folder_was_made_is_repaired(tmp_path: Path) -> None:
+    (tmp_path / "layout.json").write_text('{"version": 2, "job_id": "x", "shards": 8}')
+    (tmp_path / "part-0.sqlite3").write_bytes(b"half made")
+    with open_recovery_folder(settings(tmp_path)) as folder:
+        assert folder.job_id == "x"
+    assert sorted(path.name for path in tmp_path.glob("*.sqlite3")) == [f"part-{n}.sqlite3" for n in range(4)]
+
+
+def test_a_stop_is_seen_by_who_runs_and_not_by_who_starts_later(tmp_path: Path) -> None:
+    with open_recovery_folder(settings(tmp_path)) as folder:
+        assert not folder.stop_requested()
+        folder.request_stop()
+        assert folder.stop_requested()
+    with open_recovery_folder(settings(tmp_path)) as later:
+        assert not later.stop_requested()

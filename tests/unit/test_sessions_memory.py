@@ -1,0 +1,116 @@
+"""Closed sessions: revised while remembered, numbered on when forgotten, and never more memory than allowed."""
+
+import msgspec
+import pytest
+
+from operators.sessions import Arrival, CloseOrder, MemoLimits, SessionTracker
+from operators.windows import WindowRules
+from schemas.items import Item, Kind
+from schemas.units import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE
+
+RULES = WindowRules()
+DAY_MS = 20_000 * MS_PER_DAY
+
+
+def action(session_id: str, at_ms: int, ident: int, *, received_ms: int | None = None) -> Item:
+    return Item(
+        "app", session_id, Kind.ACTION, 0, at_ms * 1000, at_ms * 1000, received_ms or at_ms, ident, opens=True, ends=False, body=b""
+    )  # fmt: skip
+
+
+def apply(tracker: SessionTracker, *items: Item, clock_ms: int | None = None) -> list[CloseOrder]:
+    arrivals = [Arrival(item.received_ms, "rum", 0, item) for item in items]
+    last = max((item.received_ms for item in items), default=0)
+    return tracker.apply(0, clock_ms if clock_ms is not None else last, arrivals).orders
+
+
+def test_late_data_of_a_remembered_session_revises_its_part() -> None:
+    tracker = SessionTracker(RULES)
+    apply(tracker, action("a", DAY_MS, 1), clock_ms=DAY_MS + 20 * MS_PER_MINUTE)
+    late = action("a", DAY_MS + 1000, 2, received_ms=DAY_MS + MS_PER_HOUR)
+    [order] = apply(tracker, late, clock_ms=DAY_MS + 2 * MS_PER_HOUR)
+    assert (order.part, order.revision, order.late_count) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("limits", [MemoLimits(age_ms=30 * MS_PER_MINUTE), MemoLimits(size_bytes=1)])
+def test_late_data_of_a_forgotten_session_gets_the_next_part(limits: MemoLimits) -> None:
+    """Whatever is in the lake as part 0 revision 0 stays the only such row."""
+    tracker = SessionTracker(RULES, limits)
+    [first] = apply(tracker, action("a", DAY_MS, 1), clock_ms=DAY_MS + 20 * MS_PER_MINUTE)
+    apply(tracker, clock_ms=DAY_MS + MS_PER_HOUR)
+    assert tracker.memo_count == 0
+    late = action("a", DAY_MS + 1000, 2, received_ms=DAY_MS + MS_PER_HOUR)
+    [order] = apply(tracker, late, clock_ms=DAY_MS + 2 * MS_PER_HOUR)
+    assert (first.part, first.revision) == (0, 0)
+    assert (order.part, order.revision, order.late_count) == (1, 0, 1)
+
+
+def test_what_begins_after_a_forgotten_part_is_not_late() -> None:
+    tracker = SessionTracker(RULES, MemoLimits(size_bytes=1))
+    apply(tracker, action("a", DAY_MS, 1), clock_ms=DAY_MS + 20 * MS_PER_MINUTE)
+    [order] = apply(tracker, action("a", DAY_MS + MS_PER_HOUR, 2), clock_ms=DAY_MS + 2 * MS_PER_HOUR)
+    assert (order.part, order.late_count) == (1, 0)
+
+
+@pytest.mark.parametrize(("age_ms", "remembered"), [(-1, 1), (0, 1), (1, 0)])
+def test_a_memo_ends_after_its_age(age_ms: int, remembered: int) -> None:
+    """The age counts from when the close was due; at it the memo is still there, after it no more."""
+    tracker = SessionTracker(RULES)
+    apply(tracker, action("a", DAY_MS, 1))
+    due_ms = DAY_MS + RULES.gap_ms + RULES.lateness_ms
+    apply(tracker, clock_ms=due_ms + 1)
+    apply(tracker, clock_ms=due_ms + MemoLimits().age_ms + age_ms)
+    assert tracker.memo_count == remembered
+
+
+def test_memory_of_closed_sessions_stays_below_its_limit() -> None:
+    limits = MemoLimits(size_bytes=10_000, forgotten=50)
+    tracker = SessionTracker(RULES, limits)
+    for number in range(500):
+        apply(tracker, action(f"s{number}", DAY_MS + number * MS_PER_MINUTE, number))
+        assert tracker.memo_bytes <= limits.size_bytes
+    assert 0 < tracker.memo_count < 30
+    assert len(tracker.snapshot()) < 30 * 600 + 50 * 30
+
+
+def test_what_is_remembered_survives_a_restart() -> None:
+    limits = MemoLimits(size_bytes=2000)
+    tracker = SessionTracker(RULES, limits)
+    for number in range(20):
+        apply(tracker, action(f"s{number}", DAY_MS + number * MS_PER_MINUTE, number))
+    again = SessionTracker(RULES, limits, tracker.snapshot())
+    assert (again.open_count, again.memo_count, again.memo_bytes) == (
+        tracker.open_count,
+        tracker.memo_count,
+        tracker.memo_bytes,
+    )
+    assert again.snapshot() == tracker.snapshot()
+
+
+def test_state_of_version_1_is_read() -> None:
+    """A release without forgotten sessions wrote five fields."""
+    tracker = SessionTracker(RULES)
+    apply(tracker, action("a", DAY_MS, 1))
+    version_1 = msgspec.msgpack.encode([1, *msgspec.msgpack.decode(tracker.snapshot())[1:5]])
+    [order] = apply(SessionTracker(RULES, state=version_1), clock_ms=DAY_MS + MS_PER_HOUR)
+    assert (order.session_id, order.part) == ("a", 0)
+
+
+def test_state_of_an_unknown_version_is_refused() -> None:
+    state = msgspec.msgpack.encode([99, 0, 0, 0, []])
+    with pytest.raises(ValueError, match="version 99, this release reads versions 1 and 2"):
+        SessionTracker(RULES, state=state)
+
+
+def test_a_part_that_is_due_waits_for_an_earlier_one() -> None:
+    """A late item can keep part 0 open for longer than part 1; both close then, once, in their order."""
+    tracker = SessionTracker(RULES)
+    apply(
+        tracker,
+        action("a", DAY_MS, 1),
+        action("a", DAY_MS + MS_PER_HOUR, 2, received_ms=DAY_MS + 1),
+        action("a", DAY_MS + 1000, 3, received_ms=DAY_MS + 10 * MS_PER_MINUTE),
+    )
+    assert apply(tracker, clock_ms=DAY_MS + 20 * MS_PER_MINUTE) == []
+    orders = apply(tracker, clock_ms=DAY_MS + 30 * MS_PER_MINUTE)
+    assert [(order.part, order.revision) for order in orders] == [(0, 0), (1, 0)]
