@@ -13,9 +13,9 @@ DAY_MS = 20_000 * MS_PER_DAY
 
 
 def action(session_id: str, at_ms: int, ident: int, *, received_ms: int | None = None) -> Item:
-    return Item(
-        "app", session_id, Kind.ACTION, 0, at_ms * 1000, at_ms * 1000, received_ms or at_ms, ident, opens=True, ends=False, body=b""
-    )  # fmt: skip
+    at_us = at_ms * 1000
+    received_ms = received_ms or at_ms
+    return Item("app", session_id, Kind.ACTION, 0, at_us, at_us, received_ms, ident, opens=True, ends=False, body=b"")
 
 
 def apply(tracker: SessionTracker, *items: Item, clock_ms: int | None = None) -> list[CloseOrder]:
