@@ -18,7 +18,9 @@ import schemas.metrics as names
 from flows.kafka_source import KafkaPartition
 from flows.settings import HttpSettings
 from operators.sessions import SessionTracker
+from schemas.items import CloseReason, RejectReason
 from schemas.metrics import Metric, MetricKind
+from schemas.tables import TABLES
 from schemas.units import MS_PER_SECOND
 from sinks.lake import LakeWriter
 from sinks.steady import SteadyStore
@@ -100,10 +102,10 @@ class JobMetrics(Collector):
         writers = list(self.writers)
         counts = [writer.counts for writer in writers]
         yield _family(names.ITEMS, {(writer.partition,): writer.counts.items for writer in writers})
-        yield _family(names.WINDOWS, _sum(one.windows for one in counts))
+        yield _family(names.WINDOWS, _sum(CloseReason, (one.windows for one in counts)))
         yield _family(names.REVISIONS, {(): sum(one.revisions for one in counts)})
-        yield _family(names.QUARANTINED, _sum(one.quarantined for one in counts))
-        yield _family(names.ROWS, _sum(one.rows for one in counts))
+        yield _family(names.QUARANTINED, _sum(RejectReason, (one.quarantined for one in counts)))
+        yield _family(names.ROWS, _sum(TABLES, (one.rows for one in counts)))
         yield _family(names.PACK_BYTES, {(): sum(one.pack_bytes for one in counts)})
         yield _family(names.BLOB_BYTES, {(): sum(one.blob_bytes for one in counts)})
 
@@ -119,8 +121,9 @@ class JobMetrics(Collector):
         yield _family(names.STORE_RETRIES, {(): sum(one.retries for one in counts)})
 
 
-def _sum(tallies: Iterable[dict[str, int]]) -> dict[Labels, int]:
-    total: Tally[Labels] = Tally()
+def _sum(known: Iterable[str], tallies: Iterable[dict[str, int]]) -> dict[Labels, int]:
+    """`known`: labels that are there from the start, at 0, so that the first increase is seen as one."""
+    total: Tally[Labels] = Tally({(label,): 0 for label in known})
     for tally in tallies:
         total.update({(label,): count for label, count in list(tally.items())})
     return total

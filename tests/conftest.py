@@ -82,10 +82,15 @@ def recordings_or_samples() -> Path:
     return folder if (folder / "manifest.json").is_file() else REPOSITORY / "samples"
 
 
-def _apache_kafka() -> AbstractContextManager[Broker]:
+def apache_kafka_libs() -> Path:
+    """The folder of Apache Kafka's jars; skips the test where they or Java are missing."""
     libs = Path(os.environ.get("REPLAYLAKE_KAFKA_LIBS") or REPOSITORY / ".work" / "kafka-libs")
     if shutil.which("java") is None:
         pytest.skip("Apache Kafka needs Java 17 or later on PATH")
     if not any(libs.glob("kafka_*.jar")):
         pytest.skip(f"no Apache Kafka jars in {libs}: docker/kafka/pom.xml says how to fetch them")
-    return start_apache_kafka(libs)
+    return libs
+
+
+def _apache_kafka() -> AbstractContextManager[Broker]:
+    return start_apache_kafka(apache_kafka_libs())

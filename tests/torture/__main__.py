@@ -4,45 +4,14 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 
-from flows.apache_kafka import start_apache_kafka
-from flows.servers import BROKER_BUCKET, Broker, S3Server, start_broker, start_s3
-from tests.torture.scenarios import (
-    Neighbour,
-    Say,
-    Stage,
-    broker_restarts,
-    kills,
-    stops,
-    store_away,
-    store_faulty,
-)
+from tests.torture.neighbours import Servers
+from tests.torture.scenarios import Say, Stage, broker_restarts, kills, stops, store_away, store_faulty
 
 REPOSITORY = Path(__file__).parent.parent.parent
 PARTITIONS = 4
-
-
-class Servers:
-    """A broker and a store that can be restarted, each with a folder of its own."""
-
-    def __init__(self, folder: Path, kafka: Path | None) -> None:
-        self.store = Neighbour[S3Server](lambda again: start_s3(folder / "s3", ["lake"], again))
-        self._brokers_store = Neighbour[S3Server](lambda again: start_s3(folder / "log", [BROKER_BUCKET], again))
-
-        def start(again: Broker | None) -> AbstractContextManager[Broker]:
-            if kafka:
-                return start_apache_kafka(kafka, folder / "kafka", again)
-            return start_broker(self._brokers_store.server, again)
-
-        self.broker = Neighbour[Broker](start)
-
-    def stop(self) -> None:
-        for server in (self.broker, self.store, self._brokers_store):
-            server.stop()
-
-
 SCENARIOS: dict[str, Callable[[Stage, Servers, int, Say], object]] = {
     "kills": lambda stage, _, count, say: kills(stage, count, say),
     "cluster": lambda stage, _, count, say: kills(stage, count, say, shapes=(3,)),

@@ -71,6 +71,7 @@ class JobProcess:
     def __init__(self, place: Place, processes: int = 1) -> None:
         self._processes = processes
         self._ports = _adjacent_ports(processes)
+        self.port = self._ports[0]
         environment = place.environment() | {"REPLAYLAKE_HTTP__ADDRESS": f"{LOOPBACK}:{self._ports[0]}"}
         command = [sys.executable, "-m", "flows.cli", "run", "--processes", str(processes)]
         self._log = place.recovery.with_suffix(".log")

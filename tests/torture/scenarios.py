@@ -5,9 +5,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Generic, TypeVar
 
 import msgspec
 
@@ -18,10 +17,10 @@ from sinks.s3 import S3Store
 from tests.torture.compare import content, differences
 from tests.torture.fault_proxy import Faults, fault_proxy
 from tests.torture.job import JobProcess, Place
+from tests.torture.neighbours import Neighbour
 from tests.torture.reader import Reader
 from tests.torture.traffic import Traffic
 
-Server = TypeVar("Server")
 Say = Callable[[str], None]
 
 KILL_WITHIN_SECONDS = 4.0  # of the start: about 1.5 s of it are the start itself
@@ -127,30 +126,15 @@ def stops(stage: Stage, count: int, say: Say, *, processes: int = 1) -> list[flo
     return seconds
 
 
-class Neighbour(Generic[Server]):
-    """A server that can be stopped and started again at the same address, with everything it had stored."""
-
-    def __init__(self, start: Callable[[Server | None], AbstractContextManager[Server]]) -> None:
-        self._start = start
-        self._stack = ExitStack()
-        self.server = self._stack.enter_context(start(None))
-
-    def stop(self) -> None:
-        self._stack.close()
-
-    def start(self) -> None:
-        self.server = self._stack.enter_context(self._start(self.server))
-
-
 def store_away(stage: Stage, store: Neighbour[S3Server], seconds: float, say: Say) -> None:
     """The S3 server is stopped for so long; the job waits, and goes on by itself."""
     with under_traffic(stage, say) as place, _one_job(place, say):
-        time.sleep(10)
+        time.sleep(min(10.0, seconds))
         store.stop()
         say(f"S3 stopped for {seconds:.0f} s")
         time.sleep(seconds)
         store.start()
-        time.sleep(20)
+        time.sleep(min(20.0, seconds))
 
 
 def store_faulty(stage: Stage, seconds: float, say: Say) -> None:
@@ -173,12 +157,12 @@ def broker_restarts(stage: Stage, broker: Neighbour[Broker], times: int, seconds
     """The broker is stopped and started again; nobody restarts the job."""
     with under_traffic(stage, say) as place, _one_job(place, say):
         for _ in range(times):
-            time.sleep(10)
+            time.sleep(seconds)
             broker.stop()
             say(f"broker stopped for {seconds:.0f} s")
             time.sleep(seconds)
             broker.start()
-        time.sleep(20)
+        time.sleep(seconds)
 
 
 @contextmanager
@@ -196,9 +180,14 @@ def _one_job(place: Place, say: Say) -> Iterator[None]:
 
     watch = threading.Thread(target=look, daemon=True)
     watch.start()
-    yield
-    ended.set()
-    watch.join()
+    try:
+        while job.samples() is None:
+            assert job.poll() is None, job.log_tail()
+            time.sleep(0.1)
+        yield
+    finally:
+        ended.set()
+        watch.join()
     assert job.poll() is None, f"the job ended by itself\n{job.log_tail()}"
     code, took = job.stop()
     assert code == 0, job.log_tail()
