@@ -35,7 +35,7 @@ def main() -> None:
     captures = sorted((REPOSITORY / "samples").glob("*/*.jsonl.gz"))
     for name in options.scenario or ["kills", "rescale"]:
         with tempfile.TemporaryDirectory(prefix="replaylake-torture-") as folder, ExitStack() as stack:
-            servers = Servers(Path(folder), options.kafka)
+            servers = Servers(Path(folder), options.kafka, keeps_log=name == "broker-restarts")
             stack.callback(servers.stop)
             servers.broker.server.create_topic("rum", PARTITIONS)
             begun = time.monotonic()

@@ -13,7 +13,6 @@ import msgspec
 from flows.servers import Broker, S3Server
 from replay.verify import verify
 from schemas.keys import STAGING
-from sinks.s3 import S3Store
 from tests.torture.compare import content, differences
 from tests.torture.fault_proxy import Faults, fault_proxy
 from tests.torture.job import JobProcess, Place
@@ -23,7 +22,7 @@ from tests.torture.traffic import Traffic
 
 Say = Callable[[str], None]
 
-KILL_WITHIN_SECONDS = 4.0  # of the start: about 1.5 s of it are the start itself
+WORK_SECONDS = 3.0  # after a start that a kill waits for at most
 
 
 class Stage(msgspec.Struct):
@@ -90,11 +89,15 @@ def kills(stage: Stage, count: int, say: Say, *, shapes: tuple[int, ...] = (1,))
     chance, tally = stage.chance(), Counter[str]()
     with under_traffic(stage, say) as place:
         store = place.store()
-        assert isinstance(store, S3Store)
+        start_seconds = {shape: _start_seconds(place, shape) for shape in dict.fromkeys(shapes)}
+        say(f"a start takes {', '.join(f'{seconds:.1f} s ({n})' for n, seconds in start_seconds.items())}")
         for number in range(count):
-            shape = shapes[number * len(shapes) // count] if len(shapes) <= count else shapes[0]
+            shape = shapes[number * len(shapes) // count]
             job = JobProcess(place, shape)
-            time.sleep(chance.uniform(0.0, KILL_WITHIN_SECONDS + (1.5 if shape > 1 else 0.0)))
+            if chance.random() < 0.25:  # dies while it starts
+                time.sleep(chance.uniform(0.0, start_seconds[shape]))
+            else:
+                time.sleep(start_seconds[shape] + chance.uniform(0.0, WORK_SECONDS))
             was_up = job.samples() is not None
             victim = job.kill(chance)
             tally[f"{shape} processes, {'at work' if was_up else 'while starting'}"] += 1
@@ -104,6 +107,17 @@ def kills(stage: Stage, count: int, say: Say, *, shapes: tuple[int, ...] = (1,))
                 say(f"{number + 1} kills")
     for what, times in sorted(tally.items()):
         say(f"  {times:4} x {what}")
+
+
+def _start_seconds(place: Place, processes: int) -> float:
+    begun = time.monotonic()
+    job = JobProcess(place, processes)
+    while job.samples() is None:
+        assert job.poll() is None, job.log_tail()
+        time.sleep(0.05)
+    took = time.monotonic() - begun
+    assert job.stop()[0] == 0, job.log_tail()
+    return took
 
 
 def stops(stage: Stage, count: int, say: Say, *, processes: int = 1) -> list[float]:

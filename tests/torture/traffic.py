@@ -60,7 +60,7 @@ class Traffic:
         assert self._failed == []
 
     def _run(self) -> None:
-        options = {"linger.ms": 5, "message.max.bytes": 16_777_216, "message.timeout.ms": 120_000}
+        options = {"linger.ms": 100, "message.max.bytes": 16_777_216, "message.timeout.ms": 120_000}
         producer = Producer({"bootstrap.servers": self._bootstrap, **options}, logger=_log)
         players = [self._session() for _ in range(PLAYERS)]
         held: list[tuple[float, Keyed]] = []
