@@ -15,7 +15,7 @@ from replay.verify import verify
 from schemas.keys import STAGING
 from tests.torture.compare import content, differences
 from tests.torture.fault_proxy import Faults, fault_proxy
-from tests.torture.job import JobProcess, Place
+from tests.torture.job import JobProcess, Place, Samples
 from tests.torture.neighbours import Neighbour
 from tests.torture.reader import Reader
 from tests.torture.traffic import Traffic
@@ -151,13 +151,13 @@ def store_away(stage: Stage, store: Neighbour[S3Server], seconds: float, say: Sa
         time.sleep(min(20.0, seconds))
 
 
-def store_faulty(stage: Stage, seconds: float, say: Say) -> None:
-    """Of the requests 30 % get 503, 5 % lose their answer, 5 % are a second late."""
+def store_faulty(stage: Stage, seconds: float, say: Say) -> Samples:
+    """Of the requests 30 % get 503, 5 % lose their answer, 5 % are a second late. The highest value of each metric."""
     faults = Faults(stage.seed)
     with (
         fault_proxy(stage.s3.endpoint_url, faults) as url,
         under_traffic(stage, say, url) as place,
-        _one_job(place, say),
+        _one_job(place, say) as highest,
     ):
         time.sleep(5)
         faults.unavailable, faults.answer_lost, faults.slow = 0.3, 0.05, 0.05
@@ -165,6 +165,7 @@ def store_faulty(stage: Stage, seconds: float, say: Say) -> None:
         faults.unavailable = faults.answer_lost = faults.slow = 0.0
         time.sleep(5)
         say(f"requests: {dict(faults.done)}")
+    return highest
 
 
 def broker_restarts(stage: Stage, broker: Neighbour[Broker], times: int, seconds: float, say: Say) -> None:
@@ -180,10 +181,14 @@ def broker_restarts(stage: Stage, broker: Neighbour[Broker], times: int, seconds
 
 
 @contextmanager
-def _one_job(place: Place, say: Say) -> Iterator[None]:
-    """One process of the job that must live through the block and stop well; says how much memory it took."""
+def _one_job(place: Place, say: Say) -> Iterator[Samples]:
+    """One process of the job that must live through the block and stop well; says how much memory it took.
+
+    Yields the highest value of each of its metrics, which grows.
+    """
     job = JobProcess(place)
     memory: list[float] = []
+    highest: Samples = {}
     ended = threading.Event()
 
     def look() -> None:
@@ -191,6 +196,7 @@ def _one_job(place: Place, say: Say) -> Iterator[None]:
             samples = job.samples()
             if samples is not None:
                 memory.append(samples["process_resident_memory_bytes"] / 1e6)
+                highest.update({name: max(value, highest.get(name, 0.0)) for name, value in samples.items()})
 
     watch = threading.Thread(target=look, daemon=True)
     watch.start()
@@ -198,7 +204,7 @@ def _one_job(place: Place, say: Say) -> Iterator[None]:
         while job.samples() is None:
             assert job.poll() is None, job.log_tail()
             time.sleep(0.1)
-        yield
+        yield highest
     finally:
         ended.set()
         watch.join()
