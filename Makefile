@@ -54,6 +54,10 @@ check: $(READY) ## linter, formatter, types, import rules, dependencies, dead co
 	$(BIN)/deptry .
 	$(BIN)/vulture
 
+.PHONY: fuzz
+fuzz: $(READY) ## a million mutated messages through the decoders, guided by coverage
+	$(UV) run --no-sync --with atheris==3.0.0 python -m tests.fuzz $(ARGS)
+
 .PHONY: torture
 torture: $(READY) ## kill -9 a hundred times, and see that nothing changes; ARGS='-h' lists more
 	$(BIN)/python -m tests.torture $(ARGS)

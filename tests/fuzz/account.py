@@ -1,0 +1,81 @@
+"""What must hold for any message at all: nothing raises, nothing hangs, and everything in it is accounted for."""
+
+import enum
+from collections import Counter
+
+from operators.assemble import assemble, references
+from operators.decode import Limits, Message, decode
+from operators.replay_cut import CutLimits
+from operators.rows import line_row
+from operators.sessions import Arrival, SessionTracker
+from operators.windows import WindowRules
+from schemas.items import Family, Item, Kind, Rejected
+from schemas.keys import replay_key, safe_segment
+from schemas.pack import decode_block, decode_index, encode_pack, index_length
+from schemas.units import MIB, utc_day
+from sinks.tables import Row, encode_rows
+
+LIMITS = Limits(message_bytes=MIB, inflated_bytes=4 * MIB, lines_per_message=1000, id_length=128)
+
+
+class Depth(enum.Enum):
+    """How far a message goes."""
+
+    DECODE = 1  # and the rows of its lines
+    CLOSE = 2  # through windows, rows, replay blob and Parquet files
+
+
+def account(message: Message, depth: Depth) -> Counter[str]:
+    """Where everything in the message ended. Raises for any message that breaks a promise."""
+    results = decode(message, LIMITS)
+    assert results, "a message must end somewhere"
+    ends = Counter(f"quarantine: {one.reason}" for one in results if isinstance(one, Rejected))
+    items = [one for one in results if isinstance(one, Item)]
+    for item in items:
+        assert 0 < len(item.app_id) <= LIMITS.id_length
+        assert 0 < len(item.session_id) <= LIMITS.id_length
+        assert item.begin_us <= item.end_us
+        ends[f"item: {Kind(item.kind).name.lower()}"] += 1
+        if item.kind != Kind.SEGMENT:
+            try:
+                line_row(Family(item.family), item.body)
+            except ValueError:  # what `assemble` puts into quarantine
+                ends["row refused"] += 1
+    if depth == Depth.CLOSE and items:
+        _close(items, message.received_ms)
+    return ends
+
+
+def _close(items: list[Item], received_ms: int) -> None:
+    tracker = SessionTracker(WindowRules())
+    taken = tracker.apply(0, received_ms, [Arrival(received_ms, "rum", 0, item) for item in items])
+    orders = taken.orders + tracker.drain().orders
+    SessionTracker(WindowRules(), state=tracker.snapshot())
+    _check_pack(items, encode_pack({("a", "s"): taken.items})[0])
+    entries = {(0, entry.ordinal): entry for entry in taken.items}
+    found: list[tuple[int, int]] = []
+    for order in orders:
+        found += references(order)
+        day = utc_day(order.received_start_ms)
+        done = assemble(
+            order,
+            {reference: entries[reference] for reference in references(order)},
+            lambda revision, order=order, day=day: replay_key(  # type: ignore[misc]
+                14, day, order.app_id, order.session_id, order.part, revision
+            ),
+            CutLimits(),
+        )
+        tables: dict[str, list[Row]] = {"sessions": [done.session], "replay_segments": list(done.segments)}
+        for line in done.lines:
+            tables.setdefault(line.table, []).append(line.row)
+        for table, rows in tables.items():
+            if rows:
+                encode_rows(table, rows)
+        assert "/" not in safe_segment(order.app_id) + safe_segment(order.session_id)
+    assert sorted(found) == sorted(entries), "every item is in exactly one window"
+
+
+def _check_pack(items: list[Item], content: bytes) -> None:
+    index = decode_index(content[-index_length(content) :])
+    [(offset, length)] = index.find("a", "s")
+    assert len(decode_block(content[offset : offset + length])) == len(items)
