@@ -120,7 +120,7 @@ class JobProcess:
                     total[sample.name] = total.get(sample.name, 0.0) + sample.value
         return total
 
-    def await_idle(self, seconds: float = 120.0) -> Samples:
+    def await_idle(self, seconds: float = 900.0) -> Samples:
         """Wait until everything is read and every session is closed and committed."""
         deadline = time.monotonic() + seconds
         quiet = 0
