@@ -22,9 +22,11 @@ class Faults:
     """What happens to requests from now on: a share (0 to 1) of each fault. Change it while the proxy runs."""
 
     def __init__(self, seed: int = 1) -> None:
-        self.unavailable = 0.0  # 503 without forwarding
-        self.answer_lost = 0.0  # forwarded and done, then the connection breaks
-        self.slow = 0.0  # a second before anything happens
+        self.shares = {
+            "unavailable": 0.0,  # 503 without forwarding
+            "answer_lost": 0.0,  # forwarded and done, then the connection breaks
+            "slow": 0.0,  # a second before anything happens
+        }
         self.done: Counter[str] = Counter()
         self._chance = random.Random(seed)
         self._lock = threading.Lock()
@@ -33,8 +35,7 @@ class Faults:
         """The fault of the next request, "" for none."""
         with self._lock:
             dice = self._chance.random()
-            for name in ("unavailable", "answer_lost", "slow"):
-                share = getattr(self, name)
+            for name, share in self.shares.items():
                 if dice < share:
                     self.done[name] += 1
                     return name

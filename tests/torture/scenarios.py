@@ -57,7 +57,7 @@ def under_traffic(stage: Stage, say: Say, endpoint_url: str = "") -> Iterator[Pl
     with Reader(place.store()) as reader:
         with stage.traffic() as traffic:
             yield place
-        say(f"sent {traffic.sent}")
+        say(f"sent {dict(traffic.sent)}")
         job = JobProcess(place)
         samples = job.await_idle()
         code, seconds = job.stop()
@@ -160,9 +160,9 @@ def store_faulty(stage: Stage, seconds: float, say: Say) -> Samples:
         _one_job(place, say) as highest,
     ):
         time.sleep(5)
-        faults.unavailable, faults.answer_lost, faults.slow = 0.3, 0.05, 0.05
+        faults.shares = {"unavailable": 0.3, "answer_lost": 0.05, "slow": 0.05}
         time.sleep(seconds)
-        faults.unavailable = faults.answer_lost = faults.slow = 0.0
+        faults.shares = {}
         time.sleep(5)
         say(f"requests: {dict(faults.done)}")
     return highest

@@ -4,6 +4,7 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -22,15 +23,6 @@ _log = logging.getLogger(__name__)  # librdkafka is loud about a broker that is 
 Keyed = tuple[bytes, Message]
 
 
-class Sent(msgspec.Struct):
-    """What has been sent so far."""
-
-    messages: int = 0
-    doubled: int = 0
-    late: int = 0
-    garbage: int = 0
-
-
 class Traffic:
     """Sends until told to stop. Message timestamp = now, as at an intake. The dice are seeded, the times are not."""
 
@@ -44,7 +36,7 @@ class Traffic:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self._failed: list[str] = []
-        self.sent = Sent()
+        self.sent: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -78,15 +70,15 @@ class Traffic:
                 self._send(producer, keyed)
             if 0.02 <= dice < 0.05:
                 self._send(producer, keyed)
-                self.sent.doubled += 1
+                self.sent["doubled"] += 1
             if dice > 0.995:
                 self._send(producer, (b"", _garbage(self._chance)))
-                self.sent.garbage += 1
+                self.sent["garbage"] += 1
             while held and held[0][0] < time.monotonic():
                 self._send(producer, held.pop(0)[1])
-                self.sent.late += 1
+                self.sent["late"] += 1
             producer.poll(0)
-            ahead = begun + self.sent.messages / self._rate - time.monotonic()
+            ahead = begun + self.sent["messages"] / self._rate - time.monotonic()
             if ahead > 0:
                 self._stop.wait(ahead)
         for _, keyed in held:
@@ -101,7 +93,7 @@ class Traffic:
         producer.produce(
             self._topic, message.value, key=key, headers=headers, timestamp=now_ms, on_delivery=self._delivered
         )
-        self.sent.messages += 1
+        self.sent["messages"] += 1
 
     def _delivered(self, error: object, _: object) -> None:
         if error is not None:
