@@ -30,7 +30,7 @@ def feed(bootstrap: str, topic: str, paths: Iterable[Path], *, shift_ms: int = 0
             failed.append(str(error))
 
     for captured in read_captures(list(paths), CaptureCounts()):
-        for session, message in _keyed(captured.message):
+        for session, message in keyed_by_session(captured.message):
             headers: list[tuple[str, str | bytes | None]] = [
                 ("type", (message.type or "").encode()),
                 *message.headers.items(),
@@ -60,7 +60,7 @@ def feed(bootstrap: str, topic: str, paths: Iterable[Path], *, shift_ms: int = 0
     return fed
 
 
-def _keyed(message: Message) -> Iterator[tuple[tuple[str, str], Message]]:
+def keyed_by_session(message: Message) -> Iterator[tuple[tuple[str, str], Message]]:
     """The message whole when it is of one session, else cut into one message a session."""
     results = decode(message, Limits())
     items = [result for result in results if isinstance(result, Item)]

@@ -21,6 +21,7 @@ _PHASES = {
 }
 _TAG_COLUMNS = ("env", "sdk_version")  # SDK 5 has no tags in the event
 _HTTP_CLASSES = range(1, 6)
+_CACHED_LENGTH_MAX = 2048
 
 
 def datadog_row(body: bytes) -> LineRow:
@@ -50,13 +51,15 @@ def datadog_row(body: bytes) -> LineRow:
 def _read_tags(event: Attributes, row: Row) -> None:
     tags = event.get("ddtags")
     if isinstance(tags, str):
-        row.update(_tag_columns(tags))
+        row.update(_cached_tag_columns(tags) if len(tags) <= _CACHED_LENGTH_MAX else _tag_columns(tags))
 
 
-@lru_cache(1024)  # one text per application, site and release
 def _tag_columns(tags: str) -> Mapping[str, str]:
     pairs = (tag.partition(":") for tag in tags.split(","))
     return {name: value for name, colon, value in pairs if colon and name in _TAG_COLUMNS}
+
+
+_cached_tag_columns = lru_cache(1024)(_tag_columns)  # one text per application, site and release
 
 
 def _read_user(user: Attributes, row: Row) -> None:

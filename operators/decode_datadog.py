@@ -3,13 +3,25 @@
 `date` is epoch ms (for a view: its start, re-sent with every update), durations are ns.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from operators.decode_guance import KINDS
+from operators.json_text import tolerant
 from operators.segments import segment_item
-from operators.unusable import JSON_ERRORS, Limits, Unusable, checked_id, duration_us, identity, json_refusal, time_us
+from operators.unusable import (
+    JSON_ERRORS,
+    Limits,
+    Unusable,
+    checked_id,
+    checked_size,
+    duration_us,
+    identity,
+    json_refusal,
+    time_us,
+)
 from schemas.items import Family, Item, Kind, Rejected, RejectReason, SegmentMeta
 
 
@@ -61,18 +73,20 @@ class _SegmentEvent(msgspec.Struct, gc=False):
     creation_reason: str = ""
 
 
-_EVENT = msgspec.json.Decoder(_Event)
-_SEGMENT_EVENT = msgspec.json.Decoder(_SegmentEvent)
+_decode_event = tolerant(msgspec.json.Decoder(_Event))
+_decode_segment_event = tolerant(msgspec.json.Decoder(_SegmentEvent))
+_LINE = re.compile(rb"\S[^\n]*")
 
 
 def decode_events(body: bytes, received_ms: int, limits: Limits) -> Iterator[Item | Rejected]:
     """Items of an NDJSON body without compression; a bad line is refused alone. Raises Unusable for the whole body."""
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    if len(lines) > limits.lines_per_message:
-        raise Unusable(RejectReason.TOO_MANY_LINES, f"more than {limits.lines_per_message} lines in a message")
-    for line in lines:
+    for number, found in enumerate(_LINE.finditer(body), 1):
+        if number > limits.lines_per_message:
+            raise Unusable(RejectReason.TOO_MANY_LINES, f"more than {limits.lines_per_message} lines in a message")
+        line = found[0]
         try:
-            yield _item(_EVENT.decode(line), line, received_ms, limits)
+            checked_size(len(line), limits)
+            yield _item(_decode_event(line), line, received_ms, limits)
         except Unusable as refusal:
             yield Rejected(refusal.reason, refusal.detail, line)
         except JSON_ERRORS as error:
@@ -83,7 +97,7 @@ def decode_events(body: bytes, received_ms: int, limits: Limits) -> Iterator[Ite
 def decode_segment(parts: Mapping[str, bytes], received_ms: int, limits: Limits) -> Item:
     """A segment from its parts `segment` and `event`. Raises Unusable."""
     try:
-        event = _SEGMENT_EVENT.decode(parts["event"])
+        event = _decode_segment_event(parts["event"])
     except KeyError:
         raise Unusable(RejectReason.INVALID_FIELD, "segment without event") from None
     except JSON_ERRORS as error:

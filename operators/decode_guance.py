@@ -8,9 +8,20 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from operators.json_text import array_elements, tolerant
 from operators.line_protocol import Row, parse_rows
 from operators.segments import segment_item
-from operators.unusable import JSON_ERRORS, Limits, Unusable, checked_id, duration_us, identity, json_refusal, time_us
+from operators.unusable import (
+    JSON_ERRORS,
+    Limits,
+    Unusable,
+    checked_id,
+    checked_size,
+    duration_us,
+    identity,
+    json_refusal,
+    time_us,
+)
 from schemas.items import Family, Item, Kind, Rejected, RejectReason, SegmentMeta
 
 KINDS = {
@@ -49,8 +60,7 @@ class _Line(msgspec.Struct, gc=False):
     time: float | None = None
 
 
-_LINE = msgspec.json.Decoder(_Line)
-_LINES = msgspec.json.Decoder(list[msgspec.Raw])
+_decode_line = tolerant(msgspec.json.Decoder(_Line))
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -60,13 +70,8 @@ def decode_lines(body: bytes, received_ms: int, limits: Limits) -> Iterator[Item
     if start == b"{":
         yield _json_line(body, received_ms, limits)
     elif start == b"[":
-        try:
-            rows = _LINES.decode(body)
-        except JSON_ERRORS as error:
-            raise json_refusal(error) from None
-        _check_count(len(rows), limits)
-        for row in rows:
-            yield _json_line(bytes(row), received_ms, limits)
+        for row in array_elements(body, limits.lines_per_message):
+            yield _json_line(row, received_ms, limits)
     else:
         yield from _protocol_lines(body, received_ms, limits)
 
@@ -101,7 +106,7 @@ def _protocol_lines(body: bytes, received_ms: int, limits: Limits) -> Iterator[I
         text = body.decode()
     except UnicodeDecodeError as error:
         raise Unusable(RejectReason.MALFORMED_LINE_PROTOCOL, str(error)) from None
-    rows = list(_limited(parse_rows(text), limits))
+    rows = list(_limited(parse_rows(text, limits.line_bytes), limits))
     for source, row in rows:
         if isinstance(row, Unusable):
             yield Rejected(row.reason, row.detail, source.encode())
@@ -125,18 +130,15 @@ def _whole(time_ms: float) -> float | int:
 
 def _limited(rows: Iterable[tuple[str, Row | Unusable]], limits: Limits) -> Iterator[tuple[str, Row | Unusable]]:
     for number, row in enumerate(rows, 1):
-        _check_count(number, limits)
+        if number > limits.lines_per_message:
+            raise Unusable(RejectReason.TOO_MANY_LINES, f"more than {limits.lines_per_message} lines in a message")
         yield row
-
-
-def _check_count(count: int, limits: Limits) -> None:
-    if count > limits.lines_per_message:
-        raise Unusable(RejectReason.TOO_MANY_LINES, f"more than {limits.lines_per_message} lines in a message")
 
 
 def _json_line(raw: bytes, received_ms: int, limits: Limits) -> Item | Rejected:
     try:
-        return _item(_LINE.decode(raw), raw, received_ms, limits)
+        checked_size(len(raw), limits)
+        return _item(_decode_line(raw), raw, received_ms, limits)
     except Unusable as refusal:
         return Rejected(refusal.reason, refusal.detail, raw)
     except JSON_ERRORS as error:

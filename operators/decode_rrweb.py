@@ -13,13 +13,24 @@ from urllib.parse import parse_qs
 import msgspec
 
 from operators.inflate import inflate
-from operators.unusable import JSON_ERRORS, Limits, Unusable, checked_id, identity, json_refusal, time_us
+from operators.json_text import array_elements, tolerant
+from operators.unusable import (
+    JSON_ERRORS,
+    Limits,
+    Unusable,
+    checked_id,
+    checked_size,
+    identity,
+    json_refusal,
+    time_us,
+)
 from schemas.items import Family, Item, Kind, Rejected, RejectReason, SegmentMeta
 from schemas.units import MS_PER_SECOND, US_PER_MS, US_PER_SECOND
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FULL_SNAPSHOT = 2
 _VIEW_EVENTS = {"$pageview", "$pageleave", "$web_vitals"}
+_FORM_FIELDS_MAX = 16  # posthog-js sends 2
 
 
 class _Record(msgspec.Struct, gc=False):
@@ -55,25 +66,17 @@ class _Message(msgspec.Struct, gc=False):
     app_id: str = ""
 
 
-_MESSAGE = msgspec.json.Decoder(_Message)
-_MESSAGES = msgspec.json.Decoder(list[msgspec.Raw])
+_decode_message = tolerant(msgspec.json.Decoder(_Message))
 
 
 def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) -> Iterator[Item | Rejected]:
     """Items of an inflated body. `app_id`: for batches that name none. Raises Unusable for the whole body."""
     if body.startswith(b"data="):
         body = _form_data(body, limits)
-    messages = [body]
-    if body.lstrip()[:1] == b"[":
+    is_array = body.lstrip()[:1] == b"["
+    for raw in array_elements(body, limits.lines_per_message) if is_array else [body]:
         try:
-            messages = [bytes(raw) for raw in _MESSAGES.decode(body)]
-        except JSON_ERRORS as error:
-            raise json_refusal(error) from None
-    if len(messages) > limits.lines_per_message:
-        raise Unusable(RejectReason.TOO_MANY_LINES, f"more than {limits.lines_per_message} messages in one")
-    for raw in messages:
-        try:
-            yield _item(_MESSAGE.decode(raw), raw, app_id, received_ms, limits)
+            yield _item(_decode_message(raw), raw, app_id, received_ms, limits)
         except Unusable as refusal:
             yield Rejected(refusal.reason, refusal.detail, raw)
         except JSON_ERRORS as error:
@@ -84,7 +87,7 @@ def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) 
 def _form_data(body: bytes, limits: Limits) -> bytes:
     """The `data` field of a form: base64, as posthog-js sends with `compression=base64`."""
     try:
-        encoded = parse_qs(body.decode("ascii"), strict_parsing=True)["data"][0]
+        encoded = parse_qs(body.decode("ascii"), strict_parsing=True, max_num_fields=_FORM_FIELDS_MAX)["data"][0]
         return inflate(base64.b64decode(encoded.replace(" ", "+"), validate=True), limits.inflated_bytes)
     except (ValueError, KeyError, binascii.Error) as error:
         raise Unusable(RejectReason.MALFORMED_JSON, f"form without base64 data: {error}") from None
@@ -99,6 +102,7 @@ def _item(message: _Message, raw: bytes, app_id: str, received_ms: int, limits: 
         return _segment(message, raw, (app_id, session_id), received_ms, limits)
     if not message.event:
         raise Unusable(RejectReason.INVALID_FIELD, "neither rrweb events nor a named event")
+    checked_size(len(raw), limits)
     kind, begin_us, end_us = _moments(message)
     if kind is Kind.VIEW:
         view_id = (message.event == "$pageleave" and properties.prev_pageview_id) or properties.pageview_id or ""

@@ -14,6 +14,7 @@ from schemas.items import RejectReason
 Value = str | float | int | bool
 Row = tuple[str, dict[str, str], dict[str, Value], float | None]  # measurement, tags, fields, time in ms
 
+_BREAKS = re.compile(r"[\r\n]*+")
 _HEAD = re.compile(r"((?:[^\\ \n]|\\.)++) ")
 _MEASUREMENT = re.compile(r"(?:[^\\,]|\\.)*+")
 _TAG = re.compile(r",((?:[^\\=,]|\\.)++)=((?:[^\\,]|\\.)*+)")
@@ -30,27 +31,30 @@ _WORDS: dict[str, Value] = {
 _INT_MAX = 1 << 63
 
 
-def parse_rows(text: str) -> Iterator[tuple[str, Row | Unusable]]:
-    """(text of the row, row or why it is none) for each row."""
-    position = 0
+def parse_rows(text: str, row_length: int) -> Iterator[tuple[str, Row | Unusable]]:
+    """(text of the row, row or why it is none) for each row. `row_length`: the most characters that one may have."""
+    position = _after_breaks(text, 0)
     while position < len(text):
-        if text[position] in "\r\n":
-            position += 1
-            continue
         try:
-            row, end = _row(text, position)
+            row, end = _row(text, position, position + row_length)
             yield text[position:end], row
         except Unusable as refusal:
             found = _NEXT_ROW.search(text, position)
             end = found.end() if found else len(text)
             yield text[position:end], refusal
-        position = end
+        position = _after_breaks(text, end)
 
 
-def _row(text: str, start: int) -> tuple[Row, int]:
+def _after_breaks(text: str, position: int) -> int:
+    found = _BREAKS.match(text, position)
+    return found.end() if found else position
+
+
+def _row(text: str, start: int, limit: int) -> tuple[Row, int]:
     head = _HEAD.match(text, start)
     if head is None:
         raise _malformed("no space after the tags")
+    _check_length(head.end(), limit)
     fields: dict[str, Value] = {}
     position, mark = head.end(), ","
     while mark == ",":
@@ -58,8 +62,9 @@ def _row(text: str, start: int) -> tuple[Row, int]:
         if found is None:
             raise _malformed(f"no field at {text[position : position + 40]!r}")
         key, value, mark = found.groups()
-        fields[_plain(key)] = _value(value)
         position = found.end()
+        _check_length(position, limit)
+        fields[_plain(key)] = _value(value)
     time_ms = None
     if mark == " ":
         stamp = _TIME.match(text, position)
@@ -68,6 +73,11 @@ def _row(text: str, start: int) -> tuple[Row, int]:
         time_ms, position = _stamp(stamp[1]), stamp.end()
     measurement, tags = _tags(head[1])
     return (measurement, tags, fields, time_ms), position
+
+
+def _check_length(position: int, limit: int) -> None:
+    if position > limit:
+        raise Unusable(RejectReason.TOO_LARGE, "a row longer than the limit on lines")
 
 
 def _tags(head: str) -> tuple[str, dict[str, str]]:

@@ -1,5 +1,6 @@
 """One replay segment: inflate it, read the few facts its records hold for the index, make it one line."""
 
+import codecs
 import re
 import zlib
 from collections.abc import Iterable
@@ -7,7 +8,9 @@ from collections.abc import Iterable
 import msgspec
 from xxhash import xxh3_128_digest
 
+from operators.json_text import tolerant
 from schemas.items import Family, RejectReason, SegmentMeta
+from schemas.units import MIB
 
 
 class ReplaySegment(msgspec.Struct, frozen=True):
@@ -71,8 +74,8 @@ class _Meta(msgspec.Struct):
     href: str
 
 
-_SDK_SEGMENT = msgspec.json.Decoder(_SdkSegment)
-_RRWEB_SEGMENT = msgspec.json.Decoder(_RrwebSegment)
+_decode_sdk_segment = tolerant(msgspec.json.Decoder(_SdkSegment))
+_decode_rrweb_segment = tolerant(msgspec.json.Decoder(_RrwebSegment))
 _INCREMENTAL = msgspec.json.Decoder(_Incremental)
 _META = msgspec.json.Decoder(_Meta)
 
@@ -97,20 +100,14 @@ def inflate(segment: ReplaySegment, limit_bytes: int) -> bytes:
 def scan(raw: bytes, family: Family, meta: SegmentMeta) -> SegmentScan:
     """Read a segment's records as far as the index needs them. Raises SegmentError."""
     try:
-        records = _records(raw, family)
+        _check_utf8(raw)
+        return _scan(raw, family, meta)
     except msgspec.ValidationError as error:
         raise SegmentError(RejectReason.INVALID_FIELD, str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SegmentError(RejectReason.MALFORMED_JSON, str(error)) from error
-    return SegmentScan(
-        raw_bytes=len(raw),
-        raw_digest=xxh3_128_digest(raw),
-        line_bytes=len(raw) + (not raw.endswith(b"\n")),
-        records_count=len(records),
-        snapshot_times_ms=tuple(_snapshot_times(records, meta)),
-        input_times_ms=tuple(_input_times(records, family, meta)),
-        url=next((url for record in records if (url := _url(record))), None),
-    )
+    except RecursionError as error:  # decode, which let it through, may have stood higher on the stack
+        raise SegmentError(RejectReason.MALFORMED_JSON, "nested too deep") from error
 
 
 def to_line(raw: bytes) -> bytes:
@@ -131,10 +128,33 @@ def _inflate_zlib(body: bytes, limit_bytes: int) -> bytes:
     return raw
 
 
+def _scan(raw: bytes, family: Family, meta: SegmentMeta) -> SegmentScan:
+    records = _records(raw, family)
+    return SegmentScan(
+        raw_bytes=len(raw),
+        raw_digest=xxh3_128_digest(raw),
+        line_bytes=len(raw) + (not raw.endswith(b"\n")),
+        records_count=len(records),
+        snapshot_times_ms=tuple(_snapshot_times(records, meta)),
+        input_times_ms=tuple(_input_times(records, family, meta)),
+        url=next((url for record in records if (url := _url(record))), None),
+    )
+
+
+def _check_utf8(raw: bytes) -> None:
+    """The JSON decoder skips over texts without a look; one bad byte would make the whole blob unreadable."""
+    if raw.isascii():
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(raw), MIB):
+        decoder.decode(raw[start : start + MIB])
+    decoder.decode(b"", final=True)
+
+
 def _records(raw: bytes, family: Family) -> list[_Record]:
     if family is not Family.RRWEB:
-        return _SDK_SEGMENT.decode(raw).records
-    message = _RRWEB_SEGMENT.decode(raw)
+        return _decode_sdk_segment(raw).records
+    message = _decode_rrweb_segment(raw)
     properties = message.properties or _Properties()
     for records in (message.events, properties.data, properties.items):
         if records is not None:

@@ -121,8 +121,10 @@ def keep(custom: dict[str, str], path: str, value: object) -> None:
         return
     else:
         kept = as_text(value)
-    while path in custom:  # a dot in a key can make two paths alike
+    if path in custom:  # a dot in a key can make two paths alike
         path += "~"
+    while path in custom:
+        path += f"~{len(custom)}"  # not one `~` more: of many alike, each would try all that went before
     custom[path] = kept
 
 

@@ -1,12 +1,13 @@
 """A replay segment of the Guance or Datadog SDK as an item: its header is trusted, its body only checked.
 
-The body is inflated once to prove that it is whole and JSON; it is kept as it came. Where the header is missing, the
+The body is inflated once to prove that it is whole and JSON; what the SDKs send, zlib or plain, is kept as it came. Where the header is missing, the
 copy inside the segment stands in.
 """
 
 import msgspec
 
 from operators.inflate import inflate, is_zlib
+from operators.json_text import tolerant
 from operators.unusable import JSON_ERRORS, Limits, Unusable, checked_id, identity, json_refusal, time_us
 from schemas.items import Family, Item, Kind, RejectReason, SegmentMeta
 from schemas.units import US_PER_MS
@@ -38,20 +39,22 @@ class _Segment(msgspec.Struct, gc=False):
     sdk: _Sdk = msgspec.field(default_factory=_Sdk)
 
 
-_SEGMENT = msgspec.json.Decoder(_Segment)
+_decode_segment = tolerant(msgspec.json.Decoder(_Segment))
+COUNT_MAX = (1 << 31) - 1  # of segments or records: what sums them up has 64 bits
 
 
 def segment_item(  # noqa: PLR0913 - what a segment consists of
     family: Family, ids: tuple[str, str], meta: SegmentMeta, body: bytes, received_ms: int, limits: Limits
 ) -> Item:
     """Check the body and build the item. `ids`: (app_id, session_id). Raises Unusable."""
-    raw_bytes, _ = _checked_body(body, limits)
+    raw, _ = _checked_body(body, limits)
     begin_us, end_us = time_us("start", meta.start_ms), time_us("end", meta.end_ms)
     if end_us < begin_us:
         raise Unusable(RejectReason.INVALID_TIME, f"segment ends at {meta.end_ms}, before its start {meta.start_ms}")
-    if meta.index_in_view < 0 or meta.records_count < 0:
-        raise Unusable(RejectReason.INVALID_FIELD, "negative index_in_view or records_count")
-    meta = msgspec.structs.replace(meta, raw_bytes=raw_bytes, encoding="zlib" if is_zlib(body) else "identity")
+    if not (0 <= meta.index_in_view <= COUNT_MAX and 0 <= meta.records_count <= COUNT_MAX):
+        raise Unusable(RejectReason.INVALID_FIELD, f"index_in_view or records_count not within 0 and {COUNT_MAX}")
+    as_it_came = is_zlib(body)  # what the SDKs send; anything else is kept inflated
+    meta = msgspec.structs.replace(meta, raw_bytes=len(raw), encoding="zlib" if as_it_came else "identity")
     return Item(
         app_id=checked_id("app_id", ids[0], limits),
         session_id=checked_id("session_id", ids[1], limits),
@@ -65,7 +68,7 @@ def segment_item(  # noqa: PLR0913 - what a segment consists of
         ),
         opens=meta.has_full_snapshot,
         ends=False,
-        body=body,
+        body=body if as_it_came else raw,
         segment=meta,
     )
 
@@ -96,11 +99,11 @@ def describes_datadog(body: bytes, limits: Limits) -> bool:
     return bool(inner.application.id)
 
 
-def _checked_body(body: bytes, limits: Limits) -> tuple[int, _Segment]:
+def _checked_body(body: bytes, limits: Limits) -> tuple[bytes, _Segment]:
     if not body:
         raise Unusable(RejectReason.EMPTY_BODY, "segment without content")
     raw = inflate(body, limits.inflated_bytes)
     try:
-        return len(raw), _SEGMENT.decode(raw)
+        return raw, _decode_segment(raw)
     except JSON_ERRORS as error:
         raise json_refusal(error) from None

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from operators.segments import COUNT_MAX
 from operators.sessions import CloseOrder
 from schemas.items import SegmentMeta
 from schemas.units import NS_PER_US, US_PER_MS
@@ -106,7 +107,12 @@ def _counts(rows: Sequence[tuple[str, Row]]) -> Row:
 
 def _claims(views: Iterable[Row]) -> Row:
     views = list(views)
-    return {f"claimed_{one}_count": sum(_number(view.get(f"view_{one}_count")) for view in views) for one in _CLAIMED}
+    return {f"claimed_{one}_count": sum(_claimed(view.get(f"view_{one}_count")) for view in views) for one in _CLAIMED}
+
+
+def _claimed(value: object) -> int:
+    """A counter as the SDK sent it, or 0 for one that no browser can have reached: a sum must fit its column."""
+    return value if isinstance(value, int) and 0 <= value <= COUNT_MAX else 0
 
 
 def _context(rows: Sequence[tuple[str, Row]], segments: Sequence[SegmentMeta]) -> Row:
@@ -152,6 +158,6 @@ def _missing(segments: Iterable[SegmentMeta], views: Iterable[Row]) -> int:
 
 def _claimed_segments(claim: str) -> int:
     try:
-        return msgspec.json.decode(claim, type=_ReplayClaim).segments_count
+        return _claimed(msgspec.json.decode(claim, type=_ReplayClaim).segments_count)
     except msgspec.DecodeError:
         return 0

@@ -1,7 +1,5 @@
 """How decode says, inside itself, that something cannot be used, and the checks every family shares."""
 
-import math
-
 import msgspec
 import xxhash
 
@@ -28,6 +26,7 @@ class Limits(msgspec.Struct, frozen=True):
     inflated_bytes: int = 32 << 20
     lines_per_message: int = 10_000
     id_length: int = 128  # characters
+    line_bytes: int = 1 << 20  # one RUM line; SDKs stop at 256 KiB. It is taken apart when its window closes
 
 
 def checked_id(name: str, value: str, limits: Limits) -> str:
@@ -43,10 +42,16 @@ def checked_id(name: str, value: str, limits: Limits) -> str:
     return value
 
 
+def checked_size(size: int, limits: Limits) -> None:
+    """The size of one RUM line."""
+    if size > limits.line_bytes:
+        raise Unusable(RejectReason.TOO_LARGE, f"a line of {size} bytes, the limit is {limits.line_bytes}")
+
+
 def time_us(name: str, value_ms: float) -> int:
-    """Epoch ms as the SDK sends it, in us."""
-    if not math.isfinite(value_ms) or not 0 < value_ms < _TIME_MAX_MS:
-        raise Unusable(RejectReason.INVALID_TIME, f"{name} is {value_ms!r}")
+    """Epoch ms as the SDK sends it, in us. Comparing refuses NaN, infinities and integers no float can hold."""
+    if not 0 < value_ms < _TIME_MAX_MS:
+        raise Unusable(RejectReason.INVALID_TIME, f"{name} is {value_ms!r:.40}")
     return int(value_ms) * US_PER_MS if value_ms == int(value_ms) else int(value_ms * US_PER_MS)
 
 
@@ -54,8 +59,8 @@ def duration_us(name: str, value_ns: float | None) -> int:
     """A duration in ns as the SDK sends it, in us; a missing one is 0."""
     if value_ns is None:
         return 0
-    if not math.isfinite(value_ns) or not 0 <= value_ns < _DURATION_MAX_NS:
-        raise Unusable(RejectReason.INVALID_TIME, f"{name} is {value_ns!r}")
+    if not 0 <= value_ns < _DURATION_MAX_NS:
+        raise Unusable(RejectReason.INVALID_TIME, f"{name} is {value_ns!r:.40}")
     return int(value_ns) // NS_PER_US
 
 

@@ -1,5 +1,6 @@
 """Hostile input through the whole path: no crash, nothing outside its folder, each in quarantine with its reason."""
 
+import json
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -100,6 +101,25 @@ def test_a_bad_row_costs_that_row_only() -> None:
     kinds = [type(result) for result in decode(rum(rows), Limits())]
     assert kinds == [Item, Rejected, Item]
     assert [type(r) for r in decode(rum([line(), line(time=-1), line()]), Limits())] == [Item, Rejected, Item]
+
+
+@pytest.mark.parametrize("claim", [1 << 62, -(1 << 62), 10**300])
+def test_claims_that_no_browser_reaches_count_as_nothing(claim: int, tmp_path: Path) -> None:
+    """Found by fuzzing: their sum fits no column, and the job failed at this message at every start."""
+    stats = f'{{"segments_count": {claim}}}'
+    views = [
+        {
+            "measurement": "view",
+            "tags": {"app_id": "shop", "session_id": "s1", "view_id": f"v{number}", "session_replay_stats": stats},
+            "fields": {"view_error_count": claim, "view_action_count": 2},
+            "time": NOW_MS,
+        }
+        for number in range(3)
+    ]
+    body = json.dumps(views).encode()
+    [row] = run([Message("guance.rum", {}, body, NOW_MS)], [], tmp_path).tables["sessions"]
+    assert (row["claimed_error_count"], row["claimed_action_count"]) == (0, 6)
+    assert row["replay_missing_segment_count"] == 0
 
 
 def test_a_bomb_is_cut_off_not_inflated() -> None:

@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["operators"]):
 from tests.fuzz.corpus import real_messages, restored, stored
 from tests.fuzz.mutate import mutate
 
-_CLOSE_EVERY = 50
+_CLOSE_EVERY = 10
 _SLOW_SECONDS = 5
 _SIZE_MAX = 2 << 20
 _REPORT_EVERY = 100_000

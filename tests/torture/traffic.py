@@ -13,7 +13,7 @@ import msgspec
 from confluent_kafka import Producer
 
 from flows.captures import CaptureCounts, read_captures
-from flows.feed import _keyed
+from flows.feed import keyed_by_session
 from operators.decode import Limits, Message, decode
 from schemas.items import Item
 
@@ -114,7 +114,7 @@ def _recording(path: Path) -> list[tuple[str, Message]]:
     """(session id, message) of a recording, without what has no session."""
     found = []
     for captured in read_captures([path], CaptureCounts()):
-        found += [(session[1], message) for session, message in _keyed(captured.message) if session[1]]
+        found += [(session[1], message) for session, message in keyed_by_session(captured.message) if session[1]]
     return found
 
 
