@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from bytewax.run import cli_main
 from bytewax.testing import cluster_main, run_main
 
 from flows.http_server import serve
@@ -36,10 +37,10 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
         _log.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
         _set_up_engine_api(settings)
         with serve(settings.http, job.metrics), _stop_together(folder, settings):
-            cluster_main(
+            cli_main(  # the one entry point that also starts the engine's web API
                 job.flow,
-                run.addresses,
-                run.process_id,
+                addresses=run.addresses,
+                process_id=run.process_id,
                 epoch_interval=timedelta(seconds=run.epoch_seconds),
                 recovery_config=folder.engine_config(),
             )
@@ -93,5 +94,5 @@ def _set_up_engine_api(settings: Settings) -> None:
     """The engine reads its own settings from the environment when it starts."""
     if settings.run.engine_api_port:
         os.environ["BYTEWAX_DATAFLOW_API_ENABLED"] = "1"
-        os.environ["BYTEWAX_DATAFLOW_API_PORT"] = str(settings.run.engine_api_port)
+        os.environ["BYTEWAX_DATAFLOW_API_PORT"] = str(settings.run.engine_api_port + settings.run.process_id)
         os.environ["BYTEWAX_DATAFLOW_API_CACHE_PATH"] = str(settings.run.recovery_dir)

@@ -149,7 +149,7 @@ class RunSettings(_Section):
     addresses: list[str] = Field([], description="host:port of every process of a cluster, the same for all")
     process_id: NotNegative = Field(0, description="which of `addresses` this process is")
     engine_api_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
-        0, description="port of the engine's own web API, which binds every interface; 0 is off"
+        0, description="port of the engine's own web API (plus process_id), which binds every interface; 0 is off"
     )
 
 
