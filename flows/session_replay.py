@@ -83,7 +83,7 @@ def build(
     sink = LakeSink(partitions, build_writer, stopwatch, publish_early=not is_bounded)
     decode = partial(decode_poll, limits=settings.limits.decode())
     route = partial(shard_batches, shard_count=settings.sessions.shards)
-    rules, memo = settings.sessions.rules(), settings.sessions.memo_limits()
+    rules, memo = settings.sessions.rules(), settings.sessions.memo_limits(len(partitions))
     shard = partial(ShardLogic, rules, memo, metrics.trackers.append, drain_at_eof=is_bounded)
 
     flow = Dataflow("session_replay")

@@ -78,8 +78,10 @@ class SessionSettings(_Section):
     memo_hours: Annotated[int, Field(gt=0, le=36)] = Field(
         6, description="how long a closed window can still be revised; packs live for 48 hours"
     )
-    memo_bytes: Positive = Field(8 * MIB, description="memory for closed windows, per shard; oldest go first")
-    forgotten_sessions: Positive = Field(20_000, description="sessions per shard whose next part number is known")
+    memo_bytes: Positive = Field(128 * MIB, description="memory for closed windows, of the whole job; oldest go first")
+    forgotten_sessions: Positive = Field(
+        1_000_000, description="sessions beyond that of which only the next part number is known, about 180 bytes each"
+    )
     shards: Positive = Field(8, description="state shards per partition; fixed once the job has state")
 
     def rules(self) -> WindowRules:
@@ -91,9 +93,13 @@ class SessionSettings(_Section):
             settle_ms=self.settle_seconds * MS_PER_SECOND,
         )
 
-    def memo_limits(self) -> MemoLimits:
+    def memo_limits(self, partitions: int) -> MemoLimits:
+        """Of one shard. It depends on the topic, not on the number of processes, and so does the result."""
+        shards = partitions * self.shards
         return MemoLimits(
-            age_ms=self.memo_hours * MS_PER_HOUR, size_bytes=self.memo_bytes, forgotten=self.forgotten_sessions
+            age_ms=self.memo_hours * MS_PER_HOUR,
+            size_bytes=self.memo_bytes // shards,
+            forgotten=max(1, self.forgotten_sessions // shards),
         )
 
 

@@ -33,6 +33,18 @@ def pytest_configure() -> None:
     sys.addaudithook(_refuse_beyond_loopback)
 
 
+def pytest_report_header() -> str:
+    """Which real servers and programs the tests of this run can use."""
+    jars = any(_kafka_libs().glob("kafka_*.jar"))
+    kafka = "Apache Kafka" if shutil.which("java") and jars else "no Apache Kafka"
+    browser = "Chromium" if shutil.which("chromium") else "no Chromium"
+    return f"real parts: Tansu, SeaweedFS, {kafka}, {browser}"
+
+
+def _kafka_libs() -> Path:
+    return Path(os.environ.get("REPLAYLAKE_KAFKA_LIBS") or REPOSITORY / ".work" / "kafka-libs")
+
+
 def _refuse_beyond_loopback(event: str, arguments: tuple[object, ...]) -> None:
     if event in ("socket.connect", "socket.sendto"):
         address = arguments[1]
@@ -84,7 +96,7 @@ def recordings_or_samples() -> Path:
 
 def apache_kafka_libs() -> Path:
     """The folder of Apache Kafka's jars; skips the test where they or Java are missing."""
-    libs = Path(os.environ.get("REPLAYLAKE_KAFKA_LIBS") or REPOSITORY / ".work" / "kafka-libs")
+    libs = _kafka_libs()
     if shutil.which("java") is None:
         pytest.skip("Apache Kafka needs Java 17 or later on PATH")
     if not any(libs.glob("kafka_*.jar")):
