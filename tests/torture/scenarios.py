@@ -13,6 +13,7 @@ import msgspec
 from flows.servers import Broker, S3Server
 from replay.verify import verify
 from schemas.keys import STAGING
+from sinks.store import ObjectStore
 from tests.torture.compare import content, differences
 from tests.torture.fault_proxy import Faults, fault_proxy
 from tests.torture.job import JobProcess, Place, Samples
@@ -23,6 +24,7 @@ from tests.torture.traffic import Traffic
 Say = Callable[[str], None]
 
 WORK_SECONDS = 3.0  # after a start that a kill waits for at most
+PUBLISH_SECONDS = 0.15  # of an epoch's objects: stored, committed, published
 
 
 class Stage(msgspec.Struct):
@@ -94,10 +96,14 @@ def kills(stage: Stage, count: int, say: Say, *, shapes: tuple[int, ...] = (1,))
         for number in range(count):
             shape = shapes[number * len(shapes) // count]
             job = JobProcess(place, shape)
-            if chance.random() < 0.25:  # dies while it starts
-                time.sleep(chance.uniform(0.0, start_seconds[shape]))
-            else:
-                time.sleep(start_seconds[shape] + chance.uniform(0.0, WORK_SECONDS))
+            match chance.choice(("start", "work", "publish", "publish")):
+                case "start":
+                    time.sleep(chance.uniform(0.0, start_seconds[shape]))
+                case "work":
+                    time.sleep(start_seconds[shape] + chance.uniform(0.0, WORK_SECONDS))
+                case _:
+                    _await_staged(store, start_seconds[shape] + WORK_SECONDS)
+                    time.sleep(chance.uniform(0.0, PUBLISH_SECONDS))
             was_up = job.samples() is not None
             victim = job.kill(chance)
             tally[f"{shape} processes, {'at work' if was_up else 'while starting'}"] += 1
@@ -107,6 +113,14 @@ def kills(stage: Stage, count: int, say: Say, *, shapes: tuple[int, ...] = (1,))
                 say(f"{number + 1} kills")
     for what, times in sorted(tally.items()):
         say(f"  {times:4} x {what}")
+
+
+def _await_staged(store: ObjectStore, seconds: float) -> None:
+    """Until the job has begun to store what an epoch made, which it then commits and publishes."""
+    known = {found.key for found in store.list(STAGING)}
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not {found.key for found in store.list(STAGING)} - known:
+        time.sleep(0.01)
 
 
 def _start_seconds(place: Place, processes: int) -> float:
