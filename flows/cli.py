@@ -6,6 +6,7 @@ import typer
 
 from flows.commands_job import CommandFailed, backfill, demo, run
 from flows.commands_read import config, export, sessions, show, verify
+from flows.commands_retention import app as retention
 from flows.demo import DemoFailed
 from flows.server_process import ServerError
 from flows.settings import ConfigurationError
@@ -19,11 +20,12 @@ Start with `replaylake demo`, then `replaylake sessions --lake demo-lake`.
 app = typer.Typer(
     help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
-_WRITING, _READING = "Write a lake", "Read a lake"
+_WRITING, _READING, _KEEPING = "Write a lake", "Read a lake", "Keep a lake"
 for writing in (demo, run, backfill):
     app.command(rich_help_panel=_WRITING)(writing)
 for reading in (sessions, show, export, verify, config):
     app.command(rich_help_panel=_READING)(reading)
+app.add_typer(retention, name="retention", rich_help_panel=_KEEPING)
 
 
 def main() -> None:

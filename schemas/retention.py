@@ -23,6 +23,14 @@ class Retention(msgspec.Struct, frozen=True):
         """Class of every table row of an app."""
         return self.apps.get(app_id, self.default).rum_days
 
+    def rum_classes(self) -> set[int]:
+        """Every class that a table row can be written to."""
+        return {self.default.rum_days, *(app.rum_days for app in self.apps.values())}
+
+    def replay_classes(self) -> set[int]:
+        """Every class that a replay blob can be written to."""
+        return {self.replay_days(""), *map(self.replay_days, self.apps)}
+
     def replay_days(self, app_id: str) -> int:
         """Class of an app's replay blobs and of the rows that point into them."""
         chosen = self.apps.get(app_id, self.default)

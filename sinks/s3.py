@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import aiohttp
@@ -10,7 +10,7 @@ import botocore.exceptions
 import s3fs
 from fsspec.asyn import sync
 
-from sinks.store import ObjectInfo, ObjectMissing, ObjectStore, StoreRefused, StoreUnavailable
+from sinks.store import Lifecycle, ObjectInfo, ObjectMissing, ObjectStore, StoreRefused, StoreUnavailable
 
 _CONCURRENT_REQUESTS = 16  # per call; more only queues in the connection pool
 _PERMANENT = (PermissionError, botocore.exceptions.NoCredentialsError, botocore.exceptions.ParamValidationError)
@@ -79,6 +79,27 @@ class S3Store(ObjectStore):
             modified_ms = int(info["LastModified"].timestamp() * 1000)
             yield ObjectInfo(path.removeprefix(f"{self._root}/"), int(info["size"]), modified_ms)
 
+    def folders(self, prefix: str) -> Sequence[str]:
+        try:
+            found = self._one(prefix, self._fs._ls(self._path(prefix.rstrip("/")), detail=True))
+        except ObjectMissing:
+            return []
+        return sorted(entry["name"].rpartition("/")[2] for entry in found if entry["type"] == "directory")
+
+    def lifecycle(self) -> Lifecycle:
+        return S3Lifecycle(self)
+
+    def call(self, method: str, **arguments: object) -> dict[str, Any]:
+        """One request of the S3 API to the lake's bucket."""
+        bucket = self._root.partition("/")[0]
+        return cast("dict[str, Any]", self._one("", self._fs._call_s3(method, Bucket=bucket, **arguments)))
+
+    @property
+    def prefix(self) -> str:
+        """The lake's prefix in its bucket, "" or ending in "/"."""
+        inside = self._root.partition("/")[2]
+        return f"{inside}/" if inside else ""
+
     def _path(self, key: str) -> str:
         if not key or ".." in key.split("/"):
             raise ValueError(f"key {key!r} leaves the lake")
@@ -123,3 +144,23 @@ async def _await(job: Coroutine[Any, Any, T]) -> T:
 
 async def _raise(error: BaseException) -> None:
     raise error
+
+
+class S3Lifecycle(Lifecycle):
+    """The rules of a bucket."""
+
+    def __init__(self, store: S3Store) -> None:
+        self._store = store
+        self.root = store.prefix
+
+    def rules(self) -> list[dict[str, object]]:
+        try:
+            return list(self._store.call("get_bucket_lifecycle_configuration").get("Rules", []))
+        except ObjectMissing:
+            return []  # a bucket without any rule
+
+    def replace(self, rules: list[dict[str, object]]) -> None:
+        if rules:
+            self._store.call("put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": rules})
+        else:
+            self._store.call("delete_bucket_lifecycle")

@@ -5,13 +5,13 @@ While it waits its caller waits too, so nothing is read, buffered or committed m
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 import tenacity
 
-from sinks.store import ObjectInfo, ObjectMissing, ObjectStore, StoreError, StoreUnavailable
+from sinks.store import Lifecycle, ObjectInfo, ObjectMissing, ObjectStore, StoreError, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 _WAIT_FIRST_SECONDS = 0.2
@@ -72,6 +72,12 @@ class SteadyStore(ObjectStore):
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         return iter(self._call("list", 1, lambda: [*self._store.list(prefix)]))
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        return self._call("list", 1, lambda: self._store.folders(prefix))
+
+    def lifecycle(self) -> Lifecycle | None:
+        return self._store.lifecycle()
 
     def _call(self, operation: str, requests: int, run: Callable[[], T]) -> T:
         attempts = tenacity.Retrying(

@@ -7,7 +7,7 @@ event loop. `open_store` picks the implementation by URI.
 import os
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -35,6 +35,20 @@ class ObjectInfo(msgspec.Struct, frozen=True):
     key: str
     size: int
     modified_ms: int
+
+
+class Lifecycle(ABC):
+    """The lifecycle rules of the lake's bucket, in the words of the S3 API."""
+
+    root: str  # the lake's prefix in the bucket, "" or ending in "/"
+
+    @abstractmethod
+    def rules(self) -> list[dict[str, object]]:
+        """All rules of the bucket, also those of others."""
+
+    @abstractmethod
+    def replace(self, rules: list[dict[str, object]]) -> None:
+        """Set all rules of the bucket at once."""
 
 
 class ObjectStore(ABC):
@@ -68,6 +82,14 @@ class ObjectStore(ABC):
     @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every object whose key begins with `prefix`, in key order."""
+
+    @abstractmethod
+    def folders(self, prefix: str) -> Sequence[str]:
+        """Names of the folders directly below a prefix that ends in `/`, sorted."""
+
+    def lifecycle(self) -> "Lifecycle | None":
+        """The store's lifecycle rules; None where objects do not expire by themselves."""
+        return None
 
     def exists(self, key: str) -> bool:
         try:
@@ -139,6 +161,10 @@ class LocalStore(ObjectStore):
                     continue  # published or deleted while we looked
                 if path.is_file():
                     yield ObjectInfo(key, stat.st_size, stat.st_mtime_ns // 1_000_000)
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        folder = self._path(prefix.rstrip("/"))
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
     def _path(self, key: str) -> Path:
         path = self._root / key
