@@ -37,15 +37,24 @@ def capture_messages(paths: Iterable[Path]) -> list[Message]:
     return [captured.message for captured in read_captures(list(paths), CaptureCounts())]
 
 
-def run(messages: Sequence[Message], cuts: Iterable[int], folder: Path, *, restart_every: int = 0) -> Lake:
+def run(  # noqa: PLR0913 - what a run may differ in
+    messages: Sequence[Message],
+    cuts: Iterable[int],
+    folder: Path,
+    *,
+    restart_every: int = 0,
+    store: LocalStore | None = None,
+    retention: Retention | None = None,
+) -> Lake:
     """Feed messages in the given order, cut into polls at `cuts`; close everything at the end.
 
-    `restart_every`: rebuild all state from its snapshot after that many polls.
+    `restart_every`: rebuild all state from its snapshot after that many polls. `store`: of the folder.
     """
-    store = LocalStore(folder)
+    store = store or LocalStore(folder)
+    retention = retention or Retention()
     rules = WindowRules()
     trackers = {f"{PARTITION}-{number:02d}": SessionTracker(rules) for number in range(SHARDS)}
-    writer = _writer(store)
+    writer = _writer(store, retention)
     clock_ms = 0
     edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(messages)}), len(messages)]
     for seq, (start, end) in enumerate(pairwise(edges)):
@@ -61,7 +70,7 @@ def run(messages: Sequence[Message], cuts: Iterable[int], folder: Path, *, resta
         writer.publish()
         if restart_every and seq % restart_every == 0:
             trackers = {key: SessionTracker(rules, state=one.snapshot()) for key, one in trackers.items()}
-            writer = _writer(store, state)
+            writer = _writer(store, retention, state)
     for tracker in trackers.values():
         writer.take(tracker.drain())
     writer.stage()
@@ -85,6 +94,6 @@ def read_lake(folder: Path) -> Lake:
     return Lake(tables, blobs)
 
 
-def _writer(store: LocalStore, state: bytes = b"") -> LakeWriter:
+def _writer(store: LocalStore, retention: Retention, state: bytes = b"") -> LakeWriter:
     packs = PackStore(store, None, 0)
-    return LakeWriter(store, packs, PARTITION, Retention(), LakeLimits(), "test", state)
+    return LakeWriter(store, packs, PARTITION, retention, LakeLimits(), "test", state)
