@@ -31,7 +31,7 @@ class Traffic:
         self._topic = topic
         self._rate = rate
         self._chance = random.Random(seed)
-        self._recordings = [_recording(path) for path in captures]
+        self._recordings = [recording(path) for path in captures]
         self._clones = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
@@ -105,12 +105,12 @@ class Traffic:
         number = self._clones
         for session_id, message in self._chance.choice(self._recordings):
             clone_id = f"{session_id[:-8]}{number:08x}"
-            clone = _renamed(message, session_id.encode(), clone_id.encode())
+            clone = renamed(message, session_id.encode(), clone_id.encode())
             if clone is not None:
                 yield clone_id.encode(), clone
 
 
-def _recording(path: Path) -> list[tuple[str, Message]]:
+def recording(path: Path) -> list[tuple[str, Message]]:
     """(session id, message) of a recording, without what has no session."""
     found = []
     for captured in read_captures([path], CaptureCounts()):
@@ -118,7 +118,7 @@ def _recording(path: Path) -> list[tuple[str, Message]]:
     return found
 
 
-def _renamed(message: Message, session_id: bytes, clone_id: bytes) -> Message | None:
+def renamed(message: Message, session_id: bytes, clone_id: bytes) -> Message | None:
     """None where the id is inside a compressed body: that message would be of the old session."""
     headers = {name: value.replace(session_id, clone_id) for name, value in message.headers.items()}
     renamed = msgspec.structs.replace(message, value=message.value.replace(session_id, clone_id), headers=headers)

@@ -1,0 +1,93 @@
+"""Time travel on the real S3 server: objects made older, and its lifecycle pass run at once.
+
+SeaweedFS keeps an object's time in its filer, which serves gRPC. Only two fields of two messages are needed, so they
+are edited in their wire form (protobuf: field number and type, then the value).
+"""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+
+import grpc
+
+from flows.servers import S3Server
+
+_SERVICE = "/filer_pb.SeaweedFiler"
+_VARINT, _BYTES = 0, 2
+_ENTRY, _ATTRIBUTES, _MTIME = 1, 4, 2  # numbers in filer.proto
+_DAY_SECONDS = 86_400
+Field = tuple[int, int, int | bytes]
+
+
+def make_older(server: S3Server, key: str, days: float, bucket: str = "lake") -> None:
+    """Move an object's modification time into the past."""
+    directory, _, name = f"/buckets/{bucket}/{key}".rpartition("/")
+    with grpc.insecure_channel(server.filer_grpc) as channel:
+        request = _encode([(1, _BYTES, directory.encode()), (2, _BYTES, name.encode())])
+        answer = channel.unary_unary(f"{_SERVICE}/LookupDirectoryEntry")(request)
+        [entry] = [value for number, _, value in _fields(answer) if number == _ENTRY]
+        assert isinstance(entry, bytes)
+        aged = _encode([_aged(field, days) for field in _fields(entry)])
+        update = _encode([(1, _BYTES, directory.encode()), (2, _BYTES, aged)])
+        channel.unary_unary(f"{_SERVICE}/UpdateEntry")(update)
+
+
+def run_lifecycle(server: S3Server) -> None:
+    """One pass of the server's lifecycle worker; returns when it is through."""
+    request = urllib.request.Request(
+        f"{server.admin_url}/api/plugin/job-types/s3_lifecycle/run",
+        data=json.dumps({"timeout_seconds": 60}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=90) as response:
+        assert json.load(response).get("error_count", 0) == 0
+
+
+def _aged(field: Field, days: float) -> Field:
+    number, kind, value = field
+    if number != _ATTRIBUTES or not isinstance(value, bytes):
+        return field
+    seconds = int(days * _DAY_SECONDS)
+    moved = [(n, k, v - seconds if n == _MTIME and isinstance(v, int) else v) for n, k, v in _fields(value)]
+    return number, kind, _encode(moved)
+
+
+def _fields(message: bytes) -> Iterator[Field]:
+    position = 0
+    while position < len(message):
+        tag, position = _varint(message, position)
+        number, kind = tag >> 3, tag & 7
+        value, position = _varint(message, position)
+        if kind == _BYTES:
+            yield number, kind, message[position : position + value]
+            position += value
+        else:
+            assert kind == _VARINT, f"field {number} has wire type {kind}"
+            yield number, kind, value
+
+
+def _encode(fields: list[Field]) -> bytes:
+    out = bytearray()
+    for number, kind, value in fields:
+        out += _as_varint(number << 3 | kind)
+        out += _as_varint(len(value)) + value if isinstance(value, bytes) else _as_varint(value)
+    return bytes(out)
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[position]
+        value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:
+            return value, position
+
+
+def _as_varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
