@@ -12,9 +12,7 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _GZIP_WBITS = 31
 _ZSTD_WINDOW_MAX = 1 << 27
-_ZSTD_STEP = (
-    256  # bytes given to zstd at once: they become 8 MiB at most, and that is what a bomb gets beyond the limit
-)
+_ZSTD_STEP = 256  # bytes given to zstd at once: they become 8 MiB at most, so a bomb passes the limit by no more
 _MEMBERS_MAX = 64  # compressed streams in one body; an SDK sends one
 
 

@@ -1,7 +1,7 @@
 """A replay segment of the Guance or Datadog SDK as an item: its header is trusted, its body only checked.
 
-The body is inflated once to prove that it is whole and JSON; what the SDKs send, zlib or plain, is kept as it came. Where the header is missing, the
-copy inside the segment stands in.
+The body is inflated once to prove that it is whole and JSON. What the SDKs send, zlib or plain, is kept as it came.
+Where the header is missing, the copy inside the segment stands in.
 """
 
 import msgspec

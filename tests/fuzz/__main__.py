@@ -78,7 +78,7 @@ def main() -> None:
         (corpus / f"real-{number:05d}").write_bytes(stored(message))
     arguments = [
         sys.argv[0], f"-runs={options.payloads}", f"-seed={options.seed}", f"-timeout={_SLOW_SECONDS}",
-        f"-max_len={_SIZE_MAX}", "-len_control=0", "-rss_limit_mb=4096", f"-artifact_prefix={options.work}/finding-",
+        f"-max_len={_SIZE_MAX}", "-len_control=0", "-rss_limit_mb=1024", f"-artifact_prefix={options.work}/finding-",
         "-print_final_stats=1", "-reduce_inputs=0", str(corpus),
     ]  # fmt: skip
 

@@ -3,9 +3,12 @@
 import enum
 from collections import Counter
 
+import msgspec
+
 from operators.assemble import assemble, references
 from operators.decode import Limits, Message, decode
-from operators.replay_cut import CutLimits
+from operators.replay_cut import CutLimits, ReplayWindow, cut
+from operators.replay_scan import ReplaySegment
 from operators.rows import line_row
 from operators.sessions import Arrival, SessionTracker
 from operators.windows import WindowRules
@@ -14,14 +17,16 @@ from schemas.keys import replay_key, safe_segment
 from schemas.pack import decode_block, decode_index, encode_pack, index_length
 from schemas.units import MIB, utc_day
 from sinks.tables import Row, encode_rows
+from tests.fuzz.rows_sent import check_rows_sent
 
 LIMITS = Limits(message_bytes=MIB, inflated_bytes=4 * MIB, lines_per_message=1000, id_length=128)
+_DETAIL_MAX = 1000
 
 
 class Depth(enum.Enum):
     """How far a message goes."""
 
-    DECODE = 1  # and the rows of its lines
+    DECODE = 1  # and the rows of its lines, the blob of its segments
     CLOSE = 2  # through windows, rows, replay blob and Parquet files
 
 
@@ -29,7 +34,11 @@ def account(message: Message, depth: Depth) -> Counter[str]:
     """Where everything in the message ended. Raises for any message that breaks a promise."""
     results = decode(message, LIMITS)
     assert results, "a message must end somewhere"
-    ends = Counter(f"quarantine: {one.reason}" for one in results if isinstance(one, Rejected))
+    ends: Counter[str] = Counter()
+    for one in results:
+        if isinstance(one, Rejected):
+            assert len(one.detail.encode()) <= _DETAIL_MAX, "a reason is a line to read"
+            ends[f"quarantine: {one.reason}"] += 1
     items = [one for one in results if isinstance(one, Item)]
     for item in items:
         assert 0 < len(item.app_id) <= LIMITS.id_length
@@ -37,13 +46,32 @@ def account(message: Message, depth: Depth) -> Counter[str]:
         assert item.begin_us <= item.end_us
         ends[f"item: {Kind(item.kind).name.lower()}"] += 1
         if item.kind != Kind.SEGMENT:
-            try:
-                line_row(Family(item.family), item.body)
-            except ValueError:  # what `assemble` puts into quarantine
-                ends["row refused"] += 1
-    if depth == Depth.CLOSE and items:
-        _close(items, message.received_ms)
-    return ends
+            ends["row refused"] += not _has_row(item)
+    ends["segment refused"] += _refused_segments([item for item in items if item.segment is not None])
+    if depth == Depth.CLOSE:
+        check_rows_sent(message, results, LIMITS)
+        if items:
+            _close(items, message.received_ms)
+    return +ends
+
+
+def _has_row(item: Item) -> bool:
+    try:
+        row = line_row(Family(item.family), item.body).row
+    except ValueError:  # what `assemble` puts into quarantine
+        return False
+    msgspec.json.encode(row)  # fails for text that is no Unicode and for integers beyond 64 bits
+    return True
+
+
+def _refused_segments(items: list[Item]) -> int:
+    segments = tuple(
+        ReplaySegment(item.segment, Family(item.family), item.body) for item in items if item.segment is not None
+    )
+    done = cut(ReplayWindow("a", "s", 0, segments), CutLimits())
+    counts = done.counts
+    assert len(items) == counts.kept + counts.duplicates + counts.rejected + counts.over
+    return counts.rejected
 
 
 def _close(items: list[Item], received_ms: int) -> None:

@@ -1,5 +1,6 @@
 """Mutations of real messages that stay close to the wire, so that they reach the inside of the decoders."""
 
+import base64
 import gzip
 import random
 import zlib
@@ -9,13 +10,9 @@ import msgspec
 import zstandard
 
 from operators.decode import Message
+from tests.fuzz.mutate_json import HOSTILE, with_json
+from tests.fuzz.mutate_parts import is_form, with_parts
 
-HOSTILE: list[bytes] = [
-    b"null", b"true", b"-1", b"0", b"1e400", b"-1e-400", b"NaN", b"Infinity", b"9223372036854775808", b"1" * 400,
-    b'""', b'"\\ud800"', b'"\\u0000"', b'"../../x"', b"[]", b"{}", b"[" * 3000, b'{"a":' * 3000,
-    b'"' + b"x" * 10_000 + b'"',
-    b'"\xf0\x9f\xa6\x8a"', b'"\xff\xfe"', b"1.5", b"-9223372036854775809", b"253402300800000", b'"1795230000000"',
-]  # fmt: skip
 INTERESTING = [
     b"\0",
     b"\n",
@@ -34,6 +31,10 @@ INTERESTING = [
     b"\xff",
     b"1e9",
 ]
+PROTOCOL_VALUES = [
+    b'"', b'"\\"', b'"\\', b'""', b"t", b"1i", b"i", b"-9223372036854775809i", b"1e400", b"NaN", b"-inf", b"1.", b".5",
+    b"\xd9\xa1", b"1_0", b'"a\nview,a=b c=1"', b"\\,", b"\\ ", b"\\=", b",", b"\n", b"\r\nview ", b"1 1e300", b"1 -1",
+]  # fmt: skip
 INFLATED_MAX = 4 << 20
 Pack = Callable[[bytes], bytes]
 
@@ -45,10 +46,47 @@ def mutate(message: Message, other: Message, chance: random.Random) -> Message:
         if dice < 0.15:
             message = _with_headers(message, other, chance)
         else:
-            body, pack = _unpacked(message.value) if chance.random() < 0.8 else (message.value, bytes)
             spare = _unpacked(other.value)[0] if dice < 0.25 else b""
-            message = msgspec.structs.replace(message, value=pack(_with_body(body, spare, chance)))
+
+            def change(content: bytes, spare: bytes = spare) -> bytes:
+                return _with_content(content, spare, chance)
+
+            if is_form(message) and chance.random() < 0.8:
+                message = with_parts(message, change, chance)
+            else:
+                message = msgspec.structs.replace(message, value=change(message.value))
     return message
+
+
+def _with_content(content: bytes, spare: bytes, chance: random.Random) -> bytes:
+    """A change below the compression, mostly; sometimes to the compressed bytes, sometimes another compression."""
+    if chance.random() < 0.15:
+        return _with_body(content, spare, chance)
+    body, pack = _unpacked(content)
+    changed = with_json(body, chance) if not spare and chance.random() < 0.6 else None
+    if changed is None:
+        changed = _with_body(body, spare, chance)
+    if chance.random() < 0.05:
+        pack = chance.choice(PACKS)
+    return pack(changed)
+
+
+def _two_frames(body: bytes) -> bytes:
+    half = len(body) // 2
+    return zstandard.compress(body[:half]) + zstandard.compress(body[half:])
+
+
+PACKS: list[Pack] = [
+    bytes,
+    lambda body: zlib.compress(body, 1),
+    lambda body: gzip.compress(body, 1),
+    lambda body: gzip.compress(body[:9], 1) + gzip.compress(body[9:], 1),
+    zstandard.compress,
+    lambda body: zstandard.compress(body)[:-4],
+    _two_frames,
+    lambda body: zlib.compress(gzip.compress(body, 1), 1),
+    lambda body: b"data=" + base64.b64encode(body),
+]
 
 
 def _unpacked(value: bytes) -> tuple[bytes, Pack]:
@@ -59,8 +97,7 @@ def _unpacked(value: bytes) -> tuple[bytes, Pack]:
         if value[:1] == b"\x78":
             return zlib.decompressobj().decompress(value, INFLATED_MAX), lambda body: zlib.compress(body, 1)
         if value[:4] == b"\x28\xb5\x2f\xfd":
-            plain = zstandard.ZstdDecompressor().decompress(value, max_output_size=INFLATED_MAX)
-            return plain, zstandard.ZstdCompressor(1).compress
+            return zstandard.ZstdDecompressor().stream_reader(value).read(INFLATED_MAX), zstandard.compress
     except (zlib.error, EOFError, gzip.BadGzipFile, zstandard.ZstdError):
         pass
     return value, bytes
@@ -73,7 +110,7 @@ def _with_body(body: bytes, spare: bytes, chance: random.Random) -> bytes:  # no
     if spare:  # splice
         start = chance.randrange(len(spare))
         return body[:at] + spare[start : start + chance.choice((1, 16, 200, 5000))] + body[at:]
-    match chance.randrange(8):
+    match chance.randrange(10):
         case 0:
             return body[:at]
         case 1:
@@ -85,6 +122,13 @@ def _with_body(body: bytes, spare: bytes, chance: random.Random) -> bytes:  # no
         case 4:
             end = min(len(body), at + chance.choice((4, 50, 500)))
             return body[:end] + body[at:end] + body[end:]
+        case 5:
+            lines = body.split(b"\n")
+            first = chance.randrange(len(lines))
+            return b"\n".join(lines[first : first + chance.choice((1, 3))]) or b"\n"
+        case 6:
+            end = body.find(chance.choice((b",", b" ", b'"')), at)
+            return body[: max(at, end)] + chance.choice(PROTOCOL_VALUES) + body[max(at, end) :]
         case _:
             return _with_value(body, at, chance)
 
@@ -100,7 +144,8 @@ def _with_value(body: bytes, at: int, chance: random.Random) -> bytes:
     if chance.random() < 0.2:
         key = body.rfind(b'"', 0, max(0, start - 2))
         return body[: max(0, key)] + body[end + 1 :]
-    return body[:start] + chance.choice(HOSTILE) + body[end:]
+    hostile = PROTOCOL_VALUES if mark == b"=" else HOSTILE
+    return body[:start] + chance.choice(hostile) + body[end:]
 
 
 def _with_headers(message: Message, other: Message, chance: random.Random) -> Message:
@@ -113,7 +158,7 @@ def _with_headers(message: Message, other: Message, chance: random.Random) -> Me
         case 2:
             headers |= other.headers
         case 3:
-            return msgspec.structs.replace(message, type=chance.choice((None, other.type, "x", "")))
+            return msgspec.structs.replace(message, type=chance.choice((None, None, other.type, "x", "")))
         case _:
             return msgspec.structs.replace(message, received_ms=chance.choice((0, 1, 253402300799999)))
     return msgspec.structs.replace(message, headers=headers)
