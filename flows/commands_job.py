@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -117,7 +118,12 @@ def backfill(  # noqa: PLR0913 - one option per setting
     """
     if bool(files) == bool(topic) or (topic and to_offset is None):
         raise ConfigurationError("backfill: name capture files, or --topic with --to-offset")
-    settings = settings_with(lake, kafka={"topics": topic})
+    with tempfile.TemporaryDirectory(prefix="replaylake-packs-") as cache:
+        settings = settings_with(lake, kafka={"topics": topic}, run={"cache_dir": cache})
+        _backfill(settings, files or [], from_offset, to_offset or 0, as_json=as_json)
+
+
+def _backfill(settings: Settings, files: list[Path], from_offset: int, to_offset: int, *, as_json: bool) -> None:
     counts = CaptureCounts()
     console = Console(stderr=True)
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
@@ -130,7 +136,7 @@ def backfill(  # noqa: PLR0913 - one option per setting
                 )
                 job = build(settings, source, [PARTITION], JobMetrics(version("replaylake")), is_bounded=True)
             else:
-                job = kafka_range_job(settings, from_offset, to_offset or 0)
+                job = kafka_range_job(settings, from_offset, to_offset)
             run_bounded(job)
     except (CaptureError, SourceError, StoreError, RuntimeError) as error:
         raise CommandFailed(_root_cause(error)) from error

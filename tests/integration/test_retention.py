@@ -100,7 +100,8 @@ def test_a_rule_changed_by_hand_is_found(s3: S3Server, tmp_path: Path) -> None:
     assert replaylake("verify", environment) == 0
     rules = store.lifecycle().rules()
     rules[0]["Status"] = "Disabled"
-    foreign: dict[str, object] = {"ID": "logs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 1}}
+    foreign: dict[str, object] = {"ID": "logs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}}
+    foreign["Expiration"] = {"Days": 1}
     store.lifecycle().replace([*rules, foreign])
     assert replaylake("verify", environment) == 1
     assert replaylake("apply", environment) == 0
