@@ -24,6 +24,7 @@ from tests.torture.traffic import Traffic
 Say = Callable[[str], None]
 
 WORK_SECONDS = 3.0  # after a start that a kill waits for at most
+MEMORY_FIGURES = 10
 PUBLISH_SECONDS = 0.15  # of an epoch's objects: stored, committed, published
 
 
@@ -225,5 +226,8 @@ def _one_job(place: Place, say: Say) -> Iterator[Samples]:
     assert job.poll() is None, f"the job ended by itself\n{job.log_tail()}"
     code, took = job.stop()
     assert code == 0, job.log_tail()
-    early, late = max(memory[: len(memory) // 4]), max(memory)
-    say(f"the same process all the time; stopped in {took:.1f} s; memory {early:.0f} MB early, at most {late:.0f} MB")
+    step = max(1, len(memory) // MEMORY_FIGURES)
+    highs = ", ".join(f"{max(memory[at : at + step]):.0f}" for at in range(0, len(memory), step))
+    say(
+        f"the same process all the time; stopped in {took:.1f} s; resident MB, highest in each share of the time: {highs}"
+    )
