@@ -228,6 +228,4 @@ def _one_job(place: Place, say: Say) -> Iterator[Samples]:
     assert code == 0, job.log_tail()
     step = max(1, len(memory) // MEMORY_FIGURES)
     highs = ", ".join(f"{max(memory[at : at + step]):.0f}" for at in range(0, len(memory), step))
-    say(
-        f"the same process all the time; stopped in {took:.1f} s; resident MB, highest in each share of the time: {highs}"
-    )
+    say(f"the same process all the time; stopped in {took:.1f} s; MB resident, highest in each tenth: {highs}")
