@@ -11,8 +11,8 @@ import typer
 from flows.commands_job import CommandFailed, JsonOption, LakeOption
 from flows.settings import Settings, load_settings
 from flows.shown import console, plain_table, size
-from schemas.lifecycle import PROMISE_DAYS, due_day, expiring_prefixes
-from sinks.lifecycle import Action, Plan, coverage_problems, plan, prefixes_in_use
+from schemas.lifecycle import PROMISE_DAYS, due_day
+from sinks.lifecycle import Action, Plan, coverage_problems, plan, wanted_prefixes
 from sinks.lifecycle import apply as apply_rules
 from sinks.open_store import open_store
 from sinks.store import Lifecycle, ObjectInfo, ObjectStore
@@ -35,7 +35,11 @@ def plan_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
     settings = load_settings(**_lake(lake))
     store = open_lake(settings)
     lifecycle = _lifecycle(store)
-    _show(plan(lifecycle.rules(), wanted_prefixes(settings, store), lifecycle.root), as_json=as_json, is_done=False)
+    _show(
+        plan(lifecycle.rules(), wanted_prefixes(store, settings.retention_rules()), lifecycle.root),
+        as_json=as_json,
+        is_done=False,
+    )
 
 
 @app.command("apply")
@@ -46,7 +50,11 @@ def apply_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
     """
     settings = load_settings(**_lake(lake))
     store = open_lake(settings)
-    _show(apply_rules(_lifecycle(store), wanted_prefixes(settings, store)), as_json=as_json, is_done=True)
+    _show(
+        apply_rules(_lifecycle(store), wanted_prefixes(store, settings.retention_rules())),
+        as_json=as_json,
+        is_done=True,
+    )
 
 
 @app.command("verify")
@@ -61,7 +69,9 @@ def verify_command(lake: LakeOption = None, as_json: JsonOption = False) -> None
     lifecycle = store.lifecycle()
     problems = []
     if lifecycle is not None:
-        problems = coverage_problems(lifecycle.rules(), wanted_prefixes(settings, store), lifecycle.root)
+        problems = coverage_problems(
+            lifecycle.rules(), wanted_prefixes(store, settings.retention_rules()), lifecycle.root
+        )
     grace = timedelta(days=PROMISE_DAYS - 1 if lifecycle is not None else 0)
     problems += [f"{one.key}: should be gone since {day}" for one, day in overdue(store, today() - grace)]
     if as_json:
@@ -100,11 +110,6 @@ def sweep_command(
 
 def open_lake(settings: Settings) -> ObjectStore:
     return open_store(settings.lake, settings.s3.storage_options())
-
-
-def wanted_prefixes(settings: Settings, store: ObjectStore) -> dict[str, int]:
-    """Days by prefix: what these settings can write to, and what older settings have written to."""
-    return prefixes_in_use(store) | expiring_prefixes(settings.retention_rules())
 
 
 def overdue(store: ObjectStore, day: date) -> list[tuple[ObjectInfo, date]]:

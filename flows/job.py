@@ -14,9 +14,11 @@ from flows.http_server import serve
 from flows.logs import LOGGER
 from flows.recovery_folder import RecoveryFolder, open_recovery_folder
 from flows.session_replay import Job, kafka_job, lake_store
-from flows.settings import Settings
+from flows.settings import ConfigurationError, Settings
 from flows.stopping import request_stop, stop_requested
 from sinks.fence import claim_lake
+from sinks.lifecycle import coverage_problems, wanted_prefixes
+from sinks.store import ObjectStore, StoreRefused
 
 _ONE_EPOCH = timedelta(days=365)  # a bounded run commits once, at its end: a rerun makes the same objects
 _STOP_LOOK_SECONDS = 0.5
@@ -31,8 +33,11 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
     """
     run = settings.run
     with open_recovery_folder(settings) as folder:
-        claim_lake(lake_store(settings), folder.job_id, is_new=folder.is_new, take_over=take_over)
+        store = lake_store(settings)
+        claim_lake(store, folder.job_id, is_new=folder.is_new, take_over=take_over)
         folder.note_claimed()
+        if run.process_id == 0:
+            check_retention(store, settings)
         job = kafka_job(settings)
         _log.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
         _set_up_engine_api(settings)
@@ -61,6 +66,26 @@ def run_bounded_with_recovery(job: Job, settings: Settings) -> None:
     with open_recovery_folder(settings) as folder:
         cluster_main(job.flow, [], 0, epoch_interval=epoch, recovery_config=folder.engine_config())
     job.sink.publish_all()
+
+
+def check_retention(store: ObjectStore, settings: Settings) -> None:
+    """Does everything that this job will write expire? Raises ConfigurationError when that is to be refused."""
+    lifecycle = store.lifecycle()
+    if lifecycle is None or settings.retention.check == "off":
+        return
+    try:
+        wanted = wanted_prefixes(store, settings.retention_rules())
+        problems = coverage_problems(lifecycle.rules(), wanted, lifecycle.root)
+    except StoreRefused as error:  # a store without lifecycle, or without the permission to look at it
+        problems = [str(error)]
+    if problems:
+        text = (
+            f"{len(problems)} prefixes of {store.uri} do not expire as promised (the first: {problems[0]}): "
+            "run `replaylake retention apply`"
+        )
+        if settings.retention.check == "refuse":
+            raise ConfigurationError(f"retention.check: {text}")
+        _log.warning(text)
 
 
 @contextmanager

@@ -137,6 +137,11 @@ class RetentionSettings(_Section):
 
     days: Days = Field(RETENTION_DAYS_DEFAULT, description="days RUM rows live")
     replay_days: Days | None = Field(None, description="days replays live; as RUM when not set")
+    check: str = Field(
+        "warn",
+        pattern="^(off|warn|refuse)$",
+        description="what a job does that finds the bucket's lifecycle rules wrong",
+    )
 
 
 class RunSettings(_Section):

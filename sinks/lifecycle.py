@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from schemas.keys import PACKS, REPLAYS, STAGING, TABLES
-from schemas.lifecycle import class_of
+from schemas.lifecycle import class_of, expiring_prefixes
+from schemas.retention import Retention
 from sinks.store import Lifecycle, ObjectStore, StoreError
 
 RULES_MAX = 1000  # of a bucket, on S3
@@ -65,6 +66,11 @@ def prefixes_in_use(store: ObjectStore) -> dict[str, int]:
             if days is not None:
                 found[f"{parent}{folder}/"] = days
     return found
+
+
+def wanted_prefixes(store: ObjectStore, retention: Retention) -> dict[str, int]:
+    """Days by prefix: what a writer with these classes can write to, and what older ones have written to."""
+    return prefixes_in_use(store) | expiring_prefixes(retention)
 
 
 def plan(existing: Sequence[Rule], wanted: Mapping[str, int], root: str) -> Plan:

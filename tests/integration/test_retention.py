@@ -1,5 +1,6 @@
 """Retention on the real S3 server, whose lifecycle worker really deletes; and the same on a folder by sweep."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from flows.job import check_retention
 from flows.servers import S3Server, start_s3
+from flows.settings import ConfigurationError, load_settings
 from operators.decode import Message
 from replay.verify import verify
 from schemas.keys import PACKS, STAGING, partition_value
@@ -88,7 +91,7 @@ def test_lifecycle_and_sweep_delete_exactly_what_is_due(aged: LocalStore) -> Non
     assert {key.split("/")[0] for key in left} == {"tables", "replays", "packs", "staging"}
 
 
-def test_a_rule_changed_by_hand_is_found(s3: S3Server, tmp_path: Path) -> None:
+def test_a_job_and_verify_find_a_rule_that_is_not_there_or_was_changed(s3: S3Server, tmp_path: Path) -> None:
     store = S3Store(f"s3://lake/{tmp_path.name}", s3.storage_options())
     environment = {
         "REPLAYLAKE_LAKE": store.uri,
@@ -96,8 +99,12 @@ def test_a_rule_changed_by_hand_is_found(s3: S3Server, tmp_path: Path) -> None:
         "REPLAYLAKE_S3__KEY": s3.access_key,
         "REPLAYLAKE_S3__SECRET": s3.secret_key,
     }
+    settings = load_settings(lake=store.uri, s3=s3_settings(s3), retention={"check": "refuse"}, apps=json.loads(APPS))
+    with pytest.raises(ConfigurationError, match=r"retention.check: \d+ prefixes of .* do not expire as promised"):
+        check_retention(store, settings)
     assert replaylake("apply", environment) == 0
     assert replaylake("verify", environment) == 0
+    check_retention(store, settings)
     rules = store.lifecycle().rules()
     rules[0]["Status"] = "Disabled"
     foreign: dict[str, object] = {"ID": "logs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}}
@@ -107,6 +114,10 @@ def test_a_rule_changed_by_hand_is_found(s3: S3Server, tmp_path: Path) -> None:
     assert replaylake("apply", environment) == 0
     assert replaylake("verify", environment) == 0
     assert "logs" in [rule["ID"] for rule in store.lifecycle().rules()]
+
+
+def s3_settings(server: S3Server) -> dict[str, str]:
+    return {"endpoint_url": server.endpoint_url, "key": server.access_key, "secret": server.secret_key}
 
 
 def age_days(key: str, modified_ms: int) -> float:
