@@ -13,9 +13,10 @@ from rich.markup import escape
 
 from flows.commands_job import CommandFailed, JsonOption, LakeOption
 from flows.settings import ConfigurationError, Settings, load_settings
-from flows.shown import console, duration, moment, plain_table, size
+from flows.shown import console, duration, moment, plain_table, size, today
 from replay.catalog import Row, latest_sessions, latest_views, open_blob, read_rows, session_rows, table_keys
 from replay.export import NoReplay, blob_keys, native_segments, rrweb_tracks
+from replay.verify import Expiry
 from replay.verify import verify as verify_lake
 from schemas.tables import TABLES
 from sinks.open_store import open_store
@@ -138,13 +139,14 @@ def verify(lake: LakeOption = None, as_json: JsonOption = False) -> None:
 
     Example: replaylake verify --lake s3://my-bucket/rum
     """
-    store = _store(load_settings(**_lake(lake)))
+    settings = load_settings(**_lake(lake))
+    store, expiry = _store(settings), Expiry(today(), settings.retention_rules())
     out = console()
     if as_json or not out.is_terminal:
-        report = verify_lake(store)
+        report = verify_lake(store, expiry=expiry)
     else:
         with out.status("reading") as status:
-            report = verify_lake(store, lambda key: status.update(f"reading {escape(key)}"))
+            report = verify_lake(store, lambda key: status.update(f"reading {escape(key)}"), expiry)
     if as_json:
         summary = {name: getattr(report, name) for name in report.__struct_fields__}
         print(json.dumps(summary))

@@ -1,8 +1,7 @@
 """`replaylake retention plan|apply|verify|sweep`: how long data lives, applied to the bucket and proved."""
 
 import json
-import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import msgspec
@@ -10,12 +9,12 @@ import typer
 
 from flows.commands_job import CommandFailed, JsonOption, LakeOption
 from flows.settings import Settings, load_settings
-from flows.shown import console, plain_table, size
-from schemas.lifecycle import PROMISE_DAYS, due_day
-from sinks.lifecycle import Action, Plan, coverage_problems, plan, wanted_prefixes
+from flows.shown import console, plain_table, size, today
+from schemas.lifecycle import PROMISE_DAYS
+from sinks.lifecycle import Action, Plan, coverage_problems, overdue, plan, wanted_prefixes
 from sinks.lifecycle import apply as apply_rules
 from sinks.open_store import open_store
-from sinks.store import Lifecycle, ObjectInfo, ObjectStore
+from sinks.store import Lifecycle, ObjectStore
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -110,21 +109,6 @@ def sweep_command(
 
 def open_lake(settings: Settings) -> ObjectStore:
     return open_store(settings.lake, settings.s3.storage_options())
-
-
-def overdue(store: ObjectStore, day: date) -> list[tuple[ObjectInfo, date]]:
-    """Objects that were due to be gone at the beginning of `day`, and since when."""
-    found = []
-    for one in store.list(""):
-        due = due_day(one.key, one.modified_ms)
-        if due is not None and due <= day:
-            found.append((one, due))
-    return found
-
-
-def today() -> date:
-    """The current UTC day."""
-    return datetime.fromtimestamp(time.time(), UTC).date()
 
 
 def _lifecycle(store: ObjectStore) -> Lifecycle:

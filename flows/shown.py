@@ -1,7 +1,7 @@
 """How values look to a person: durations, sizes, times; and the console they are printed on."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -46,3 +46,8 @@ def size(count: float) -> str:
 def moment(value: object) -> str:
     """A UTC time to the second."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if isinstance(value, datetime) else ""
+
+
+def today() -> date:
+    """The current UTC day."""
+    return datetime.now(UTC).date()

@@ -2,13 +2,25 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import date, timedelta
 
 import msgspec
 import pyarrow as pa
 
-from replay.catalog import Row, latest_sessions, latest_views, open_blob, read_file, table_keys, window_key
+from replay.catalog import (
+    Row,
+    WindowKey,
+    latest_sessions,
+    latest_views,
+    open_blob,
+    read_file,
+    table_keys,
+    window_key,
+)
 from schemas.blob import BlobFormatError
-from schemas.keys import PACKS, REPLAYS, STAGING
+from schemas.keys import PACKS, REPLAYS, STAGING, partition_value
+from schemas.lifecycle import due_day
+from schemas.retention import Retention
 from schemas.tables import TABLES
 from sinks.store import ObjectMissing, ObjectStore
 
@@ -32,33 +44,69 @@ class Report(msgspec.Struct):
     problems: list[str] = msgspec.field(default_factory=list)
 
 
-def verify(store: ObjectStore, progress: Callable[[str], None] = lambda _: None) -> Report:
-    """Read the whole lake. Tables are read first, so that a job writing meanwhile causes no false alarm of orphans."""
-    report = Report()
-    blobs = {found.key: found.size for found in store.list(REPLAYS)}
-    tables = {name: _read(store, name, report, progress) for name in TABLES}
-    _check_sessions(tables, report)
+class Expiry(msgspec.Struct, frozen=True):
+    """What may be gone already: everything that is due at the beginning of `day` under the classes in force."""
+
+    day: date = date.min
+    retention: Retention = Retention()
+
+    def covers(self, key: str) -> bool:
+        """Whether an object of tables or replays is due, there or not."""
+        due = due_day(key, 0)
+        return due is not None and due <= self.day
+
+    def covers_session(self, app_id: str, key: str) -> bool:
+        """Whether the session row of something in this file may be gone: it is of the same day or of the one before."""
+        day = partition_value(key, "dt")
+        lives = self.retention.rum_days(app_id)
+        return day is not None and date.fromisoformat(day) + timedelta(lives) <= self.day
+
+
+def verify(
+    store: ObjectStore, progress: Callable[[str], None] = lambda _: None, expiry: Expiry | None = None
+) -> Report:
+    """Read the whole lake. Tables are read first, so that a job writing meanwhile causes no false alarm of orphans.
+
+    `expiry`: what is due is not looked at and not missed, because it goes object by object.
+    """
+    report, expiry = Report(), expiry or Expiry()
+    blobs = {found.key: found.size for found in store.list(REPLAYS) if not expiry.covers(found.key)}
+    fading: set[WindowKey] = set()
+    tables = {name: _read(store, name, report, progress, expiry, fading) for name in TABLES}
+    _check_sessions(tables, report, expiry, fading)
     _check_segments(store, tables["replay_segments"], blobs, report, progress)
-    _check_blob_sizes(tables, blobs, report)
+    _check_blob_sizes(tables, blobs, report, expiry)
     report.packs = sum(1 for _ in store.list(PACKS))
     report.staged = sum(1 for _ in store.list(STAGING))
     return report
 
 
-def _read(store: ObjectStore, table: str, report: Report, progress: Callable[[str], None]) -> list[Row]:
+def _read(  # noqa: PLR0913 - what reading adds to
+    store: ObjectStore,
+    table: str,
+    report: Report,
+    progress: Callable[[str], None],
+    expiry: Expiry,
+    fading: set[WindowKey],
+) -> list[Row]:
+    """Rows of a table. `fading` takes up the windows whose session row may be gone."""
     rows: list[Row] = []
     for key in table_keys(store, table):
+        if expiry.covers(key):
+            continue
         progress(key)
         report.files += 1
         try:
-            rows.extend(read_file(store, key, table).to_pylist())
+            found: list[Row] = read_file(store, key, table).to_pylist()
+            rows.extend(found)
+            fading |= {window_key(r) for r in found if r.get("app_id") and expiry.covers_session(str(r["app_id"]), key)}
         except (pa.ArrowException, OSError, ObjectMissing) as error:
             report.problems.append(f"{key}: not readable: {error}")
     report.rows[table] = len(rows)
     return rows
 
 
-def _check_sessions(tables: dict[str, list[Row]], report: Report) -> None:
+def _check_sessions(tables: dict[str, list[Row]], report: Report, expiry: Expiry, fading: set[WindowKey]) -> None:
     seen = Counter((*window_key(row), int(str(row["revision"]))) for row in tables["sessions"])
     for (app_id, session_id, part, revision), count in seen.items():
         if count > 1:
@@ -75,12 +123,13 @@ def _check_sessions(tables: dict[str, list[Row]], report: Report) -> None:
                 report.problems.append(
                     f"session {key[1]!r}: {column} is {row[column]}, {table} has {counted[table][key]}"
                 )
-        for key in counted[table].keys() - latest.keys():
+        for key in counted[table].keys() - latest.keys() - fading:
             report.problems.append(f"session {key[1]!r} part {key[2]}: rows in {table}, none in sessions")
     segments = _by_window(tables["replay_segments"])
     for key, row in latest.items():
-        _check_replay_totals(row, segments.get(key, []), report)
-    for key in segments.keys() - latest.keys():
+        if not expiry.covers(str(row["replay_key"])):
+            _check_replay_totals(row, segments.get(key, []), report)
+    for key in segments.keys() - latest.keys() - fading:
         report.problems.append(f"session {key[1]!r} part {key[2]}: rows in replay_segments, none in sessions")
 
 
@@ -95,9 +144,11 @@ def _check_replay_totals(row: Row, segments: list[Row], report: Report) -> None:
             report.problems.append(f"session {row['session_id']!r}: {column} is {row[column]}, the index has {value}")
 
 
-def _check_blob_sizes(tables: dict[str, list[Row]], blobs: dict[str, int], report: Report) -> None:
+def _check_blob_sizes(tables: dict[str, list[Row]], blobs: dict[str, int], report: Report, expiry: Expiry) -> None:
     segments = _by_window(tables["replay_segments"])
     for row in latest_sessions(tables["sessions"]):
+        if expiry.covers(str(row["replay_key"])):
+            continue
         keys = {str(one["replay_key"]) for one in segments.get(window_key(row), [])}
         stored = sum(blobs.get(key, 0) for key in keys)
         if row["replay_bytes"] != stored:

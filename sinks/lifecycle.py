@@ -4,15 +4,16 @@ One rule a prefix. Ours are known by their id (`replaylake <prefix>`); every oth
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from schemas.keys import PACKS, REPLAYS, STAGING, TABLES
-from schemas.lifecycle import class_of, expiring_prefixes
+from schemas.lifecycle import class_of, due_day, expiring_prefixes
 from schemas.retention import Retention
-from sinks.store import Lifecycle, ObjectStore, StoreError
+from sinks.store import Lifecycle, ObjectInfo, ObjectStore, StoreError
 
 RULES_MAX = 1000  # of a bucket, on S3
 _ID = "replaylake "
@@ -87,6 +88,16 @@ def plan(existing: Sequence[Rule], wanted: Mapping[str, int], root: str) -> Plan
         prefix = _prefix(ours[rule_id]).removeprefix(root)
         changes.append(Change(Action.REMOVE, prefix, _days(ours[rule_id]) or 0))
     return Plan(changes, len(foreign), _conflicts(foreign, wanted, root), [*foreign, *rules.values()])
+
+
+def overdue(store: ObjectStore, day: date) -> list[tuple[ObjectInfo, date]]:
+    """Objects that were due to be gone at the beginning of `day`, and since when."""
+    found = []
+    for one in store.list(""):
+        due = due_day(one.key, one.modified_ms)
+        if due is not None and due <= day:
+            found.append((one, due))
+    return found
 
 
 def apply(lifecycle: Lifecycle, wanted: Mapping[str, int]) -> Plan:
