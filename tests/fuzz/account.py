@@ -40,6 +40,7 @@ def account(message: Message, depth: Depth) -> Counter[str]:
             assert len(one.detail.encode()) <= _DETAIL_MAX, "a reason is a line to read"
             ends[f"quarantine: {one.reason}"] += 1
     items = [one for one in results if isinstance(one, Item)]
+    msgspec.msgpack.encode(items)  # as a pack holds them: fails for integers beyond 64 bits
     for item in items:
         assert 0 < len(item.app_id) <= LIMITS.id_length
         assert 0 < len(item.session_id) <= LIMITS.id_length

@@ -25,7 +25,7 @@ def with_parts(message: Message, change: Change, chance: random.Random) -> Messa
     parts = message.value.split(boundary)[1:-1]
     if not parts:
         return msgspec.structs.replace(message, value=change(message.value))
-    at = 0 if chance.random() < 0.5 else chance.randrange(len(parts))  # the segment is first
+    at = 0 if chance.random() < 0.4 else chance.randrange(len(parts))  # the segment is first
     match chance.randrange(12):
         case 0:
             del parts[at]
