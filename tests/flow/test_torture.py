@@ -12,9 +12,10 @@ from tests.conftest import apache_kafka_libs
 from tests.torture.neighbours import Servers
 from tests.torture.scenarios import Stage, broker_restarts, kills, stops, store_away, store_faulty
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 KILLS = 10
 PARTITIONS = 4
+RATE = 40.0  # messages a second: enough for sessions to close all the time
 
 
 Start = Callable[..., Servers]
@@ -40,15 +41,14 @@ def stage(start: Start, samples: Path, tmp_path: Path) -> Stage:
     return _stage(start(), samples, tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["tansu", "apache-kafka"])
-def test_kill_9_changes_nothing(kind: str, start: Start, samples: Path, tmp_path: Path) -> None:
+def test_kill_9_changes_nothing(stage: Stage) -> None:
     """At random moments of start, epoch, snapshot and publish."""
-    kills(_stage(start(kind), samples, tmp_path), KILLS, print)
+    kills(stage, KILLS, print)
 
 
 def test_kill_9_in_a_cluster_and_a_rescale_change_nothing(stage: Stage) -> None:
     """A random process of 1, 3, then 2."""
-    kills(stage, 6, print, shapes=(1, 3, 2))
+    kills(stage, 3, print, shapes=(1, 3, 2))
 
 
 def test_a_store_that_is_away_is_waited_for(start: Start, samples: Path, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_store_that_is_away_is_waited_for(start: Start, samples: Path, tmp_pat
 
 def test_a_store_that_fails_at_random_changes_nothing_and_every_metric_moves(stage: Stage) -> None:
     """Late, doubled and broken input is in the traffic, so no panel of the dashboard may stay at zero."""
-    highest = store_faulty(stage, 15, print)
+    highest = store_faulty(stage, 12, print)
     assert [metric.name for metric in METRICS if not highest.get(exposed_name(metric))] == []
 
 
@@ -70,9 +70,9 @@ def test_a_broker_that_restarts_changes_nothing(kind: str, start: Start, samples
 
 @pytest.mark.parametrize("processes", [1, 3])
 def test_sigterm_under_load_leaves_nothing_for_the_next_start(stage: Stage, processes: int) -> None:
-    stops(stage, 3, print, processes=processes)
+    stops(stage, 2, print, processes=processes)
 
 
 def _stage(servers: Servers, samples: Path, folder: Path) -> Stage:
     captures = sorted(samples.glob("*/*.jsonl.gz"))
-    return Stage(servers.broker.server, servers.store.server, captures, folder, seed=time.time_ns())
+    return Stage(servers.broker.server, servers.store.server, captures, folder, RATE, seed=time.time_ns())

@@ -19,6 +19,7 @@ from flows.servers import Broker, S3Server
 from sinks.s3 import S3Store
 from sinks.store import LocalStore, ObjectStore
 
+QUIET_LOOKS = 5  # with nothing to do, a third of a second apart
 Samples = dict[str, float]  # sum over all labels, by sample name
 RULES = {  # minutes made seconds, so that sessions close all the time
     "REPLAYLAKE_SESSIONS__GAP_SECONDS": "3",
@@ -133,7 +134,7 @@ class JobProcess:
                 and samples.get("replaylake_open_sessions") == 0
             )
             quiet = quiet + 1 if is_idle else 0
-            if quiet >= 10 and samples is not None:
+            if quiet >= QUIET_LOOKS and samples is not None:
                 return samples
             time.sleep(0.3)
         raise AssertionError(f"not idle after {seconds:.0f} s: {self.samples()}\n{self.log_tail()}")
