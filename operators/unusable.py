@@ -8,6 +8,7 @@ from schemas.units import NS_PER_US, US_PER_MS
 
 _TIME_MAX_MS = 7_258_118_400_000  # year 2200
 _DURATION_MAX_NS = 366 * 86_400 * 1_000_000_000
+_DETAIL_MAX = 300  # characters: libraries quote what they refuse, whatever its size
 
 
 class Unusable(Exception):
@@ -16,7 +17,7 @@ class Unusable(Exception):
     def __init__(self, reason: RejectReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
-        self.detail = detail
+        self.detail = detail[:_DETAIL_MAX]
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 import zstandard
 
+from operators.datadog_rows import _cached_tag_columns
 from operators.decode import Limits, Message, decode
 from operators.json_text import without_halves
 from operators.replay_cut import CutReplay, ReplayWindow, cut
@@ -211,6 +212,21 @@ def test_half_an_emoji_costs_no_row_and_no_segment(half: bytes) -> None:
     (item,) = items(segment(zlib.compress(body)))
     assert zlib.decompress(item.body) == body  # as it came: players take it
     assert blob_of(segment(body)).counts.kept == 1
+
+
+def test_a_refusal_does_not_repeat_what_it_refuses() -> None:
+    """The raw bytes are kept beside it; the reason held them once more, megabytes in a column to read."""
+    (result,) = decode(rum(b"data=" + b"x" * 100_000 + b"&" + b"y" * 100_000, "rrweb"), Limits())
+    assert isinstance(result, Rejected)
+    assert len(result.detail) <= 300
+
+
+def test_long_tags_are_not_remembered() -> None:
+    """The cache counts texts, not their size: a thousand long ones filled the memory."""
+    remembered = _cached_tag_columns.cache_info().currsize
+    body = b'{"type":"view","date":1,"ddtags":"env:test,%b"}' % (b"x" * 3000)
+    assert line_row(Family.DATADOG, body).row["env"] == "test"
+    assert _cached_tag_columns.cache_info().currsize == remembered
 
 
 def test_only_halves_are_replaced() -> None:
