@@ -54,7 +54,8 @@ def _row(text: str, start: int, limit: int) -> tuple[Row, int]:
     head = _HEAD.match(text, start)
     if head is None:
         raise _malformed("no space after the tags")
-    _check_length(head.end(), limit)
+    if head.end() > limit:
+        raise _too_long()
     fields: dict[str, Value] = {}
     position, mark = head.end(), ","
     while mark == ",":
@@ -63,7 +64,8 @@ def _row(text: str, start: int, limit: int) -> tuple[Row, int]:
             raise _malformed(f"no field at {text[position : position + 40]!r}")
         key, value, mark = found.groups()
         position = found.end()
-        _check_length(position, limit)
+        if position > limit:
+            raise _too_long()
         fields[_plain(key)] = _value(value)
     time_ms = None
     if mark == " ":
@@ -73,11 +75,6 @@ def _row(text: str, start: int, limit: int) -> tuple[Row, int]:
         time_ms, position = _stamp(stamp[1]), stamp.end()
     measurement, tags = _tags(head[1])
     return (measurement, tags, fields, time_ms), position
-
-
-def _check_length(position: int, limit: int) -> None:
-    if position > limit:
-        raise Unusable(RejectReason.TOO_LARGE, "a row longer than the limit on lines")
 
 
 def _tags(head: str) -> tuple[str, dict[str, str]]:
@@ -128,3 +125,7 @@ def _stamp(text: str) -> float | None:
 
 def _malformed(detail: str) -> Unusable:
     return Unusable(RejectReason.MALFORMED_LINE_PROTOCOL, detail)
+
+
+def _too_long() -> Unusable:
+    return Unusable(RejectReason.TOO_LARGE, "a row longer than the limit on lines")
