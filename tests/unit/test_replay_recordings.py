@@ -3,7 +3,6 @@
 import base64
 import gzip
 import json
-import os
 import re
 import zlib
 from collections import defaultdict
@@ -11,17 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from operators.replay_cut import CutReplay, ReplayWindow, cut
 from operators.replay_scan import ReplaySegment
 from replay.reader import BlobReader
 from schemas.items import Family, SegmentMeta
 
-RECORDINGS = Path(os.environ.get("REPLAYLAKE_RECORDINGS", "/nonexistent"))
 FAMILIES = {"guance": Family.GUANCE, "datadog": Family.DATADOG}
-
-pytestmark = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="needs REPLAYLAKE_RECORDINGS")
 
 
 class _Ref(msgspec.Struct):
@@ -90,10 +85,10 @@ def _check(replay: CutReplay, distinct: list[bytes]) -> None:
     assert [placed.has_full_snapshot for placed in replay.placements] == claimed
 
 
-def test_blobs_hold_every_segment_in_the_promised_size() -> None:
+def test_blobs_hold_every_segment_in_the_promised_size(recordings: Path) -> None:
     stored: dict[str, int] = defaultdict(int)
     sent: dict[str, int] = defaultdict(int)
-    for capture in sorted(path for family in FAMILIES for path in (RECORDINGS / family).glob("*.jsonl.gz")):
+    for capture in sorted(path for family in FAMILIES for path in (recordings / family).glob("*.jsonl.gz")):
         name = capture.name.removesuffix(".jsonl.gz")
         for window, distinct in _windows(capture):
             replay = cut(window)
