@@ -5,7 +5,8 @@ from collections.abc import Callable
 from bytewax.operators import StatefulBatchLogic
 
 from operators.arrivals import ShardBatch
-from operators.sessions import MemoLimits, SessionTracker, ShardOutput
+from operators.closed_sessions import MemoLimits
+from operators.sessions import SessionTracker, ShardOutput
 from operators.windows import WindowRules
 
 

@@ -8,11 +8,11 @@ even later gets a part number of its own and never the number of a row that is a
 
 import heapq
 import struct
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from operators.closed_sessions import ClosedSessions, Forgotten, MemoLimits, SessionKey
 from operators.windows import (
     ENDS,
     OPENS,
@@ -27,8 +27,8 @@ from operators.windows import (
     split,
 )
 from schemas.items import CloseReason, Item, Kind
-from schemas.pack import PackEntry, key_hash
-from schemas.units import MIB, MS_PER_DAY, MS_PER_HOUR
+from schemas.pack import PackEntry
+from schemas.units import MS_PER_DAY
 
 _STATE_VERSION = 2  # version 1 had no forgotten sessions and no order of memos; it is read as well
 _MOMENT = struct.Struct("<qqqQIIB")
@@ -36,16 +36,6 @@ _NEVER = 1 << 62
 _LONG_AGO = -_NEVER
 _MEMO_OVERHEAD_BYTES = 400  # what a memo costs beside its moments, about
 _SEAL_MS = MS_PER_DAY  # an earlier part of a session that goes on is not revised after this receive time
-
-SessionKey = tuple[str, str]  # (app_id, session_id)
-
-
-class MemoLimits(msgspec.Struct, frozen=True):
-    """How long and how much of closed sessions one shard remembers. Part of the result: change them on purpose."""
-
-    age_ms: int = 6 * MS_PER_HOUR  # receive time since the close became due; packs must live longer
-    size_bytes: int = 8 * MIB
-    forgotten: int = 20_000  # sessions of which the next part number is known
 
 
 class CloseOrder(msgspec.Struct, frozen=True, array_like=True):
@@ -121,13 +111,6 @@ class _Session(msgspec.Struct, array_like=True):
     late_before_us: int = _LONG_AGO  # what began before that belongs to a forgotten part
 
 
-class _Forgotten(msgspec.Struct, array_like=True, gc=False):
-    """What is left of a session whose memo is gone."""
-
-    next_part: int
-    over_us: int
-
-
 class SessionTracker:
     """Open sessions and memos of one shard. Deterministic: no clock, no randomness, no dependence on batch cuts."""
 
@@ -138,10 +121,8 @@ class SessionTracker:
         self._ordinal = 0
         self._clock_ms = 0
         self._sessions: dict[SessionKey, _Session] = {}
-        self._memos: OrderedDict[SessionKey, int] = OrderedDict()  # size in bytes, oldest close first
-        self._forgotten: OrderedDict[int, _Forgotten] = OrderedDict()  # by key hash
+        self._closed = ClosedSessions(self._limits)
         self._agenda: list[tuple[int, SessionKey]] = []
-        self.memo_bytes = 0
         self.duplicate_count = 0  # since this tracker was built, as the next one
         self.late_count = 0
         if state:
@@ -150,12 +131,17 @@ class SessionTracker:
     @property
     def open_count(self) -> int:
         """Sessions with something that is not written yet."""
-        return len(self._sessions) - len(self._memos)
+        return len(self._sessions) - len(self._closed)
 
     @property
     def memo_count(self) -> int:
         """Closed sessions that can still be revised."""
-        return len(self._memos)
+        return len(self._closed)
+
+    @property
+    def memo_bytes(self) -> int:
+        """About what they take."""
+        return self._closed.size_bytes
 
     def apply(self, seq: int, clock_ms: int, arrivals: Iterable[Arrival]) -> ShardOutput:
         """Take arrivals in log order, then move to `clock_ms`. `seq` numbers the epoch: packs are named by it."""
@@ -182,12 +168,11 @@ class SessionTracker:
 
     def snapshot(self) -> bytes:
         """The whole state as one value; `SessionTracker(rules, limits, state)` continues from it."""
-        still_open = [(key, session) for key, session in self._sessions.items() if key not in self._memos]
-        closed = [(key, self._sessions[key]) for key in self._memos]
-        forgotten = list(self._forgotten.items())
-        return msgspec.msgpack.encode(
-            (_STATE_VERSION, self._seq, self._ordinal, self._clock_ms, still_open + closed, forgotten)
-        )
+        sessions = [(key, session) for key, session in self._sessions.items() if key not in self._closed]
+        sessions += [(key, self._sessions[key]) for key in self._closed]
+        forgotten = self._closed.forgotten()
+        saved = _Saved(_STATE_VERSION, self._seq, self._ordinal, self._clock_ms, sessions, forgotten)
+        return msgspec.msgpack.encode(saved)
 
     def _restore(self, state: bytes) -> None:
         version = msgspec.msgpack.decode(state, type=_SavedVersion).version
@@ -196,7 +181,7 @@ class SessionTracker:
         decoded = msgspec.msgpack.decode(state, type=_Saved)
         self._seq, self._ordinal, self._clock_ms = decoded.seq, decoded.ordinal, decoded.clock_ms
         self._sessions = dict(decoded.sessions)
-        self._forgotten = OrderedDict(decoded.forgotten)
+        self._closed.restore(decoded.forgotten)
         for key, session in decoded.sessions:
             if not session.pending:
                 self._remember(key, session)
@@ -208,11 +193,11 @@ class SessionTracker:
         session = self._sessions.get(key)
         if session is None:
             session = self._sessions[key] = _Session()
-            forgotten = self._forgotten.get(key_hash(*key))
-            if forgotten is not None:
-                session.first_part, session.late_before_us = forgotten.next_part, forgotten.over_us
+            left = self._closed.left_of(key)
+            if left is not None:
+                session.first_part, session.late_before_us = left.next_part, left.over_us
         elif not session.pending:
-            self.memo_bytes -= self._memos.pop(key)
+            self._closed.remove(key)
         session.pending += _pack_item(item, self._seq, self._ordinal)
         session.arrived_ms = max(session.arrived_ms, arrival_ms)
         session.forget_at_ms = _NEVER
@@ -245,21 +230,14 @@ class SessionTracker:
 
     def _remember(self, key: SessionKey, session: _Session) -> None:
         """A session with nothing pending becomes a memo; the oldest ones go when memory is short."""
-        size = _MEMO_OVERHEAD_BYTES + sum(len(part.moments) for part in session.parts)
-        self._memos[key] = size
-        self.memo_bytes += size
-        while self.memo_bytes > self._limits.size_bytes:
-            self._forget(next(iter(self._memos)))
+        self._closed.add(key, _MEMO_OVERHEAD_BYTES + sum(len(part.moments) for part in session.parts))
+        for oldest in self._closed.surplus():
+            self._forget(oldest)
 
     def _forget(self, key: SessionKey) -> None:
-        session = self._sessions.pop(key)
-        self.memo_bytes -= self._memos.pop(key)
-        last = session.parts[-1]
-        short = key_hash(*key)
-        self._forgotten.pop(short, None)
-        self._forgotten[short] = _Forgotten(last.part + 1, _frozen(last).over_us(self._rules))
-        while len(self._forgotten) > self._limits.forgotten:
-            self._forgotten.popitem(last=False)
+        last = self._sessions.pop(key).parts[-1]
+        self._closed.remove(key)
+        self._closed.forget(key, Forgotten(last.part + 1, _frozen(last).over_us(self._rules)))
 
     def _review(self, key: SessionKey, session: _Session, clock_ms: int, *, drain: bool) -> Iterator[CloseOrder]:
         """Split what is pending; write the windows whose time has come; keep the rest."""
@@ -358,7 +336,7 @@ class _Saved(msgspec.Struct, array_like=True):
     ordinal: int
     clock_ms: int
     sessions: list[tuple[SessionKey, _Session]]
-    forgotten: list[tuple[int, _Forgotten]] = []
+    forgotten: list[tuple[int, Forgotten]] = []
 
 
 class _SavedVersion(msgspec.Struct, array_like=True):

@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.sessions import Arrival, CloseOrder, MemoLimits, SessionTracker, unpack_moments
+from operators.closed_sessions import MemoLimits
+from operators.sessions import Arrival, CloseOrder, SessionTracker, unpack_moments
 from operators.windows import WindowRules
 from schemas.items import Item, Kind
 from schemas.units import MS_PER_HOUR, MS_PER_MINUTE

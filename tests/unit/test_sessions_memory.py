@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from operators.sessions import Arrival, CloseOrder, MemoLimits, SessionTracker
+from operators.closed_sessions import MemoLimits
+from operators.sessions import Arrival, CloseOrder, SessionTracker
 from operators.windows import WindowRules
 from schemas.items import Item, Kind
 from schemas.units import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE
