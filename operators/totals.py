@@ -6,6 +6,7 @@ import msgspec
 
 from operators.segments import COUNT_MAX
 from operators.sessions import CloseOrder
+from operators.unusable import JSON_ERRORS
 from schemas.items import SegmentMeta
 from schemas.units import NS_PER_US, US_PER_MS
 
@@ -159,5 +160,5 @@ def _missing(segments: Iterable[SegmentMeta], views: Iterable[Row]) -> int:
 def _claimed_segments(claim: str) -> int:
     try:
         return _claimed(msgspec.json.decode(claim, type=_ReplayClaim).segments_count)
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         return 0

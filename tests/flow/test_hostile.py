@@ -103,6 +103,15 @@ def test_a_bad_row_costs_that_row_only() -> None:
     assert [type(r) for r in decode(rum([line(), line(time=-1), line()]), Limits())] == [Item, Rejected, Item]
 
 
+def test_a_claim_that_is_no_use_as_json_counts_as_nothing(tmp_path: Path) -> None:
+    """Found by fuzzing: text inside of a line may hold JSON that is nested too deeply, or none at all."""
+    rows = [line(measurement="view", view_id=f"v{number}") for number in range(3)]
+    for row, stats in zip(rows, ("[" * 5000, "{", "\ufffd"), strict=True):
+        row["tags"]["session_replay_stats"] = stats
+    [row] = run([rum(rows)], [], tmp_path).tables["sessions"]
+    assert row["replay_missing_segment_count"] == 0
+
+
 @pytest.mark.parametrize("claim", [1 << 62, -(1 << 62), 10**300])
 def test_claims_that_no_browser_reaches_count_as_nothing(claim: int, tmp_path: Path) -> None:
     """Found by fuzzing: their sum fits no column, and the job failed at this message at every start."""
