@@ -16,6 +16,7 @@ _CONCURRENT_REQUESTS = 16  # per call; more only queues in the connection pool
 _PERMANENT = (PermissionError, botocore.exceptions.NoCredentialsError, botocore.exceptions.ParamValidationError)
 _PERMANENT_NUMBERS = {errno.EINVAL, errno.ENOSYS, errno.ENAMETOOLONG, errno.EPERM}  # how s3fs says most 4xx
 _TEMPORARY = (OSError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, aiohttp.ClientError)
+_BLIP_RETRIES = 2  # of s3fs, each with those of botocore inside
 _CONFIG = {
     "retries": {"mode": "standard", "max_attempts": 3},  # for blips; `SteadyStore` waits out what takes longer
     "max_pool_connections": 32,
@@ -43,6 +44,7 @@ class S3Store(ObjectStore):
         }
         merged["config_kwargs"] = _CONFIG | merged.get("config_kwargs", {})
         self._fs = s3fs.S3FileSystem(**merged)
+        self._fs.retries = _BLIP_RETRIES
 
     def put(self, objects: Mapping[str, bytes]) -> None:
         jobs = {key: self._fs._pipe_file(self._path(key), content) for key, content in objects.items()}

@@ -21,10 +21,11 @@ T = TypeVar("T")
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How long to try again. `hurry`: once set, no more tries, because the process must stop."""
+    """How long to try again. `hurry`: set when the process is to stop; from then on only `hurry_seconds` are left."""
 
     seconds: float
     hurry: threading.Event = msgspec.field(default_factory=threading.Event)
+    hurry_seconds: float = 15.0  # a store that just came back should not cost a clean stop
 
 
 class StoreCounts(msgspec.Struct):
@@ -42,6 +43,7 @@ class SteadyStore(ObjectStore):
     def __init__(self, store: ObjectStore, patience: Patience) -> None:
         self._store = store
         self._patience = patience
+        self._hurried_at: float | None = None
         self.uri = store.uri
         self.counts = StoreCounts()
 
@@ -83,12 +85,18 @@ class SteadyStore(ObjectStore):
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(StoreUnavailable),
             wait=tenacity.wait_exponential_jitter(multiplier=_WAIT_FIRST_SECONDS, max=_WAIT_MAX_SECONDS),
-            stop=tenacity.stop_after_delay(self._patience.seconds) | tenacity.stop_when_event_set(self._patience.hurry),
-            sleep=tenacity.sleep_using_event(self._patience.hurry),
+            stop=self._has_ended,
             before_sleep=self._note_retry,
             reraise=True,
         )
         return attempts(lambda: self._counted(operation, requests, run))
+
+    def _has_ended(self, state: tenacity.RetryCallState) -> bool:
+        now = state.outcome_timestamp or state.start_time
+        if self._patience.hurry.is_set():
+            self._hurried_at = self._hurried_at or now
+            return now - self._hurried_at >= self._patience.hurry_seconds
+        return now - state.start_time >= self._patience.seconds
 
     def _counted(self, operation: str, requests: int, run: Callable[[], T]) -> T:
         try:

@@ -25,6 +25,7 @@ Say = Callable[[str], None]
 
 WORK_SECONDS = 3.0  # after a start that a kill waits for at most
 MEMORY_FIGURES = 10
+ALL_FAIL_SECONDS = 12.0
 PUBLISH_SECONDS = 0.15  # of an epoch's objects: stored, committed, published
 
 
@@ -167,7 +168,10 @@ def store_away(stage: Stage, store: Neighbour[S3Server], seconds: float, say: Sa
 
 
 def store_faulty(stage: Stage, seconds: float, say: Say) -> Samples:
-    """Of the requests 30 % get 503, 5 % lose their answer, 5 % are a second late. The highest value of each metric."""
+    """Of the requests 30 % get 503, 5 % lose their answer, 5 % are a second late; then all get 503 for a while.
+
+    Returns the highest value of each metric.
+    """
     faults = Faults(stage.seed)
     with (
         fault_proxy(stage.s3.endpoint_url, faults) as url,
@@ -177,6 +181,8 @@ def store_faulty(stage: Stage, seconds: float, say: Say) -> Samples:
         time.sleep(5)
         faults.shares = {"unavailable": 0.3, "answer_lost": 0.05, "slow": 0.05}
         time.sleep(seconds)
+        faults.shares = {"unavailable": 1.0}  # longer than the client's own retries, so that ours are seen
+        time.sleep(ALL_FAIL_SECONDS)
         faults.shares = {}
         time.sleep(5)
         say(f"requests: {dict(faults.done)}")

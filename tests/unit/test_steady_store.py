@@ -52,10 +52,19 @@ def test_patience_ends(tmp_path: Path) -> None:
         SteadyStore(FailingStore(tmp_path, 1000), Patience(0.3)).put({"a": b""})
 
 
-def test_patience_ends_at_once_when_the_process_must_stop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hurry_seconds", [0.0, 0.5])
+def test_patience_ends_soon_when_the_process_must_stop(hurry_seconds: float, tmp_path: Path) -> None:
     hurry = threading.Event()
     hurry.set()
-    store = SteadyStore(FailingStore(tmp_path, 1000), Patience(600, hurry))
+    store = SteadyStore(FailingStore(tmp_path, 1000), Patience(600, hurry, hurry_seconds))
     with pytest.raises(StoreUnavailable):
         store.put({"a": b""})
-    assert store.counts.retries == 0
+    assert (store.counts.retries > 0) == (hurry_seconds > 0)
+
+
+def test_a_store_that_comes_back_in_time_does_not_cost_a_clean_stop(tmp_path: Path) -> None:
+    hurry = threading.Event()
+    hurry.set()
+    store = SteadyStore(FailingStore(tmp_path, 1), Patience(600, hurry, 30))
+    store.put({"a": b""})
+    assert store.counts.retries == 1
