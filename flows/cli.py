@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from flows.commands_erase import erase
 from flows.commands_job import CommandFailed, backfill, demo, run
 from flows.commands_read import config, export, sessions, show, verify
 from flows.commands_retention import app as retention
@@ -25,6 +26,7 @@ for writing in (demo, run, backfill):
     app.command(rich_help_panel=_WRITING)(writing)
 for reading in (sessions, show, export, verify, config):
     app.command(rich_help_panel=_READING)(reading)
+app.command(rich_help_panel=_KEEPING)(erase)
 app.add_typer(retention, name="retention", rich_help_panel=_KEEPING)
 
 

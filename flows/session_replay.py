@@ -25,6 +25,7 @@ from schemas.units import MS_PER_SECOND
 from sinks.engine import LakeInput, LakeSink, Stopwatch, WriterBuilder
 from sinks.fence import Fence
 from sinks.lake import LakeWriter, Refusal
+from sinks.notices import NoticeBoard
 from sinks.open_store import open_store
 from sinks.packs import PackStore
 from sinks.steady import Patience, SteadyStore
@@ -102,6 +103,7 @@ def writer_builder(settings: Settings, metrics: JobMetrics, *, is_bounded: bool)
     store = lake_store(settings)
     metrics.stores.append(store)
     retention, limits = settings.retention_rules(), settings.limits.lake()
+    board = NoticeBoard(store, time.time)
 
     def build_writer(partition: str, incarnation: str, state: bytes) -> LakeWriter:
         cache = settings.cache_dir()
@@ -110,7 +112,9 @@ def writer_builder(settings: Settings, metrics: JobMetrics, *, is_bounded: bool)
         if not is_bounded:
             fence.take()
         may_publish = _always if is_bounded else fence.check
-        writer = LakeWriter(store, packs, partition, retention, limits, incarnation, state, may_publish)
+        writer = LakeWriter(
+            store, packs, partition, retention, limits, incarnation, state, may_publish, board, answers=not is_bounded
+        )
         metrics.writers.append(writer)
         return writer
 

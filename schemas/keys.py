@@ -4,12 +4,14 @@
     replays/retention=<N>d/dt=<YYYY-MM-DD>/app_id=<app>/<session>.<part>[.r<revision>].jsonl.zst
     packs/<partition>/<seq>-<n>-<incarnation>.pack
     staging/<partition>/<seq>-<incarnation>/<n>
-    _job/owner.json    _job/fence/<partition>
+    _job/owner.json    _job/fence/<partition>    _job/notices/<name>    _job/heard/<partition>
+    _job/removed/<name>    _job/receipts/<name>.json    _job/lock/<token>
 
 Ids are data, never paths: whatever is not plain is percent-encoded, and long ones end in a hash.
 """
 
 import hashlib
+import re
 from urllib.parse import quote, unquote
 
 TABLES = "tables/"
@@ -18,9 +20,15 @@ PACKS = "packs/"
 STAGING = "staging/"
 OWNER = "_job/owner.json"  # which job writes this lake
 FENCES = "_job/fence/"
+NOTICES = "_job/notices/"  # what a person has ordered
+HEARD = "_job/heard/"  # which of it a writer knows
+REMOVED = "_job/removed/"  # digests of keys that a command has removed
+RECEIPTS = "_job/receipts/"  # of erasures
+LOCKS = "_job/lock/"  # of the command that changes the lake now
 
 _SEGMENT_LENGTH_MAX = 160  # file systems end at 255 bytes; the rest is for part, revision and ending
 _HASH_LENGTH = 32
+_BLOB_ENDING = re.compile(r"\.\d+(?:\.r\d+)?\.jsonl\.zst$")
 
 
 def safe_segment(identifier: str) -> str:
@@ -56,6 +64,12 @@ def replay_prefix(retention_days: int) -> str:
     return f"{REPLAYS}retention={retention_days}d/"
 
 
+def replay_owner(key: str) -> tuple[str, str]:
+    """App and session of a replay key, both as `safe_segment` writes them."""
+    folder, _, name = key.rpartition("/")
+    return folder.rpartition("app_id=")[2], _BLOB_ENDING.sub("", name)
+
+
 def pack_key(partition: str, seq: int, number: int, incarnation: str) -> str:
     return f"{PACKS}{safe_segment(partition)}/{seq:010d}-{number:03d}-{incarnation}.pack"
 
@@ -66,6 +80,10 @@ def staging_key(partition: str, seq: int, number: int, incarnation: str) -> str:
 
 def fence_key(partition: str) -> str:
     return f"{FENCES}{safe_segment(partition)}"
+
+
+def heard_key(partition: str) -> str:
+    return f"{HEARD}{safe_segment(partition)}"
 
 
 def partition_value(key: str, column: str) -> str | None:

@@ -15,16 +15,16 @@ PACK_DAYS = 2  # longer than any open session and its memo need their packs
 STAGING_DAYS = 1  # what a crash left behind; what is pending is published by the next start
 PROMISE_DAYS = 2  # after the class
 
-_REPLAY_TABLE = "replay_segments"  # lives as long as the blobs it points into
+REPLAY_TABLE = "replay_segments"  # lives as long as the blobs it points into
 
 
 def expiring_prefixes(retention: Retention) -> dict[str, int]:
     """Days by prefix, for every prefix that a writer with these settings can write to, except `_job/`."""
     found = {PACKS: PACK_DAYS, STAGING: STAGING_DAYS}
     for days in retention.rum_classes():
-        found |= {table_prefix(table, days): days for table in TABLES if table != _REPLAY_TABLE}
+        found |= {table_prefix(table, days): days for table in TABLES if table != REPLAY_TABLE}
     for days in retention.replay_classes():
-        found |= {table_prefix(_REPLAY_TABLE, days): days, replay_prefix(days): days}
+        found |= {table_prefix(REPLAY_TABLE, days): days, replay_prefix(days): days}
     return found
 
 

@@ -5,6 +5,7 @@
     |         |         |     |            u32 length), by key hash   |         8 bytes "RLAKPACK"       |
     +---------+---------+-----+---------------------------------------+----------------------------------+
 
+A block of an erased session is zeros; its length and its row in the index stay, so that every other offset does.
 A block is one zstd frame of MessagePack: `[[ordinal, topic, offset, item], ...]` of one session, in log order. Integers
 are little endian. Two sessions whose keys share a hash have two index rows; the items tell them apart.
 """
@@ -12,6 +13,7 @@ are little endian. Two sessions whose keys share a hash have two index rows; the
 import bisect
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 import xxhash
@@ -46,6 +48,10 @@ class PackIndex:
         self._hashes = [row[0] for row in rows]
         self._rows = rows
 
+    def spans(self) -> Iterator[tuple[int, int, int]]:
+        """(key hash, offset, length) of every block."""
+        return iter(self._rows)
+
     def find(self, app_id: str, session_id: str) -> Iterator[tuple[int, int]]:
         """(offset, length) of each block that may hold the session."""
         wanted = key_hash(app_id, session_id)
@@ -77,7 +83,9 @@ def encode_pack(sessions: Mapping[tuple[str, str], Sequence[PackEntry]]) -> tupl
 
 
 def decode_block(block: bytes) -> list[PackEntry]:
-    """The entries of one block. Raises PackFormatError."""
+    """The entries of one block, none when it was erased. Raises PackFormatError."""
+    if not any(block):
+        return []
     try:
         return _DECODER.decode(zstandard.ZstdDecompressor().decompress(block))
     except (zstandard.ZstdError, msgspec.DecodeError) as error:
@@ -97,6 +105,22 @@ def index_length(tail: bytes) -> int:
 def decode_index(tail: bytes) -> PackIndex:
     """The index, from exactly the last `index_length` bytes of a pack."""
     return PackIndex(list(_ROW.iter_unpack(tail[: -_FOOTER.size])))
+
+
+def read_index(pack: bytes) -> PackIndex:
+    """The index of a whole pack. Raises PackFormatError."""
+    return decode_index(pack[-index_length(pack) :])
+
+
+def without_sessions(pack: bytes, hashes: AbstractSet[int]) -> bytes:
+    """The pack with the blocks of these sessions (by `key_hash`) erased; the same bytes if it has none."""
+    spans = [(offset, length) for found, offset, length in read_index(pack).spans() if found in hashes]
+    if not spans:
+        return pack
+    content = bytearray(pack)
+    for offset, length in spans:
+        content[offset : offset + length] = bytes(length)
+    return bytes(content)
 
 
 _DECODER = msgspec.msgpack.Decoder(list[PackEntry])

@@ -67,20 +67,28 @@ class LakePartition(StatefulSinkPartition[LakeInput, bytes]):
         self._writer = writer
         self._stopwatch = stopwatch
         self._publish_early = publish_early
+        self._is_new_epoch = False
 
     def write_batch(self, values: list[LakeInput]) -> None:
-        if self._publish_early and self._writer.has_pending:
-            # This batch is of a new epoch, so the engine has committed the one before.
-            begin = self._stopwatch.now()
-            self._writer.publish()
-            self._stopwatch.published(self._stopwatch.now() - begin)
+        if self._is_new_epoch and self._publish_early:
+            self._begin_epoch()
+        self._is_new_epoch = False
         for value in values:
             if isinstance(value, ShardOutput):
                 self._writer.take(value)
             else:
                 self._writer.refuse(value)
 
+    def _begin_epoch(self) -> None:
+        """The engine lets in a batch of a new epoch, so it has committed the one before."""
+        if self._writer.has_pending:
+            begin = self._stopwatch.now()
+            self._writer.publish()
+            self._stopwatch.published(self._stopwatch.now() - begin)
+        self._writer.hear()
+
     def snapshot(self) -> bytes:
+        self._is_new_epoch = True
         begin = self._stopwatch.now()
         state = self._writer.stage()
         self._stopwatch.staged(self._stopwatch.now() - begin)

@@ -17,9 +17,11 @@ from operators.replay_cut import CutLimits
 from operators.sessions import CloseOrder, ShardOutput
 from schemas.items import Rejected
 from schemas.keys import REPLAYS, TABLES, pack_key, replay_key, staging_key, table_key
+from schemas.notices import HELD_DAYS, Notices
 from schemas.pack import PackEntry
 from schemas.retention import Retention
 from schemas.units import MIB, MS_PER_DAY, US_PER_MS, utc_day
+from sinks.notices import NoticeBoard, was_removed
 from sinks.packs import PackStore
 from sinks.store import ObjectStore, StoreError
 from sinks.tables import Row, Rows
@@ -61,6 +63,7 @@ class LakeCounts(msgspec.Struct):
     windows: dict[str, int] = msgspec.field(default_factory=dict)  # first revisions, by close reason
     revisions: int = 0
     quarantined: dict[str, int] = msgspec.field(default_factory=dict)
+    erased: int = 0  # items and windows that were not kept, because a person had ordered so
     rows: dict[str, int] = msgspec.field(default_factory=dict)  # by table
     pack_bytes: int = 0
     blob_bytes: int = 0
@@ -77,7 +80,8 @@ class _State(msgspec.Struct, array_like=True):
 class LakeWriter:
     """One per partition. Not thread-safe; every method may block on the store.
 
-    `may_publish`: asked before anything becomes visible; raises when this writer has been replaced.
+    `may_publish`: asked before anything becomes visible; raises when this writer has been replaced. `board`: what
+    people have ordered about the data; `answers`: whether commands wait for this writer to hear it.
     """
 
     def __init__(  # noqa: PLR0913 - the one place where everything meets
@@ -90,6 +94,9 @@ class LakeWriter:
         incarnation: str,
         state: bytes = b"",
         may_publish: Callable[[], None] = lambda: None,
+        board: NoticeBoard | None = None,
+        *,
+        answers: bool = False,
     ) -> None:
         self._store = store
         self._packs = packs
@@ -109,9 +116,14 @@ class LakeWriter:
         self._blobs: dict[str, bytes] = {}
         self._staged: list[tuple[str, str]] = []
         self._pending: list[tuple[str, str]] = []
+        self._board = board
+        self._answers = answers
+        self._heard: list[str] = []
+        self._notices = board.look(at_once=True) if board else Notices()
         if state:
             self._restore(state)
             self.publish()
+        self.hear()
 
     @property
     def has_pending(self) -> bool:
@@ -125,16 +137,31 @@ class LakeWriter:
         self._may_publish()
         for pairs in _in_order(self._pending):
             for staged, final in self._store.copy(pairs):
-                if not self._store.exists(final):
+                if not self._store.exists(final) and not was_removed(self._store, (staged, final)):
                     raise LostObject(f"{final!r} was committed, but neither it nor its staged copy {staged!r} is there")
         self._store.delete([staged for staged, _ in self._pending])
         self._pending = []
 
+    def hear(self) -> None:
+        """Look at the board. Only call when everything made before is published: at the beginning of an epoch."""
+        if self._board is None:
+            return
+        self._notices = self._board.look()
+        if self._board.names != self._heard:
+            self._heard = self._board.names
+            self._packs.erase(self._notices.erased_sessions)
+            if self._answers:
+                self._board.say_heard(self.partition, self._incarnation)
+
     def take(self, output: ShardOutput) -> None:
         """Keep the items of one activation of a shard and write the windows it closes."""
         self._enter(output.seq, output.clock_ms)
+        notices, erase_anything = self._notices, self._notices.erase_anything
         for entry in output.items:
             item = entry.item
+            if erase_anything and notices.erases(item.app_id, item.session_id, item.received_ms):
+                self.counts.erased += 1
+                continue
             self._buffer.setdefault((item.app_id, item.session_id), []).append(entry)
             self._buffer_bytes += len(item.body)
         self.counts.items += len(output.items)
@@ -195,8 +222,10 @@ class LakeWriter:
         self._clock_ms = max(self._clock_ms, clock_ms)
 
     def _write(self, order: CloseOrder) -> None:
-        rum_days = self._retention.rum_days(order.app_id)
-        replay_days = self._retention.replay_days(order.app_id)
+        if self._notices.erases(order.app_id, order.session_id, order.received_start_ms):
+            self.counts.erased += 1
+            return
+        rum_days, replay_days = self._days(order)
         day = utc_day(order.received_start_ms)
         done = assemble(
             order,
@@ -204,6 +233,10 @@ class LakeWriter:
             lambda revision: replay_key(replay_days, day, order.app_id, order.session_id, order.part, revision),
             self._limits.cut,
         )
+        rows = [done.session, *(line.row for line in done.lines)]
+        if self._notices.erases_user(order.app_id, rows, order.received_start_ms):
+            self.counts.erased += 1
+            return
         self._rows.add("sessions", rum_days, day, done.session)
         for line in done.lines:
             self._rows.add(line.table, rum_days, utc_day(line.received_ms), line.row)
@@ -213,6 +246,12 @@ class LakeWriter:
             self._blobs[done.blob_key] = done.blob
         self._count(order, done)
         self.refuse(self._refusals(done))
+
+    def _days(self, order: CloseOrder) -> tuple[int, int]:
+        """Classes of the window's rows and of its replay."""
+        if self._notices.holds(order.app_id, order.session_id):
+            return HELD_DAYS, HELD_DAYS
+        return self._retention.rum_days(order.app_id), self._retention.replay_days(order.app_id)
 
     def _refusals(self, done: Assembled) -> Iterable[Refusal]:
         for refused in done.refused:

@@ -166,7 +166,10 @@ def _prefix(rule: Rule) -> str:
 
 
 def _is_plain(rule: Rule) -> bool:
-    return set(rule.get("Filter", {})) <= {"Prefix"}
+    """Every object and version of the prefix, and nothing is moved to another class before it goes."""
+    versions_kept = rule.get("NoncurrentVersionExpiration", {}).get("NewerNoncurrentVersions")
+    moves = rule.get("Transitions") or rule.get("NoncurrentVersionTransitions")
+    return set(rule.get("Filter", {})) <= {"Prefix"} and not versions_kept and not moves
 
 
 def _days(rule: Rule) -> int | None:

@@ -5,9 +5,10 @@ Recent packs are kept in a bounded local folder, so that the usual close costs n
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from schemas.pack import PackEntry, PackIndex, decode_block, decode_index, encode_pack, index_length
+from schemas.pack import PackEntry, PackIndex, decode_block, decode_index, encode_pack, index_length, without_sessions
 from sinks.store import LocalStore, ObjectStore
 
 _TAIL_GUESS = 1 << 16
@@ -23,6 +24,10 @@ class PackStore:
         self._cache_bytes = cache_bytes
         self._cached: OrderedDict[str, int] = OrderedDict()
         self._indexes: OrderedDict[str, PackIndex] = OrderedDict()
+        if self._cache is not None:  # what an earlier process left is as good
+            for found in self._cache.list(""):
+                self._cached[found.key] = found.size
+            self._evict()
 
     def write(self, key: str, sessions: Mapping[tuple[str, str], Sequence[PackEntry]]) -> int:
         """Store one pack; returns its size. It is durable when this returns."""
@@ -44,6 +49,16 @@ class PackStore:
                 block = decode_block(source.read_range(key, offset, length))
                 entries += [e for e in block if e.item.app_id == app_id and e.item.session_id == session_id]
         return entries
+
+    def erase(self, hashes: AbstractSet[int]) -> None:
+        """Erase blocks of sessions (by `key_hash`) in the local folder; whoever orders that does it in the store."""
+        if self._cache is None or not hashes:
+            return
+        for key in self._cached:
+            pack = self._cache.read(key)
+            without = without_sessions(pack, hashes)
+            if without is not pack:
+                self._cache.put({key: without})
 
     def _index(self, key: str, source: ObjectStore) -> PackIndex:
         index = self._indexes.get(key)

@@ -91,6 +91,21 @@ class S3Store(ObjectStore):
     def lifecycle(self) -> Lifecycle:
         return S3Lifecycle(self)
 
+    def purge_old_versions(self) -> int:
+        if not self.call("get_bucket_versioning").get("Status"):
+            return 0
+        page: dict[str, Any] = {}
+        count = 0
+        while True:
+            found = self.call("list_object_versions", Prefix=self.prefix, **page)
+            old = [one for one in found.get("Versions", []) if not one["IsLatest"]] + found.get("DeleteMarkers", [])
+            for one in old:
+                self.call("delete_object", Key=one["Key"], VersionId=one["VersionId"])
+            count += len(old)
+            if not found.get("IsTruncated"):
+                return count
+            page = {"KeyMarker": found["NextKeyMarker"], "VersionIdMarker": found["NextVersionIdMarker"]}
+
     def call(self, method: str, **arguments: object) -> dict[str, Any]:
         """One request of the S3 API to the lake's bucket."""
         bucket = self._root.partition("/")[0]

@@ -53,10 +53,14 @@ def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
         for field in schema
     ]
     content = pa.Table.from_arrays(arrays, schema=schema)
-    content = content.sort_by([(name, "ascending") for name in spec.sort_by])
+    return write_parquet(content.sort_by([(name, "ascending") for name in spec.sort_by]))
+
+
+def write_parquet(table: pa.Table) -> bytes:
+    """A Parquet file as every table of the lake has it."""
     sink = io.BytesIO()
     pq.write_table(
-        content,
+        table,
         sink,
         compression="zstd",
         compression_level=_COMPRESSION_LEVEL,

@@ -1,6 +1,7 @@
 """The whole job without the engine: polls in, a lake on disk out; and that lake read back for comparison."""
 
 import hashlib
+import time
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from operators.windows import WindowRules
 from schemas.keys import REPLAYS
 from schemas.retention import Retention
 from sinks.lake import LakeLimits, LakeWriter, Refusal
+from sinks.notices import NoticeBoard
 from sinks.packs import PackStore
 from sinks.store import LocalStore
 
@@ -45,10 +47,12 @@ def run(  # noqa: PLR0913 - what a run may differ in
     restart_every: int = 0,
     store: LocalStore | None = None,
     retention: Retention | None = None,
+    seq: int = 0,
 ) -> Lake:
     """Feed messages in the given order, cut into polls at `cuts`; close everything at the end.
 
     `restart_every`: rebuild all state from its snapshot after that many polls. `store`: of the folder.
+    `seq`: of the first epoch, for a further run into the same lake.
     """
     store = store or LocalStore(folder)
     retention = retention or Retention()
@@ -57,18 +61,18 @@ def run(  # noqa: PLR0913 - what a run may differ in
     writer = _writer(store, retention)
     clock_ms = 0
     edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(messages)}), len(messages)]
-    for seq, (start, end) in enumerate(pairwise(edges)):
+    for number, (start, end) in enumerate(pairwise(edges)):
         received = []
         for offset in range(start, end):
             clock_ms = max(clock_ms, messages[offset].received_ms)
             received.append(Received("rum", offset, clock_ms, messages[offset]))
-        decoded = decode_poll(Poll(PARTITION, seq, clock_ms, received), Limits())
+        decoded = decode_poll(Poll(PARTITION, seq + number, clock_ms, received), Limits())
         writer.refuse(Refusal(r.topic, 0, r.offset, r.received_ms, r.rejected) for r in decoded.refused)
         for key, batch in shard_batches(decoded, SHARDS):
             writer.take(trackers[key].apply(batch.seq, batch.clock_ms, batch.arrivals))
         state = writer.stage()
         writer.publish()
-        if restart_every and seq % restart_every == 0:
+        if restart_every and number % restart_every == 0:
             trackers = {key: SessionTracker(rules, state=one.snapshot()) for key, one in trackers.items()}
             writer = _writer(store, retention, state)
     for tracker in trackers.values():
@@ -96,4 +100,5 @@ def read_lake(folder: Path) -> Lake:
 
 def _writer(store: LocalStore, retention: Retention, state: bytes = b"") -> LakeWriter:
     packs = PackStore(store, None, 0)
-    return LakeWriter(store, packs, PARTITION, retention, LakeLimits(), "test", state)
+    board = NoticeBoard(store, time.time)
+    return LakeWriter(store, packs, PARTITION, retention, LakeLimits(), "test", state, board=board)

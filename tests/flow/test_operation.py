@@ -138,11 +138,11 @@ def test_metrics_and_health(place: Place) -> None:
     missing = [m.name for m in METRICS if not any(name.startswith(m.name) for name in samples)]
     assert missing == []
     assert samples["replaylake_messages_total"] > 0
-    written = samples["replaylake_windows_closed_total"] + samples["replaylake_revisions_total"]
-    assert written == len(content(place.store()).tables["sessions"])
     for path, status in (("/health/live", 200), ("/health/ready", 200), ("/health", 200), ("/", 404)):
         assert answer(job, path) == status
     assert job.stop()[0] == 0
+    written = samples["replaylake_windows_closed_total"] + samples["replaylake_revisions_total"]
+    assert written == len(content(place.store()).tables["sessions"])
 
 
 def test_sigterm_to_one_process_stops_the_whole_cluster(place: Place) -> None:

@@ -19,8 +19,8 @@ from flows.servers import Broker, S3Server
 from sinks.s3 import S3Store
 from sinks.store import LocalStore, ObjectStore
 
-QUIET_LOOKS = 5  # with nothing to do, a third of a second apart
-Samples = dict[str, float]  # sum over all labels, by sample name
+Samples = dict[str, float]  # sum over all labels, by sample name; `<name>:count` and `<name>:min` over them
+_COMMITTED = "replaylake_last_commit_timestamp_seconds"
 RULES = {  # minutes made seconds, so that sessions close all the time
     "REPLAYLAKE_SESSIONS__GAP_SECONDS": "3",
     "REPLAYLAKE_SESSIONS__CAP_SECONDS": "30",
@@ -30,7 +30,7 @@ RULES = {  # minutes made seconds, so that sessions close all the time
     "REPLAYLAKE_SESSIONS__SHARDS": "4",
     "REPLAYLAKE_RUN__CLOCK_MARGIN_SECONDS": "5",  # the time that the generator, the broker and their threads may take
     "REPLAYLAKE_RUN__OUTAGE_HOLD_SECONDS": "15",
-    "REPLAYLAKE_RUN__EPOCH_SECONDS": "0.3",
+    "REPLAYLAKE_RUN__EPOCH_SECONDS": "1",
 }
 
 
@@ -118,26 +118,36 @@ class JobProcess:
                 return None
             for family in text_string_to_metric_families(text):
                 for sample in family.samples:
+                    count, least = f"{sample.name}:count", f"{sample.name}:min"
                     total[sample.name] = total.get(sample.name, 0.0) + sample.value
+                    total[count] = total.get(count, 0) + 1
+                    total[least] = min(sample.value, total.get(least, sample.value))
         return total
 
     def await_idle(self, seconds: float = 900.0) -> Samples:
         """Wait until everything is read and every session is closed and committed."""
         deadline = time.monotonic() + seconds
-        quiet = 0
+        read_at: float | None = (
+            None  # when everything was seen to be read; what is then in flight is in the next commit
+        )
         while time.monotonic() < deadline:
             assert self.poll() is None, f"the job ended by itself\n{self.log_tail()}"
-            samples = self.samples()
-            is_idle = (
-                samples is not None
-                and samples.get("replaylake_lag_messages") == 0
-                and samples.get("replaylake_open_sessions") == 0
-            )
-            quiet = quiet + 1 if is_idle else 0
-            if quiet >= QUIET_LOOKS and samples is not None:
+            looked_at, samples = time.time(), self.samples()
+            if samples is None or not _is_all_read(samples):
+                read_at = None
+            elif read_at is None:
+                read_at = looked_at
+            elif samples[f"{_COMMITTED}:min"] > read_at and samples["replaylake_open_sessions"] == 0:
                 return samples
             time.sleep(0.3)
         raise AssertionError(f"not idle after {seconds:.0f} s: {self.samples()}\n{self.log_tail()}")
+
+
+def _is_all_read(samples: Samples) -> bool:
+    """Whether every partition is known to have no more messages."""
+    partitions = samples.get("replaylake_messages_total:count")
+    known = samples.get("replaylake_lag_messages:count"), samples.get(f"{_COMMITTED}:count")
+    return known == (partitions, partitions) and samples["replaylake_lag_messages"] == 0
 
 
 def _adjacent_ports(count: int) -> list[int]:

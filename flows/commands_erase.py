@@ -1,0 +1,98 @@
+"""`replaylake erase`: a session, a person or an app out of every object of the lake, with a receipt."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from flows.commands_job import JsonOption, LakeOption
+from flows.settings import ConfigurationError, load_settings
+from flows.shown import size
+from schemas.erasure import Receipt, Subject
+from schemas.units import MS_PER_SECOND
+from sinks.erase import Eraser
+from sinks.erase_find import Progress as Told
+from sinks.maintenance import maintenance
+from sinks.open_store import open_store
+
+WaitOption = Annotated[float, typer.Option("--wait", min=1, help="seconds to wait until a running job has heard of it")]
+StoppedOption = Annotated[bool, typer.Option("--job-is-stopped", help="do not wait for a job: none runs")]
+
+
+def erase(  # noqa: PLR0913 - one option per setting
+    lake: LakeOption = None,
+    app: Annotated[str | None, typer.Option(help="everything of this app; with another option: only there")] = None,
+    session: Annotated[str | None, typer.Option(help="this session id")] = None,
+    user_id: Annotated[str | None, typer.Option(help="every session of the person with this user id")] = None,
+    user_email: Annotated[str | None, typer.Option(help="every session of the person with this e-mail")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
+    wait: WaitOption = 120.0,
+    job_is_stopped: StoppedOption = False,
+    receipt: Annotated[Path | None, typer.Option(help="also write the receipt to this file")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase a session, a person or an app: tables, replays, packs, staging, quarantine, and what is still to come.
+
+    Works beside a running job. A run that was cut off is started again with the same options. Exit code 1 and a list
+    when anything could not be removed.
+    Example: replaylake erase --user-email jane@example.com --lake s3://my-bucket/rum
+    """
+    subject = Subject(app, session, user_id, user_email)
+    if subject == Subject():
+        raise ConfigurationError("erase: name --session, --user-id, --user-email or --app")
+    if session and (user_id or user_email):
+        raise ConfigurationError("erase: a session, or a person, not both")
+    settings = load_settings(**({} if lake is None else {"lake": lake}))
+    store = open_store(settings.lake, settings.s3.storage_options())
+    with telling() as tell:
+        eraser = Eraser(store, subject, now_ms, instant, None if job_is_stopped else wait, tell)
+        if dry_run:
+            done = eraser.dry_run()
+        else:
+            with maintenance(store, "replaylake erase", now_ms()):
+                done = eraser.run()
+    text = msgspec.json.format(msgspec.json.encode(done))
+    if receipt is not None and not dry_run:
+        receipt.write_bytes(text + b"\n")
+    if as_json:
+        print(text.decode())
+    else:
+        _show(done, is_done=not dry_run)
+    if done.failures:
+        raise typer.Exit(1)
+
+
+def now_ms() -> int:
+    return int(time.time() * MS_PER_SECOND)
+
+
+def instant(epoch_ms: int) -> str:
+    """A time in ISO 8601."""
+    return datetime.fromtimestamp(epoch_ms / MS_PER_SECOND, UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def telling() -> Iterator[Told]:
+    """What is being done, on a terminal."""
+    console = Console(stderr=True)
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("")
+        yield lambda text: progress.update(task, description=text)
+
+
+def _show(done: Receipt, *, is_done: bool) -> None:
+    said = "erased" if is_done else "would erase"
+    rows = ", ".join(f"{count:,} {table}" for table, count in sorted(done.rows.items())) or "no rows"
+    print(f"{said} {done.sessions:,} sessions: {rows}; {done.objects:,} objects, {size(done.bytes)}")
+    if is_done:
+        print(f"late data is refused until {done.late_data_refused_until}; receipt {done.sha256}")
+    for failure in done.failures:
+        print(f"  not erased: {failure.object}: {failure.reason}")

@@ -1,0 +1,217 @@
+"""Erasing a session, a person or an app from every object of a lake, beside a running job, with a receipt.
+
+In this order, so that nothing comes back: a notice stops the job from writing more; once every writer has heard it, all
+objects are searched and changed in place; what is late meets the notice for 30 days. A run that was cut off is simply
+started again: it goes on with the same notice and the sessions it had found.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from schemas.erasure import Change, Failure, Receipt, SessionKey, Subject
+from schemas.keys import RECEIPTS, TABLES
+from schemas.notices import Notice, NoticeKind, Notices
+from schemas.pack import key_hash
+from schemas.units import MIB, MS_PER_DAY
+from sinks.erase_find import Edit, Progress, Unreadable, find_edits, find_sessions
+from sinks.notices import all_notices, await_heard, note_removed, put_notice, tidy
+from sinks.store import ObjectStore, StoreError
+
+TOMBSTONE_DAYS = 30  # longer than SDKs, queues and retries keep what is late
+_BATCH_BYTES = 64 * MIB
+_BATCH_EDITS = 200
+_PASSES = 4  # the last finds nothing; more than one does when a job published what it had before it heard
+
+
+class ErasureRefused(StoreError):
+    """The erasure must not be done, or not like this; nothing was changed."""
+
+
+class Eraser:
+    """One erasure. `now_ms`: the wall clock; `instant`: a time as text; `wait_seconds` None: no job runs."""
+
+    def __init__(  # noqa: PLR0913 - what a run depends on
+        self,
+        store: ObjectStore,
+        subject: Subject,
+        now_ms: Callable[[], int],
+        instant: Callable[[int], str],
+        wait_seconds: float | None,
+        progress: Progress = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._subject = subject
+        self._now_ms = now_ms
+        self._instant = instant
+        self._wait_seconds = wait_seconds
+        self._progress = progress
+        self._keys: set[SessionKey] = set()
+        self._changes: dict[str, Change] = {}
+        self._failures: dict[str, Failure] = {}
+
+    def dry_run(self) -> Receipt:
+        """What an erasure would change, as of now."""
+        begun_ms = self._now_ms()
+        self._search(begun_ms)
+        for found in find_edits(self._store, self._subject, self._keys, self._progress):
+            self._note(found)
+        return self._receipt(begun_ms)
+
+    def run(self) -> Receipt:
+        """Erase. With failures in the receipt it is not complete: run it again.
+
+        Raises ErasureRefused for what is under legal hold or unknown, NotHeard when a running job does not answer.
+        """
+        name, since_ms = self._begin()
+        self._search(since_ms)
+        self._save_sessions(name)
+        if self._subject.kind != "session":  # stop what is still to be added to what is searched for
+            self._tell(f"{name}-first", since_ms)
+            self._search(since_ms)
+            self._save_sessions(name)
+        self._tell(f"{name}-sessions", since_ms)
+        for number in range(_PASSES):
+            if not self._clean(name, number):
+                break
+        else:
+            self._failures["*"] = Failure("*", f"still found something after {_PASSES} passes")
+        self._purge()
+        receipt = self._receipt(since_ms)
+        self._store.put({f"{RECEIPTS}{name}.json": msgspec.json.format(msgspec.json.encode(receipt))})
+        if not receipt.failures:
+            self._store.delete([one.key for one in self._store.list(f"{RECEIPTS}{name}/")])
+        tidy(self._store, self._now_ms())
+        return receipt
+
+    def _purge(self) -> None:
+        try:
+            self._store.purge_old_versions()
+        except StoreError as error:
+            self._failures["old versions"] = Failure("old versions", str(error))
+
+    def _begin(self) -> tuple[str, int]:
+        """Name and time of the erasure: those of an unfinished one of the same subject, if there is one."""
+        digest = self._subject.digest[:24]
+        names = (one.key.removeprefix(RECEIPTS).split("/") for one in self._store.list(f"{RECEIPTS}{digest}-"))
+        unfinished = next((parts[0] for parts in names if len(parts) > 1), None)
+        if unfinished is None:
+            now_ms = self._now_ms()
+            return f"{digest}-{now_ms}", now_ms
+        for one in self._store.list(f"{RECEIPTS}{unfinished}/"):
+            saved = self._store.read(one.key)
+            if one.key.endswith("/sessions"):
+                self._keys.update(msgspec.json.decode(saved, type=list[SessionKey]))
+            else:
+                self._changes |= {change.object: change for change in msgspec.json.decode(saved, type=list[Change])}
+        return unfinished, int(unfinished.rpartition("-")[2])
+
+    def _search(self, since_ms: int) -> None:
+        self._keys |= find_sessions(self._store, self._subject, since_ms, self._progress)
+        if not self._keys and self._subject.kind == "session":
+            raise ErasureRefused(
+                f"no session {self._subject.session_id!r} in {self._store.uri}; with --app it is erased also when it "
+                "is still to come"
+            )
+        self._refuse_held()
+
+    def _refuse_held(self) -> None:
+        notices = Notices(all_notices(self._store).values())
+        held = sorted(session_id for app_id, session_id in self._keys if notices.holds(app_id, session_id))
+        if held:
+            raise ErasureRefused(
+                f"under legal hold: {', '.join(held[:3])}{' and others' if held[3:] else ''}. Nothing was erased; "
+                "`replaylake retention holds` shows the holds, `replaylake retention release` ends one"
+            )
+
+    def _save_sessions(self, name: str) -> None:
+        self._store.put({f"{RECEIPTS}{name}/sessions": msgspec.json.encode(sorted(self._keys))})
+
+    def _tell(self, notice_name: str, since_ms: int) -> None:
+        """Put a notice about the subject and the sessions found so far; wait until every writer knows it."""
+        subject = self._subject
+        notice = Notice(
+            NoticeKind.ERASE,
+            since_ms,
+            since_ms + TOMBSTONE_DAYS * MS_PER_DAY,
+            sessions=sorted(key_hash(*key) for key in self._keys),
+            apps=[subject.app_id] if subject.app_id and subject.kind != "session" else [],
+            users=subject.users,
+        )
+        put_notice(self._store, notice_name, notice)
+        if self._wait_seconds is not None:
+            self._progress("waiting until the job has heard of it")
+            await_heard(self._store, notice_name, self._wait_seconds)
+
+    def _clean(self, name: str, number: int) -> int:
+        """Change every object that holds something of the subject; returns how many were changed."""
+        done, batches = 0, 0
+        batch: list[Edit] = []
+        self._failures.clear()
+        for found in find_edits(self._store, self._subject, self._keys, self._progress):
+            if isinstance(found, Unreadable):
+                self._note(found)
+                continue
+            batch.append(found)
+            if len(batch) >= _BATCH_EDITS or sum(len(one.content or b"") for one in batch) > _BATCH_BYTES:
+                done += self._apply(batch, name, f"{number}-{batches}")
+                batch, batches = [], batches + 1
+        return done + self._apply(batch, name, f"{number}-{batches}")
+
+    def _apply(self, batch: list[Edit], name: str, batch_name: str) -> int:
+        """Do it. Noted first: a run after a crash knows what was done, a job that restarts what it need not miss."""
+        if not batch:
+            return 0
+        for edit in batch:
+            self._note(edit)
+        self._store.put({f"{RECEIPTS}{name}/{batch_name}": msgspec.json.encode([edit.change for edit in batch])})
+        note_removed(self._store, f"{name}-{batch_name}", [edit.key for edit in batch if edit.content is None])
+        done = 0
+        for edit in batch:
+            self._progress(edit.key)
+            try:
+                if edit.content is None:
+                    self._store.delete([edit.key])
+                else:
+                    self._store.put({edit.key: edit.content})
+                done += 1
+            except StoreError as error:
+                self._failures[edit.key] = Failure(edit.change.object, str(error))
+        return done
+
+    def _note(self, found: Edit | Unreadable) -> None:
+        if isinstance(found, Unreadable):
+            self._failures[found.key] = Failure(found.key, found.reason)
+            return
+        change = found.change
+        before = self._changes.get(change.object)
+        if before is not None:  # found again, because it had failed or was written anew
+            change = msgspec.structs.replace(
+                change, rows=max(change.rows, before.rows), bytes=max(change.bytes, before.bytes)
+            )
+        self._changes[change.object] = change
+
+    def _receipt(self, since_ms: int) -> Receipt:
+        failed = {failure.object for failure in self._failures.values()}
+        changes = [change for key, change in sorted(self._changes.items()) if key not in failed]
+        rows: dict[str, int] = {}
+        for change in changes:
+            if change.object.startswith(TABLES):
+                table = change.object.split("/")[1]
+                rows[table] = rows.get(table, 0) + change.rows
+        receipt = Receipt(
+            subject=self._subject.digest,
+            kind=self._subject.kind,
+            lake=self._store.uri,
+            requested_at=self._instant(since_ms),
+            finished_at=self._instant(self._now_ms()),
+            late_data_refused_until=self._instant(since_ms + TOMBSTONE_DAYS * MS_PER_DAY),
+            sessions=len(self._keys),
+            rows=rows,
+            objects=len(changes),
+            bytes=sum(change.bytes for change in changes),
+            changes=changes,
+            failures=[failure for _, failure in sorted(self._failures.items())],
+        )
+        receipt.seal()
+        return receipt

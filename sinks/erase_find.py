@@ -1,0 +1,232 @@
+"""Where the data of a subject is: whose sessions are meant, and what in each object of the lake belongs to them."""
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import xxhash
+
+from operators.inflate import inflate
+from operators.rows import line_row
+from operators.unusable import Unusable
+from schemas.blob import FOOTER_BYTES, BlobFormatError, parse_footer, parse_tail
+from schemas.erasure import Change, SessionKey, Subject, What
+from schemas.items import Family, Item, Kind
+from schemas.keys import PACKS, REPLAYS, STAGING, TABLES, replay_owner, safe_segment
+from schemas.notices import UserField, users_of
+from schemas.pack import PackFormatError, decode_block, key_hash, read_index, without_sessions
+from schemas.units import MIB
+from sinks.parquet_keys import columns_of, is_parquet, read_columns, take_rows
+from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
+
+_IDS = ("app_id", "session_id")
+_WANTED = (*_IDS, *UserField, "received_at", "received_start")
+_RAW_MAX = 64 * MIB
+_WORD = re.compile(rb"[\w.@+:%-]{1,256}")
+
+Columns = Mapping[str, Sequence[Any]]
+Progress = Callable[[str], None]
+
+
+class Unreadable(Exception):
+    """An object that is not what its place says; whether it holds something of the subject cannot be told."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"{key}: {reason}")
+        self.key = key
+        self.reason = reason
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """What is to be done to one object. `content` None: delete it."""
+
+    key: str
+    content: bytes | None
+    change: Change
+
+
+def find_sessions(store: ObjectStore, subject: Subject, since_ms: int, progress: Progress) -> set[SessionKey]:
+    """The sessions in tables, packs and staging that belong to the subject.
+
+    Of a person or app those of which something was received until `since_ms`.
+    """
+    if subject.app_id is not None and subject.session_id is not None:
+        return {(subject.app_id, subject.session_id)}
+    until_ms = since_ms if subject.kind != "session" else 1 << 62
+    found: set[SessionKey] = set()
+    for one in store.list(TABLES):
+        progress(one.key)
+        columns = _columns(store, one, _WANTED)
+        found.update(_sessions_in(columns or {}, subject, until_ms))
+    for one in store.list(PACKS):
+        progress(one.key)
+        for item in _items(_content(store, one)):
+            key = item.app_id, item.session_id
+            if key not in found and item.received_ms <= until_ms and subject.meets(*key, _users_of(item, subject)):
+                found.add(key)
+    for one in store.list(STAGING):
+        content = _content(store, one)
+        if content is not None and is_parquet(content):
+            found.update(_sessions_in(columns_of(content, _WANTED), subject, until_ms))
+    return found
+
+
+def find_edits(
+    store: ObjectStore, subject: Subject, keys: set[SessionKey], progress: Progress
+) -> Iterator[Edit | Unreadable]:
+    """Everything that must be done so that nothing of these sessions is left; what points to bytes before the bytes."""
+    for one in store.list(TABLES):
+        progress(one.key)
+        wanted = (*_IDS, "raw") if one.key.startswith(f"{TABLES}quarantine/") else _IDS
+        columns = _columns(store, one, wanted)
+        if columns is not None:
+            yield from _without_rows(store, one, columns, subject, keys)
+    blobs = {(safe_segment(app_id), safe_segment(session_id)) for app_id, session_id in keys}
+    for one in store.list(REPLAYS):
+        if replay_owner(one.key) in blobs:
+            folder, _, name = one.key.rpartition("/")
+            yield _deletion(one, f"{folder}/{xxhash.xxh3_128_hexdigest(name.encode())}")
+    hashes = {key_hash(*key) for key in keys}
+    for one in store.list(PACKS):
+        progress(one.key)
+        yield from _blanked(store, one, hashes)
+    for one in store.list(STAGING):
+        yield from _staged(store, one, subject, keys)
+
+
+def _sessions_in(columns: Columns, subject: Subject, until_ms: int) -> Iterator[SessionKey]:
+    for values in zip(*columns.values(), strict=True):
+        row = dict(zip(columns, values, strict=True))
+        app_id, session_id = row["app_id"], row["session_id"]
+        received = row["received_start"] or row["received_at"]
+        if app_id is None or session_id is None or received.timestamp() * 1000 > until_ms:
+            continue
+        if subject.meets(app_id, session_id, users_of(row)):
+            yield app_id, session_id
+
+
+def _users_of(item: Item, subject: Subject) -> list[str]:
+    if subject.kind != "user" or item.kind == Kind.SEGMENT:
+        return []
+    try:
+        return users_of(dict(line_row(Family(item.family), item.body).row))
+    except ValueError:
+        return []
+
+
+def _items(pack: bytes | None) -> Iterator[Item]:
+    """Every item of a pack; none of what is no pack."""
+    if pack is None:
+        return
+    try:
+        for _, offset, length in read_index(pack).spans():
+            for entry in decode_block(pack[offset : offset + length]):
+                yield entry.item
+    except PackFormatError:
+        return  # `find_edits` says so
+
+
+def _without_rows(
+    store: ObjectStore, found: ObjectInfo, columns: Columns, subject: Subject, keys: set[SessionKey]
+) -> Iterator[Edit]:
+    ids = list(zip(columns["app_id"], columns["session_id"], strict=True))
+    raws = columns.get("raw") or [None] * len(ids)
+    speaks = _Speaks(subject, keys)
+    keep = [
+        position
+        for position, key in enumerate(ids)
+        if key not in keys and not (raws[position] is not None and speaks.of_subject(raws[position]))
+    ]
+    erased = len(ids) - len(keep)
+    if erased and not keep:
+        yield _deletion(found, found.key, erased)
+    elif erased:
+        content = take_rows(store.read(found.key), keep)
+        change = Change(found.key, What.REWRITTEN, erased, max(0, found.size - len(content)), _sha256(content))
+        yield Edit(found.key, content, change)
+
+
+def _blanked(store: ObjectStore, found: ObjectInfo, hashes: set[int]) -> Iterator[Edit | Unreadable]:
+    pack = _content(store, found)
+    if pack is None:
+        return
+    try:
+        content = without_sessions(pack, hashes)
+    except PackFormatError as error:
+        yield Unreadable(found.key, str(error))
+        return
+    if content != pack:
+        erased = sum(length for key, _, length in read_index(pack).spans() if key in hashes)
+        yield Edit(found.key, content, Change(found.key, What.BLANKED, 0, erased, _sha256(content)))
+
+
+def _staged(
+    store: ObjectStore, found: ObjectInfo, subject: Subject, keys: set[SessionKey]
+) -> Iterator[Edit | Unreadable]:
+    content = _content(store, found)
+    if content is None:
+        return
+    if is_parquet(content):
+        yield from _without_rows(store, found, columns_of(content, (*_IDS, "raw")), subject, keys)
+        return
+    try:
+        owner = _owner_of_blob(content)
+    except BlobFormatError as error:
+        yield Unreadable(found.key, f"neither Parquet nor a replay blob: {error}")
+        return
+    if owner in keys:
+        yield _deletion(found, found.key)
+
+
+def _owner_of_blob(content: bytes) -> SessionKey:
+    footer = parse_footer(content[-FOOTER_BYTES:], len(content))
+    index = parse_tail(content[-footer.tail_length :], len(content))
+    return index.app_id, index.session_id
+
+
+class _Speaks:
+    """Whether input that nobody could read speaks of the subject: has a session's id, or a person's as a value."""
+
+    def __init__(self, subject: Subject, keys: Iterable[SessionKey]) -> None:
+        self._sessions = {session_id.encode() for _, session_id in keys}
+        named = [value for value in (subject.user_id, subject.user_email) if value]
+        if subject.kind == "app" and subject.app_id is not None:
+            named.append(subject.app_id)
+        any_name = b"|".join(re.escape(value.encode()) for value in named)
+        self._names = re.compile(rb"[\"'=](?:" + any_name + rb")[\"',\s&]", re.IGNORECASE) if named else None
+
+    def of_subject(self, raw: bytes) -> bool:
+        texts = [raw]
+        with contextlib.suppress(Unusable):  # damaged: what is readable of it is looked at
+            texts.append(inflate(raw, _RAW_MAX))
+        return any(
+            not self._sessions.isdisjoint(_WORD.findall(text)) or (self._names and self._names.search(text))
+            for text in texts
+        )
+
+
+def _deletion(found: ObjectInfo, shown_as: str, rows: int = 0) -> Edit:
+    return Edit(found.key, None, Change(shown_as, What.DELETED, rows, found.size))
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _columns(store: ObjectStore, found: ObjectInfo, names: Sequence[str]) -> Columns | None:
+    """None for what was deleted since it was listed."""
+    try:
+        return read_columns(store, found, names)
+    except ObjectMissing:
+        return None
+
+
+def _content(store: ObjectStore, found: ObjectInfo) -> bytes | None:
+    """The same of a whole object."""
+    try:
+        return store.read(found.key)
+    except ObjectMissing:
+        return None
