@@ -49,7 +49,7 @@ class S3Store(ObjectStore):
     def put(self, objects: Mapping[str, bytes]) -> None:
         jobs = {key: self._fs._pipe_file(self._path(key), content) for key, content in objects.items()}
         if self._gather(jobs, missing_ok=True):
-            raise StoreRefused(f"no bucket {self._root.partition('/')[0]!r} on the S3 server")
+            raise self._no_bucket()
 
     def read(self, key: str) -> bytes:
         return bytes(self._one(key, self._fs._cat_file(self._path(key))))
@@ -73,20 +73,24 @@ class S3Store(ObjectStore):
             self._one(keys[start], self._fs._bulk_delete(chunk))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        found = self._one(prefix, self._fs._find(self._path(prefix) if prefix else self._root, detail=True))
-        for path in sorted(found):
-            info = found[path]
-            if info.get("type") != "file" or "LastModified" not in info:
-                continue  # some servers list folders too
-            modified_ms = int(info["LastModified"].timestamp() * 1000)
-            yield ObjectInfo(path.removeprefix(f"{self._root}/"), int(info["size"]), modified_ms)
+        page: dict[str, Any] = {}
+        while True:
+            try:
+                found = self.call("list_objects_v2", Prefix=self.prefix + prefix, **page)
+            except ObjectMissing:
+                raise self._no_bucket() from None
+            for one in found.get("Contents", []):
+                if one["Key"].endswith("/"):
+                    continue  # some servers list folders too
+                modified_ms = int(one["LastModified"].timestamp() * 1000)
+                yield ObjectInfo(one["Key"].removeprefix(self.prefix), int(one["Size"]), modified_ms)
+            if not found.get("IsTruncated"):
+                return
+            page = {"ContinuationToken": found["NextContinuationToken"]}
 
     def folders(self, prefix: str) -> Sequence[str]:
-        try:
-            found = self._one(prefix, self._fs._ls(self._path(prefix.rstrip("/")), detail=True))
-        except ObjectMissing:
-            return []
-        return sorted(entry["name"].rpartition("/")[2] for entry in found if entry["type"] == "directory")
+        """Also those where a versioned bucket has nothing but old versions: these still need their lifecycle rule."""
+        return sorted(self._folders(prefix) | self._folders_of_versions(prefix))
 
     def lifecycle(self) -> Lifecycle:
         return S3Lifecycle(self)
@@ -95,16 +99,19 @@ class S3Store(ObjectStore):
         if not self.call("get_bucket_versioning").get("Status"):
             return 0
         page: dict[str, Any] = {}
+        markers: list[dict[str, Any]] = []  # go last: without its marker an old version on the next page is current
         count = 0
         while True:
             found = self.call("list_object_versions", Prefix=self.prefix, **page)
-            old = [one for one in found.get("Versions", []) if not one["IsLatest"]] + found.get("DeleteMarkers", [])
-            for one in old:
-                self.call("delete_object", Key=one["Key"], VersionId=one["VersionId"])
+            old = [one for one in found.get("Versions", []) if not one["IsLatest"]]
+            self._delete_versions(old)
+            markers += found.get("DeleteMarkers", [])
             count += len(old)
             if not found.get("IsTruncated"):
-                return count
+                break
             page = {"KeyMarker": found["NextKeyMarker"], "VersionIdMarker": found["NextVersionIdMarker"]}
+        self._delete_versions(markers)
+        return count + len(markers)
 
     def call(self, method: str, **arguments: object) -> dict[str, Any]:
         """One request of the S3 API to the lake's bucket."""
@@ -116,6 +123,27 @@ class S3Store(ObjectStore):
         """The lake's prefix in its bucket, "" or ending in "/"."""
         inside = self._root.partition("/")[2]
         return f"{inside}/" if inside else ""
+
+    def _folders(self, prefix: str) -> set[str]:
+        try:
+            found = self._one(prefix, self._fs._ls(self._path(prefix.rstrip("/")), detail=True))
+        except ObjectMissing:
+            return set()
+        return {entry["name"].rpartition("/")[2] for entry in found if entry["type"] == "directory"}
+
+    def _folders_of_versions(self, prefix: str) -> set[str]:
+        try:
+            found = self.call("list_object_versions", Prefix=f"{self.prefix}{prefix}", Delimiter="/")
+        except (ObjectMissing, StoreRefused):
+            return set()  # a server without versions, or a role that may not list them
+        return {one["Prefix"].rstrip("/").rpartition("/")[2] for one in found.get("CommonPrefixes", [])}
+
+    def _delete_versions(self, versions: Iterable[Mapping[str, Any]]) -> None:
+        for one in versions:
+            self.call("delete_object", Key=one["Key"], VersionId=one["VersionId"])
+
+    def _no_bucket(self) -> StoreRefused:
+        return StoreRefused(f"no bucket {self._root.partition('/')[0]!r} on the S3 server")
 
     def _path(self, key: str) -> str:
         if not key or ".." in key.split("/"):

@@ -1,6 +1,6 @@
 """Time travel on the real S3 server: objects made older, and its lifecycle pass run at once.
 
-SeaweedFS keeps an object's time in its filer, which serves gRPC. Only two fields of two messages are needed, so they
+SeaweedFS keeps an object's time in its filer, which serves gRPC. Only a few fields of its messages are needed, so they
 are edited in their wire form (protobuf: field number and type, then the value).
 """
 
@@ -14,7 +14,9 @@ from flows.servers import S3Server
 
 _SERVICE = "/filer_pb.SeaweedFiler"
 _VARINT, _BYTES = 0, 2
-_ENTRY, _ATTRIBUTES, _MTIME = 1, 4, 2  # numbers in filer.proto
+_ENTRY, _ATTRIBUTES, _EXTENDED, _MTIME = 1, 4, 5, 2  # numbers in filer.proto
+_KEY, _VALUE = 1, 2  # of one item of a map
+_NONCURRENT_SINCE = b"Seaweed-X-Amz-Noncurrent-Since-Ns"  # decimal, of a version that is not current
 _DAY_SECONDS = 86_400
 Field = tuple[int, int, int | bytes]
 
@@ -32,6 +34,16 @@ def make_older(server: S3Server, key: str, days: float, bucket: str = "lake") ->
         channel.unary_unary(f"{_SERVICE}/UpdateEntry")(update)
 
 
+def make_version_older(server: S3Server, key: str, version_id: str, days: float, bucket: str) -> None:
+    """Move one version or delete marker into the past, and the moment since when it is not current."""
+    make_older(server, f"{key}.versions/v_{version_id}", days, bucket)
+
+
+def make_upload_older(server: S3Server, upload_id: str, days: float, bucket: str) -> None:
+    """Move the beginning of a multipart upload into the past."""
+    make_older(server, f".uploads/{upload_id}", days, bucket)
+
+
 def run_lifecycle(server: S3Server) -> None:
     """One pass of the server's lifecycle worker; returns when it is through."""
     request = urllib.request.Request(
@@ -45,11 +57,17 @@ def run_lifecycle(server: S3Server) -> None:
 
 def _aged(field: Field, days: float) -> Field:
     number, kind, value = field
-    if number != _ATTRIBUTES or not isinstance(value, bytes):
-        return field
     seconds = int(days * _DAY_SECONDS)
-    moved = [(n, k, v - seconds if n == _MTIME and isinstance(v, int) else v) for n, k, v in _fields(value)]
-    return number, kind, _encode(moved)
+    if number == _ATTRIBUTES and isinstance(value, bytes):
+        moved = [(n, k, v - seconds if n == _MTIME and isinstance(v, int) else v) for n, k, v in _fields(value)]
+        return number, kind, _encode(moved)
+    if number == _EXTENDED and isinstance(value, bytes):
+        name, *rest = _fields(value)
+        if name == (_KEY, _BYTES, _NONCURRENT_SINCE):
+            [(_, _, since_ns)] = rest
+            moved_ns = str(int(since_ns) - seconds * 10**9).encode()
+            return number, kind, _encode([name, (_VALUE, _BYTES, moved_ns)])
+    return field
 
 
 def _fields(message: bytes) -> Iterator[Field]:
