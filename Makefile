@@ -34,7 +34,7 @@ $(READY): pyproject.toml uv.lock
 		$$pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || \
 		{ echo "error: cannot install uv into .venv; is pip there (Debian: apt-get install python3-venv)?" >&2; exit 1; }; \
 	fi
-	$(UV) sync --frozen --all-extras --quiet
+	$(UV) sync --frozen --all-extras --quiet --compile-bytecode
 	@touch $@
 
 .PHONY: demo

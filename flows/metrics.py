@@ -105,6 +105,7 @@ class JobMetrics(Collector):
         yield _family(names.WINDOWS, _sum(CloseReason, (one.windows for one in counts)))
         yield _family(names.REVISIONS, {(): sum(one.revisions for one in counts)})
         yield _family(names.QUARANTINED, _sum(RejectReason, (one.quarantined for one in counts)))
+        yield _family(names.ERASED, {(): sum(one.erased for one in counts)})
         yield _family(names.ROWS, _sum(TABLES, (one.rows for one in counts)))
         yield _family(names.PACK_BYTES, {(): sum(one.pack_bytes for one in counts)})
         yield _family(names.BLOB_BYTES, {(): sum(one.blob_bytes for one in counts)})

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from schemas.keys import PACKS, REPLAYS, STAGING, TABLES, replay_owner, safe_seg
 from schemas.notices import UserField, users_of
 from schemas.pack import PackFormatError, decode_block, key_hash, read_index, without_sessions
 from schemas.units import MIB
+from sinks.parallel import in_parallel
 from sinks.parquet_keys import columns_of, is_parquet, read_columns, take_rows
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 
@@ -57,18 +59,16 @@ def find_sessions(store: ObjectStore, subject: Subject, since_ms: int, progress:
         return {(subject.app_id, subject.session_id)}
     until_ms = since_ms if subject.kind != "session" else 1 << 62
     found: set[SessionKey] = set()
-    for one in store.list(TABLES):
+    for one, columns in in_parallel(partial(_columns, store, names=_WANTED), store.list(TABLES)):
         progress(one.key)
-        columns = _columns(store, one, _WANTED)
         found.update(_sessions_in(columns or {}, subject, until_ms))
-    for one in store.list(PACKS):
+    for one, pack in in_parallel(partial(_content, store), store.list(PACKS)):
         progress(one.key)
-        for item in _items(_content(store, one)):
+        for item in _items(pack):
             key = item.app_id, item.session_id
             if key not in found and item.received_ms <= until_ms and subject.meets(*key, _users_of(item, subject)):
                 found.add(key)
-    for one in store.list(STAGING):
-        content = _content(store, one)
+    for _, content in in_parallel(partial(_content, store), store.list(STAGING)):
         if content is not None and is_parquet(content):
             found.update(_sessions_in(columns_of(content, _WANTED), subject, until_ms))
     return found
@@ -78,10 +78,8 @@ def find_edits(
     store: ObjectStore, subject: Subject, keys: set[SessionKey], progress: Progress
 ) -> Iterator[Edit | Unreadable]:
     """Everything that must be done so that nothing of these sessions is left; what points to bytes before the bytes."""
-    for one in store.list(TABLES):
+    for one, columns in in_parallel(partial(_ids, store), store.list(TABLES)):
         progress(one.key)
-        wanted = (*_IDS, "raw") if one.key.startswith(f"{TABLES}quarantine/") else _IDS
-        columns = _columns(store, one, wanted)
         if columns is not None:
             yield from _without_rows(store, one, columns, subject, keys)
     blobs = {(safe_segment(app_id), safe_segment(session_id)) for app_id, session_id in keys}
@@ -90,11 +88,13 @@ def find_edits(
             folder, _, name = one.key.rpartition("/")
             yield _deletion(one, f"{folder}/{xxhash.xxh3_128_hexdigest(name.encode())}")
     hashes = {key_hash(*key) for key in keys}
-    for one in store.list(PACKS):
+    for one, pack in in_parallel(partial(_content, store), store.list(PACKS)):
         progress(one.key)
-        yield from _blanked(store, one, hashes)
-    for one in store.list(STAGING):
-        yield from _staged(store, one, subject, keys)
+        if pack is not None:
+            yield from _blanked(one, pack, hashes)
+    for one, content in in_parallel(partial(_content, store), store.list(STAGING)):
+        if content is not None:
+            yield from _staged(store, one, content, subject, keys)
 
 
 def _sessions_in(columns: Columns, subject: Subject, until_ms: int) -> Iterator[SessionKey]:
@@ -149,10 +149,7 @@ def _without_rows(
         yield Edit(found.key, content, change)
 
 
-def _blanked(store: ObjectStore, found: ObjectInfo, hashes: set[int]) -> Iterator[Edit | Unreadable]:
-    pack = _content(store, found)
-    if pack is None:
-        return
+def _blanked(found: ObjectInfo, pack: bytes, hashes: set[int]) -> Iterator[Edit | Unreadable]:
     try:
         content = without_sessions(pack, hashes)
     except PackFormatError as error:
@@ -164,11 +161,8 @@ def _blanked(store: ObjectStore, found: ObjectInfo, hashes: set[int]) -> Iterato
 
 
 def _staged(
-    store: ObjectStore, found: ObjectInfo, subject: Subject, keys: set[SessionKey]
+    store: ObjectStore, found: ObjectInfo, content: bytes, subject: Subject, keys: set[SessionKey]
 ) -> Iterator[Edit | Unreadable]:
-    content = _content(store, found)
-    if content is None:
-        return
     if is_parquet(content):
         yield from _without_rows(store, found, columns_of(content, (*_IDS, "raw")), subject, keys)
         return
@@ -214,6 +208,11 @@ def _deletion(found: ObjectInfo, shown_as: str, rows: int = 0) -> Edit:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _ids(store: ObjectStore, found: ObjectInfo) -> Columns | None:
+    in_quarantine = found.key.startswith(f"{TABLES}quarantine/")
+    return _columns(store, found, (*_IDS, "raw") if in_quarantine else _IDS)
 
 
 def _columns(store: ObjectStore, found: ObjectInfo, names: Sequence[str]) -> Columns | None:

@@ -18,7 +18,7 @@ from operators.sessions import CloseOrder, ShardOutput
 from schemas.items import Rejected
 from schemas.keys import REPLAYS, TABLES, pack_key, replay_key, staging_key, table_key
 from schemas.notices import HELD_DAYS, Notices
-from schemas.pack import PackEntry
+from schemas.pack import PackEntry, key_hash
 from schemas.retention import Retention
 from schemas.units import MIB, MS_PER_DAY, US_PER_MS, utc_day
 from sinks.notices import NoticeBoard, was_removed
@@ -119,6 +119,7 @@ class LakeWriter:
         self._board = board
         self._answers = answers
         self._heard: list[str] = []
+        self._gone: set[int] = set()  # `key_hash` of sessions that were found to be of an erased person
         self._notices = board.look(at_once=True) if board else Notices()
         if state:
             self._restore(state)
@@ -156,10 +157,10 @@ class LakeWriter:
     def take(self, output: ShardOutput) -> None:
         """Keep the items of one activation of a shard and write the windows it closes."""
         self._enter(output.seq, output.clock_ms)
-        notices, erase_anything = self._notices, self._notices.erase_anything
+        erase_anything = self._notices.erase_anything
         for entry in output.items:
             item = entry.item
-            if erase_anything and notices.erases(item.app_id, item.session_id, item.received_ms):
+            if erase_anything and self._is_erased(item.app_id, item.session_id, item.received_ms):
                 self.counts.erased += 1
                 continue
             self._buffer.setdefault((item.app_id, item.session_id), []).append(entry)
@@ -222,7 +223,7 @@ class LakeWriter:
         self._clock_ms = max(self._clock_ms, clock_ms)
 
     def _write(self, order: CloseOrder) -> None:
-        if self._notices.erases(order.app_id, order.session_id, order.received_start_ms):
+        if self._is_erased(order.app_id, order.session_id, order.received_start_ms):
             self.counts.erased += 1
             return
         rum_days, replay_days = self._days(order)
@@ -235,7 +236,7 @@ class LakeWriter:
         )
         rows = [done.session, *(line.row for line in done.lines)]
         if self._notices.erases_user(order.app_id, rows, order.received_start_ms):
-            self.counts.erased += 1
+            self._erase(order.app_id, order.session_id)
             return
         self._rows.add("sessions", rum_days, day, done.session)
         for line in done.lines:
@@ -246,6 +247,19 @@ class LakeWriter:
             self._blobs[done.blob_key] = done.blob
         self._count(order, done)
         self.refuse(self._refusals(done))
+
+    def _is_erased(self, app_id: str, session_id: str, received_ms: int) -> bool:
+        if self._gone and key_hash(app_id, session_id) in self._gone:
+            return True
+        return self._notices.erases(app_id, session_id, received_ms)
+
+    def _erase(self, app_id: str, session_id: str) -> None:
+        """Let go of a session that turned out to be of an erased person, which the command could not know."""
+        self.counts.erased += 1
+        gone = key_hash(app_id, session_id)
+        self._gone.add(gone)
+        self._buffer.pop((app_id, session_id), None)
+        self._packs.erase({gone}, [key for _, keys in self._pack_keys.values() for key in keys])
 
     def _days(self, order: CloseOrder) -> tuple[int, int]:
         """Classes of the window's rows and of its replay."""

@@ -7,6 +7,7 @@ in both classes. A run that was cut off is started again and ends the same.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -14,11 +15,13 @@ import pyarrow as pa
 from schemas.keys import REPLAYS, TABLES, partition_value, replay_prefix, table_key
 from schemas.lifecycle import REPLAY_TABLE, class_of
 from sinks.notices import note_removed
+from sinks.parallel import in_parallel
 from sinks.parquet_keys import read_columns, read_table, row_count
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore, StoreError
 from sinks.tables import write_parquet
 
 _BATCH = 500
+_IDS = ("app_id", "session_id", "replay_key")
 
 Target = Callable[
     [str, str], tuple[int, int] | None
@@ -58,9 +61,9 @@ class Mover:
         moved.blob_bytes = sum(sizes.get(old, 0) for old in blobs)
         if not dry_run:
             self._copy_blobs(blobs)
-        for found in list(self._store.list(TABLES)):
+        for found, columns in in_parallel(self._ids, list(self._store.list(TABLES))):
             self._progress(found.key)
-            rows = self._move_rows(found, dry_run=dry_run)
+            rows = self._move_rows(found, columns, dry_run=dry_run)
             moved.rows += rows
             moved.files += bool(rows)
         if not dry_run:
@@ -70,9 +73,8 @@ class Mover:
     def _blobs(self) -> dict[str, str]:
         """Old key to new key of every blob that rows point to and that is in another class than it should be."""
         found: dict[str, str] = {}
-        for one in self._store.list(f"{TABLES}{REPLAY_TABLE}/"):
+        for one, columns in in_parallel(self._ids, self._store.list(f"{TABLES}{REPLAY_TABLE}/")):
             self._progress(one.key)
-            columns = read_columns(self._store, one, ("app_id", "session_id", "replay_key"))
             for app_id, session_id, key in zip(*columns.values(), strict=True):
                 new = self._new_blob_key(app_id, session_id, key)
                 if new != key:
@@ -103,11 +105,16 @@ class Mover:
             return True
         return self._store.exists(new) and self._store.size(new) == size
 
-    def _move_rows(self, found: ObjectInfo, *, dry_run: bool) -> int:
+    def _ids(self, found: ObjectInfo) -> dict[str, list[Any]]:
+        try:
+            return read_columns(self._store, found, _IDS)
+        except ObjectMissing:  # it has expired since it was listed
+            return {name: [] for name in _IDS}
+
+    def _move_rows(self, found: ObjectInfo, columns: dict[str, list[Any]], *, dry_run: bool) -> int:
         table, days, day = found.key.split("/")[1], class_of(found.key), partition_value(found.key, "dt")
         if days is None or day is None:
             return 0
-        columns = read_columns(self._store, found, ("app_id", "session_id", "replay_key"))
         places: dict[int, list[int]] = {}
         changed: set[int] = set()
         for position, (app_id, session_id, key) in enumerate(zip(*columns.values(), strict=True)):
@@ -130,7 +137,7 @@ class Mover:
             self._delete([found.key])
         return len(changed)
 
-    def _repointed(self, content: pa.Table, columns: dict[str, list[str | None]]) -> pa.Table:
+    def _repointed(self, content: pa.Table, columns: dict[str, list[Any]]) -> pa.Table:
         """The rows with their blobs' new keys."""
         if "replay_key" not in content.column_names:
             return content

@@ -16,7 +16,7 @@ from schemas.notices import Notice, Notices, decode_notice, encode_notice
 from schemas.units import MS_PER_DAY, MS_PER_SECOND
 from sinks.store import ObjectMissing, ObjectStore, StoreError
 
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
 _POLL_SECONDS = 0.2
 _REMOVED_LIVES_MS = MS_PER_DAY  # a state that still knows a removed object is older than that only after a long stop
 

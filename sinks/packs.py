@@ -3,13 +3,14 @@
 Recent packs are kept in a bounded local folder, so that the usual close costs no request to the store.
 """
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from schemas.pack import PackEntry, PackIndex, decode_block, decode_index, encode_pack, index_length, without_sessions
-from sinks.store import LocalStore, ObjectStore
+from sinks.store import LocalStore, ObjectMissing, ObjectStore
 
 _TAIL_GUESS = 1 << 16
 _INDEXES_MAX = 4096  # parsed indexes kept in memory; an epoch of 10 s makes 360 an hour
@@ -50,15 +51,17 @@ class PackStore:
                 entries += [e for e in block if e.item.app_id == app_id and e.item.session_id == session_id]
         return entries
 
-    def erase(self, hashes: AbstractSet[int]) -> None:
-        """Erase blocks of sessions (by `key_hash`) in the local folder; whoever orders that does it in the store."""
-        if self._cache is None or not hashes:
+    def erase(self, hashes: AbstractSet[int], keys: Iterable[str] = ()) -> None:
+        """Erase the blocks of sessions (by `key_hash`) in the local folder, and in these packs of the store."""
+        if not hashes:
             return
-        for key in self._cached:
-            pack = self._cache.read(key)
-            without = without_sessions(pack, hashes)
-            if without is not pack:
-                self._cache.put({key: without})
+        copies = [(self._cache, key) for key in self._cached] if self._cache is not None else []
+        for store, key in [*copies, *((self._store, key) for key in keys)]:
+            with contextlib.suppress(ObjectMissing):  # it has expired
+                pack = store.read(key)
+                without = without_sessions(pack, hashes)
+                if without is not pack:
+                    store.put({key: without})
 
     def _index(self, key: str, source: ObjectStore) -> PackIndex:
         index = self._indexes.get(key)

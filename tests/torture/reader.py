@@ -7,10 +7,11 @@ from typing import Self
 
 import msgspec
 
-from replay.catalog import read_file, table_keys
-from schemas.tables import TABLES
+from replay.catalog import read_file
+from schemas.keys import TABLES
 from sinks.store import ObjectMissing, ObjectStore, StoreUnavailable
 
+_PAUSE_SECONDS = 0.3  # between two looks
 Revision = tuple[str, str, int, int]
 
 
@@ -45,7 +46,7 @@ class Reader:
 
     def _run(self) -> None:
         try:
-            while not self._stop.wait(0.2):
+            while not self._stop.wait(_PAUSE_SECONDS):
                 with contextlib.suppress(StoreUnavailable):  # the next look sees what this one could not
                     self._look()
         except Exception:  # noqa: BLE001 - a reader that fails is the finding
@@ -53,7 +54,7 @@ class Reader:
 
     def _look(self) -> None:
         self.seen.looks += 1
-        listed = {(table, key) for table in TABLES for key in table_keys(self._store, table)}
+        listed = {(one.key.split("/")[1], one.key) for one in self._store.list(TABLES)}
         keys = {key for _, key in listed}
         for key in self._files - keys:
             self.seen.problems.append(f"{key} has vanished")

@@ -1,0 +1,103 @@
+"""An erasure beside a running job, both killed in between: nothing of the person is left or comes back."""
+
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.servers import Broker, S3Server, start_broker
+from replay.verify import verify
+from sinks.store import ObjectStore
+from tests.flow.test_erase import plain
+from tests.torture.compare import Content, content
+from tests.torture.job import JobProcess, Place
+from tests.torture.traffic import Traffic
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+ERASED = ("guance/gc-shop", "datadog/dd-shop")  # the person u-1001, ada@example.test logs in in both
+OTHERS = ("guance/gc-spa-json", "datadog/dd-spa-mask", "rrweb/rr-spa")
+SESSION_ID = re.compile(r"'session_id': '([^']+)'")
+KILLS = 4
+
+
+@pytest.fixture
+def place(s3: S3Server, tmp_path: Path) -> Iterator[Place]:
+    with start_broker() as broker:
+        broker.create_topic("rum", 2)
+        yield Place(broker, f"s3://lake/{tmp_path.name}-{time.time_ns()}", tmp_path / "recovery", s3)
+
+
+def test_an_erasure_beside_a_job_both_killed_in_between(place: Place, samples: Path, tmp_path: Path) -> None:
+    chance = random.Random(time.time_ns())
+    captures = {name: samples / f"{name}.jsonl.gz" for name in (*ERASED, *OTHERS)}
+    job = JobProcess(place)
+    with traffic(place.broker, [captures[name] for name in OTHERS]) as others:
+        with traffic(place.broker, [captures[name] for name in ERASED]):
+            time.sleep(12)
+        command = erase_command(tmp_path)
+        for number in range(KILLS):  # the person's last sessions are still open
+            running = subprocess.Popen(command, env=place.environment(), stdout=subprocess.DEVNULL)
+            time.sleep(chance.uniform(1.0, 8.0))
+            running.kill()
+            running.wait()
+            if number % 2:
+                job.kill(chance)
+                job = JobProcess(place)
+        done = subprocess.run(command, env=place.environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert others.sent["messages"] > 0
+    with traffic(place.broker, [captures[name] for name in ERASED]) as late:  # the first ones again: same dice
+        time.sleep(6)
+    assert late.sent["messages"] > 0
+    job.await_idle()
+    assert job.stop()[0] == 0
+    calm = calm_lake(place, tmp_path)
+    ada = [row for rows in calm.tables.values() for row in rows if "ada@example.test" in row]
+    erased = {session_id for row in ada for session_id in SESSION_ID.findall(row)}
+    assert len(erased) > 3
+    store = place.store()
+    after = content(store)
+    assert traces(store, erased) == []
+    for table, rows in calm.tables.items():
+        assert after.tables[table] == [row for row in rows if not erased & set(SESSION_ID.findall(row))]
+    expected = {key: digest for key, digest in calm.blobs.items() if not any(one in key for one in erased)}
+    assert after.blobs == expected
+    assert expected
+    receipt = json.loads((tmp_path / "receipt.json").read_text())
+    assert receipt["failures"] == []
+    assert receipt["rows"]["sessions"] > 0
+    assert verify(store).problems == []
+
+
+def traffic(broker: Broker, captures: list[Path]) -> Traffic:
+    return Traffic(broker.bootstrap, "rum", captures, rate=40.0, seed=1)
+
+
+def erase_command(folder: Path) -> list[str]:
+    receipt = str(folder / "receipt.json")
+    return [sys.executable, "-m", "flows.cli", "erase", "--user-email", "ada@example.test", "--receipt", receipt]
+
+
+def traces(store: ObjectStore, erased: set[str]) -> list[str]:
+    """Objects that hold the person or one of the sessions, however compressed."""
+    wanted = re.compile(b"|".join(re.escape(one.encode()) for one in (*sorted(erased), "ada@example.test", "u-1001")))
+    return [
+        one.key
+        for one in store.list("")
+        if wanted.search(one.key.encode()) or any(wanted.search(text) for text in plain(store.read(one.key), one.key))
+    ]
+
+
+def calm_lake(place: Place, folder: Path) -> Content:
+    """The same topic without any erasure."""
+    calm = Place(place.broker, str(folder / "calm"), folder / "calm-recovery")
+    job = JobProcess(calm)
+    job.await_idle()
+    assert job.stop()[0] == 0
+    return content(calm.store())
