@@ -81,6 +81,9 @@ class SteadyStore(ObjectStore):
     def lifecycle(self) -> Lifecycle | None:
         return self._store.lifecycle()
 
+    def purge_old_versions(self) -> int:
+        return self._store.purge_old_versions()
+
     def _call(self, operation: str, requests: int, run: Callable[[], T]) -> T:
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(StoreUnavailable),

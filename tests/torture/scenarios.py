@@ -184,7 +184,7 @@ def store_faulty(stage: Stage, seconds: float, say: Say) -> Samples:
         faults.shares = {"unavailable": 1.0}  # longer than the client's own retries, so that ours are seen
         time.sleep(ALL_FAIL_SECONDS)
         faults.shares = {}
-        time.sleep(5)
+        time.sleep(12)  # long enough for what was late meanwhile
         say(f"requests: {dict(faults.done)}")
     return highest
 
