@@ -86,7 +86,8 @@ class Eraser:
 
     def _purge(self) -> None:
         try:
-            self._store.purge_old_versions()
+            locked = self._store.purge_old_versions()
+            self._failures.update({key: Failure(key, reason) for key, reason in locked.items()})
         except StoreError as error:
             self._failures["old versions"] = Failure("old versions", str(error))
 

@@ -95,23 +95,21 @@ class S3Store(ObjectStore):
     def lifecycle(self) -> Lifecycle:
         return S3Lifecycle(self)
 
-    def purge_old_versions(self) -> int:
+    def purge_old_versions(self) -> dict[str, str]:
         if not self.call("get_bucket_versioning").get("Status"):
-            return 0
+            return {}
         page: dict[str, Any] = {}
         markers: list[dict[str, Any]] = []  # go last: without its marker an old version on the next page is current
-        count = 0
+        failed: dict[str, str] = {}
         while True:
             found = self.call("list_object_versions", Prefix=self.prefix, **page)
-            old = [one for one in found.get("Versions", []) if not one["IsLatest"]]
-            self._delete_versions(old)
+            failed |= self._delete_versions([one for one in found.get("Versions", []) if not one["IsLatest"]])
             markers += found.get("DeleteMarkers", [])
-            count += len(old)
             if not found.get("IsTruncated"):
                 break
             page = {"KeyMarker": found["NextKeyMarker"], "VersionIdMarker": found["NextVersionIdMarker"]}
-        self._delete_versions(markers)
-        return count + len(markers)
+        hiding = [one for one in markers if one["Key"].removeprefix(self.prefix) not in failed]
+        return failed | self._delete_versions(hiding)
 
     def call(self, method: str, **arguments: object) -> dict[str, Any]:
         """One request of the S3 API to the lake's bucket."""
@@ -138,9 +136,14 @@ class S3Store(ObjectStore):
             return set()  # a server without versions, or a role that may not list them
         return {one["Prefix"].rstrip("/").rpartition("/")[2] for one in found.get("CommonPrefixes", [])}
 
-    def _delete_versions(self, versions: Iterable[Mapping[str, Any]]) -> None:
+    def _delete_versions(self, versions: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+        failed = {}
         for one in versions:
-            self.call("delete_object", Key=one["Key"], VersionId=one["VersionId"])
+            try:
+                self.call("delete_object", Key=one["Key"], VersionId=one["VersionId"])
+            except StoreRefused as error:
+                failed[one["Key"].removeprefix(self.prefix)] = f"version {one['VersionId']}: {error}"
+        return failed
 
     def _no_bucket(self) -> StoreRefused:
         return StoreRefused(f"no bucket {self._root.partition('/')[0]!r} on the S3 server")

@@ -81,7 +81,7 @@ class SteadyStore(ObjectStore):
     def lifecycle(self) -> Lifecycle | None:
         return self._store.lifecycle()
 
-    def purge_old_versions(self) -> int:
+    def purge_old_versions(self) -> dict[str, str]:
         return self._store.purge_old_versions()
 
     def _call(self, operation: str, requests: int, run: Callable[[], T]) -> T:

@@ -91,9 +91,9 @@ class ObjectStore(ABC):
         """The store's lifecycle rules; None where objects do not expire by themselves."""
         return None
 
-    def purge_old_versions(self) -> int:
-        """Delete what a versioned bucket still keeps of objects that were overwritten or deleted; how many."""
-        return 0
+    def purge_old_versions(self) -> dict[str, str]:
+        """Delete what a versioned bucket keeps of overwritten and deleted objects; keys that refuse, and why."""
+        return {}
 
     def exists(self, key: str) -> bool:
         try:

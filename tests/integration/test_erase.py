@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from flows.servers import Broker, S3Server, start_broker
 from replay.verify import verify
+from schemas.keys import REPLAYS
+from sinks.s3 import S3Store
 from sinks.store import ObjectStore
 from tests.flow.test_erase import plain
 from tests.torture.compare import Content, content
@@ -101,3 +104,22 @@ def calm_lake(place: Place, folder: Path) -> Content:
     job.await_idle()
     assert job.stop()[0] == 0
     return content(calm.store())
+
+
+def test_an_object_under_lock_is_named(s3: S3Server, samples: Path, tmp_path: Path) -> None:
+    """A bucket with object lock: the row goes, the locked version of the replay stays, and the command says so."""
+    store = S3Store(f"s3://locked-{time.time_ns()}/rum", s3.storage_options())
+    store.call("create_bucket", ObjectLockEnabledForBucket=True)
+    place = Place(Broker("", 0), store.uri, tmp_path, s3)
+    capture = str(samples / f"{ERASED[0]}.jsonl.gz")
+    subprocess.run([sys.executable, "-m", "flows.cli", "backfill", capture], env=place.environment(), check=True)
+    replay = next(one.key for one in store.list(REPLAYS))
+    retention = {"Mode": "COMPLIANCE", "RetainUntilDate": datetime.now(UTC) + timedelta(days=1)}
+    store.call("put_object_retention", Key=store.prefix + replay, Retention=retention)
+    done = subprocess.run(erase_command(tmp_path), env=place.environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"not erased: {replay}" in done.stdout
+    receipt = json.loads((tmp_path / "receipt.json").read_text())
+    assert [failure["object"] for failure in receipt["failures"]] == [replay]
+    left = store.call("list_object_versions", Prefix=f"{store.prefix}{REPLAYS}")["Versions"]
+    assert [one["Key"] for one in left] == [store.prefix + replay]
