@@ -167,7 +167,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
 
     def lags(self) -> dict[str, int]:
         """Messages not read yet, by topic, as of the last fetch; a topic never fetched is left out. Thread-safe."""
-        found = {}
+        found = dict.fromkeys(list(self._drained), 0)
         for topic, next_offset in list(self._next.items()):
             try:
                 _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, self._number), cached=True)

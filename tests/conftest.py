@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from flows.apache_kafka import start_apache_kafka
 from flows.servers import Broker, S3Server, start_broker, start_s3
+from tests.torture.job import STARTED
 
 REPOSITORY = Path(__file__).parent.parent
 LOOPBACK_NAMES = frozenset({"localhost", "::1", "0.0.0.0", "::", ""})
@@ -56,6 +57,13 @@ def _refuse_beyond_loopback(event: str, arguments: tuple[object, ...]) -> None:
     name = host.decode() if isinstance(host, bytes) else str(host)
     if name not in LOOPBACK_NAMES and not name.startswith("127."):
         raise PermissionError(f"tests stay on this machine: {event} {name!r}")
+
+
+@pytest.fixture(autouse=True)
+def _no_job_outlives_its_test() -> Iterator[None]:
+    yield
+    while STARTED:
+        STARTED.pop().end()
 
 
 @pytest.fixture(scope="session", params=["tansu", "apache-kafka"])

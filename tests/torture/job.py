@@ -20,6 +20,7 @@ from sinks.s3 import S3Store
 from sinks.store import LocalStore, ObjectStore
 
 Samples = dict[str, float]  # sum over all labels, by sample name; `<name>:count` and `<name>:min` over them
+STARTED: "list[JobProcess]" = []  # by the test that runs; its end is theirs
 _COMMITTED = "replaylake_last_commit_timestamp_seconds"
 RULES = {  # minutes made seconds, so that sessions close all the time
     "REPLAYLAKE_SESSIONS__GAP_SECONDS": "3",
@@ -78,6 +79,14 @@ class JobProcess:
         self._log = place.recovery.with_suffix(".log")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, env=environment, stderr=log, stdout=log)
+        STARTED.append(self)
+
+    def end(self) -> None:
+        """However it is: a test that failed leaves no process behind."""
+        for child in [self._process.pid, *_children(self._process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        self._process.wait()
 
     def log_tail(self) -> str:
         return self._log.read_text(errors="replace")[-3000:]
@@ -147,7 +156,8 @@ def _is_all_read(samples: Samples) -> bool:
     """Whether every partition is known to have no more messages."""
     partitions = samples.get("replaylake_messages_total:count")
     known = samples.get("replaylake_lag_messages:count"), samples.get(f"{_COMMITTED}:count")
-    return known == (partitions, partitions) and samples["replaylake_lag_messages"] == 0
+    is_known = partitions is not None and known == (partitions, partitions)
+    return is_known and samples["replaylake_lag_messages"] == 0
 
 
 def _adjacent_ports(count: int) -> list[int]:
