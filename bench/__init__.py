@@ -1,1 +1,1 @@
-"""Measurements of speed, as ratios against baselines that run beside them."""
+"""Measurements of speed, size and cost, as ratios against baselines that run beside them."""

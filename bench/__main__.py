@@ -1,60 +1,51 @@
-"""`python -m bench`: the whole flow beside a plain consume-and-decode loop over the same topic, in one run.
-
-Both sides read the same messages from the same broker in a process of their own, and are charged the CPU time of that
-process, threads included. The flow does everything: windows, recovery, packs, tables and blobs on local disk.
-"""
+"""`python -m bench`: measure this project on this machine, beside baselines that run in turn with it."""
 
 import argparse
-import json
-import platform
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
+from collections.abc import Callable
 
-from bench.load import send
-from flows.servers import start_broker
+from bench.measurements import lines
+from bench.options import Options
+from bench.render import PAGE, page, terminal
+from bench.results import Figure, Result, load_all, place, save
 
-TOPIC = "bench"
-BASELINE, FLOW = "consume-and-decode", "flow"
-
-
-def measure(name: str, bootstrap: str, count: int) -> dict[str, float]:
-    """Run one side in a fresh process; wall and CPU seconds of its work."""
-    with tempfile.TemporaryDirectory() as work:
-        command = [sys.executable, "-m", "bench.sides", name, bootstrap, TOPIC, str(count), work]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    if result["items"] != count:
-        raise SystemExit(f"{name}: {result['items']} of {count} lines")
-    return result
+Measure = Callable[[Options], tuple[dict[str, str | float], list[Figure]]]
+MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
+    "lines": (lines.ABOUT, lines.measure),
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--lines", type=int, default=60_000)
-    parser.add_argument("--sessions", type=int, default=1_500)
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("name", nargs="*", help=f"of {', '.join(MEASUREMENTS)}; all when none is given")
+    parser.add_argument("--full", action="store_true", help="the big sizes")
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    results: dict[str, list[dict[str, float]]] = {BASELINE: [], FLOW: []}
-    with start_broker() as broker:
-        broker.create_topic(TOPIC, 1)
-        started = time.monotonic()
-        size = send(broker.bootstrap, TOPIC, lines=options.lines, sessions=options.sessions)
-        print(f"{options.lines:,} lines of {size / options.lines:,.0f} B sent in {time.monotonic() - started:.1f} s")
-        for _ in range(options.rounds):
-            for name, rounds in results.items():
-                rounds.append(measure(name, broker.bootstrap, options.lines))
-    rates = {name: [options.lines / one["cpu"] for one in rounds] for name, rounds in results.items()}
-    print(f"{platform.machine()}, Python {platform.python_version()}, {options.rounds} rounds, lines per CPU second")
-    for name, found in rates.items():
-        print(f"  {name:20} median {statistics.median(found):>9,.0f}   {min(found):,.0f} to {max(found):,.0f}")
-    ratios = [flow / base for base, flow in zip(rates[BASELINE], rates[FLOW], strict=True)]
-    print(f"  ratio flow/baseline  median {statistics.median(ratios):.3f}   {min(ratios):.3f} to {max(ratios):.3f}")
-    summary = {"lines": options.lines, "rates": rates, "ratios": ratios}
-    Path("bench-result.json").write_text(json.dumps(summary, indent=1))
+    parser.add_argument("--seed", type=int, default=1, help="of the generated traffic")
+    parser.add_argument("--write-docs", action="store_true", help="only make docs/benchmarks.md from the kept results")
+    parser.add_argument("--list", action="store_true", help="only say what there is")
+    asked = parser.parse_args()
+    if asked.list:
+        for name, (about, _) in MEASUREMENTS.items():
+            print(f"{name}: {about}\n")
+    elif asked.write_docs:
+        PAGE.write_text(page(load_all(), MEASUREMENTS))
+    else:
+        unknown = set(asked.name) - set(MEASUREMENTS)
+        if unknown:
+            parser.error(f"no measurement {sorted(unknown)}")
+        for name in asked.name or MEASUREMENTS:
+            run(name, Options(full=asked.full, rounds=asked.rounds, seed=asked.seed))
+
+
+def run(name: str, options: Options) -> None:
+    """Measure, show, keep."""
+    about, measure = MEASUREMENTS[name]
+    where, begun = place(), time.monotonic()
+    parameters, figures = measure(options)
+    command = f"python -m bench {name}{' --full' if options.full else ''} --rounds {options.rounds}"
+    result = Result(name, about, command, {**parameters, "rounds": options.rounds}, figures, where)
+    print(terminal(result), flush=True)
+    print(f"  {time.monotonic() - begun:.0f} s; kept as {save(result)}\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""One file a measurement, each with one function that runs it."""

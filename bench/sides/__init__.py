@@ -1,0 +1,1 @@
+"""What is measured, each a program that takes one JSON argument and prints what it spent."""

@@ -1,0 +1,49 @@
+"""The job as it is, bounded by the end of the topic: recovery on, epochs, packs, tables and blobs on local disk."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from bench.spent import charged
+from bench.topic import Topic
+from flows.job import run_bounded_with_recovery
+from flows.metrics import JobMetrics
+from flows.session_replay import build, kafka_options, kafka_source
+from flows.settings import load_settings
+
+
+class _Arguments(msgspec.Struct):
+    topic: Topic
+    work: str
+
+
+def run_flow(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
+    """Read the topic into a lake below `work`; messages that found their end, and what was made of them."""
+    kafka = {"bootstrap": topic.bootstrap, "topics": [topic.name]}
+    settings = load_settings(lake=str(work / "lake"), kafka=kafka, run={"recovery_dir": work / "recovery"})
+    ends = {(topic.name, number): end for number, end in enumerate(topic.ends)}
+    partitions = [f"{number:04d}" for number in range(len(topic.ends))]
+    metrics = JobMetrics("bench")
+    source = kafka_source(msgspec.structs.replace(kafka_options(settings), end_offsets=ends), partitions, metrics)
+    job = build(settings, source, partitions, metrics, is_bounded=True)
+    run_bounded_with_recovery(job, settings)
+    counts = [writer.counts for writer in job.sink.writers.values()]
+    more = {
+        "items": sum(one.items for one in counts),
+        "refused": sum(sum(one.quarantined.values()) for one in counts),
+        "windows": sum(sum(one.windows.values()) for one in counts),
+        "revisions": sum(one.revisions for one in counts),
+        "blob_bytes": sum(one.blob_bytes for one in counts),
+    }
+    return sum(part.messages for part in metrics.partitions), more
+
+
+def main() -> None:
+    arguments = msgspec.json.decode(sys.argv[1], type=_Arguments)
+    charged(lambda: run_flow(arguments.topic, Path(arguments.work)))
+
+
+if __name__ == "__main__":
+    main()
