@@ -42,8 +42,8 @@ demo: $(READY) ## real broker, real S3, real recordings: streams them into a lak
 	@$(BIN)/replaylake demo $(ARGS)
 
 .PHONY: test
-test: $(READY) ## run all tests; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## run all tests, three at a time, because most wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 .PHONY: check
 check: $(READY) ## linter, formatter, types, import rules, dependencies, dead code
