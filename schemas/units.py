@@ -4,7 +4,8 @@ Client times are epoch **microseconds** (`_us`), receive times epoch **milliseco
 nanoseconds (`_ns`). SDKs send epoch milliseconds and nanosecond durations; they are converted once, in decode.
 """
 
-from datetime import UTC, datetime
+from datetime import date, timedelta
+from functools import lru_cache
 
 MS_PER_SECOND = 1_000
 MS_PER_MINUTE = 60 * MS_PER_SECOND
@@ -22,4 +23,9 @@ GIB = 1 << 30
 
 def utc_day(epoch_ms: int) -> str:
     """The UTC day of an epoch time in ms, as `YYYY-MM-DD`."""
-    return datetime.fromtimestamp(epoch_ms / MS_PER_SECOND, UTC).strftime("%Y-%m-%d")
+    return _day(epoch_ms // MS_PER_DAY)
+
+
+@lru_cache(4096)
+def _day(number: int) -> str:
+    return (date(1970, 1, 1) + timedelta(number)).isoformat()
