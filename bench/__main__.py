@@ -4,7 +4,7 @@ import argparse
 import time
 from collections.abc import Callable
 
-from bench.measurements import lines
+from bench.measurements import lines, replay, requests, storage
 from bench.options import Options
 from bench.render import PAGE, page, terminal
 from bench.results import Figure, Result, load_all, place, save
@@ -12,6 +12,9 @@ from bench.results import Figure, Result, load_all, place, save
 Measure = Callable[[Options], tuple[dict[str, str | float], list[Figure]]]
 MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "lines": (lines.ABOUT, lines.measure),
+    "replay": (replay.ABOUT, replay.measure),
+    "storage": (storage.ABOUT, storage.measure),
+    "requests": (requests.ABOUT, requests.measure),
 }
 
 

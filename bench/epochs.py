@@ -1,0 +1,140 @@
+"""The whole job without engine and broker, epoch by epoch of the receive clock: for what is counted, not timed.
+
+A day of traffic passes as fast as it can be handled, and every epoch is still ended, staged and published as in the
+streaming job on an S3 store (packs are cached on local disk). Only the waiting is left out.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from bench.traffic import Sent
+from operators.arrivals import Poll, Received, decode_poll, shard_batches
+from operators.decode import Limits, Message
+from operators.sessions import SessionTracker
+from operators.windows import WindowRules
+from schemas.keys import REPLAYS
+from schemas.retention import Retention
+from schemas.units import GIB, MS_PER_SECOND
+from sinks.engine import LakePartition, Stopwatch
+from sinks.fence import Fence
+from sinks.lake import LakeLimits, LakeWriter, Refusal
+from sinks.notices import NoticeBoard
+from sinks.packs import PackStore
+from sinks.steady import Patience, SteadyStore
+from sinks.store import LocalStore
+
+_SHARDS = 8
+_LIMITS = Limits()
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """What was asked of the store so far, and what for."""
+
+    requests: dict[str, int]  # by operation
+    copies_of_blobs: int
+    packs: int
+    sessions: int  # windows closed for the first time
+
+    def since(self, earlier: "Counted") -> "Counted":
+        """What came after an earlier count."""
+        return Counted(
+            {name: count - earlier.requests.get(name, 0) for name, count in self.requests.items()},
+            self.copies_of_blobs - earlier.copies_of_blobs,
+            self.packs - earlier.packs,
+            self.sessions - earlier.sessions,
+        )
+
+
+class _PurposeStore(LocalStore):
+    """Counts what the objects are for."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.copies_of_blobs = 0
+
+    def copy(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        pairs = list(pairs)
+        self.copies_of_blobs += sum(final.startswith(REPLAYS) for _, final in pairs)
+        return super().copy(pairs)
+
+
+class EpochRunner:
+    """All partitions of one job. `folder`: for the lake and the cache of packs."""
+
+    def __init__(self, folder: Path, partitions: int, epoch_seconds: float) -> None:
+        self._epoch_ms = int(epoch_seconds * MS_PER_SECOND)
+        self._purposes = _PurposeStore(folder / "lake")
+        self._store = SteadyStore(self._purposes, Patience(60))
+        self._now_ms = 0
+        self._packs = 0
+        board = NoticeBoard(self._store, lambda: self._now_ms / MS_PER_SECOND)
+        self._partitions = [_Partition(self._store, board, folder, f"{n:04d}") for n in range(partitions)]
+
+    def run(self, sent: Iterable[Sent]) -> Iterator[int]:
+        """Take traffic in order of receive time; yields the clock (ms) after each epoch."""
+        seq = 0
+        for epoch, messages in groupby(sent, lambda one: one.received_ms // self._epoch_ms):
+            for silent in range(seq or epoch, epoch):  # epochs without a message pass as well
+                self._end_epoch(silent, [])
+                yield self._now_ms
+            self._end_epoch(epoch, list(messages))
+            yield self._now_ms
+            seq = epoch + 1
+
+    def counted(self) -> Counted:
+        """So far."""
+        requests: Counter[str] = Counter()
+        for (operation, _), count in self._store.counts.requests.items():
+            requests[operation] += count
+        sessions = sum(sum(one.writer.counts.windows.values()) for one in self._partitions)
+        return Counted(dict(requests), self._purposes.copies_of_blobs, self._packs, sessions)
+
+    def _end_epoch(self, seq: int, messages: list[Sent]) -> None:
+        self._now_ms = (seq + 1) * self._epoch_ms
+        shares: list[list[Sent]] = [[] for _ in self._partitions]
+        for one in messages:
+            shares[zlib.crc32(one.key) % len(shares)].append(one)
+        for partition, share in zip(self._partitions, shares, strict=True):
+            self._packs += bool(share)
+            partition.epoch(seq, self._now_ms, share)
+
+
+class _Partition:
+    """Shards and writer of one partition."""
+
+    def __init__(self, store: SteadyStore, board: NoticeBoard, folder: Path, name: str) -> None:
+        self._name = name
+        rules = WindowRules()
+        self._trackers = {f"{name}-{number:02d}": SessionTracker(rules) for number in range(_SHARDS)}
+        packs = PackStore(store, folder / "cache" / name, GIB)
+        fence = Fence(store, name, "bench")
+        fence.take()
+        self.writer = LakeWriter(
+            store, packs, name, Retention(), LakeLimits(), "bench", may_publish=fence.check, board=board, answers=True
+        )
+        nothing = Stopwatch(lambda: 0.0, _ignore, _ignore)
+        self._sink = LakePartition(self.writer, nothing, publish_early=True)
+
+    def epoch(self, seq: int, clock_ms: int, messages: Iterable[Sent]) -> None:
+        received = [Received("rum", n, one.received_ms, _message(one)) for n, one in enumerate(messages)]
+        decoded = decode_poll(Poll(self._name, seq, clock_ms, received), _LIMITS)
+        refusals = [Refusal(one.topic, 0, one.offset, one.received_ms, one.rejected) for one in decoded.refused]
+        outputs = [
+            self._trackers[key].apply(batch.seq, batch.clock_ms, batch.arrivals)
+            for key, batch in shard_batches(decoded, _SHARDS)
+        ]
+        self._sink.write_batch([*(one for one in outputs if one.items or one.orders), refusals])
+        self._sink.snapshot()
+
+
+def _message(one: Sent) -> Message:
+    return Message(one.type.decode(), one.headers, one.value, one.received_ms)
+
+
+def _ignore(_seconds: float) -> None:
+    """Times mean nothing here."""
