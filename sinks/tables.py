@@ -39,11 +39,15 @@ def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
     """One Parquet file. Raises ValueError for a column that the table does not declare."""
     spec = TABLES[table]
     schema = arrow_schema(table)
-    unknown = set().union(*rows).difference(schema.names)
-    if unknown:
-        raise ValueError(f"table {table!r} has no column {sorted(unknown)}")
-    structs = pa.array(map(_with_pairs, rows), pa.struct(list(schema)), size=len(rows))
-    content = pa.Table.from_arrays(structs.flatten(), schema=schema)
+    filled = set().union(*rows)
+    if not filled.issubset(schema.names):
+        raise ValueError(f"table {table!r} has no column {sorted(filled.difference(schema.names))}")
+    kept = pa.struct([field for field in schema if field.name in filled])
+    structs = pa.array(map(_with_pairs, rows), kept, size=len(rows))
+    arrays = [
+        structs.field(field.name) if field.name in filled else pa.nulls(len(rows), field.type) for field in schema
+    ]
+    content = pa.Table.from_arrays(arrays, schema=schema)
     return write_parquet(content.sort_by([(name, "ascending") for name in spec.sort_by]))
 
 
