@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,3 +112,34 @@ def test_forgetting_loses_no_item_and_repeats_no_revision(items: list[Item], siz
     for session_id, part, _, _, _, idents in closed:
         latest[session_id, part] = latest.get((session_id, part), frozenset()) | idents
     assert sorted(ident for idents in latest.values() for ident in idents) == sorted(item.ident for item in items)
+
+
+class ThoroughTracker(SessionTracker):
+    """Looks at a session with the full rules every time."""
+
+    def _is_early(self, *_: object) -> bool:
+        return False
+
+
+@given(items=sessions(), copies=st.lists(st.tuples(st.integers(0, 15), st.integers(-5, 20)), max_size=5))
+def test_the_short_look_at_a_session_that_goes_on_changes_nothing(
+    items: list[Item], copies: list[tuple[int, int]]
+) -> None:
+    """Neither what is written nor when; with copies that differ, and come in any order."""
+    minute_us = MS_PER_MINUTE * 1000
+    for position, minutes in copies:
+        item = items[position % len(items)]
+        end_us = max(item.begin_us, item.end_us + minutes * minute_us)
+        items = [*items, msgspec.structs.replace(item, end_us=end_us, received_ms=item.received_ms + minutes * 60_000)]
+    items = sorted(items, key=lambda item: item.received_ms)
+    outputs = []
+    for tracker in (SessionTracker(RULES), ThoroughTracker(RULES)):
+        written = []
+        clock_ms = 0
+        for seq, item in enumerate(items):
+            for step in (clock_ms + 1, (clock_ms + item.received_ms) // 2, item.received_ms):  # the clock moves between
+                clock_ms = max(clock_ms, min(step, item.received_ms))
+                written.append(tracker.apply(seq, clock_ms, []).orders)
+            written.append(tracker.apply(seq, clock_ms, [Arrival(clock_ms, "rum", 0, item)]).orders)
+        outputs.append([*written, tracker.drain().orders])
+    assert outputs[0] == outputs[1]
