@@ -4,7 +4,7 @@ import argparse
 import time
 from collections.abc import Callable
 
-from bench.measurements import lines, replay, requests, storage
+from bench.measurements import day, latency, lines, memory, replay, requests, restart, scale, storage
 from bench.options import Options
 from bench.render import PAGE, page, terminal
 from bench.results import Figure, Result, load_all, place, save
@@ -15,12 +15,19 @@ MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "replay": (replay.ABOUT, replay.measure),
     "storage": (storage.ABOUT, storage.measure),
     "requests": (requests.ABOUT, requests.measure),
+    "memory": (memory.ABOUT, memory.measure),
+    "restart": (restart.ABOUT, restart.measure),
+    "latency": (latency.ABOUT, latency.measure),
+    "scale": (scale.ABOUT, scale.measure),
+    "day": (day.ABOUT, day.measure),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("name", nargs="*", help=f"of {', '.join(MEASUREMENTS)}; all when none is given")
+    parser.add_argument(
+        "name", nargs="*", help=f"of {', '.join(MEASUREMENTS)}; all when none is given (day only with --full)"
+    )
     parser.add_argument("--full", action="store_true", help="the big sizes")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1, help="of the generated traffic")
@@ -36,7 +43,7 @@ def main() -> None:
         unknown = set(asked.name) - set(MEASUREMENTS)
         if unknown:
             parser.error(f"no measurement {sorted(unknown)}")
-        for name in asked.name or MEASUREMENTS:
+        for name in asked.name or (name for name in MEASUREMENTS if asked.full or name != "day"):
             run(name, Options(full=asked.full, rounds=asked.rounds, seed=asked.seed))
 
 

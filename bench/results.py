@@ -54,12 +54,12 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def figure(name: str, unit: str, baseline: str, sides: Mapping[str, Sequence[float]], note: str = "") -> Figure:
-    """A figure with its ratios: every round against the same round of the baseline."""
-    base = sides[baseline]
+    """A figure with its ratios: every round against the same round of the baseline; none without a baseline."""
+    base = sides[baseline] if baseline else []
     ratios = {
         side: [value / of for value, of in zip(values, base, strict=True)]
         for side, values in sides.items()
-        if side != baseline and all(base)
+        if base and side != baseline and all(base)
     }
     return Figure(name, unit, baseline, {side: list(values) for side, values in sides.items()}, ratios, note)
 

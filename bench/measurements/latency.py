@@ -1,0 +1,110 @@
+"""From the moment a session's close is due to the moment its row can be read."""
+
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from confluent_kafka import Producer
+
+from bench.job import Job
+from bench.options import Options
+from bench.results import Figure, figure
+from bench.templates import LINE_KINDS, Line, line_templates
+from bench.topic import Topic
+from flows.servers import start_broker
+from schemas.units import MS_PER_SECOND
+
+ABOUT = (
+    "`replaylake run` under steady traffic of short sessions, with a gap of 3 s and a lateness of 1 s instead of 15 "
+    "min and 60 s. A close is due when the receive clock has passed the session's last line by both; its row is "
+    "readable when the Parquet file has its final name. Between the two lie the rest of the epoch, its commit, and the "
+    "first batch of the next one."
+)
+_GAP_MS, _LATENESS_MS = 3_000, 1_000
+_RATE = 100  # sessions a second, of one line each
+_SETTINGS = {
+    "REPLAYLAKE_SESSIONS__GAP_SECONDS": "3",
+    "REPLAYLAKE_SESSIONS__LATENESS_SECONDS": "1",
+    "REPLAYLAKE_SESSIONS__SETTLE_SECONDS": "0",
+    "REPLAYLAKE_LOG__LEVEL": "warning",
+}
+
+
+class _Visitors:
+    """Sends one line of a new session every few ms, stamped with now, and remembers when."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self.sent_ms: dict[str, int] = {}
+        self._topic = topic
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "log_level": 0})
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._producer.flush(10)
+
+    def _run(self) -> None:
+        template = line_templates()[LINE_KINDS[3]][0]
+        while not self._stop.wait(1 / _RATE):
+            now_ms = int(time.time() * MS_PER_SECOND)
+            session_id = f"s-{len(self.sent_ms):08d}"
+            value = Line("app-0001", session_id, "v", "l", "u", now_ms, 0).fill(template)
+            headers: list[tuple[str, str | bytes | None]] = [("type", b"guance.rum")]
+            self._producer.produce(self._topic, value, key=session_id, headers=headers, timestamp=now_ms)
+            self._producer.poll(0)
+            self.sent_ms[session_id] = now_ms
+
+
+def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
+    """p50 and p99 in epochs and in seconds."""
+    in_epochs: dict[str, list[float]] = defaultdict(list)
+    in_seconds: dict[str, list[float]] = defaultdict(list)
+    lengths = (1, 5, 10) if options.full else (1, 5)
+    for _ in range(options.rounds):
+        for epoch in lengths:
+            waited = sorted(_waits(epoch))
+            for name, share in (("p50", 0.5), ("p99", 0.99)):
+                seconds = waited[int(share * (len(waited) - 1))]
+                in_epochs[f"{name}, epochs of {epoch} s"].append(seconds / epoch)
+                in_seconds[f"{name}, epochs of {epoch} s"].append(seconds)
+    parameters: dict[str, str | float] = {"sessions a second": _RATE, "partitions": 1}
+    return parameters, [
+        figure("due to readable", "epochs", "p50, epochs of 1 s", in_epochs),
+        figure("due to readable", "s", "p50, epochs of 1 s", in_seconds),
+    ]
+
+
+def _waits(epoch_seconds: int) -> list[float]:
+    """Seconds from due to readable, of every session of a run that is past its start."""
+    with start_broker() as broker, tempfile.TemporaryDirectory(prefix="replaylake-bench-") as folder:
+        broker.create_topic("latency", 1)
+        topic = Topic(broker.bootstrap, "latency", [0])
+        settings = {**_SETTINGS, "REPLAYLAKE_RUN__EPOCH_SECONDS": str(epoch_seconds)}
+        with Job(topic, Path(folder), settings) as job:
+            job.wait(job.is_ready, 60)
+            visitors = _Visitors(broker.bootstrap, "latency")
+            time.sleep(max(15, 6 * epoch_seconds) + (_GAP_MS + _LATENESS_MS) / MS_PER_SECOND)
+            due_at = {one: (ms + _GAP_MS + _LATENESS_MS) / MS_PER_SECOND for one, ms in visitors.sent_ms.items()}
+            last_due = time.time() - 3 * epoch_seconds  # what became due later may not be readable yet
+            readable_at = _readable(Path(folder) / "lake")
+            visitors.stop()
+            job.kill()
+    known = sorted(due_at.items(), key=lambda one: one[1])
+    first_due = known[0][1] + epoch_seconds  # the first epoch is not steady
+    return [readable_at[one] - at for one, at in known if first_due <= at <= last_due]
+
+
+def _readable(lake: Path) -> dict[str, float]:
+    """When each session's row got its final name: the file's change time, since publishing links and renames it."""
+    found: dict[str, float] = {}
+    for path in lake.glob("tables/sessions/*/*/*.parquet"):
+        changed_at = path.stat().st_ctime
+        for session_id in pq.read_table(path, columns=["session_id"])["session_id"].to_pylist():
+            found[session_id] = changed_at
+    return found
