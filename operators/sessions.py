@@ -8,6 +8,7 @@ even later gets a part number of its own and never the number of a row that is a
 
 import heapq
 import struct
+import sys
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -24,11 +25,12 @@ from operators.windows import (
     close_reason,
     distinct,
     due_ms,
+    plain_due_ms,
     split,
 )
 from schemas.items import CloseReason, Item, Kind
 from schemas.pack import PackEntry
-from schemas.units import MS_PER_DAY, US_PER_MS
+from schemas.units import MS_PER_DAY
 
 _STATE_VERSION = 2  # version 1 had no forgotten sessions and no order of memos; it is read as well
 _MOMENT = struct.Struct("<qqqQIIB")
@@ -109,26 +111,6 @@ class _Session(msgspec.Struct, array_like=True):
     parts: list[_Part] = msgspec.field(default_factory=list)
     first_part: int = 0  # above 0 when the parts before are forgotten
     late_before_us: int = _LONG_AGO  # what began before that belongs to a forgotten part
-    span: "_Span | None" = None  # while what is pending can only be one window
-
-
-class _Span(msgspec.Struct, array_like=True):
-    """Client times of pending items whose instants follow each other within the gap, all inside one cap, us."""
-
-    first_us: int  # instants
-    last_us: int
-    begin_us: int
-    end_us: int
-
-    def take(self, item: Item, rules: WindowRules) -> bool:
-        """Whether the item follows as well; what does not, or ends the session, needs the full rules."""
-        instant_us = item.begin_us if item.kind == Kind.SEGMENT else item.end_us
-        gap_us = rules.gap_ms * US_PER_MS
-        if item.ends or not self.first_us - gap_us < instant_us < self.last_us + gap_us:
-            return False
-        self.first_us, self.last_us = min(self.first_us, instant_us), max(self.last_us, instant_us)
-        self.begin_us, self.end_us = min(self.begin_us, item.begin_us), max(self.end_us, item.end_us)
-        return self.end_us - self.begin_us < rules.cap_ms * US_PER_MS
 
 
 class SessionTracker:
@@ -201,7 +183,7 @@ class SessionTracker:
             raise ValueError(f"session state has version {version}, this release reads versions 1 and {_STATE_VERSION}")
         decoded = msgspec.msgpack.decode(state, type=_Saved)
         self._seq, self._ordinal, self._clock_ms = decoded.seq, decoded.ordinal, decoded.clock_ms
-        self._sessions = dict(decoded.sessions)
+        self._sessions = {(sys.intern(app), name): session for (app, name), session in decoded.sessions}
         self._closed.restore(decoded.forgotten)
         for key, session in decoded.sessions:
             if not session.pending:
@@ -213,17 +195,13 @@ class SessionTracker:
         key = (item.app_id, item.session_id)
         session = self._sessions.get(key)
         if session is None:
+            key = sys.intern(item.app_id), item.session_id
             session = self._sessions[key] = _Session()
             left = self._closed.left_of(key)
             if left is not None:
                 session.first_part, session.late_before_us = left.next_part, left.over_us
-            elif not item.ends:
-                instant_us = item.begin_us if item.kind == Kind.SEGMENT else item.end_us
-                session.span = _Span(instant_us, instant_us, item.begin_us, item.begin_us)
         elif not session.pending:
             self._closed.remove(key)
-        if session.span is not None and not session.span.take(item, self._rules):
-            session.span = None
         session.pending += _pack_item(item, self._seq, self._ordinal)
         session.arrived_ms = max(session.arrived_ms, arrival_ms)
         session.forget_at_ms = _NEVER
@@ -249,8 +227,9 @@ class SessionTracker:
             session = self._sessions.get(key)
             if session is None:
                 continue
-            if session.check_at_ms < clock_ms and not self._is_early(key, session, clock_ms):
-                yield from self._review(key, session, clock_ms, drain=False)
+            if session.check_at_ms < clock_ms:
+                if not self._is_early(key, session, clock_ms):
+                    yield from self._review(key, session, clock_ms, drain=False)
             elif session.forget_at_ms < clock_ms:
                 self._forget(key)
 
@@ -267,19 +246,10 @@ class SessionTracker:
 
     def _is_early(self, key: SessionKey, session: _Session, clock_ms: int) -> bool:
         """Whether all that is pending is one window that is not due: the usual look at a session that goes on."""
-        if session.span is None:
+        plain_ms = None if session.parts else plain_due_ms(_MOMENT.iter_unpack(session.pending), self._rules)
+        if plain_ms is None:
             return False
-        received: dict[int, tuple[int, int, int]] = {}
-        for begin_us, end_us, received_ms, ident, *_ in _MOMENT.iter_unpack(session.pending):
-            known = received.setdefault(ident, (begin_us, end_us, received_ms))
-            if known[:2] != (begin_us, end_us):
-                session.span = None  # copies that differ count as one with the latest end, which may leave a gap
-                return False
-            if received_ms < known[2]:
-                received[ident] = (begin_us, end_us, received_ms)
-        rules = self._rules
-        due_at_ms = max(known[2] for known in received.values()) + rules.gap_ms
-        at_ms = max(due_at_ms + rules.lateness_ms, session.arrived_ms + rules.settle_ms)
+        at_ms = max(plain_ms + self._rules.lateness_ms, session.arrived_ms + self._rules.settle_ms)
         if clock_ms > at_ms:
             return False
         self._schedule(key, session, at_ms)
@@ -288,7 +258,6 @@ class SessionTracker:
     def _review(self, key: SessionKey, session: _Session, clock_ms: int, *, drain: bool) -> Iterator[CloseOrder]:
         """Split what is pending; write the windows whose time has come; keep the rest."""
         rules, due = self._rules, min(session.check_at_ms, clock_ms)
-        session.span = None
         while len(session.parts) > 1 and session.parts[0].last_received_ms < clock_ms - _SEAL_MS:
             del session.parts[0]
         known = {m.ident: part for part in session.parts for m in _unpack(part.moments)}

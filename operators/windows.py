@@ -7,6 +7,7 @@ on the receive clock.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -118,6 +119,31 @@ def due_ms(window: Window, rules: WindowRules) -> int:
     if _is_ended(window, rules):
         due = min(due, max(window.marker_received_ms, window.activity_received_ms) + rules.end_grace_ms)
     return due
+
+
+def plain_due_ms(moments: Iterable[tuple[int, ...]], rules: WindowRules) -> int | None:
+    """The `due_ms` of moments that are plainly one window, without splitting; None when only `split` can tell.
+
+    They are when no instant is the gap or more after the one before, everything lies inside one cap, nothing marks an
+    end, and no two copies of an item differ.
+    """
+    known: dict[int, tuple[int, int, int, int]] = {}
+    for begin_us, end_us, received_ms, ident, _, _, flags in moments:
+        item = known.get(ident)
+        if flags & ENDS or (item is not None and item[:2] != (begin_us, end_us)):
+            return None
+        if item is None or received_ms < item[2]:
+            known[ident] = begin_us, end_us, received_ms, flags
+    if not known:
+        return None
+    instants = sorted([item[0] if item[3] & SEGMENT else item[1] for item in known.values()])
+    gap_us = rules.gap_ms * US_PER_MS
+    if any(later - earlier >= gap_us for earlier, later in pairwise(instants)):
+        return None
+    length_us = max(item[1] for item in known.values()) - min(item[0] for item in known.values())
+    if length_us >= rules.cap_ms * US_PER_MS:
+        return None
+    return max(item[2] for item in known.values()) + rules.gap_ms
 
 
 def close_reason(window: Window, *, drained: bool, rules: WindowRules) -> CloseReason:
