@@ -81,7 +81,7 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
     item: Item
 
 
-class _Part(msgspec.Struct, array_like=True):
+class _Part(msgspec.Struct, array_like=True, gc=False):
     """Memo of a closed window."""
 
     part: int
@@ -101,7 +101,7 @@ class _Part(msgspec.Struct, array_like=True):
     cuts: list[int]
 
 
-class _Session(msgspec.Struct, array_like=True):
+class _Session(msgspec.Struct, array_like=True, gc=False):
     """One session: moments of what is not closed yet, memos of what is."""
 
     pending: bytearray = msgspec.field(default_factory=bytearray)
