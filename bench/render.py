@@ -1,5 +1,6 @@
 """Results as text for a terminal and as docs/benchmarks.md."""
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -45,9 +46,9 @@ def page(results: Mapping[str, Result], order: Iterable[str]) -> str:
 
 def _section(result: Result) -> Iterator[str]:
     yield f"## {result.name}\n"
-    yield f"{result.about}\n"
+    yield f"{_wrapped(result.about)}\n"
     for figure in result.figures:
-        yield f"**{figure.name}**, {figure.unit}\n"
+        yield f"**{figure.name}**{', ' if figure.unit else ''}{figure.unit}\n"
         head = _head(figure)
         yield f"| {' | '.join(head)} |"
         yield f"| --- |{' ---: |' * (len(head) - 1)}"
@@ -55,9 +56,13 @@ def _section(result: Result) -> Iterator[str]:
             yield f"| {' | '.join(_row(figure, side))} |"
         yield ""
         if figure.note:
-            yield f"{figure.note}\n"
-    yield f"`{result.command}`: {_parameters(result.parameters)}.  "
-    yield f"{_where(result.place)}\n"
+            yield f"{_wrapped(figure.note)}\n"
+    yield _wrapped(f"`{result.command}`: {_parameters(result.parameters)}.") + "  "
+    yield _wrapped(_where(result.place)) + "\n"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def _head(figure: Figure) -> list[str]:
