@@ -166,7 +166,9 @@ class Eraser:
         for edit in batch:
             self._note(edit)
         self._store.put({f"{RECEIPTS}{name}/{batch_name}": msgspec.json.encode([edit.change for edit in batch])})
-        note_removed(self._store, f"{name}-{batch_name}", [edit.key for edit in batch if edit.content is None])
+        gone = [edit.key for edit in batch if edit.content is None]
+        gone += [final for edit in batch for final in edit.finals]
+        note_removed(self._store, f"{name}-{batch_name}", gone)
         done = 0
         for edit in batch:
             self._progress(edit.key)

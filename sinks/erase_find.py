@@ -13,7 +13,8 @@ import xxhash
 from operators.inflate import inflate
 from operators.rows import line_row
 from operators.unusable import Unusable
-from schemas.blob import FOOTER_BYTES, BlobFormatError, parse_footer, parse_tail
+from schemas.blob import FOOTER_BYTES, parse_footer, parse_tail
+from schemas.bundle import BundleFormatError, decode_bundle, encode_bundle
 from schemas.erasure import Change, SessionKey, Subject, What
 from schemas.items import Family, Item, Kind
 from schemas.keys import PACKS, REPLAYS, STAGING, TABLES, replay_owner, safe_segment
@@ -43,11 +44,12 @@ class Unreadable(Exception):
 
 
 class Edit(msgspec.Struct, frozen=True):
-    """What is to be done to one object. `content` None: delete it."""
+    """What is to be done to one object. `content` None: delete it. `finals`: what it will now not publish."""
 
     key: str
     content: bytes | None
     change: Change
+    finals: list[str] = []
 
 
 def find_sessions(store: ObjectStore, subject: Subject, since_ms: int, progress: Progress) -> set[SessionKey]:
@@ -68,8 +70,8 @@ def find_sessions(store: ObjectStore, subject: Subject, since_ms: int, progress:
             key = item.app_id, item.session_id
             if key not in found and item.received_ms <= until_ms and subject.meets(*key, _users_of(item, subject)):
                 found.add(key)
-    for _, content in in_parallel(partial(_content, store), store.list(STAGING)):
-        if content is not None and is_parquet(content):
+    for _, stored in in_parallel(partial(_content, store), store.list(STAGING)):
+        for content in _files(stored):
             found.update(_sessions_in(columns_of(content, _WANTED), subject, until_ms))
     return found
 
@@ -94,7 +96,7 @@ def find_edits(
             yield from _blanked(one, pack, hashes)
     for one, content in in_parallel(partial(_content, store), store.list(STAGING)):
         if content is not None:
-            yield from _staged(store, one, content, subject, keys)
+            yield from _staged(one, content, subject, keys)
 
 
 def _sessions_in(columns: Columns, subject: Subject, until_ms: int) -> Iterator[SessionKey]:
@@ -106,6 +108,14 @@ def _sessions_in(columns: Columns, subject: Subject, until_ms: int) -> Iterator[
             continue
         if subject.meets(app_id, session_id, users_of(row)):
             yield app_id, session_id
+
+
+def _files(stored: bytes | None) -> list[bytes]:
+    """The Parquet files of a staged bundle; none of what is no bundle."""
+    try:
+        return [content for content in decode_bundle(stored or b"").values() if is_parquet(content)]
+    except BundleFormatError:
+        return []  # `find_edits` says so
 
 
 def _users_of(item: Item, subject: Subject) -> list[str]:
@@ -132,21 +142,32 @@ def _items(pack: bytes | None) -> Iterator[Item]:
 def _without_rows(
     store: ObjectStore, found: ObjectInfo, columns: Columns, subject: Subject, keys: set[SessionKey]
 ) -> Iterator[Edit]:
-    ids = list(zip(columns["app_id"], columns["session_id"], strict=True))
-    raws = columns.get("raw") or [None] * len(ids)
-    speaks = _Speaks(subject, keys)
-    keep = [
-        position
-        for position, key in enumerate(ids)
-        if key not in keys and not (raws[position] is not None and speaks.of_subject(raws[position]))
-    ]
-    erased = len(ids) - len(keep)
+    keep = _positions_left(columns, subject, keys)
+    erased = len(columns["app_id"]) - len(keep)
     if erased and not keep:
         yield _deletion(found, found.key, erased)
     elif erased:
         content = take_rows(store.read(found.key), keep)
         change = Change(found.key, What.REWRITTEN, erased, max(0, found.size - len(content)), _sha256(content))
         yield Edit(found.key, content, change)
+
+
+def _rows_left(content: bytes, columns: Columns, subject: Subject, keys: set[SessionKey]) -> tuple[bytes | None, int]:
+    """A file without the rows of the subject (None when nothing is left), and how many they were."""
+    keep = _positions_left(columns, subject, keys)
+    erased = len(columns["app_id"]) - len(keep)
+    return (take_rows(content, keep) if erased else content) if keep else None, erased
+
+
+def _positions_left(columns: Columns, subject: Subject, keys: set[SessionKey]) -> list[int]:
+    ids = list(zip(columns["app_id"], columns["session_id"], strict=True))
+    raws = columns.get("raw") or [None] * len(ids)
+    speaks = _Speaks(subject, keys)
+    return [
+        position
+        for position, key in enumerate(ids)
+        if key not in keys and not (raws[position] is not None and speaks.of_subject(raws[position]))
+    ]
 
 
 def _blanked(found: ObjectInfo, pack: bytes, hashes: set[int]) -> Iterator[Edit | Unreadable]:
@@ -160,19 +181,28 @@ def _blanked(found: ObjectInfo, pack: bytes, hashes: set[int]) -> Iterator[Edit 
         yield Edit(found.key, content, Change(found.key, What.BLANKED, 0, erased, _sha256(content)))
 
 
-def _staged(
-    store: ObjectStore, found: ObjectInfo, content: bytes, subject: Subject, keys: set[SessionKey]
-) -> Iterator[Edit | Unreadable]:
-    if is_parquet(content):
-        yield from _without_rows(store, found, columns_of(content, (*_IDS, "raw")), subject, keys)
-        return
+def _staged(found: ObjectInfo, stored: bytes, subject: Subject, keys: set[SessionKey]) -> Iterator[Edit | Unreadable]:
+    """Of a staged bundle the rows and blobs of the subject go."""
     try:
-        owner = _owner_of_blob(content)
-    except BlobFormatError as error:
-        yield Unreadable(found.key, f"neither Parquet nor a replay blob: {error}")
+        objects = decode_bundle(stored)
+    except BundleFormatError as error:
+        yield Unreadable(found.key, str(error))
         return
-    if owner in keys:
-        yield _deletion(found, found.key)
+    kept: dict[str, bytes] = {}
+    rows = 0
+    for final, content in objects.items():
+        if final.startswith(REPLAYS):
+            if _owner_of_blob(content) not in keys:
+                kept[final] = content
+            continue
+        left, erased = _rows_left(content, columns_of(content, (*_IDS, "raw")), subject, keys)
+        rows += erased
+        if left is not None:
+            kept[final] = left
+    if kept != objects:
+        content = encode_bundle(kept)
+        change = Change(found.key, What.REWRITTEN, rows, max(0, found.size - len(content)), _sha256(content))
+        yield Edit(found.key, content, change, sorted(objects.keys() - kept.keys()))
 
 
 def _owner_of_blob(content: bytes) -> SessionKey:

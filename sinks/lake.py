@@ -1,8 +1,8 @@
 """The two-phase writer of one partition: takes items and closed windows in, puts packs, tables and blobs into the lake.
 
-Phase one, at the end of an epoch (`stage`): everything the epoch made is stored under staging names, and the returned
-state lists what is to be published. Phase two, when that state is known to be durable (`publish`): the staged objects
-are copied to their final names. A crash at any point leads to the same lake: before the state is durable nothing was
+Phase one, at the end of an epoch (`stage`): everything the epoch made is stored in one staged bundle, and the returned
+state lists what is to be published. Phase two, when that state is known to be durable (`publish`): the bundle's objects
+are put under their final names. A crash at any point leads to the same lake: before the state is durable nothing was
 visible and the epoch runs again; after it, `publish` runs again and overwrites its own objects with the same bytes.
 Packs go up once, under names that nothing refers to until the state does.
 """
@@ -15,6 +15,7 @@ import msgspec
 from operators.assemble import Assembled, assemble, references
 from operators.replay_cut import CutLimits
 from operators.sessions import CloseOrder, ShardOutput
+from schemas.bundle import decode_bundle, encode_bundle
 from schemas.items import Rejected
 from schemas.keys import REPLAYS, TABLES, pack_key, replay_key, staging_key, table_key
 from schemas.notices import HELD_DAYS, Notices
@@ -23,15 +24,22 @@ from schemas.retention import Retention
 from schemas.units import MIB, MS_PER_DAY, US_PER_MS, utc_day
 from sinks.notices import NoticeBoard, was_removed
 from sinks.packs import PackStore
-from sinks.store import ObjectStore, StoreError
+from sinks.store import ObjectMissing, ObjectStore, StoreError
 from sinks.tables import Row, Rows
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 _SESSIONS = f"{TABLES}sessions/"
 
 
 class LostObject(StoreError):
     """A committed object is neither staged nor published: the store lost it, or something foreign deleted it."""
+
+
+class _Bundle(msgspec.Struct, array_like=True):
+    """A staged object, and the final keys of what is in it."""
+
+    key: str
+    finals: list[str]
 
 
 class LakeLimits(msgspec.Struct, frozen=True):
@@ -70,11 +78,11 @@ class LakeCounts(msgspec.Struct):
 
 
 class _State(msgspec.Struct, array_like=True):
-    """What survives a restart. `packs`: (seq, receive clock, keys); `pending`: staged key to final key."""
+    """What survives a restart. `packs`: (seq, receive clock, keys); `pending`: bundles that are not published yet."""
 
     version: int
     packs: list[tuple[int, int, list[str]]]
-    pending: list[tuple[str, str]]
+    pending: list[_Bundle]
 
 
 class LakeWriter:
@@ -114,8 +122,9 @@ class LakeWriter:
         self._clock_ms = 0
         self._rows = Rows(added=self.counts.rows)
         self._blobs: dict[str, bytes] = {}
-        self._staged: list[tuple[str, str]] = []
-        self._pending: list[tuple[str, str]] = []
+        self._staged: list[_Bundle] = []
+        self._pending: list[_Bundle] = []
+        self._last: dict[str, dict[str, bytes]] = {}  # the newest bundle by its key, so that it need not be read back
         self._board = board
         self._answers = answers
         self._heard: list[str] = []
@@ -136,12 +145,11 @@ class LakeWriter:
         if not self._pending:
             return
         self._may_publish()
-        for pairs in _in_order(self._pending):
-            for staged, final in self._store.copy(pairs):
-                if not self._store.exists(final) and not was_removed(self._store, (staged, final)):
-                    raise LostObject(f"{final!r} was committed, but neither it nor its staged copy {staged!r} is there")
-        self._store.delete([staged for staged, _ in self._pending])
-        self._pending = []
+        for bundle in self._pending:
+            for objects in _in_order(self._content(bundle)):
+                self._store.put(objects)
+        self._store.delete([bundle.key for bundle in self._pending])
+        self._pending, self._last = [], {}
 
     def hear(self) -> None:
         """Look at the board. Only call when everything made before is published: at the beginning of an epoch."""
@@ -206,6 +214,20 @@ class LakeWriter:
         """Delete every pack. Only when no session is open and no window will be revised."""
         self._store.delete([key for _, keys in self._pack_keys.values() for key in keys])
         self._pack_keys = {}
+
+    def _content(self, bundle: _Bundle) -> dict[str, bytes]:
+        """What is in a bundle. Raises LostObject for what is neither in it nor published already."""
+        objects = self._last.get(bundle.key)
+        if objects is None:
+            try:
+                objects = decode_bundle(self._store.read(bundle.key))
+            except ObjectMissing:
+                objects = {}  # an earlier process has published it, and died before its state said so
+        for final in bundle.finals:
+            if final in objects or self._store.exists(final) or was_removed(self._store, [final]):
+                continue
+            raise LostObject(f"{final!r} was committed, but neither it nor its staged bundle {bundle.key!r} is there")
+        return objects
 
     def _restore(self, state: bytes) -> None:
         restored = msgspec.msgpack.decode(state, type=_State)
@@ -311,31 +333,27 @@ class LakeWriter:
         objects: dict[str, bytes] = {}
         for (table, days, day), content in self._rows.take():
             digest = hashlib.sha256(content).hexdigest()[:12]
-            name = f"{self.partition}-{self._seq:010d}-{digest}"
-            objects[self._stage_as(table_key(table, days, day, name))] = content
-        for key, content in self._blobs.items():
-            objects[self._stage_as(key)] = content
+            objects[table_key(table, days, day, f"{self.partition}-{self._seq:010d}-{digest}")] = content
+        objects |= self._blobs
         self._blobs = {}
-        if objects:
-            self._store.put(objects)
-
-    def _stage_as(self, final: str) -> str:
-        staged = staging_key(self.partition, self._seq, self._number, self._incarnation)
+        if not objects:
+            return
+        key = staging_key(self.partition, self._seq, self._number, self._incarnation)
         self._number += 1
-        self._staged.append((staged, final))
-        return staged
+        self._store.put({key: encode_bundle(objects)})
+        self._staged.append(_Bundle(key, list(objects)))
+        self._last = {key: objects}
 
     def _forget_packs(self) -> None:
         oldest_ms = self._clock_ms - self._limits.pack_age_ms
         self._pack_keys = {seq: pack for seq, pack in self._pack_keys.items() if pack[0] >= oldest_ms}
 
 
-def _in_order(pending: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+def _in_order(objects: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
     """What a row points to becomes visible before the row: blobs, then their index and the lines, then sessions."""
-    steps: dict[int, list[tuple[str, str]]] = {}
-    for pair in pending:
-        final = pair[1]
-        step = 0 if final.startswith(REPLAYS) else 2 if final.startswith(_SESSIONS) else 1
-        steps.setdefault(step, []).append(pair)
+    steps: dict[int, dict[str, bytes]] = {}
+    for key, content in objects.items():
+        step = 0 if key.startswith(REPLAYS) else 2 if key.startswith(_SESSIONS) else 1
+        steps.setdefault(step, {})[key] = content
     for step in sorted(steps):
         yield steps[step]

@@ -16,6 +16,7 @@ import zstandard
 from operators.decode import Limits, Message, decode
 from operators.inflate import inflate
 from replay.verify import verify
+from schemas.bundle import decode_bundle, encode_bundle
 from schemas.erasure import Receipt, Subject, What
 from schemas.items import Item, Kind
 from schemas.keys import LOCKS, PACKS, REPLAYS, STAGING
@@ -46,7 +47,7 @@ def store(samples: Path, tmp_path: Path) -> LocalStore:
     everything = [*messages, *broken]
     run(everything, range(0, len(everything), 40), tmp_path / "lake", store=store)
     finals = [one.key for one in store.list("tables/")] + [one.key for one in store.list(REPLAYS)]
-    store.copy([(key, f"{STAGING}0000/{number:05d}-dead/00000") for number, key in enumerate(finals)])
+    store.put({f"{STAGING}0000/00000-dead/00000": encode_bundle({key: store.read(key) for key in finals})})
     assert verify(store).problems == []
     return store
 
@@ -88,6 +89,9 @@ def plain(stored: bytes, key: str) -> Iterator[bytes]:
             for entry in decode_block(stored[offset : offset + length]):
                 yield repr(entry).encode()
                 yield inflate(entry.item.body, 1 << 26)
+    elif key.startswith(STAGING):
+        for final, content in decode_bundle(stored).items():
+            yield from plain(content, final)
     elif stored.startswith(b"\x28\xb5\x2f\xfd"):
         yield zstandard.ZstdDecompressor().stream_reader(stored, read_across_frames=True).read()
 
