@@ -84,12 +84,15 @@ class KafkaSource(FixedPartitionedSource[Poll, bytes]):
         self._options = options
         self._partitions = list(partitions)
         self._watch = watch
+        self._probe: Consumer | None = None  # asks for ends; on a connection of its own, where no fetch is waiting
 
     def list_parts(self) -> list[str]:
         return self._partitions
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "KafkaPartition":
-        partition = KafkaPartition(self._options, for_part, resume_state, self._watch)
+        if self._probe is None:
+            self._probe = Consumer(_client_options(self._options), logger=_log)
+        partition = KafkaPartition(self._options, for_part, resume_state, self._watch, self._probe)
         self._watch.built(partition)
         return partition
 
@@ -106,8 +109,11 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
     more epoch, whose beginning publishes the last one.
     """
 
-    def __init__(self, options: KafkaOptions, partition: str, resume_state: bytes | None, watch: SourceWatch) -> None:
+    def __init__(
+        self, options: KafkaOptions, partition: str, resume_state: bytes | None, watch: SourceWatch, probe: Consumer
+    ) -> None:
         self._options = options
+        self._probe = probe
         self._watch = watch
         self.name = partition
         self._number = int(partition)
@@ -274,7 +280,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
     def _is_at_end(self) -> bool:
         for topic in self._options.topics:
             try:
-                low, high = self._consumer.get_watermark_offsets(
+                low, high = self._probe.get_watermark_offsets(
                     TopicPartition(topic, self._number), timeout=_PROBE_SECONDS, cached=False
                 )
             except KafkaException:
