@@ -22,7 +22,7 @@ from tests.torture.compare import Content, content
 from tests.torture.job import JobProcess, Place
 from tests.torture.traffic import Traffic
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ERASED = ("guance/gc-shop", "datadog/dd-shop")  # the person u-1001, ada@example.test logs in in both
 OTHERS = ("guance/gc-spa-json", "datadog/dd-spa-mask", "rrweb/rr-spa")
 SESSION_ID = re.compile(r"'session_id': '([^']+)'")
