@@ -90,9 +90,12 @@ class Notices:
         is_named = is_named or received_ms <= self._erased_apps.get(app_id, -1)
         return is_named and not self.holds(app_id, session_id)
 
-    def erases_user(self, app_id: str, rows: Iterable[dict[str, object]], received_ms: int) -> bool:
-        """Whether one of a window's rows names an erased person, and the window began before that was ordered."""
-        if not self._erased_users:
+    def erases_user(self, app_id: str, session_id: str, rows: Iterable[dict[str, object]], received_ms: int) -> bool:
+        """Whether one of a window's rows names an erased person, and the window began before that was ordered.
+
+        A hold is stronger here, too.
+        """
+        if not self._erased_users or self.holds(app_id, session_id):
             return False
         named = {user for row in rows for user in users_of(row)}
         return any(received_ms <= self._erased_users.get((scope, user), -1) for user in named for scope in ("", app_id))

@@ -9,6 +9,7 @@ Packs go up once, under names that nothing refers to until the state does.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 
 import msgspec
 
@@ -171,9 +172,9 @@ class LakeWriter:
             if erase_anything and self._is_erased(item.app_id, item.session_id, item.received_ms):
                 self.counts.erased += 1
                 continue
+            self.counts.items += 1
             self._buffer.setdefault((item.app_id, item.session_id), []).append(entry)
             self._buffer_bytes += len(item.body)
-        self.counts.items += len(output.items)
         for order in output.orders:
             self._write(order)
         if self._buffer_bytes > self._limits.pack_bytes:
@@ -256,8 +257,8 @@ class LakeWriter:
             lambda revision: replay_key(replay_days, day, order.app_id, order.session_id, order.part, revision),
             self._limits.cut,
         )
-        rows = [done.session, *(line.row for line in done.lines)]
-        if self._notices.erases_user(order.app_id, rows, order.received_start_ms):
+        rows = chain([done.session], (line.row for line in done.lines))
+        if self._notices.erases_user(order.app_id, order.session_id, rows, order.received_start_ms):
             self._erase(order.app_id, order.session_id)
             return
         self._rows.add("sessions", rum_days, day, done.session)

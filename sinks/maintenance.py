@@ -1,6 +1,6 @@
 """One command at a time changes objects of a lake: erase, hold, migrate, compact.
 
-A lock is an object with a name of its own. Who puts one and then sees an older one steps back; stores list what was put
+A lock is an object with a name of its own. Who puts one and then sees another steps back; stores list what was put
 before, so two can both step back, but not both go on.
 """
 

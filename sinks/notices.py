@@ -18,7 +18,7 @@ from sinks.store import ObjectMissing, ObjectStore, StoreError
 
 _LOOK_SECONDS = 1.0
 _POLL_SECONDS = 0.2
-_REMOVED_LIVES_MS = MS_PER_DAY  # a state that still knows a removed object is older than that only after a long stop
+_REMOVED_LIVES_MS = 30 * MS_PER_DAY  # a job that starts after a longer stop has lost its packs anyway
 
 
 class NotHeard(StoreError):

@@ -20,8 +20,8 @@ from schemas.bundle import decode_bundle, encode_bundle
 from schemas.erasure import Receipt, Subject, What
 from schemas.items import Item, Kind
 from schemas.keys import LOCKS, PACKS, REPLAYS, STAGING
-from schemas.notices import HELD_DAYS
-from schemas.pack import decode_block, read_index
+from schemas.notices import HELD_DAYS, Notice, NoticeKind, Notices
+from schemas.pack import decode_block, key_hash, read_index
 from schemas.retention import AppRetention, Retention
 from sinks.erase import Eraser, ErasureRefused
 from sinks.lifecycle import overdue
@@ -279,3 +279,18 @@ def test_one_command_at_a_time(store: LocalStore) -> None:
 
 def replaylake(*arguments: str) -> int:
     return subprocess.run([sys.executable, "-m", "flows.cli", *arguments], check=False).returncode
+
+
+def test_a_hold_is_stronger_than_an_erasure() -> None:
+    """Also for a session that turns out to be of an erased person only when it closes."""
+    row: dict[str, object] = {"user_email": "ada@example.test"}
+    erasure = Notice(NoticeKind.ERASE, 1000, 2000, apps=["a"], users=ADA.users)
+    hold = Notice(NoticeKind.HOLD, 1000, 2000, sessions=[key_hash("a", "held")])
+    both = Notices([erasure, hold])
+    assert both.erases_user("a", "other", [row], 1000)
+    assert not both.erases_user("a", "other", [row], 1001), "what began later is new data"
+    assert not both.erases_user("b", "other", [row], 1000), "of another app"
+    assert not both.erases_user("a", "held", [row], 1000)
+    of_app = Notices([Notice(NoticeKind.ERASE, 1000, 2000, apps=["a"]), hold])
+    assert of_app.erases("a", "other", 1000)
+    assert not of_app.erases("a", "held", 1000)
