@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from bench.traffic import Sent
-from operators.arrivals import Poll, Received, decode_poll, shard_batches
+from operators.arrivals import Poll, Received, decode_poll
 from operators.decode import Limits, Message
 from operators.sessions import SessionTracker
 from operators.windows import WindowRules
@@ -22,13 +22,12 @@ from schemas.retention import Retention
 from schemas.units import GIB, MS_PER_SECOND
 from sinks.engine import LakePartition, Stopwatch
 from sinks.fence import Fence
-from sinks.lake import LakeLimits, LakeWriter, Refusal
+from sinks.lake import LakeLimits, LakeWriter
 from sinks.notices import NoticeBoard
 from sinks.packs import PackStore
 from sinks.steady import Patience, SteadyStore
 from sinks.store import LocalStore
 
-_SHARDS = 8
 _LIMITS = Limits()
 
 
@@ -105,12 +104,10 @@ class EpochRunner:
 
 
 class _Partition:
-    """Shards and writer of one partition."""
+    """Sessions and writer of one partition."""
 
     def __init__(self, store: SteadyStore, board: NoticeBoard, folder: Path, name: str) -> None:
         self._name = name
-        rules = WindowRules()
-        self._trackers = {f"{name}-{number:02d}": SessionTracker(rules) for number in range(_SHARDS)}
         packs = PackStore(store, folder / "cache" / name, GIB)
         fence = Fence(store, name, "bench")
         fence.take()
@@ -118,17 +115,11 @@ class _Partition:
             store, packs, name, Retention(), LakeLimits(), "bench", may_publish=fence.check, board=board, answers=True
         )
         nothing = Stopwatch(lambda: 0.0, _ignore, _ignore)
-        self._sink = LakePartition(self.writer, nothing, publish_early=True)
+        self._sink = LakePartition(SessionTracker(WindowRules()), self.writer, nothing, publish_early=True)
 
     def epoch(self, seq: int, clock_ms: int, messages: Iterable[Sent]) -> None:
         received = [Received("rum", n, one.received_ms, _message(one)) for n, one in enumerate(messages)]
-        decoded = decode_poll(Poll(self._name, seq, clock_ms, received), _LIMITS)
-        refusals = [Refusal(one.topic, 0, one.offset, one.received_ms, one.rejected) for one in decoded.refused]
-        outputs = [
-            self._trackers[key].apply(batch.seq, batch.clock_ms, batch.arrivals)
-            for key, batch in shard_batches(decoded, _SHARDS)
-        ]
-        self._sink.write_batch([*(one for one in outputs if one.items or one.orders), refusals])
+        self._sink.write_batch([decode_poll(Poll(self._name, seq, clock_ms, received), _LIMITS)])
         self._sink.snapshot()
 
 

@@ -37,6 +37,7 @@ class CapturePartition(StatefulSourcePartition[Poll, bytes]):
         self._progress = progress
         self._seq = 0
         self._clock_ms = 0
+        self._is_ended = False
 
     def next_batch(self) -> list[Poll]:
         if stop_requested():
@@ -49,10 +50,11 @@ class CapturePartition(StatefulSourcePartition[Poll, bytes]):
             size += len(captured.message.value)
             if size > _BATCH_BYTES:
                 break
-        if not received:
+        if self._is_ended:
             raise StopIteration
+        self._is_ended = not received
         self._progress(self._counts.messages)
-        return [Poll(PARTITION, self._seq, self._clock_ms, received)]
+        return [Poll(PARTITION, self._seq, self._clock_ms, received, is_last=self._is_ended)]
 
     def snapshot(self) -> bytes:
         self._seq += 1

@@ -143,7 +143,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
     def next_batch(self) -> list[Poll]:
         self._note_look()
         if self._is_past_end():
-            raise StopIteration
+            return self._drain()
         if stop_requested():
             return self._last_polls()
         messages = self._consumer.consume(self._options.poll_messages, timeout=0.0)
@@ -191,8 +191,17 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
             self._epoch_began = time.monotonic()
             self._snapshot_at = None
 
+    def _drain(self) -> list[Poll]:
+        """The bounded range is read: one poll that says so, then the end."""
+        if self._is_last_poll_sent:
+            raise StopIteration
+        self._is_last_poll_sent = True
+        return [Poll(self.name, self._seq, self.clock_ms, [], is_last=True)]
+
     def _last_polls(self) -> list[Poll]:
         """Polls without messages until an epoch has ended, then one that belongs to the next."""
+        if self._options.end_offsets is not None:
+            raise InterruptedError("stopped before the end: nothing was published; run it again")
         if not self._options.is_cluster or self._is_last_poll_sent:
             raise StopIteration
         now_ms = time.time() * MS_PER_SECOND

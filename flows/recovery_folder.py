@@ -21,8 +21,8 @@ from flows.settings import ConfigurationError, Settings
 
 _LAYOUT = "layout.json"
 _LAYOUT_LOCK = "layout.lock"
-_VERSION = 2
-_MARK_OF_VERSION_1 = "shards"  # a file with the number of shards and nothing else
+_VERSION = 3  # 1 and 2 kept sessions in a step of their own
+_MARK_OF_VERSION_1 = "shards"  # a file beside the engine's, and no layout
 
 
 class FolderInUse(Exception):
@@ -32,7 +32,6 @@ class FolderInUse(Exception):
 class _Layout(msgspec.Struct):
     version: int
     job_id: str
-    shards: int
     is_made: bool = False  # the engine's files are all there
     is_claimed: bool = False  # the lake has been told that it belongs to this job
 
@@ -87,13 +86,8 @@ def open_recovery_folder(settings: Settings) -> Iterator[RecoveryFolder]:
     path.mkdir(parents=True, exist_ok=True)
     with _locked(path / f"lock-{settings.run.process_id}", wait=False):
         with _locked(path / _LAYOUT_LOCK, wait=True):  # processes of a cluster start together
-            layout = _read(path) or _Layout(_VERSION, secrets.token_hex(8), settings.sessions.shards)
+            layout = _read(path) or _Layout(_VERSION, secrets.token_hex(8))
             _make(path, layout, settings.run.recovery_parts)
-        if layout.shards != settings.sessions.shards:
-            raise ConfigurationError(
-                f"sessions.shards: {path} holds the state of {layout.shards} shards per partition, "
-                f"not {settings.sessions.shards}"
-            )
         yield RecoveryFolder(path, layout)
 
 
@@ -101,30 +95,30 @@ def _read(path: Path) -> _Layout | None:
     try:
         layout = msgspec.json.decode((path / _LAYOUT).read_bytes(), type=_Layout)
     except FileNotFoundError:
-        return _migrate(path)
+        _refuse_strangers(path)
+        return None
     except msgspec.DecodeError as error:
         raise ConfigurationError(f"run.recovery_dir: {path / _LAYOUT} is not readable: {error}") from error
     if layout.version != _VERSION:
-        raise ConfigurationError(
-            f"run.recovery_dir: {path} has version {layout.version}, this release reads version {_VERSION}; "
-            "see 'Upgrade' in docs/operations.md"
-        )
+        raise _other_version(path, layout.version)
     return layout
 
 
-def _migrate(path: Path) -> _Layout | None:
-    """A folder of version 1 gets a layout file; None when there is no state at all."""
-    if not any(path.glob("part-*.sqlite3")):
-        return None
-    mark = path / _MARK_OF_VERSION_1
-    if not mark.exists():
+def _refuse_strangers(path: Path) -> None:
+    """A new folder is fine; state of somebody else is not."""
+    if (path / _MARK_OF_VERSION_1).exists():
+        raise _other_version(path, 1)
+    if any(path.glob("part-*.sqlite3")):
         raise ConfigurationError(
             f"run.recovery_dir: {path} was made by the engine alone: use it with `python -m bytewax.run`"
         )
-    layout = _Layout(_VERSION, secrets.token_hex(8), int(mark.read_text()), is_made=True)
-    _write(path, layout)
-    mark.unlink()
-    return layout
+
+
+def _other_version(path: Path, version: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"run.recovery_dir: {path} has version {version}, this release reads version {_VERSION}; "
+        "see 'Upgrade' in docs/operations.md"
+    )
 
 
 def _make(path: Path, layout: _Layout, parts: int) -> None:

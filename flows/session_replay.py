@@ -18,13 +18,12 @@ from flows.kafka_source import KafkaOptions, KafkaSource, SourceWatch, client_op
 from flows.metrics import JobMetrics
 from flows.settings import ConfigurationError, Settings, load_settings
 from flows.stopping import STOP, install_stop_handlers
-from operators.arrivals import DecodedPoll, Poll, decode_poll, shard_batches
-from operators.engine import ShardLogic
-from operators.sessions import ShardOutput
+from operators.arrivals import DecodedPoll, Poll, decode_poll
+from operators.sessions import SessionTracker
 from schemas.units import MS_PER_SECOND
-from sinks.engine import LakeInput, LakeSink, Stopwatch, WriterBuilder
+from sinks.engine import LakeSink, Stopwatch, TrackerBuilder, WriterBuilder
 from sinks.fence import Fence
-from sinks.lake import LakeWriter, Refusal
+from sinks.lake import LakeWriter
 from sinks.notices import NoticeBoard
 from sinks.open_store import open_store
 from sinks.packs import PackStore
@@ -80,22 +79,29 @@ def build(
     """Wire a source to the lake. `is_bounded`: its end closes every session, and nothing is visible before."""
     timings = metrics.timings
     stopwatch = Stopwatch(time.perf_counter, timings.stage.observe, timings.publish.observe)
+    build_tracker = tracker_builder(settings, metrics, len(partitions))
     build_writer = writer_builder(settings, metrics, is_bounded=is_bounded)
-    sink = LakeSink(partitions, build_writer, stopwatch, publish_early=not is_bounded)
+    sink = LakeSink(partitions, build_tracker, build_writer, stopwatch, publish_early=not is_bounded)
     decode = partial(decode_poll, limits=settings.limits.decode())
-    route = partial(shard_batches, shard_count=settings.sessions.shards)
-    rules, memo = settings.sessions.rules(), settings.sessions.memo_limits(len(partitions))
-    shard = partial(ShardLogic, rules, memo, metrics.trackers.append, drain_at_eof=is_bounded)
 
     flow = Dataflow("session_replay")
     polls = op.input("input", flow, source)  # Poll: messages of one partition, its receive clock
     decoded = op.map("decode", polls, decode)  # DecodedPoll: items, refusals
-    batches = op.flat_map("route", decoded, route)  # ("0003-07", ShardBatch): one per shard
-    outputs = op.stateful_batch("sessions", batches, shard)  # ("0003-07", ShardOutput): items, closed windows
-    kept = op.map("to_partition", outputs, _to_partition)  # ("0003", ShardOutput)
-    refused = op.map("refusals", decoded, _to_refusals)  # ("0003", [Refusal]): every poll, so that epochs publish
-    op.output("lake", op.merge("lake_input", kept, refused), sink)
+    keyed = op.key_on("partition", decoded, _partition)  # ("0003", DecodedPoll): stays on the process that read it
+    op.output("sessions_to_lake", keyed, sink)  # windows open and close; packs, tables and replays are written
     return Job(flow, sink, metrics)
+
+
+def tracker_builder(settings: Settings, metrics: JobMetrics, partitions: int) -> TrackerBuilder:
+    """How the sink makes the sessions of a partition."""
+    rules, memo = settings.sessions.rules(), settings.sessions.memo_limits(partitions)
+
+    def build_tracker(state: bytes) -> SessionTracker:
+        tracker = SessionTracker(rules, memo, state)
+        metrics.trackers.append(tracker)
+        return tracker
+
+    return build_tracker
 
 
 def writer_builder(settings: Settings, metrics: JobMetrics, *, is_bounded: bool) -> WriterBuilder:
@@ -153,12 +159,5 @@ def _always() -> None:
     """No other writer can be meant: a bounded run owns what it writes."""
 
 
-def _to_partition(keyed: tuple[str, ShardOutput]) -> tuple[str, LakeInput]:
-    key, output = keyed
-    return key.rpartition("-")[0], output
-
-
-def _to_refusals(decoded: DecodedPoll) -> tuple[str, LakeInput]:
-    number = int(decoded.partition) if decoded.partition.isdigit() else 0
-    refusals = [Refusal(one.topic, number, one.offset, one.received_ms, one.rejected) for one in decoded.refused]
-    return decoded.partition, refusals
+def _partition(decoded: DecodedPoll) -> str:
+    return decoded.partition

@@ -82,7 +82,6 @@ class SessionSettings(_Section):
     forgotten_sessions: Positive = Field(
         1_000_000, description="sessions beyond that of which only the next part number is known, about 180 bytes each"
     )
-    shards: Positive = Field(8, description="state shards per partition; fixed once the job has state")
 
     def rules(self) -> WindowRules:
         return WindowRules(
@@ -94,12 +93,11 @@ class SessionSettings(_Section):
         )
 
     def memo_limits(self, partitions: int) -> MemoLimits:
-        """Of one shard. It depends on the topic, not on the number of processes, and so does the result."""
-        shards = partitions * self.shards
+        """Of one partition. It depends on the topic, not on the number of processes, and so does the result."""
         return MemoLimits(
             age_ms=self.memo_hours * MS_PER_HOUR,
-            size_bytes=self.memo_bytes // shards,
-            forgotten=max(1, self.forgotten_sessions // shards),
+            size_bytes=self.memo_bytes // partitions,
+            forgotten=max(1, self.forgotten_sessions // partitions),
         )
 
 

@@ -1,11 +1,10 @@
-"""From a poll of one partition to shard batches: decode every message, give each item to its session's shard."""
+"""From a poll of one partition to arrivals: every message decoded, each item with the clock at its place in the log."""
 
 import msgspec
 
 from operators.decode import Limits, Message, decode
 from operators.sessions import Arrival
 from schemas.items import Item, Rejected
-from schemas.pack import key_hash
 
 
 class Received(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -18,12 +17,16 @@ class Received(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Poll(msgspec.Struct, frozen=True, array_like=True):
-    """What one look at a partition brought; without messages it only moves the clock. `seq` numbers the epoch."""
+    """What one look at a partition brought; without messages it only moves the clock. `seq` numbers the epoch.
+
+    `is_last`: the input is bounded and read; every window closes.
+    """
 
     partition: str
     seq: int
     clock_ms: int
     messages: list[Received]
+    is_last: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True):
@@ -43,14 +46,7 @@ class DecodedPoll(msgspec.Struct, frozen=True, array_like=True):
     clock_ms: int
     arrivals: list[Arrival]
     refused: list[Refused]
-
-
-class ShardBatch(msgspec.Struct, frozen=True, array_like=True):
-    """A poll's share of one shard. Every shard gets one of every poll, because the clock moves for all."""
-
-    seq: int
-    clock_ms: int
-    arrivals: list[Arrival]
+    is_last: bool
 
 
 def decode_poll(poll: Poll, limits: Limits) -> DecodedPoll:
@@ -63,19 +59,7 @@ def decode_poll(poll: Poll, limits: Limits) -> DecodedPoll:
                 arrivals.append(Arrival(clock_ms, topic, offset, result))
             else:
                 refused.append(Refused(topic, offset, message.received_ms, result))
-    return DecodedPoll(poll.partition, poll.seq, poll.clock_ms, arrivals, refused)
-
-
-def shard_batches(decoded: DecodedPoll, shard_count: int) -> list[tuple[str, ShardBatch]]:
-    """(shard key `<partition>-<shard>`, batch) for every shard of the partition."""
-    shares: list[list[Arrival]] = [[] for _ in range(shard_count)]
-    for arrival in decoded.arrivals:
-        item = arrival.item
-        shares[key_hash(item.app_id, item.session_id) % shard_count].append(arrival)
-    return [
-        (f"{decoded.partition}-{number:02d}", ShardBatch(decoded.seq, decoded.clock_ms, share))
-        for number, share in enumerate(shares)
-    ]
+    return DecodedPoll(poll.partition, poll.seq, poll.clock_ms, arrivals, refused, poll.is_last)
 
 
 def _fields(received: Received) -> tuple[str, int, int, Message]:

@@ -1,4 +1,4 @@
-"""The state of open sessions in one shard: takes decoded items and the receive clock, says which windows close.
+"""The state of a partition's open sessions: takes decoded items and the receive clock, says which windows close.
 
 State holds times, identities and references, never a body: bodies rest in packs, and `Moment.seq`/`ordinal` say where.
 A window closes once, then stays as a *memo*, so that what comes late finds its window and leads to a new revision of
@@ -63,8 +63,8 @@ class CloseOrder(msgspec.Struct, frozen=True, array_like=True):
     new_moments: bytes
 
 
-class ShardOutput(msgspec.Struct, frozen=True, array_like=True):
-    """What one activation of a shard hands to the sink: items to keep (with their ordinal), windows to write."""
+class Activation(msgspec.Struct, frozen=True, array_like=True):
+    """What came of one poll: items to keep (with their ordinal), windows to write."""
 
     seq: int
     clock_ms: int
@@ -73,7 +73,7 @@ class ShardOutput(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An item on its way into a shard: where it came from, and the receive clock at that point of the log."""
+    """An item as it arrived: where it came from, and the receive clock at that point of the log."""
 
     clock_ms: int
     topic: str
@@ -114,7 +114,7 @@ class _Session(msgspec.Struct, array_like=True, gc=False):
 
 
 class SessionTracker:
-    """Open sessions and memos of one shard. Deterministic: no clock, no randomness, no dependence on batch cuts."""
+    """Open sessions and memos of one partition. Deterministic: no clock, no randomness, no dependence on batch cuts."""
 
     def __init__(self, rules: WindowRules, limits: MemoLimits | None = None, state: bytes = b"") -> None:
         self._rules = rules
@@ -145,7 +145,7 @@ class SessionTracker:
         """About what they take."""
         return self._closed.size_bytes
 
-    def apply(self, seq: int, clock_ms: int, arrivals: Iterable[Arrival]) -> ShardOutput:
+    def apply(self, seq: int, clock_ms: int, arrivals: Iterable[Arrival]) -> Activation:
         """Take arrivals in log order, then move to `clock_ms`. `seq` numbers the epoch: packs are named by it."""
         if seq != self._seq:
             self._seq, self._ordinal = seq, 0
@@ -160,14 +160,14 @@ class SessionTracker:
             self._ordinal += 1
         self._clock_ms = max(self._clock_ms, clock_ms)
         orders.extend(self._sweep(self._clock_ms))
-        return ShardOutput(seq, self._clock_ms, items, orders)
+        return Activation(seq, self._clock_ms, items, orders)
 
-    def drain(self) -> ShardOutput:
+    def drain(self) -> Activation:
         """The input has ended for good: close everything."""
         orders: list[CloseOrder] = []
         for key in sorted(key for key, session in self._sessions.items() if session.pending):
             orders.extend(self._review(key, self._sessions[key], self._clock_ms, drain=True))
-        return ShardOutput(self._seq, self._clock_ms, [], orders)
+        return Activation(self._seq, self._clock_ms, [], orders)
 
     def snapshot(self) -> bytes:
         """The whole state as one value; `SessionTracker(rules, limits, state)` continues from it."""

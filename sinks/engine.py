@@ -1,19 +1,25 @@
-"""The adapter to Bytewax: one `LakeWriter` per partition behind the engine's two-phase protocol.
+"""The adapter to Bytewax: sessions and writer of each partition behind the engine's two-phase protocol.
+
+It holds no rule. Both are one part of the engine's output: a poll then never leaves the process that read it.
 
 The engine lets no item of the next epoch in before an epoch's state is durable; so the first batch of an epoch is the
 sign that the last one is committed, and may be published.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from operators.sessions import ShardOutput
+from operators.arrivals import DecodedPoll
+from operators.sessions import SessionTracker
 from sinks.lake import LakeWriter, Refusal
 
-LakeInput = ShardOutput | list[Refusal]
+_STATE_VERSION = 1
+_STATE_BYTES_MAX = 999_000_000  # of a value in the engine's recovery store, which is SQLite
+
+TrackerBuilder = Callable[[bytes], SessionTracker]  # state
 WriterBuilder = Callable[[str, str, bytes], LakeWriter]  # (partition, incarnation, state)
 
 
@@ -25,13 +31,28 @@ class Stopwatch(msgspec.Struct, frozen=True):
     published: Callable[[float], None]
 
 
-class LakeSink(FixedPartitionedSink[LakeInput, bytes]):
+class _State(msgspec.Struct, array_like=True):
+    """What a partition needs after a restart."""
+
+    version: int
+    sessions: bytes
+    lake: bytes
+
+
+class LakeSink(FixedPartitionedSink[DecodedPoll, bytes]):
     """All partitions of the lake's input. `publish_early` False: nothing is visible before `publish_all`."""
 
     def __init__(
-        self, partitions: list[str], build_writer: WriterBuilder, stopwatch: Stopwatch, *, publish_early: bool
+        self,
+        partitions: list[str],
+        build_tracker: TrackerBuilder,
+        build_writer: WriterBuilder,
+        stopwatch: Stopwatch,
+        *,
+        publish_early: bool,
     ) -> None:
         self._partitions = partitions
+        self._build_tracker = build_tracker
         self._build_writer = build_writer
         self._stopwatch = stopwatch
         self._publish_early = publish_early
@@ -45,9 +66,11 @@ class LakeSink(FixedPartitionedSink[LakeInput, bytes]):
         return self._partitions.index(item_key)
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "LakePartition":
-        writer = self._build_writer(for_part, self._incarnation, resume_state or b"")
+        state = _restored(resume_state)
+        writer = self._build_writer(for_part, self._incarnation, state.lake)
         self.writers[for_part] = writer
-        return LakePartition(writer, self._stopwatch, publish_early=self._publish_early)
+        tracker = self._build_tracker(state.sessions)
+        return LakePartition(tracker, writer, self._stopwatch, publish_early=self._publish_early)
 
     def publish_all(self) -> None:
         """Publish what is pending, after a run that ended well with its last epoch committed."""
@@ -60,24 +83,27 @@ class LakeSink(FixedPartitionedSink[LakeInput, bytes]):
             writer.delete_packs()
 
 
-class LakePartition(StatefulSinkPartition[LakeInput, bytes]):
-    """One partition's writer as the engine drives it."""
+class LakePartition(StatefulSinkPartition[DecodedPoll, bytes]):
+    """One partition as the engine drives it."""
 
-    def __init__(self, writer: LakeWriter, stopwatch: Stopwatch, *, publish_early: bool) -> None:
+    def __init__(
+        self, tracker: SessionTracker, writer: LakeWriter, stopwatch: Stopwatch, *, publish_early: bool
+    ) -> None:
+        self._tracker = tracker
         self._writer = writer
         self._stopwatch = stopwatch
         self._publish_early = publish_early
         self._is_new_epoch = False
 
-    def write_batch(self, values: list[LakeInput]) -> None:
+    def write_batch(self, values: list[DecodedPoll]) -> None:
         if self._is_new_epoch and self._publish_early:
             self._begin_epoch()
         self._is_new_epoch = False
-        for value in values:
-            if isinstance(value, ShardOutput):
-                self._writer.take(value)
-            else:
-                self._writer.refuse(value)
+        for poll in values:
+            self._writer.refuse(_refusals(poll))
+            self._writer.take(self._tracker.apply(poll.seq, poll.clock_ms, poll.arrivals))
+            if poll.is_last:
+                self._writer.take(self._tracker.drain())
 
     def _begin_epoch(self) -> None:
         """The engine lets in a batch of a new epoch, so it has committed the one before."""
@@ -90,6 +116,27 @@ class LakePartition(StatefulSinkPartition[LakeInput, bytes]):
     def snapshot(self) -> bytes:
         self._is_new_epoch = True
         begin = self._stopwatch.now()
-        state = self._writer.stage()
+        lake = self._writer.stage()
         self._stopwatch.staged(self._stopwatch.now() - begin)
+        state = msgspec.msgpack.encode(_State(_STATE_VERSION, self._tracker.snapshot(), lake))
+        if len(state) > _STATE_BYTES_MAX:
+            raise RuntimeError(
+                f"partition {self._writer.partition}: {self._tracker.open_count} open sessions take {len(state)} bytes "
+                f"of state, and the engine stores {_STATE_BYTES_MAX} at most: give the topics more partitions"
+            )
         return state
+
+
+def _restored(state: bytes | None) -> _State:
+    if not state:
+        return _State(_STATE_VERSION, b"", b"")
+    restored = msgspec.msgpack.decode(state, type=_State)
+    if restored.version != _STATE_VERSION:
+        raise ValueError(f"partition state has version {restored.version}, this release reads {_STATE_VERSION}")
+    return restored
+
+
+def _refusals(poll: DecodedPoll) -> Iterator[Refusal]:
+    number = int(poll.partition) if poll.partition.isdigit() else 0
+    for one in poll.refused:
+        yield Refusal(one.topic, number, one.offset, one.received_ms, one.rejected)

@@ -15,7 +15,7 @@ import msgspec
 
 from operators.assemble import Assembled, assemble, references
 from operators.replay_cut import CutLimits
-from operators.sessions import CloseOrder, ShardOutput
+from operators.sessions import Activation, CloseOrder
 from schemas.bundle import decode_bundle, encode_bundle
 from schemas.items import Rejected
 from schemas.keys import REPLAYS, TABLES, pack_key, replay_key, staging_key, table_key
@@ -163,8 +163,8 @@ class LakeWriter:
             if self._answers:
                 self._board.say_heard(self.partition, self._incarnation)
 
-    def take(self, output: ShardOutput) -> None:
-        """Keep the items of one activation of a shard and write the windows it closes."""
+    def take(self, output: Activation) -> None:
+        """Keep the items that came of a poll and write the windows that it closes."""
         self._enter(output.seq, output.clock_ms)
         erase_anything = self._notices.erase_anything
         for entry in output.items:

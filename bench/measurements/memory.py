@@ -34,7 +34,7 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
     parameters: dict[str, str | float] = {
         "lines a session": _LINES,
         "segments a session with replay": _SEGMENTS,
-        "shards": 32,
+        "partitions": 4,
     }
     least = f"{counts[0]:,}"
     return parameters, [

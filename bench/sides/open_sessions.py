@@ -14,7 +14,7 @@ from schemas.items import Family, Item, Kind
 from schemas.units import US_PER_MS
 
 _START_MS = 1_795_000_000_000
-_SHARDS = 32  # 4 partitions of 8
+_PARTITIONS = 4
 _BATCH = 100  # arrivals of a shard at a time: what is on its way must not count
 
 
@@ -49,13 +49,13 @@ def _items(arguments: _Arguments) -> Iterator[Item]:
 
 def _tracked(arguments: _Arguments) -> Mapping[str, float]:
     """Memory per session; then what a snapshot of everything costs, which the engine takes at every epoch."""
-    trackers = [SessionTracker(WindowRules()) for _ in range(_SHARDS)]
+    trackers = [SessionTracker(WindowRules()) for _ in range(_PARTITIONS)]
     gc.collect()
     before = memory_bytes("VmRSS")
     shares: list[list[Arrival]] = [[] for _ in trackers]
     for number, item in enumerate(_items(arguments), 1):
-        shares[item.ident >> 16 & _SHARDS - 1].append(Arrival(item.received_ms, "rum", number, item))
-        if number % (_BATCH * _SHARDS) == 0:
+        shares[item.ident >> 16 & _PARTITIONS - 1].append(Arrival(item.received_ms, "rum", number, item))
+        if number % (_BATCH * _PARTITIONS) == 0:
             _apply(trackers, shares, item.received_ms)
     _apply(trackers, shares, _START_MS)
     gc.collect()

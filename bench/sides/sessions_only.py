@@ -13,18 +13,18 @@ from pathlib import Path
 import bytewax.operators as op
 import msgspec
 from bytewax.dataflow import Dataflow
-from bytewax.outputs import DynamicSink, StatelessSinkPartition
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from bytewax.testing import cluster_main
 
 from bench.spent import charged
 from bench.topic import Topic
 from flows.metrics import JobMetrics
 from flows.recovery_folder import open_recovery_folder
-from flows.session_replay import kafka_options, kafka_source
+from flows.session_replay import kafka_options, kafka_source, tracker_builder
 from flows.settings import load_settings
-from operators.arrivals import decode_poll, shard_batches
-from operators.engine import ShardLogic
-from operators.sessions import ShardOutput
+from operators.arrivals import DecodedPoll, decode_poll
+from operators.sessions import SessionTracker
+from sinks.engine import TrackerBuilder
 
 
 class _Arguments(msgspec.Struct):
@@ -32,23 +32,38 @@ class _Arguments(msgspec.Struct):
     work: str
 
 
-class _Nowhere(DynamicSink[tuple[str, ShardOutput]]):
-    """Counts windows."""
+class _Nowhere(FixedPartitionedSink[DecodedPoll, bytes]):
+    """Keeps sessions and counts their windows."""
 
-    def __init__(self) -> None:
+    def __init__(self, partitions: list[str], build_tracker: TrackerBuilder) -> None:
+        self._partitions = partitions
+        self._build_tracker = build_tracker
         self.windows = 0
 
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> "_NowherePart":
-        del step_id, worker_index, worker_count
-        return _NowherePart(self)
+    def list_parts(self) -> list[str]:
+        return self._partitions
+
+    def part_fn(self, item_key: str) -> int:
+        return self._partitions.index(item_key)
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "_NowherePart":
+        del step_id, for_part
+        return _NowherePart(self, self._build_tracker(resume_state or b""))
 
 
-class _NowherePart(StatelessSinkPartition[tuple[str, ShardOutput]]):
-    def __init__(self, sink: _Nowhere) -> None:
+class _NowherePart(StatefulSinkPartition[DecodedPoll, bytes]):
+    def __init__(self, sink: _Nowhere, tracker: SessionTracker) -> None:
         self._sink = sink
+        self._tracker = tracker
 
-    def write_batch(self, items: list[tuple[str, ShardOutput]]) -> None:
-        self._sink.windows += sum(len(output.orders) for _, output in items)
+    def write_batch(self, values: list[DecodedPoll]) -> None:
+        for poll in values:
+            self._sink.windows += len(self._tracker.apply(poll.seq, poll.clock_ms, poll.arrivals).orders)
+            if poll.is_last:
+                self._sink.windows += len(self._tracker.drain().orders)
+
+    def snapshot(self) -> bytes:
+        return self._tracker.snapshot()
 
 
 def run_sessions(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
@@ -59,15 +74,12 @@ def run_sessions(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
     partitions = [f"{number:04d}" for number in range(len(topic.ends))]
     metrics = JobMetrics("bench")
     source = kafka_source(msgspec.structs.replace(kafka_options(settings), end_offsets=ends), partitions, metrics)
-    memo = settings.sessions.memo_limits(len(partitions))
-    shard = partial(ShardLogic, settings.sessions.rules(), memo, metrics.trackers.append, drain_at_eof=True)
-    sink = _Nowhere()
+    sink = _Nowhere(partitions, tracker_builder(settings, metrics, len(partitions)))
 
     flow = Dataflow("sessions_only")
     polls = op.input("input", flow, source)
     decoded = op.map("decode", polls, partial(decode_poll, limits=settings.limits.decode()))
-    batches = op.flat_map("route", decoded, partial(shard_batches, shard_count=settings.sessions.shards))
-    op.output("nowhere", op.stateful_batch("sessions", batches, shard), sink)
+    op.output("nowhere", op.key_on("partition", decoded, lambda one: one.partition), sink)
 
     epoch = timedelta(seconds=settings.run.epoch_seconds)
     with open_recovery_folder(settings) as folder:

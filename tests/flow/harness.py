@@ -10,7 +10,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from flows.captures import CaptureCounts, read_captures
-from operators.arrivals import Poll, Received, decode_poll, shard_batches
+from operators.arrivals import Poll, Received, decode_poll
 from operators.decode import Limits, Message
 from operators.sessions import SessionTracker
 from operators.windows import WindowRules
@@ -21,7 +21,6 @@ from sinks.notices import NoticeBoard
 from sinks.packs import PackStore
 from sinks.store import LocalStore
 
-SHARDS = 3
 PARTITION = "0000"
 # Which run wrote a row, and how often things came: all that may differ between two runs over the same items.
 COUNTERS = ("duplicate_count",)
@@ -57,7 +56,7 @@ def run(  # noqa: PLR0913 - what a run may differ in
     store = store or LocalStore(folder)
     retention = retention or Retention()
     rules = WindowRules()
-    trackers = {f"{PARTITION}-{number:02d}": SessionTracker(rules) for number in range(SHARDS)}
+    tracker = SessionTracker(rules)
     writer = _writer(store, retention)
     clock_ms = 0
     edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(messages)}), len(messages)]
@@ -68,15 +67,13 @@ def run(  # noqa: PLR0913 - what a run may differ in
             received.append(Received("rum", offset, clock_ms, messages[offset]))
         decoded = decode_poll(Poll(PARTITION, seq + number, clock_ms, received), Limits())
         writer.refuse(Refusal(r.topic, 0, r.offset, r.received_ms, r.rejected) for r in decoded.refused)
-        for key, batch in shard_batches(decoded, SHARDS):
-            writer.take(trackers[key].apply(batch.seq, batch.clock_ms, batch.arrivals))
+        writer.take(tracker.apply(decoded.seq, decoded.clock_ms, decoded.arrivals))
         state = writer.stage()
         writer.publish()
         if restart_every and number % restart_every == 0:
-            trackers = {key: SessionTracker(rules, state=one.snapshot()) for key, one in trackers.items()}
+            tracker = SessionTracker(rules, state=tracker.snapshot())
             writer = _writer(store, retention, state)
-    for tracker in trackers.values():
-        writer.take(tracker.drain())
+    writer.take(tracker.drain())
     writer.stage()
     writer.publish()
     return read_lake(folder)

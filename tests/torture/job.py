@@ -28,7 +28,6 @@ RULES = {  # minutes made seconds, so that sessions close all the time
     "REPLAYLAKE_SESSIONS__LATENESS_SECONDS": "1",
     "REPLAYLAKE_SESSIONS__END_GRACE_SECONDS": "1",
     "REPLAYLAKE_SESSIONS__SETTLE_SECONDS": "1",
-    "REPLAYLAKE_SESSIONS__SHARDS": "4",
     "REPLAYLAKE_RUN__CLOCK_MARGIN_SECONDS": "5",  # the time that the generator, the broker and their threads may take
     "REPLAYLAKE_RUN__OUTAGE_HOLD_SECONDS": "15",
     "REPLAYLAKE_RUN__EPOCH_SECONDS": "1",

@@ -1,6 +1,5 @@
 """The recovery folder: one process at a time, one layout, and clear words for everything else."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -40,38 +39,28 @@ def test_the_processes_of_a_cluster_share_a_folder(tmp_path: Path) -> None:
         assert first.job_id == second.job_id
 
 
-def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
-    with open_recovery_folder(settings(tmp_path)):
-        pass
+def test_a_folder_of_version_1_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "part-0.sqlite3").write_bytes(b"state")
+    (tmp_path / "shards").write_text("8\n")
     with (
-        pytest.raises(ConfigurationError, match=r"sessions.shards: .* state of 8 shards per partition, not 16"),
-        open_recovery_folder(settings(tmp_path, sessions={"shards": 16})),
+        pytest.raises(ConfigurationError, match="has version 1, this release reads version 3"),
+        open_recovery_folder(settings(tmp_path)),
     ):
         pass
 
 
-def test_a_folder_of_version_1_is_migrated(tmp_path: Path) -> None:
-    with open_recovery_folder(settings(tmp_path)):
-        pass
-    (tmp_path / "layout.json").unlink()
-    (tmp_path / "shards").write_text("8\n")
-    with open_recovery_folder(settings(tmp_path)) as folder:
-        assert folder.is_new
-    assert json.loads((tmp_path / "layout.json").read_bytes())["version"] == 2
-    assert not (tmp_path / "shards").exists()
-
-
-def test_a_folder_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "layout.json").write_text('{"version": 3, "job_id": "x", "shards": 8}')
+@pytest.mark.parametrize("version", [2, 4])
+def test_a_folder_of_another_version_is_refused(version: int, tmp_path: Path) -> None:
+    (tmp_path / "layout.json").write_text(f'{{"version": {version}, "job_id": "x"}}')
     with (
-        pytest.raises(ConfigurationError, match="has version 3, this release reads version 2"),
+        pytest.raises(ConfigurationError, match=f"has version {version}, this release reads version 3"),
         open_recovery_folder(settings(tmp_path)),
     ):
         pass
 
 
 def test_a_crash_while_the_folder_was_made_is_repaired(tmp_path: Path) -> None:
-    (tmp_path / "layout.json").write_text('{"version": 2, "job_id": "x", "shards": 8}')
+    (tmp_path / "layout.json").write_text('{"version": 3, "job_id": "x"}')
     (tmp_path / "part-0.sqlite3").write_bytes(b"half made")
     with open_recovery_folder(settings(tmp_path)) as folder:
         assert folder.job_id == "x"

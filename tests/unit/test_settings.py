@@ -51,9 +51,9 @@ def test_a_misspelt_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
         load_settings()
 
 
-def test_memory_of_closed_sessions_is_shared_by_all_shards() -> None:
+def test_memory_of_closed_sessions_is_shared_by_all_partitions() -> None:
     """Whatever the number of processes: it depends on the partitions only."""
-    sessions = load_settings(sessions={"shards": 4, "memo_bytes": 64 * MIB, "forgotten_sessions": 100}).sessions
+    sessions = load_settings(sessions={"memo_bytes": 16 * MIB, "forgotten_sessions": 15}).sessions
     assert sessions.memo_limits(partitions=16).size_bytes == MIB
     assert sessions.memo_limits(partitions=16).forgotten == 1
 
