@@ -2,6 +2,7 @@
 
     tables/<table>/retention=<N>d/dt=<YYYY-MM-DD>/<part>.parquet
     replays/retention=<N>d/dt=<YYYY-MM-DD>/app_id=<app>/<session>.<part>[.r<revision>].jsonl.zst
+    replays/retention=<N>d/dt=<YYYY-MM-DD>/styles/<SHA-256>.zst
     packs/<partition>/<seq>-<n>-<incarnation>.pack
     staging/<partition>/<seq>-<incarnation>/<n>
     _job/owner.json    _job/fence/<partition>    _job/notices/<name>    _job/heard/<partition>
@@ -26,6 +27,7 @@ REMOVED = "_job/removed/"  # digests of keys that a command has removed
 RECEIPTS = "_job/receipts/"  # of erasures
 LOCKS = "_job/lock/"  # of the command that changes the lake now
 
+_STYLES = "styles"
 _SEGMENT_LENGTH_MAX = 160  # file systems end at 255 bytes; the rest is for part, revision and ending
 _HASH_LENGTH = 32
 _BLOB_ENDING = re.compile(r"\.\d+(?:\.r\d+)?\.jsonl\.zst$")
@@ -62,6 +64,22 @@ def replay_key(  # noqa: PLR0913 - a key names all of this
 
 def replay_prefix(retention_days: int) -> str:
     return f"{REPLAYS}retention={retention_days}d/"
+
+
+def style_key(blob_key: str, digest: str) -> str:
+    """Key of a style that a blob needs: shared by all blobs of the blob's class and day."""
+    folder = blob_key.rsplit("/", 2)[0]
+    return f"{folder}/{_STYLES}/{digest}.zst"
+
+
+def is_style(key: str) -> bool:
+    """Whether a key below `REPLAYS` is of a style, not of a blob."""
+    return key.split("/")[-2:-1] == [_STYLES]
+
+
+def style_digest(key: str) -> str:
+    """The SHA-256 in the key of a style."""
+    return key.rpartition("/")[2].removesuffix(".zst")
 
 
 def replay_owner(key: str) -> tuple[str, str]:
