@@ -89,36 +89,46 @@ def _of_tree(data: bytes) -> Iterator[bytes]:
 
 
 def _of_changes(data: bytes) -> Iterator[bytes]:
-    """Datadog 7: nodes, sheets and strings in tables; a sheet belongs to the node it is attached to first.
-
-    The table in replay/datadog_change.py says what the kinds of change are.
-    """
-    strings: list[bytes] = []
-    names: list[str] = []
-    sheets: list[bytes] = []
-    owners: dict[int, int] = {}
+    """Datadog 7: a list of changes that fill tables."""
+    tables = _Tables()
     for change in _LIST.decode(data):
         kind, *entries = map(bytes, _LIST.decode(change))
-        match _NUMBER.decode(kind):
-            case 0:  # string
-                strings += entries
-            case 11:  # strings of a role
-                strings += [bytes(string) for entry in entries for string in _LIST.decode(entry)[1:]]
-            case 14:  # forget all strings
-                strings = []
+        tables.apply(_NUMBER.decode(kind), entries)
+    for sheet, node in sorted(tables.owners.items()):
+        if tables.names[node].lower() == "link":
+            yield from _text_of(tables.sheets[sheet])
+
+
+class _Tables:
+    """Strings, names of nodes and sheets by number. The kinds of change are in a table in replay/datadog_change.py."""
+
+    def __init__(self) -> None:
+        self.strings: list[bytes] = []
+        self.names: list[str] = []
+        self.sheets: list[bytes] = []
+        self.owners: dict[int, int] = {}  # sheet to the node it was attached to first
+
+    def apply(self, kind: int, entries: list[bytes]) -> None:
+        match kind:
+            case 0:  # strings
+                self.strings += entries
             case 1:  # added nodes
-                names += [_name(_ADDED_NODE.decode(entry).name, strings) for entry in entries]
+                self.names += [_name(_ADDED_NODE.decode(entry).name, self.strings) for entry in entries]
             case 7:  # added sheets
-                sheets += [_resolved(bytes(_LIST.decode(entry)[0]), strings) for entry in entries]
+                self.sheets += [_resolved(bytes(_LIST.decode(entry)[0]), self.strings) for entry in entries]
             case 8:  # a node and the sheets it has now
-                for node, *attached in map(_ATTACHED.decode, entries):
-                    for sheet in attached:
-                        owners.setdefault(sheet, node)
+                self._attach(entries)
+            case 11:  # strings of a role
+                self.strings += [bytes(string) for entry in entries for string in _LIST.decode(entry)[1:]]
+            case 14:  # forget all strings
+                self.strings = []
             case _:
                 pass
-    for sheet, node in sorted(owners.items()):
-        if names[node].lower() == "link":
-            yield from _text_of(sheets[sheet])
+
+    def _attach(self, entries: Iterable[bytes]) -> None:
+        for node, *attached in map(_ATTACHED.decode, entries):
+            for sheet in attached:
+                self.owners.setdefault(sheet, node)
 
 
 def _name(name: int | str, strings: list[bytes]) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from schemas.keys import REPLAYS, TABLES, partition_value, replay_prefix, table_key
+from schemas.blob import ENDING_BYTES, BlobFormatError, parse_footer
+from schemas.keys import REPLAYS, TABLES, is_style, partition_value, replay_prefix, style_key, table_key
 from schemas.lifecycle import REPLAY_TABLE, class_of
 from sinks.notices import note_removed
 from sinks.parallel import in_parallel
@@ -60,7 +61,8 @@ class Mover:
         moved.blobs = len(blobs)
         moved.blob_bytes = sum(sizes.get(old, 0) for old in blobs)
         if not dry_run:
-            self._copy_blobs(blobs)
+            self._copy(self._styles(blobs))
+            self._copy(blobs)
         for found, columns in in_parallel(self._ids, list(self._store.list(TABLES))):
             self._progress(found.key)
             rows = self._move_rows(found, columns, dry_run=dry_run)
@@ -88,8 +90,27 @@ class Mover:
             return key
         return key.replace(replay_prefix(days), replay_prefix(target[1]), 1)
 
-    def _copy_blobs(self, blobs: dict[str, str]) -> None:
-        pairs = list(blobs.items())
+    def _styles(self, blobs: dict[str, str]) -> dict[str, str]:
+        """Old key to new key of what these blobs need. The old styles stay for others, until their day expires."""
+        return {
+            style_key(old, digest): style_key(new, digest)
+            for (old, new), styles in in_parallel(self._styles_of, blobs.items())
+            for digest in styles
+        }
+
+    def _styles_of(self, moved: tuple[str, str]) -> tuple[str, ...]:
+        old, _ = moved
+        try:
+            size = self._store.size(old)
+            length = min(size, ENDING_BYTES)
+            return parse_footer(self._store.read_range(old, size - length, length), size).styles
+        except ObjectMissing:  # an earlier run has moved it, with its styles
+            return ()
+        except BlobFormatError as error:
+            raise MoveFailed(f"{old!r} cannot be moved, because its styles are not known: {error}") from error
+
+    def _copy(self, keys: dict[str, str]) -> None:
+        pairs = list(keys.items())
         for start in range(0, len(pairs), _BATCH):
             batch = pairs[start : start + _BATCH]
             self._store.copy(batch)
@@ -158,7 +179,7 @@ class Mover:
         found: dict[str, dict[int, ObjectInfo]] = {}
         for one in self._store.list(REPLAYS):
             days = class_of(one.key)
-            if days is not None:
+            if days is not None and not is_style(one.key):
                 found.setdefault(one.key.removeprefix(replay_prefix(days)), {})[days] = one
         wanted = set(self._referenced()) if any(len(copies) > 1 for copies in found.values()) else set()
         old = [

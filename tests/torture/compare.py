@@ -7,13 +7,13 @@ import msgspec
 import pyarrow.parquet as pq
 
 from replay.catalog import table_keys
-from schemas.keys import FENCES, OWNER, PACKS, REPLAYS, STAGING, TABLES
+from schemas.keys import FENCES, OWNER, PACKS, REPLAYS, STAGING, TABLES, is_style
 from schemas.tables import TABLES as TABLE_SPECS
 from sinks.store import ObjectStore
 
 
 class Content(msgspec.Struct):
-    """A lake: rows of each table in a fixed order, digests of blobs, and how much of the rest is there."""
+    """A lake: rows of each table in a fixed order, digests of blobs and styles, how much of the rest is there."""
 
     tables: dict[str, list[str]]
     blobs: dict[str, str]
@@ -23,7 +23,9 @@ class Content(msgspec.Struct):
 
     def summary(self) -> str:
         rows = ", ".join(f"{len(rows):,} {table}" for table, rows in self.tables.items())
-        return f"{rows}; {len(self.blobs):,} blobs; left for lifecycle: {self.staged} staged, {self.packs} packs"
+        styles = sum(map(is_style, self.blobs))
+        replays = f"{len(self.blobs) - styles:,} blobs, {styles:,} styles"
+        return f"{rows}; {replays}; left for lifecycle: {self.staged} staged, {self.packs} packs"
 
 
 def content(store: ObjectStore) -> Content:
