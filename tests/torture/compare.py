@@ -17,14 +17,14 @@ class Content(msgspec.Struct):
 
     tables: dict[str, list[str]]
     blobs: dict[str, str]
+    styles: dict[str, str]
     staged: int
     packs: int
     others: list[str]
 
     def summary(self) -> str:
         rows = ", ".join(f"{len(rows):,} {table}" for table, rows in self.tables.items())
-        styles = sum(map(is_style, self.blobs))
-        replays = f"{len(self.blobs) - styles:,} blobs, {styles:,} styles"
+        replays = f"{len(self.blobs):,} blobs, {len(self.styles):,} styles"
         return f"{rows}; {replays}; left for lifecycle: {self.staged} staged, {self.packs} packs"
 
 
@@ -37,10 +37,12 @@ def content(store: ObjectStore) -> Content:
             rows += map(repr, pq.ParquetFile(io.BytesIO(store.read(key))).read().to_pylist())
         tables[table] = sorted(rows)
     listed = [found.key for found in store.list("")]
+    replays = {key: hashlib.sha256(store.read(key)).hexdigest() for key in listed if key.startswith(REPLAYS)}
     known = (TABLES, REPLAYS, STAGING, PACKS, OWNER, FENCES)
     return Content(
         tables,
-        {key: hashlib.sha256(store.read(key)).hexdigest() for key in listed if key.startswith(REPLAYS)},
+        {key: digest for key, digest in replays.items() if not is_style(key)},
+        {key: digest for key, digest in replays.items() if is_style(key)},
         sum(key.startswith(STAGING) for key in listed),
         sum(key.startswith(PACKS) for key in listed),
         [key for key in listed if not key.startswith(known)],
@@ -56,6 +58,7 @@ def differences(calm: Content, tortured: Content) -> list[str]:
             found.append(f"{table}: {len(missing)} rows missing, {len(surplus)} surplus: {missing[:1]} {surplus[:1]}")
     found += [f"{key}: blob differs" for key in calm.blobs if tortured.blobs.get(key) != calm.blobs[key]]
     found += [f"{key}: blob too many" for key in tortured.blobs.keys() - calm.blobs.keys()]
+    found += [f"{key}: style differs" for key, _ in sorted(calm.styles.items() ^ tortured.styles.items())]
     return found + [f"{key}: nobody knows this object" for key in tortured.others]
 
 
