@@ -24,11 +24,12 @@ from schemas.units import GIB, MIB
 from sinks.store import LocalStore
 
 ABOUT = (
-    "What a replay takes at rest, with everything a reader needs: blobs with their index and checksums, the style sheets "
-    "that they share (by those who need them), and the files of the table that says where each segment lies. Over every recording there is, by SDK family and by the size of "
-    "the session, beside the bytes that the SDKs sent for the same segments (each zlib alone; what rrweb sends without "
-    "compression is counted as zlib level 6), and beside blocks of a batch writer: the same segments of one session in "
-    "one flush of 10 s together, with snappy. Nothing here depends on chance, so there is one round."
+    "What a replay takes at rest, with everything a reader needs: blobs with their index and checksums, the style "
+    "sheets they share (each once per class and day), and the files of the table that says where each segment lies. "
+    "Over every recording there is, by SDK family and by the size of the session, beside the bytes that the SDKs "
+    "sent for the same segments (each zlib alone; what rrweb sends without compression is counted as zlib level 6), "
+    "and beside blocks of a batch writer: the same segments of one session in one flush of 10 s together, with "
+    "snappy. Nothing here depends on chance, so there is one round."
 )
 _BATCH_MS = 10_000
 _CLASSES = (("under 0.25 MiB raw", MIB // 4), ("0.25 to 1 MiB raw", MIB), ("1 to 4 MiB raw", 4 * MIB), ("over", GIB))

@@ -15,10 +15,11 @@ import zstandard
 
 from operators.decode import Limits, Message, decode
 from operators.inflate import inflate
+from replay.catalog import open_blob
 from replay.verify import verify
 from schemas.erasure import Receipt, Subject, What
 from schemas.items import Item, Kind
-from schemas.keys import LOCKS, PACKS, REPLAYS, STAGING
+from schemas.keys import LOCKS, PACKS, REPLAYS, STAGING, is_style, style_key
 from schemas.notices import HELD_DAYS
 from schemas.pack import decode_block, read_index
 from schemas.retention import AppRetention, Retention
@@ -253,10 +254,15 @@ def test_migrate_moves_everything_with_its_day(
             assert writes == cut_after
     Mover(store, target, "second").run()
     after = content(store)
-    folders = {key.split("/dt=")[0] for key in (one.key for one in store.list("")) if "/dt=" in key}
+    folders = {
+        key.split("/dt=")[0] for key in (one.key for one in store.list("")) if "/dt=" in key and not is_style(key)
+    }
     assert {folder.rpartition("=")[2] for folder in folders} == {"30d", "7d"}
     moved = {key.replace("=7d/", "=14d/"): digest for key, digest in after.blobs.items()}
     assert moved == before.blobs
+    needed = {style_key(key, digest) for key in after.blobs for digest in open_blob(store, key).styles}
+    assert needed
+    assert after.styles.keys() == before.styles.keys() | needed
     for table, rows in before.tables.items():
         assert sorted(row.replace("retention=7d/", "retention=14d/") for row in after.tables[table]) == rows
     assert verify(store).problems == []
