@@ -1,10 +1,11 @@
 """Erasure and holds: nothing of the one is left, nothing of the others is touched, and nothing comes back."""
 
+import hashlib
 import io
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -16,7 +17,9 @@ import zstandard
 from operators.decode import Limits, Message, decode
 from operators.inflate import inflate
 from replay.catalog import open_blob
+from replay.reader import BlobReader
 from replay.verify import verify
+from schemas.blob import is_style_object
 from schemas.erasure import Receipt, Subject, What
 from schemas.items import Item, Kind
 from schemas.keys import LOCKS, PACKS, REPLAYS, STAGING, is_style, style_key
@@ -28,7 +31,7 @@ from sinks.lifecycle import overdue
 from sinks.maintenance import LakeBusy, maintenance
 from sinks.move import Mover
 from sinks.parquet_keys import is_parquet
-from sinks.store import LocalStore, StoreRefused
+from sinks.store import LocalStore, ObjectStore, StoreRefused
 from tests.flow.harness import capture_messages, run
 from tests.torture.compare import Content, content
 
@@ -70,16 +73,24 @@ def traces(store: LocalStore, messages: Iterable[Message]) -> list[str]:
                 needles.add(item.session_id.encode())
                 if item.kind == Kind.SEGMENT:
                     needles.add(inflate(item.body, 1 << 26)[:500])
+    styles = styles_in(store)
     return [
         f"{one.key}: {needle[:60]!r}"
         for one in store.list("")
-        for text in plain(store.read(one.key), one.key)
+        for text in plain(store.read(one.key), one.key, styles)
         for needle in needles
         if needle in text or needle.decode() in one.key
     ]
 
 
-def plain(stored: bytes, key: str) -> Iterator[bytes]:
+def styles_in(store: ObjectStore) -> dict[str, bytes]:
+    """Text of every style by SHA-256, staged ones included."""
+    stored = (store.read(one.key) for prefix in (REPLAYS, STAGING) for one in store.list(prefix))
+    texts = (zstandard.decompress(content) for content in stored if is_style_object(content))
+    return {hashlib.sha256(text).hexdigest(): text for text in texts}
+
+
+def plain(stored: bytes, key: str, styles: Mapping[str, bytes]) -> Iterator[bytes]:
     """Everything that an object says, without compression."""
     yield stored
     if is_parquet(stored):
@@ -89,8 +100,12 @@ def plain(stored: bytes, key: str) -> Iterator[bytes]:
             for entry in decode_block(stored[offset : offset + length]):
                 yield repr(entry).encode()
                 yield inflate(entry.item.body, 1 << 26)
+    elif is_style_object(stored):
+        yield zstandard.decompress(stored)
     elif stored.startswith(b"\x28\xb5\x2f\xfd"):
-        yield zstandard.ZstdDecompressor().stream_reader(stored, read_across_frames=True).read()
+        reader = BlobReader(lambda start, length: stored[start : start + length], len(stored), styles.__getitem__)
+        yield repr(reader.index).encode()
+        yield b"\n".join(reader.segments())
 
 
 def rows_of(lake: Content, session_ids: set[str]) -> dict[str, int]:
