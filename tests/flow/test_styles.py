@@ -1,4 +1,4 @@
-"""Shared styles on their way into the lake: before what needs them, once for all, and never in the way of an erasure."""
+"""Shared styles on their way into the lake: before what needs them, once for all, no obstacle to an erasure."""
 
 from collections.abc import Iterable
 from pathlib import Path
