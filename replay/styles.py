@@ -1,6 +1,6 @@
 """The styles of a lake's blobs, read and verified; those used last stay in memory, because blobs share them."""
 
-from schemas.blob import STYLES_BYTES_MAX, BlobFormatError, open_style
+from schemas.blob import STYLE_OBJECT_BYTES_MAX, STYLES_BYTES_MAX, BlobFormatError, open_style
 from schemas.keys import style_key
 from sinks.store import ObjectStore
 
@@ -26,7 +26,7 @@ class StyleShelf:
         return text
 
     def _fetch(self, key: str, digest: str) -> bytes:
-        stored = self._store.read(key)
+        stored = self._store.read_range(key, 0, STYLE_OBJECT_BYTES_MAX)  # one request, where a whole read takes two
         try:
             return open_style(stored, digest)
         except BlobFormatError as error:

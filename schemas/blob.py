@@ -42,6 +42,7 @@ FOOTER_MAGIC = b"RLREPLAY"
 WINDOW_LOG_MAX = 24  # a reader never needs more than 16 MiB of window
 STYLES_MAX = 16  # of one blob
 STYLES_BYTES_MAX = 4 * MIB  # of all of them, so that a reader knows what it needs at most
+STYLE_OBJECT_BYTES_MAX = STYLES_BYTES_MAX + STYLES_BYTES_MAX // 128  # what zstd makes of one at most
 
 _SKIPPABLE_HEADER = struct.Struct("<II")
 _FOOTER = struct.Struct("<IIII8s")

@@ -77,7 +77,7 @@ class LakeCounts(msgspec.Struct):
     erased: int = 0  # items and windows that were not kept, because a person had ordered so
     rows: dict[str, int] = msgspec.field(default_factory=dict)  # by table
     pack_bytes: int = 0
-    blob_bytes: int = 0
+    replay_bytes: int = 0  # of blobs and styles
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -163,7 +163,6 @@ class LakeWriter:
         self._notices = self._board.look()
         if self._board.names != self._heard:
             self._heard = self._board.names
-            self._known_styles = set()  # a command may have moved or removed objects
             self._packs.erase(self._notices.erased_sessions)
             if self._answers:
                 self._board.say_heard(self.partition, self._incarnation)
@@ -275,7 +274,7 @@ class LakeWriter:
         if done.blob:
             self._blobs[done.blob_key] = done.blob
             self._share(done)
-        self._count(order, done)
+        self._count(order)
         self.refuse(self._refusals(done))
 
     def _share(self, done: Assembled) -> None:
@@ -316,12 +315,11 @@ class LakeWriter:
     def _number_of_partition(self) -> int:
         return int(self.partition) if self.partition.isdigit() else 0
 
-    def _count(self, order: CloseOrder, done: Assembled) -> None:
+    def _count(self, order: CloseOrder) -> None:
         if order.revision:
             self.counts.revisions += 1
         else:
             self.counts.windows[order.reason] = self.counts.windows.get(order.reason, 0) + 1
-        self.counts.blob_bytes += len(done.blob)
 
     def _entries(self, order: CloseOrder) -> Mapping[tuple[int, int], PackEntry]:
         wanted = set(references(order))
@@ -349,7 +347,9 @@ class LakeWriter:
         for (table, days, day), content in self._rows.take():
             digest = hashlib.sha256(content).hexdigest()[:12]
             objects[table_key(table, days, day, f"{self.partition}-{self._seq:010d}-{digest}")] = content
-        objects |= {key: encode_style(text) for key, text in self._styles.items()} | self._blobs
+        replays = {key: encode_style(text) for key, text in self._styles.items()} | self._blobs
+        self.counts.replay_bytes += sum(map(len, replays.values()))
+        objects |= replays
         if len(self._known_styles) > _KNOWN_STYLES_MAX:
             self._known_styles = set()
         self._known_styles |= self._styles.keys()

@@ -231,6 +231,7 @@ def test_what_is_under_hold_is_not_erased_and_outlives_its_class(store: LocalSto
     assert verify(store).problems == []
     assert replaylake("retention", "release", *options) == 0
     assert content(store).blobs.items() <= before.blobs.items()
+    assert not any(f"retention={HELD_DAYS}d" in one.key for one in store.list(""))
     assert verify(store).problems == []
     store.delete([one.key for one, _ in overdue(store, LONG_AFTER)])
     assert not content(store).tables["sessions"]

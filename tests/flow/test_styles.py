@@ -1,6 +1,7 @@
 """Shared styles on their way into the lake: before what needs them, once for all, no obstacle to an erasure."""
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,13 @@ from replay.verify import verify
 from schemas.bundle import decode_bundle, encode_bundle
 from schemas.erasure import Subject
 from schemas.keys import REPLAYS, is_style, staging_key, style_key
+from schemas.retention import HELD_DAYS
+from sinks.lifecycle import overdue
+from sinks.move import Mover
 from sinks.store import LocalStore
 from tests.flow.harness import capture_messages, run
 from tests.flow.test_erase import ADA, erase
+from tests.torture.compare import content
 
 
 class Watched(LocalStore):
@@ -73,3 +78,25 @@ def test_a_staged_style_does_not_stop_an_erasure(store: Watched) -> None:
     assert erase(store, ADA).failures == []
     styles = {key for key in bundle if is_style(key)}
     assert decode_bundle(store.read(staged)).keys() == styles
+
+
+def test_what_a_hold_copied_goes_with_it(store: Watched) -> None:
+    """Beside it the shared styles stay where they are. Two blobs that share a style have a copy each."""
+    before = content(store)
+    Mover(store, lambda *_: (HELD_DAYS, HELD_DAYS), "hold").run()
+    during = content(store)
+    needed = {style_key(key, digest) for key in during.blobs for digest in open_blob(store, key).styles}
+    assert len(needed) > len(before.styles)
+    assert during.styles.keys() == before.styles.keys() | needed
+    assert verify(store).problems == []
+    Mover(store, lambda *_: (14, 14), "release").run()
+    after = content(store)
+    assert (after.tables, after.blobs, after.styles) == (before.tables, before.blobs, before.styles)
+    assert verify(store).problems == []
+
+
+def test_nothing_is_left_when_the_day_has_come(store: Watched) -> None:
+    erase(store, ADA)
+    assert any(is_style(one.key) for one in store.list(REPLAYS))
+    store.delete([one.key for one, _ in overdue(store, date(2030, 1, 1))])
+    assert list(store.list(REPLAYS)) == []

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import os
 import random
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from schemas.blob import (
 )
 from schemas.items import Family, Item, Kind, SegmentMeta
 from schemas.keys import is_style, replay_key, style_digest, style_key
+from schemas.retention import HELD_DAYS
 from schemas.units import MIB
 from sinks.store import LocalStore, ObjectMissing
 
@@ -256,3 +260,30 @@ def test_a_style_lies_in_the_class_and_day_of_the_blob() -> None:
     assert is_style(key)
     assert style_digest(key) == "ab"
     assert not is_style(replay_key(30, "2026-11-21", "styles", "styles", 0, 0))
+
+
+def test_a_style_of_a_held_blob_is_its_own() -> None:
+    held = replay_key(HELD_DAYS, "2026-11-21", "shop", "s1", 0, 0)
+    key = style_key(held, "ab")
+    assert key == f"replays/retention={HELD_DAYS}d/dt=2026-11-21/styles/app_id=shop/s1.0.jsonl.zst/ab.zst"
+    assert is_style(key)
+    assert not is_style(held)
+    assert style_digest(key) == "ab"
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="needs the zstd command")
+@pytest.mark.parametrize("share_styles", [False, True])
+def test_the_documented_commands_print_the_segments(*, share_styles: bool, tmp_path: Path) -> None:
+    """As docs/formats.md has them: one for a blob that stands alone, a few lines for one with styles."""
+    segments = [segment(0, ("link", A)), segment(1, ("link", A), ("link", B))]
+    stored(tmp_path, cut_all(segments, CutLimits(frame_raw_bytes=1, share_styles=share_styles)))
+    alone = 'zstd -dc "$BLOB"'
+    documented = (Path(__file__).parents[2] / "docs" / "formats.md").read_text().split("```sh\n")[1].split("```")[0]
+    assert (_shell(alone, tmp_path).returncode == 0) is not share_styles
+    done = _shell(documented if share_styles else alone, tmp_path)
+    assert done.stdout == b"".join(one.body for one in segments)
+
+
+def _shell(commands: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "BLOB": str(folder / KEY)}
+    return subprocess.run(["sh", "-ec", commands], cwd=folder, env=environment, capture_output=True, check=False)
