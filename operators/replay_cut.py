@@ -1,5 +1,6 @@
 """From the replay segments of one window to its blob: each once, in order, compressed together, with an index."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
@@ -9,7 +10,7 @@ from operators.replay_frames import compress_frame, plan_frames
 from operators.replay_index import build_index
 from operators.replay_order import Kept, Refused, order
 from operators.replay_scan import ReplaySegment, inflate, style_texts, to_line
-from operators.replay_styles import choose, mark
+from operators.replay_styles import StyleMark, choose, mark
 from schemas.blob import BlobIndex, encode_tail, version_of
 from schemas.items import RejectReason, SegmentMeta
 from schemas.units import MIB
@@ -111,13 +112,13 @@ def _split_at_limit(kept: Sequence[Kept], limit_bytes: int) -> tuple[list[Kept],
 def _styles(kept: Iterable[Kept], segment_raw_bytes: int) -> dict[str, bytes]:
     """The text of the styles that the blob shares, smallest first."""
     kept = list(kept)
-    chosen = [one.digest for one in choose(found for one in kept for found in one.scan.styles)]
-    texts: dict[str, bytes] = {}
+    chosen = choose(found for one in kept for found in one.scan.styles)
+    texts: dict[StyleMark, bytes] = {}
     for one in kept:
-        if any(found.digest in chosen and found.digest not in texts for found in one.scan.styles):
+        if any(found in chosen and found not in texts for found in one.scan.styles):
             raw = inflate(one.segment, segment_raw_bytes)
-            texts |= {mark(text).digest: text for text in style_texts(raw, one.segment.family)}
-    return {digest: texts[digest] for digest in chosen}
+            texts |= {mark(text): text for text in style_texts(raw, one.segment.family)}
+    return {hashlib.sha256(texts[found]).hexdigest(): texts[found] for found in chosen}
 
 
 def _compact(

@@ -5,10 +5,11 @@ made for one visitor, so it stays in the blob. A style is the sheet's text as th
 that is what the segments repeat. Why and how much it gains: docs/decisions/0006-shared-styles.md
 """
 
-import hashlib
+import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
+from xxhash import xxh3_128_digest
 
 from schemas.blob import STYLES_BYTES_MAX, STYLES_MAX
 from schemas.units import KIB
@@ -20,7 +21,9 @@ class StyleMark(msgspec.Struct, frozen=True):
     """A style without its text, so that a long session does not hold thousands of copies of one sheet."""
 
     length: int
-    digest: str  # SHA-256 of the text, hexadecimal
+    digest: (
+        bytes  # XXH3-128 of the text: every snapshot has it again, and the SHA-256 of its name takes ten times as long
+    )
 
 
 class _Attributes(msgspec.Struct, frozen=True):
@@ -46,14 +49,13 @@ class _AddedNode(msgspec.Struct, array_like=True, gc=False):
 
 _PAGE = msgspec.json.Decoder(_Page)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
-_ADDED_NODE = msgspec.json.Decoder(_AddedNode)
-_ATTACHED = msgspec.json.Decoder(list[int])
-_NUMBER = msgspec.json.Decoder(int)
-_TEXT = msgspec.json.Decoder(str)
+_ADDED_NODES = msgspec.json.Decoder(list[int | _AddedNode])  # after the kind of the change
+_ATTACHED = msgspec.json.Decoder(list[int | list[int]])
+_KIND = re.compile(rb"\s*\[\s*(\d+)\s*[,\]]")
 
 
 def mark(style: bytes) -> StyleMark:
-    return StyleMark(len(style), hashlib.sha256(style).hexdigest())
+    return StyleMark(len(style), xxh3_128_digest(style))
 
 
 def styles_of(data: bytes) -> list[bytes]:
@@ -62,7 +64,7 @@ def styles_of(data: bytes) -> list[bytes]:
         return []
     try:
         found = list(_of_changes(data) if data.lstrip()[:1] == b"[" else _of_tree(data))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
+    except (msgspec.DecodeError, ValueError, RecursionError, IndexError):
         return []  # stored as it is; it only shares nothing
     return list(dict.fromkeys(style for style in found if STYLE_BYTES_MIN <= len(style) <= STYLES_BYTES_MAX))
 
@@ -92,52 +94,54 @@ def _of_changes(data: bytes) -> Iterator[bytes]:
     """Datadog 7: a list of changes that fill tables."""
     tables = _Tables()
     for change in _LIST.decode(data):
-        kind, *entries = map(bytes, _LIST.decode(change))
-        tables.apply(_NUMBER.decode(kind), entries)
+        tables.apply(bytes(change))
     for sheet, node in sorted(tables.owners.items()):
-        if tables.names[node].lower() == "link":
-            yield from _text_of(tables.sheets[sheet])
+        if tables.names[node].lower() == b"link":
+            yield tables.sheets[sheet]
 
 
 class _Tables:
-    """Strings, names of nodes and sheets by number. The kinds of change are in a table in replay/datadog_change.py."""
+    """Strings, names of nodes and sheets by number. The kinds of change are in a table in replay/datadog_change.py.
+
+    Strings are as the JSON has them, without quotes.
+    """
 
     def __init__(self) -> None:
         self.strings: list[bytes] = []
-        self.names: list[str] = []
+        self.names: list[bytes] = []
         self.sheets: list[bytes] = []
         self.owners: dict[int, int] = {}  # sheet to the node it was attached to first
 
-    def apply(self, kind: int, entries: list[bytes]) -> None:
-        match kind:
+    def apply(self, change: bytes) -> None:
+        kind = _KIND.match(change)
+        match int(kind[1]) if kind else None:
             case 0:  # strings
-                self.strings += entries
+                self.strings += [bytes(string)[1:-1] for string in _LIST.decode(change)[1:]]
             case 1:  # added nodes
-                self.names += [_name(_ADDED_NODE.decode(entry).name, self.strings) for entry in entries]
+                nodes = [node for node in _ADDED_NODES.decode(change) if isinstance(node, _AddedNode)]
+                self.names += [self._string(node.name) for node in nodes]
             case 7:  # added sheets
-                self.sheets += [_resolved(bytes(_LIST.decode(entry)[0]), self.strings) for entry in entries]
+                self.sheets += [self._rules(bytes(_LIST.decode(sheet)[0])) for sheet in _LIST.decode(change)[1:]]
             case 8:  # a node and the sheets it has now
-                self._attach(entries)
+                attached = (entry for entry in _ATTACHED.decode(change) if isinstance(entry, list))
+                for node, *sheets in attached:
+                    for sheet in sheets:
+                        self.owners.setdefault(sheet, node)
             case 11:  # strings of a role
-                self.strings += [bytes(string) for entry in entries for string in _LIST.decode(entry)[1:]]
+                self.strings += [
+                    bytes(one)[1:-1] for role in _LIST.decode(change)[1:] for one in _LIST.decode(role)[1:]
+                ]
             case 14:  # forget all strings
                 self.strings = []
             case _:
                 pass
 
-    def _attach(self, entries: Iterable[bytes]) -> None:
-        for node, *attached in map(_ATTACHED.decode, entries):
-            for sheet in attached:
-                self.owners.setdefault(sheet, node)
+    def _string(self, name: int | str) -> bytes:
+        return self.strings[name] if isinstance(name, int) else name.encode()
 
-
-def _name(name: int | str, strings: list[bytes]) -> str:
-    return _TEXT.decode(strings[name]) if isinstance(name, int) else name
-
-
-def _resolved(rules: bytes, strings: list[bytes]) -> bytes:
-    """A sheet's text, which is a string or the number of one. A list of rules is left as it is: it is no style."""
-    return strings[_NUMBER.decode(rules)] if rules[:1].isdigit() else rules
+    def _rules(self, rules: bytes) -> bytes:
+        """A sheet's text, which is a string or the number of one. What is a list of rules is no style."""
+        return self.strings[int(rules)] if rules[:1].isdigit() else rules[1:-1] if rules[:1] == b'"' else b""
 
 
 def _text_of(value: bytes) -> Iterator[bytes]:
