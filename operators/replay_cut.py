@@ -26,12 +26,12 @@ class ReplayWindow(msgspec.Struct, frozen=True):
 
 
 class CutLimits(msgspec.Struct, frozen=True):
-    """Sizes of inflated JSON."""
+    """Sizes are of inflated JSON."""
 
     window_raw_bytes: int = 512 * MIB  # a canvas recorder makes 2.5 MB/s; one session must not fill a worker
     segment_raw_bytes: int = 32 * MIB
-    share_styles: bool = True  # linked style sheets become objects of their own, which blobs have in common
     frame_raw_bytes: int = 16 * MIB  # what a player fetches at most for a seek, and the compressor's window
+    share_styles: bool = True  # linked style sheets become objects of their own, which blobs have in common
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -109,9 +109,8 @@ def _split_at_limit(kept: Sequence[Kept], limit_bytes: int) -> tuple[list[Kept],
     return list(kept[:fitting]), over
 
 
-def _styles(kept: Iterable[Kept], segment_raw_bytes: int) -> dict[str, bytes]:
+def _styles(kept: Sequence[Kept], segment_raw_bytes: int) -> dict[str, bytes]:
     """The text of the styles that the blob shares, smallest first."""
-    kept = list(kept)
     chosen = choose(found for one in kept for found in one.scan.styles)
     texts: dict[StyleMark, bytes] = {}
     for one in kept:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from xxhash import xxh3_128_digest
 
-from schemas.blob import STYLES_BYTES_MAX, STYLES_MAX
+from schemas.blob import STYLES_MAX
+from schemas.style import STYLES_BYTES_MAX
 from schemas.units import KIB
 
 STYLE_BYTES_MIN = 4 * KIB  # what is smaller gains less than an object of its own costs

@@ -5,17 +5,8 @@ from functools import cached_property
 
 import msgspec
 
-from schemas.blob import (
-    STYLES_BYTES_MAX,
-    BlobFormatError,
-    BlobIndex,
-    Footer,
-    FrameEntry,
-    Snapshot,
-    open_frame,
-    parse_footer,
-    parse_tail,
-)
+from schemas.blob import BlobFormatError, BlobIndex, Footer, FrameEntry, Snapshot, open_frame, parse_footer, parse_tail
+from schemas.style import STYLES_BYTES_MAX
 from schemas.units import KIB
 
 RangeRead = Callable[[int, int], bytes]

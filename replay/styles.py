@@ -1,7 +1,8 @@
 """The styles of a lake's blobs, read and verified; those used last stay in memory, because blobs share them."""
 
-from schemas.blob import STYLE_OBJECT_BYTES_MAX, STYLES_BYTES_MAX, BlobFormatError, open_style
+from schemas.blob import BlobFormatError
 from schemas.keys import style_key
+from schemas.style import STYLE_OBJECT_BYTES_MAX, STYLES_BYTES_MAX, open_style
 from sinks.store import ObjectStore
 
 _HELD_BYTES_MAX = 4 * STYLES_BYTES_MAX

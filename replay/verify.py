@@ -18,10 +18,11 @@ from replay.catalog import (
     window_key,
 )
 from replay.styles import StyleShelf
-from schemas.blob import BlobFormatError, open_style
+from schemas.blob import BlobFormatError
 from schemas.keys import PACKS, REPLAYS, STAGING, is_style, partition_value, style_digest
 from schemas.lifecycle import due_day
 from schemas.retention import Retention
+from schemas.style import open_style
 from schemas.tables import TABLES
 from sinks.store import ObjectMissing, ObjectStore
 

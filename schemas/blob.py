@@ -12,12 +12,10 @@
     footer: u32 index_length | u32 index_raw_length | u32 format_version | u32 first_frame_length | "RLREPLAY"
 
 Version 2 is a blob that shares style sheets with others. Its frames (not its index) are compressed with a raw-content
-dictionary: the texts of n styles, objects beside the blob, one after the other in the order in which they are named,
+dictionary: the texts of n styles (schemas/style.py), one after the other in the order in which they are named,
 smallest first. Their names stand between index and footer; `N` counts them, so it is index_length + 32 n + 4 + 24.
 
     ... | index (index_length) | n x 32 bytes SHA-256 | u32 n, 1 to 16 | footer (24), format_version 2
-
-    style: one zstd frame of the text of one sheet, with content size and checksum; named by the SHA-256 of the text
 
 All integers are little endian. Every zstd frame, the index's too, states its content size and has a content checksum.
 The last 24 bytes locate the index and the first frame, which holds the blob's first full snapshot if there is one.
@@ -33,16 +31,12 @@ from itertools import pairwise
 import msgspec
 import zstandard
 
-from schemas.units import MIB
-
 FORMAT_VERSION = 1  # of a blob that stands alone
 STYLED_VERSION = 2  # of a blob that needs styles
 SKIPPABLE_MAGIC = 0x184D2A5A  # one of the 16 numbers that Zstandard reserves for frames a decoder skips
 FOOTER_MAGIC = b"RLREPLAY"
 WINDOW_LOG_MAX = 24  # a reader never needs more than 16 MiB of window
 STYLES_MAX = 16  # of one blob
-STYLES_BYTES_MAX = 4 * MIB  # of all of them, so that a reader knows what it needs at most
-STYLE_OBJECT_BYTES_MAX = STYLES_BYTES_MAX + STYLES_BYTES_MAX // 128  # what zstd makes of one at most
 
 _SKIPPABLE_HEADER = struct.Struct("<II")
 _FOOTER = struct.Struct("<IIII8s")
@@ -55,7 +49,6 @@ ENDING_BYTES = STYLES_MAX * _DIGEST_BYTES + _COUNT.size + FOOTER_BYTES
 
 _U32_MAX = 0xFFFF_FFFF
 _INDEX_LEVEL = 15  # a few kB once per blob: the level costs nothing, the index is read on every play
-_STYLE_LEVEL = 19  # once per class and day
 
 
 class BlobFormatError(Exception):
@@ -220,29 +213,6 @@ def open_frame(data: bytes, dictionary: bytes = b"") -> bytes:
 def raw_dictionary(content: bytes) -> zstandard.ZstdCompressionDict:
     """A dictionary that is nothing but text the frames may refer to."""
     return zstandard.ZstdCompressionDict(content, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-
-
-def encode_style(text: bytes) -> bytes:
-    """The object of a style."""
-    return zstandard.ZstdCompressor(level=_STYLE_LEVEL, write_checksum=True, write_content_size=True).compress(text)
-
-
-def open_style(data: bytes, digest: str) -> bytes:
-    """The text of a style from its object, verified."""
-    text = _style_text(data)
-    if hashlib.sha256(text).hexdigest() != digest:
-        raise BlobFormatError("not the style that its name says")
-    return text
-
-
-def _style_text(data: bytes) -> bytes:
-    try:
-        size = zstandard.get_frame_parameters(data).content_size
-    except zstandard.ZstdError as error:
-        raise BlobFormatError(f"not a style: {error}") from error
-    if not 0 < size <= STYLES_BYTES_MAX:
-        raise BlobFormatError(f"not a style: {size} bytes")
-    return open_frame(data)
 
 
 def _style_names(data: bytes) -> tuple[str, ...]:

@@ -194,11 +194,8 @@ def _staged(found: ObjectInfo, stored: bytes, subject: Subject, keys: set[Sessio
     kept: dict[str, bytes] = {}
     rows = 0
     for final, content in objects.items():
-        if is_style(final):
-            kept[final] = content
-            continue
         if final.startswith(REPLAYS):
-            if _owner_of_blob(content) not in keys:
+            if is_style(final) or _owner_of_blob(content) not in keys:
                 kept[final] = content
             continue
         left, erased = _rows_left(content, columns_of(content, (*_IDS, "raw")), subject, keys)

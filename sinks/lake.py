@@ -16,13 +16,13 @@ import msgspec
 from operators.assemble import Assembled, assemble, references
 from operators.replay_cut import CutLimits
 from operators.sessions import CloseOrder, ShardOutput
-from schemas.blob import encode_style
 from schemas.bundle import decode_bundle, encode_bundle
 from schemas.items import Rejected
 from schemas.keys import REPLAYS, TABLES, is_style, pack_key, replay_key, staging_key, style_key, table_key
 from schemas.notices import Notices
 from schemas.pack import PackEntry, key_hash
 from schemas.retention import HELD_DAYS, Retention
+from schemas.style import encode_style
 from schemas.units import MIB, MS_PER_DAY, US_PER_MS, utc_day
 from sinks.notices import NoticeBoard, was_removed
 from sinks.packs import PackStore

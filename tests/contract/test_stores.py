@@ -12,9 +12,9 @@ from operators.replay_cut import CutLimits, ReplayWindow, cut
 from operators.replay_scan import ReplaySegment
 from replay.catalog import open_blob
 from replay.styles import StyleShelf
-from schemas.blob import encode_style
 from schemas.items import Family, SegmentMeta
 from schemas.keys import replay_key, style_key
+from schemas.style import encode_style
 from sinks.s3 import S3Store
 from sinks.store import LocalStore, ObjectMissing, ObjectStore, StoreRefused, StoreUnavailable
 from tests.playback.raw_segments import segments_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from replay.verify import verify
-from schemas.blob import encode_style
+from schemas.style import encode_style
 from sinks.store import LocalStore
 from tests.flow.harness import capture_messages, run
 

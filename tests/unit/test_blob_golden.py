@@ -6,8 +6,9 @@ from pathlib import Path
 from operators.replay_cut import CutLimits, ReplayWindow, cut
 from operators.replay_scan import ReplaySegment
 from replay.reader import BlobReader
-from schemas.blob import BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry, encode_style, open_style
+from schemas.blob import BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry
 from schemas.items import Family, SegmentMeta
+from schemas.style import encode_style, open_style
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "replay-v1.jsonl.zst"
 STYLED = GOLDEN.with_name("replay-v2.jsonl.zst")

@@ -20,18 +20,11 @@ from operators.replay_styles import STYLE_BYTES_MIN, StyleMark, choose, styles_o
 from replay.catalog import open_blob
 from replay.reader import BlobReader
 from replay.styles import StyleShelf
-from schemas.blob import (
-    ENDING_BYTES,
-    STYLES_BYTES_MAX,
-    STYLES_MAX,
-    BlobFormatError,
-    encode_style,
-    open_style,
-    parse_footer,
-)
+from schemas.blob import ENDING_BYTES, STYLES_MAX, BlobFormatError, parse_footer
 from schemas.items import Family, Item, Kind, SegmentMeta
 from schemas.keys import is_style, replay_key, style_digest, style_key
 from schemas.retention import HELD_DAYS
+from schemas.style import STYLES_BYTES_MAX, encode_style, open_style
 from schemas.units import MIB
 from sinks.store import LocalStore, ObjectMissing
 
