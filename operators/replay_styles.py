@@ -19,12 +19,13 @@ STYLE_BYTES_MIN = 4 * KIB  # what is smaller gains less than an object of its ow
 
 
 class StyleMark(msgspec.Struct, frozen=True):
-    """A style without its text, so that a long session does not hold thousands of copies of one sheet."""
+    """A style without its text, so that a long session does not hold thousands of copies of one sheet.
+
+    Every snapshot has it again, so it is known by XXH3-128; the SHA-256 of its name takes ten times as long.
+    """
 
     length: int
-    digest: (
-        bytes  # XXH3-128 of the text: every snapshot has it again, and the SHA-256 of its name takes ten times as long
-    )
+    digest: bytes
 
 
 class _Attributes(msgspec.Struct, frozen=True):
