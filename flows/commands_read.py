@@ -152,7 +152,8 @@ def verify(lake: LakeOption = None, as_json: JsonOption = False) -> None:
         print(json.dumps(summary))
     else:
         rows = sum(report.rows.values())
-        print(f"{report.files} files, {rows:,} rows, {report.blobs} blobs of {size(report.blob_bytes)}", end="; ")
+        print(f"{report.files} files, {rows:,} rows, {report.blobs} blobs of {size(report.blob_bytes)}", end=", ")
+        print(f"{report.styles} styles of {size(report.style_bytes)}", end="; ")
         print(f"{report.packs} packs and {report.staged} staged objects (lifecycle removes them)")
         for problem in report.problems[:_PROBLEMS_SHOWN]:
             print(f"  {problem}")

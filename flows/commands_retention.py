@@ -14,8 +14,9 @@ from flows.settings import Settings, load_settings
 from flows.shown import console, plain_table, size, today
 from schemas.keys import STAGING
 from schemas.lifecycle import PROMISE_DAYS
-from schemas.notices import HELD_DAYS, Notice, NoticeKind, Notices
+from schemas.notices import Notice, NoticeKind, Notices
 from schemas.pack import key_hash
+from schemas.retention import HELD_DAYS
 from schemas.units import MS_PER_DAY
 from sinks.lifecycle import Action, Plan, coverage_problems, overdue, plan, wanted_prefixes
 from sinks.lifecycle import apply as apply_rules

@@ -108,7 +108,7 @@ class JobMetrics(Collector):
         yield _family(names.ERASED, {(): sum(one.erased for one in counts)})
         yield _family(names.ROWS, _sum(TABLES, (one.rows for one in counts)))
         yield _family(names.PACK_BYTES, {(): sum(one.pack_bytes for one in counts)})
-        yield _family(names.BLOB_BYTES, {(): sum(one.blob_bytes for one in counts)})
+        yield _family(names.BLOB_BYTES, {(): sum(one.replay_bytes for one in counts)})
 
     def _of_stores(self) -> Iterator[Family]:
         counts = [store.counts for store in self.stores]

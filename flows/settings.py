@@ -109,6 +109,7 @@ class LimitSettings(_Section):
     lines_per_message: Positive = Field(10_000, description="rows in one message")
     id_length: Positive = Field(128, description="characters of an app or session id")
     replay_window_bytes: Positive = Field(512 * MIB, description="raw replay of one window")
+    share_styles: bool = Field(default=True, description="store large linked style sheets once per class and day")
 
     def decode(self) -> Limits:
         return Limits(
@@ -119,7 +120,11 @@ class LimitSettings(_Section):
         )
 
     def lake(self) -> LakeLimits:
-        cut = CutLimits(window_raw_bytes=self.replay_window_bytes, segment_raw_bytes=self.segment_inflated_bytes)
+        cut = CutLimits(
+            window_raw_bytes=self.replay_window_bytes,
+            segment_raw_bytes=self.segment_inflated_bytes,
+            share_styles=self.share_styles,
+        )
         return LakeLimits(cut=cut)
 
 

@@ -45,6 +45,7 @@ class Assembled(msgspec.Struct, frozen=True):
     blob_key: str
     blob: bytes
     refused: list[RefusedEntry]
+    styles: dict[str, bytes]  # text by SHA-256: what the blob shares with others
 
 
 def assemble(
@@ -71,6 +72,7 @@ def assemble(
         blob_key=keys[-1],
         blob=cuts[-1].blob,
         refused=refused + _refused(revisions[-1], cuts[-1]),
+        styles=cuts[-1].styles,
     )
 
 

@@ -1,6 +1,7 @@
 """From the replay segments of one window to its blob: each once, in order, compressed together, with an index."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 import msgspec
@@ -8,8 +9,9 @@ import msgspec
 from operators.replay_frames import compress_frame, plan_frames
 from operators.replay_index import build_index
 from operators.replay_order import Kept, Refused, order
-from operators.replay_scan import ReplaySegment, inflate, to_line
-from schemas.blob import BlobIndex, encode_tail
+from operators.replay_scan import ReplaySegment, inflate, style_texts, to_line
+from operators.replay_styles import StyleMark, choose, mark
+from schemas.blob import BlobIndex, encode_tail, version_of
 from schemas.items import RejectReason, SegmentMeta
 from schemas.units import MIB
 
@@ -24,11 +26,12 @@ class ReplayWindow(msgspec.Struct, frozen=True):
 
 
 class CutLimits(msgspec.Struct, frozen=True):
-    """Sizes of inflated JSON."""
+    """Sizes are of inflated JSON."""
 
     window_raw_bytes: int = 512 * MIB  # a canvas recorder makes 2.5 MB/s; one session must not fill a worker
     segment_raw_bytes: int = 32 * MIB
     frame_raw_bytes: int = 16 * MIB  # what a player fetches at most for a seek, and the compressor's window
+    share_styles: bool = True  # linked style sheets become objects of their own, which blobs have in common
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -64,17 +67,20 @@ class CutReplay(msgspec.Struct, frozen=True):
     rejected: tuple[Refused, ...]
     over: tuple[Refused, ...]  # beyond the window's limit
     counts: CutCounts
+    styles: dict[str, bytes]  # text by SHA-256, in the order of the blob's dictionary: the blob is nothing without them
 
 
 def cut(window: ReplayWindow, limits: CutLimits | None = None) -> CutReplay:
     """Make the blob of a window. The same set of segments gives the same bytes, whatever their order or copies.
 
-    Segments are inflated twice, one at a time: to read them, then to compress them. Only the compressed blob is held.
+    Segments are inflated twice, one at a time: to read them, then to compress them; a few once more for the text of
+    their styles. Only the compressed blob and the styles are held.
     """
     limits = limits or CutLimits()
-    ordered = order(window.segments, limits.segment_raw_bytes)
+    ordered = order(window.segments, limits.segment_raw_bytes, find_styles=limits.share_styles)
     kept, over = _split_at_limit(ordered.kept, limits.window_raw_bytes)
-    blob, index, placements = _compact(window, kept, limits)
+    styles = _styles(kept, limits.segment_raw_bytes)
+    blob, index, placements = _compact(window, kept, styles, limits)
     return CutReplay(
         blob=blob,
         index=index,
@@ -90,6 +96,7 @@ def cut(window: ReplayWindow, limits: CutLimits | None = None) -> CutReplay:
             over=len(over),
             record_count_mismatches=sum(one.scan.records_count != one.segment.meta.records_count for one in kept),
         ),
+        styles=styles,
     )
 
 
@@ -102,8 +109,19 @@ def _split_at_limit(kept: Sequence[Kept], limit_bytes: int) -> tuple[list[Kept],
     return list(kept[:fitting]), over
 
 
+def _styles(kept: Sequence[Kept], segment_raw_bytes: int) -> dict[str, bytes]:
+    """The text of the styles that the blob shares, smallest first."""
+    chosen = choose(found for one in kept for found in one.scan.styles)
+    texts: dict[StyleMark, bytes] = {}
+    for one in kept:
+        if any(found in chosen and found not in texts for found in one.scan.styles):
+            raw = inflate(one.segment, segment_raw_bytes)
+            texts |= {mark(text): text for text in style_texts(raw, one.segment.family)}
+    return {hashlib.sha256(texts[found]).hexdigest(): texts[found] for found in chosen}
+
+
 def _compact(
-    window: ReplayWindow, kept: Sequence[Kept], limits: CutLimits
+    window: ReplayWindow, kept: Sequence[Kept], styles: Mapping[str, bytes], limits: CutLimits
 ) -> tuple[bytes, BlobIndex | None, tuple[Placement, ...]]:
     if not kept:
         return b"", None, ()
@@ -111,14 +129,16 @@ def _compact(
     blob = bytearray()
     lengths: list[int] = []
     placements: list[Placement] = []
+    names, dictionary = list(styles), b"".join(styles.values())
     for frame in frames:
         raw_length = sum(one.line_bytes for one in frame)
-        packed = compress_frame(_lines(frame, limits.segment_raw_bytes), raw_length)
+        packed = compress_frame(_lines(frame, limits.segment_raw_bytes), raw_length, dictionary)
         placements += [_placement(one, len(blob), len(packed)) for one in frame]
         lengths.append(len(packed))
         blob += packed
-    index = build_index(window.app_id, window.session_id, window.session_part, frames, lengths)
-    blob += encode_tail(index)
+    version = version_of(names)
+    index = build_index(window.app_id, window.session_id, window.session_part, frames, lengths, version)
+    blob += encode_tail(index, names)
     return bytes(blob), index, tuple(placements)
 
 

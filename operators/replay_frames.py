@@ -1,14 +1,15 @@
 """Which segments share a zstd frame, and how a frame is compressed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import zstandard
 
-from schemas.blob import WINDOW_LOG_MAX
+from schemas.blob import WINDOW_LOG_MAX, raw_dictionary
 
 # Measured on real recordings, with the alternatives: docs/decisions/0003-replay-blob-compression.md
 _LEVEL = 9
+_STYLED_SEARCH_LOG = 5  # one more than the level has: what styles save in time is spent on looking longer (0006)
 _WINDOW_LOG_MIN = 10
 
 
@@ -44,9 +45,14 @@ def plan_frames(lines: Sequence[Line], frame_raw_bytes: int) -> list[list[Line]]
     return frames
 
 
-def compress_frame(lines: Iterable[bytes], raw_length: int) -> bytes:
-    """One zstd frame of these lines, taken one after the other. The same lines always give the same bytes."""
-    stream = zstandard.ZstdCompressor(compression_params=_parameters(raw_length)).compressobj(size=raw_length)
+def compress_frame(lines: Iterable[bytes], raw_length: int, dictionary: bytes = b"") -> bytes:
+    """One zstd frame of these lines, taken one after the other. The same lines always give the same bytes.
+
+    `dictionary`: the styles of the blob, which a reader of the frame has to have.
+    """
+    parameters = _parameters(raw_length, {"search_log": _STYLED_SEARCH_LOG} if dictionary else {})
+    styles = raw_dictionary(dictionary) if dictionary else None
+    stream = zstandard.ZstdCompressor(dict_data=styles, compression_params=parameters).compressobj(size=raw_length)
     frame = bytearray()
     for line in lines:
         frame += stream.compress(line)
@@ -69,9 +75,9 @@ def _has_snapshot(frame: Iterable[FrameLine]) -> bool:
     return any(line.has_full_snapshot for line in frame)
 
 
-def _parameters(raw_length: int) -> zstandard.ZstdCompressionParameters:
+def _parameters(raw_length: int, changed: Mapping[str, int]) -> zstandard.ZstdCompressionParameters:
     """The window is no larger than the frame, so a short session costs its reader little memory."""
     window_log = max(_WINDOW_LOG_MIN, min(WINDOW_LOG_MAX, (raw_length - 1).bit_length()))
     return zstandard.ZstdCompressionParameters.from_level(
-        _LEVEL, source_size=raw_length, window_log=window_log, write_content_size=True, write_checksum=True
+        _LEVEL, source_size=raw_length, window_log=window_log, write_content_size=True, write_checksum=True, **changed
     )

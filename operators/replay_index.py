@@ -11,8 +11,13 @@ from schemas.units import MS_PER_MINUTE
 MIN_IDLE_MS = MS_PER_MINUTE  # shorter pauses are part of watching a visitor think
 
 
-def build_index(
-    app_id: str, session_id: str, session_part: int, frames: Sequence[Sequence[Kept]], lengths: Sequence[int]
+def build_index(  # noqa: PLR0913 - what an index says
+    app_id: str,
+    session_id: str,
+    session_part: int,
+    frames: Sequence[Sequence[Kept]],
+    lengths: Sequence[int],
+    format_version: int = FORMAT_VERSION,
 ) -> BlobIndex:
     """Describe compressed frames (at least one) by their segments and compressed lengths."""
     kept = [one for frame in frames for one in frame]
@@ -23,7 +28,7 @@ def build_index(
     first = kept[0].segment
     start_ms, end_ms = _span(kept)
     return BlobIndex(
-        format_version=FORMAT_VERSION,
+        format_version=format_version,
         app_id=app_id,
         session_id=session_id,
         session_part=session_part,

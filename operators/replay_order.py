@@ -41,7 +41,7 @@ class Ordered(msgspec.Struct, frozen=True):
     duplicate_count: int
 
 
-def order(segments: Sequence[ReplaySegment], segment_raw_bytes: int) -> Ordered:
+def order(segments: Sequence[ReplaySegment], segment_raw_bytes: int, *, find_styles: bool = False) -> Ordered:
     """Sort out a window's segments. The result depends on the set of segments alone, not on their arrival."""
     refused: list[Refused] = []
     usable: list[Kept] = []
@@ -49,7 +49,8 @@ def order(segments: Sequence[ReplaySegment], segment_raw_bytes: int) -> Ordered:
     for position in copies:
         segment = segments[position]
         try:
-            usable.append(Kept(position, segment, _scan(segment, segments[copies[0]].family, segment_raw_bytes)))
+            found = _scan(segment, segments[copies[0]].family, segment_raw_bytes, find_styles=find_styles)
+            usable.append(Kept(position, segment, found))
         except SegmentError as error:
             refused.append(Refused(position, error.reason, error.detail))
     kept = [kept for _, same in groupby(usable, _identity) for kept in _settle(list(same))]
@@ -68,10 +69,10 @@ def _rank(segment: ReplaySegment) -> tuple[int, str, int, int, bytes, tuple[obje
     return meta.start_ms, meta.view_id, meta.index_in_view, segment.family, segment.body, rest
 
 
-def _scan(segment: ReplaySegment, family: Family, segment_raw_bytes: int) -> SegmentScan:
+def _scan(segment: ReplaySegment, family: Family, segment_raw_bytes: int, *, find_styles: bool) -> SegmentScan:
     if segment.family is not family:  # its record types would be read as something else
         raise SegmentError(RejectReason.INVALID_FIELD, f"{segment.family.name} segment in a {family.name} replay")
-    return scan(inflate(segment, segment_raw_bytes), family, segment.meta)
+    return scan(inflate(segment, segment_raw_bytes), family, segment.meta, find_styles=find_styles)
 
 
 def _identity(kept: Kept) -> tuple[int, str, int]:

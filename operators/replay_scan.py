@@ -9,6 +9,7 @@ import msgspec
 from xxhash import xxh3_128_digest
 
 from operators.json_text import tolerant
+from operators.replay_styles import StyleMark, mark, styles_of
 from schemas.items import Family, RejectReason, SegmentMeta
 from schemas.units import MIB
 
@@ -40,6 +41,7 @@ class SegmentScan(msgspec.Struct, frozen=True):
     snapshot_times_ms: tuple[int, ...]
     input_times_ms: tuple[int, ...]  # records made by the visitor's hand
     url: str | None  # of the first Meta record
+    styles: tuple[StyleMark, ...] = ()  # of its full snapshots
 
 
 class _Record(msgspec.Struct, gc=False):
@@ -97,17 +99,22 @@ def inflate(segment: ReplaySegment, limit_bytes: int) -> bytes:
     return raw
 
 
-def scan(raw: bytes, family: Family, meta: SegmentMeta) -> SegmentScan:
+def scan(raw: bytes, family: Family, meta: SegmentMeta, *, find_styles: bool = False) -> SegmentScan:
     """Read a segment's records as far as the index needs them. Raises SegmentError."""
     try:
         _check_utf8(raw)
-        return _scan(raw, family, meta)
+        return _scan(raw, family, meta, find_styles=find_styles)
     except msgspec.ValidationError as error:
         raise SegmentError(RejectReason.INVALID_FIELD, str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SegmentError(RejectReason.MALFORMED_JSON, str(error)) from error
     except RecursionError as error:  # decode, which let it through, may have stood higher on the stack
         raise SegmentError(RejectReason.MALFORMED_JSON, "nested too deep") from error
+
+
+def style_texts(raw: bytes, family: Family) -> Iterable[bytes]:
+    """The styles of a segment that could be scanned, each once for every full snapshot that has it."""
+    return _styles(_records(raw, family))
 
 
 def to_line(raw: bytes) -> bytes:
@@ -128,7 +135,7 @@ def _inflate_zlib(body: bytes, limit_bytes: int) -> bytes:
     return raw
 
 
-def _scan(raw: bytes, family: Family, meta: SegmentMeta) -> SegmentScan:
+def _scan(raw: bytes, family: Family, meta: SegmentMeta, *, find_styles: bool) -> SegmentScan:
     records = _records(raw, family)
     return SegmentScan(
         raw_bytes=len(raw),
@@ -138,7 +145,14 @@ def _scan(raw: bytes, family: Family, meta: SegmentMeta) -> SegmentScan:
         snapshot_times_ms=tuple(_snapshot_times(records, meta)),
         input_times_ms=tuple(_input_times(records, family, meta)),
         url=next((url for record in records if (url := _url(record))), None),
+        styles=tuple(dict.fromkeys(map(mark, _styles(records)))) if find_styles else (),
     )
+
+
+def _styles(records: Iterable[_Record]) -> Iterable[bytes]:
+    for record in records:
+        if record.type == _FULL_SNAPSHOT:
+            yield from styles_of(bytes(record.data))
 
 
 def _check_utf8(raw: bytes) -> None:

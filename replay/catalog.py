@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from replay.reader import BlobReader
+from replay.styles import StyleShelf
 from schemas.keys import TABLES, partition_value
 from schemas.tables import arrow_schema
 from sinks.store import ObjectStore
@@ -85,6 +86,11 @@ def session_rows(store: ObjectStore, table: str, session_id: str) -> list[Row]:
     return read_rows(store, table_keys(store, table), table, ("session_id", session_id))
 
 
-def open_blob(store: ObjectStore, key: str) -> BlobReader:
-    """A reader of one blob; it asks the store for ranges only."""
-    return BlobReader(lambda offset, length: store.read_range(key, offset, length), store.size(key))
+def open_blob(store: ObjectStore, key: str, shelf: StyleShelf | None = None) -> BlobReader:
+    """A reader of one blob; it asks the store for ranges only. `shelf`: given when several blobs are read."""
+    shelf = shelf or StyleShelf(store)
+    return BlobReader(
+        lambda offset, length: store.read_range(key, offset, length),
+        store.size(key),
+        lambda digest: shelf.read(key, digest),
+    )

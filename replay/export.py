@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from replay.catalog import Row, open_blob
 from replay.rrweb import to_rrweb
+from replay.styles import StyleShelf
 from replay.track import Track
 from schemas.items import Family
 from sinks.store import ObjectStore
@@ -23,8 +24,9 @@ def blob_keys(segment_rows: list[Row]) -> list[str]:
 
 def native_segments(store: ObjectStore, keys: list[str]) -> Iterator[bytes]:
     """Source segments byte for byte, without line ends, in the order of the blobs."""
+    shelf = StyleShelf(store)
     for key in keys:
-        yield from open_blob(store, key).segments()
+        yield from open_blob(store, key, shelf).segments()
 
 
 def rrweb_tracks(store: ObjectStore, keys: list[str]) -> list[Track]:

@@ -1,25 +1,19 @@
-"""Reads replay blobs by byte ranges: two reads for the first picture, one more for a seek."""
+"""Reads replay blobs by byte ranges: two reads for the first picture (and its styles), one more for a seek."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 import msgspec
 
-from schemas.blob import (
-    FOOTER_BYTES,
-    BlobFormatError,
-    BlobIndex,
-    Footer,
-    FrameEntry,
-    Snapshot,
-    open_frame,
-    parse_footer,
-    parse_tail,
-)
+from schemas.blob import BlobFormatError, BlobIndex, Footer, FrameEntry, Snapshot, open_frame, parse_footer, parse_tail
+from schemas.style import STYLES_BYTES_MAX
 from schemas.units import KIB
 
 RangeRead = Callable[[int, int], bytes]
 """`read(offset, length)` returns exactly these bytes of the file."""
+
+StyleRead = Callable[[str], bytes]
+"""`read_style(digest)` returns the verified text of the style with this SHA-256. Raises BlobFormatError."""
 
 _TAIL_READ_BYTES = 64 * KIB  # holds the index of some 1,000 views, and most short sessions whole
 
@@ -39,12 +33,14 @@ class SeekResult(msgspec.Struct, frozen=True):
 class BlobReader:
     """One replay blob of `size` bytes. Reads lazily, verifies what it reads; every method raises BlobFormatError.
 
-    Segments are bytes without their line end, as the SDK made them.
+    Segments are bytes without their line end, as the SDK made them. `read_style`: asked for what a blob of format
+    version 2 shares with others, once, before the first frame; what it raises passes through.
     """
 
-    def __init__(self, read_range: RangeRead, size: int) -> None:
+    def __init__(self, read_range: RangeRead, size: int, read_style: StyleRead | None = None) -> None:
         self._read_range = read_range
         self._size = size
+        self._read_style = read_style
         self._tail_offset = max(0, size - _TAIL_READ_BYTES)
         self._opened: tuple[int, tuple[bytes, ...]] | None = None  # the frame read last, by its offset
 
@@ -52,6 +48,11 @@ class BlobReader:
     def index(self) -> BlobIndex:
         length = self._footer.tail_length
         return parse_tail(self._read(self._size - length, length), self._size)
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """SHA-256 of the styles that are needed to read the frames."""
+        return self._footer.styles
 
     @property
     def frames(self) -> tuple[FrameEntry, ...]:
@@ -93,7 +94,19 @@ class BlobReader:
 
     @cached_property
     def _footer(self) -> Footer:
-        return parse_footer(self._tail[-FOOTER_BYTES:], self._size)
+        return parse_footer(self._tail, self._size)
+
+    @cached_property
+    def _dictionary(self) -> bytes:
+        styles = self._footer.styles
+        if not styles:
+            return b""
+        if self._read_style is None:
+            raise BlobFormatError(f"{len(styles)} styles are needed to read this blob, and none can be read here")
+        dictionary = b"".join(map(self._read_style, styles))
+        if len(dictionary) > STYLES_BYTES_MAX:
+            raise BlobFormatError(f"styles of {len(dictionary)} bytes")
+        return dictionary
 
     def _find(self, time_ms: int, view_id: str | None) -> tuple[int, Snapshot] | None:
         """The frame and snapshot to begin with, None if there is no snapshot (of this view) at all."""
@@ -119,7 +132,7 @@ class BlobReader:
 
     def _lines(self, offset: int, length: int) -> tuple[bytes, ...]:
         if self._opened is None or self._opened[0] != offset:
-            raw = open_frame(self._read(offset, length))
+            raw = open_frame(self._read(offset, length), self._dictionary)
             if not raw.endswith(b"\n"):
                 raise BlobFormatError(f"the frame at {offset} does not end with its line")
             self._opened = offset, tuple(raw[:-1].split(b"\n"))

@@ -17,10 +17,12 @@ from replay.catalog import (
     table_keys,
     window_key,
 )
+from replay.styles import StyleShelf
 from schemas.blob import BlobFormatError
-from schemas.keys import PACKS, REPLAYS, STAGING, partition_value
+from schemas.keys import PACKS, REPLAYS, STAGING, is_style, partition_value, style_digest
 from schemas.lifecycle import due_day
 from schemas.retention import Retention
+from schemas.style import open_style
 from schemas.tables import TABLES
 from sinks.store import ObjectMissing, ObjectStore
 
@@ -39,6 +41,8 @@ class Report(msgspec.Struct):
     rows: dict[str, int] = msgspec.field(default_factory=dict)
     blobs: int = 0
     blob_bytes: int = 0
+    styles: int = 0
+    style_bytes: int = 0
     packs: int = 0
     staged: int = 0
     problems: list[str] = msgspec.field(default_factory=list)
@@ -70,12 +74,14 @@ def verify(
     `expiry`: what is due is not looked at and not missed, because it goes object by object.
     """
     report, expiry = Report(), expiry or Expiry()
-    blobs = {found.key: found.size for found in store.list(REPLAYS) if not expiry.covers(found.key)}
+    replays = {found.key: found.size for found in store.list(REPLAYS) if not expiry.covers(found.key)}
+    blobs = {key: size for key, size in replays.items() if not is_style(key)}
     fading: set[WindowKey] = set()
     tables = {name: _read(store, name, report, progress, expiry, fading) for name in TABLES}
     _check_sessions(tables, report, expiry, fading)
     _check_segments(store, tables["replay_segments"], blobs, report, progress)
     _check_blob_sizes(tables, blobs, report, expiry)
+    _check_styles(store, sorted(replays.keys() - blobs.keys()), report, progress)
     report.packs = sum(1 for _ in store.list(PACKS))
     report.staged = sum(1 for _ in store.list(STAGING))
     return report
@@ -165,21 +171,42 @@ def _check_segments(
         by_key.setdefault(str(row["replay_key"]), []).append(row)
     for key in sorted(blobs.keys() - by_key.keys()):
         report.problems.append(f"{key}: no row of replay_segments points to this blob")
+    shelf = StyleShelf(store)
     for key in sorted(by_key):
         progress(key)
-        _check_blob(store, key, by_key[key], report)
+        _check_blob(store, shelf, key, by_key[key], report)
 
 
-def _check_blob(store: ObjectStore, key: str, rows: Iterable[Row], report: Report) -> None:
+def _check_styles(store: ObjectStore, keys: Iterable[str], report: Report, progress: Callable[[str], None]) -> None:
+    """Every style is what its name says. One that no blob needs is no problem: its sessions may have been erased."""
+    for key in keys:
+        progress(key)
+        try:
+            stored = store.read(key)
+            open_style(stored, style_digest(key))
+        except ObjectMissing:
+            continue  # deleted since it was listed; whoever needs it says so
+        except BlobFormatError as error:
+            report.problems.append(f"{key}: {error}")
+            continue
+        report.styles += 1
+        report.style_bytes += len(stored)
+
+
+def _check_blob(store: ObjectStore, shelf: StyleShelf, key: str, rows: Iterable[Row], report: Report) -> None:
     rows = list(rows)
     try:
-        reader = open_blob(store, key)
+        reader = open_blob(store, key, shelf)
+    except ObjectMissing:
+        report.problems.append(f"{key}: {len(rows)} rows point to this blob, which does not exist")
+        return
+    try:
         segments = sum(1 for _ in reader.segments())
         frames = {(frame.offset, frame.length) for frame in reader.frames}
         report.blobs += 1
         report.blob_bytes += store.size(key)
-    except ObjectMissing:
-        report.problems.append(f"{key}: {len(rows)} rows point to this blob, which does not exist")
+    except ObjectMissing as error:
+        report.problems.append(f"{key}: gone, or a style it needs: {error}")
         return
     except BlobFormatError as error:
         report.problems.append(f"{key}: {error}")

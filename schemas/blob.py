@@ -11,27 +11,41 @@
                                                                                                |
     footer: u32 index_length | u32 index_raw_length | u32 format_version | u32 first_frame_length | "RLREPLAY"
 
+Version 2 is a blob that shares style sheets with others. Its frames (not its index) are compressed with a raw-content
+dictionary: the texts of n styles (schemas/style.py), one after the other in the order in which they are named,
+smallest first. Their names stand between index and footer; `N` counts them, so it is index_length + 32 n + 4 + 24.
+
+    ... | index (index_length) | n x 32 bytes SHA-256 | u32 n, 1 to 16 | footer (24), format_version 2
+
 All integers are little endian. Every zstd frame, the index's too, states its content size and has a content checksum.
 The last 24 bytes locate the index and the first frame, which holds the blob's first full snapshot if there is one.
 A change that an older reader would misread needs a new `FORMAT_VERSION`; new index fields do not. `docs/formats.md`
 describes the format in full.
 """
 
+import hashlib
 import struct
+from collections.abc import Sequence
 from itertools import pairwise
 
 import msgspec
 import zstandard
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 1  # of a blob that stands alone
+STYLED_VERSION = 2  # of a blob that needs styles
 SKIPPABLE_MAGIC = 0x184D2A5A  # one of the 16 numbers that Zstandard reserves for frames a decoder skips
 FOOTER_MAGIC = b"RLREPLAY"
 WINDOW_LOG_MAX = 24  # a reader never needs more than 16 MiB of window
+STYLES_MAX = 16  # of one blob
 
 _SKIPPABLE_HEADER = struct.Struct("<II")
 _FOOTER = struct.Struct("<IIII8s")
 SKIPPABLE_HEADER_BYTES = _SKIPPABLE_HEADER.size
 FOOTER_BYTES = _FOOTER.size
+_COUNT = struct.Struct("<I")
+_DIGEST_BYTES = hashlib.sha256().digest_size
+ENDING_BYTES = STYLES_MAX * _DIGEST_BYTES + _COUNT.size + FOOTER_BYTES
+"""So much of the end of a file always has the footer and the names of the styles."""
 
 _U32_MAX = 0xFFFF_FFFF
 _INDEX_LEVEL = 15  # a few kB once per blob: the level costs nothing, the index is read on every play
@@ -101,45 +115,61 @@ class BlobIndex(msgspec.Struct, frozen=True):
 
 
 class Footer(msgspec.Struct, frozen=True):
-    """The last 24 bytes, and what follows from them."""
+    """The last 24 bytes, the names of styles before them, and what follows from them."""
 
     index_length: int
     index_raw_length: int
     first_frame_length: int
+    format_version: int = FORMAT_VERSION
+    styles: tuple[str, ...] = ()  # SHA-256, hexadecimal, in the order of the dictionary
 
     @property
     def tail_length(self) -> int:
         """Length of the whole skippable frame, counted from the end of the file."""
-        return SKIPPABLE_HEADER_BYTES + self.index_length + FOOTER_BYTES
+        return SKIPPABLE_HEADER_BYTES + self.index_length + self.ending_length
+
+    @property
+    def ending_length(self) -> int:
+        """Length of what follows the index."""
+        return (len(self.styles) * _DIGEST_BYTES + _COUNT.size if self.styles else 0) + FOOTER_BYTES
 
 
 _INDEX_DECODER = msgspec.json.Decoder(BlobIndex)
 
 
-def encode_tail(index: BlobIndex) -> bytes:
+def encode_tail(index: BlobIndex, styles: Sequence[str] = ()) -> bytes:
     """The skippable frame that closes a blob. Raises ValueError for what the format cannot hold."""
     if not index.frames:
         raise ValueError("a replay blob needs at least one frame")
+    if len(styles) > STYLES_MAX or index.format_version != version_of(styles):
+        raise ValueError(f"{len(styles)} styles in a blob of format version {index.format_version}")
     raw = msgspec.json.encode(index)
     packed = zstandard.ZstdCompressor(level=_INDEX_LEVEL, write_checksum=True, write_content_size=True).compress(raw)
-    payload_length = len(packed) + FOOTER_BYTES
+    names = b"".join(map(bytes.fromhex, styles)) + _COUNT.pack(len(styles)) if styles else b""
+    payload_length = len(packed) + len(names) + FOOTER_BYTES
     first_frame_length = index.frames[0].length
     if max(payload_length, len(raw), first_frame_length) > _U32_MAX:
         raise ValueError("index or first frame longer than 4 GiB")
-    footer = _FOOTER.pack(len(packed), len(raw), FORMAT_VERSION, first_frame_length, FOOTER_MAGIC)
-    return _SKIPPABLE_HEADER.pack(SKIPPABLE_MAGIC, payload_length) + packed + footer
+    footer = _FOOTER.pack(len(packed), len(raw), index.format_version, first_frame_length, FOOTER_MAGIC)
+    return _SKIPPABLE_HEADER.pack(SKIPPABLE_MAGIC, payload_length) + packed + names + footer
+
+
+def version_of(styles: Sequence[str]) -> int:
+    """The format version of a blob with these styles."""
+    return STYLED_VERSION if styles else FORMAT_VERSION
 
 
 def parse_footer(data: bytes, file_size: int) -> Footer:
-    """Read the last 24 bytes of a blob of `file_size` bytes."""
-    if len(data) != FOOTER_BYTES:
+    """Read the end of a blob of `file_size` bytes: its last `ENDING_BYTES` or more, or all of it."""
+    if len(data) < FOOTER_BYTES:
         raise BlobFormatError(f"no footer: the file has {file_size} bytes")
-    index_length, index_raw_length, version, first_frame_length, magic = _FOOTER.unpack(data)
+    index_length, index_raw_length, version, first_frame_length, magic = _FOOTER.unpack(data[-FOOTER_BYTES:])
     if magic != FOOTER_MAGIC:
         raise BlobFormatError(f"not a replay blob, or cut short: it ends in {magic!r}")
-    if version != FORMAT_VERSION:
-        raise BlobFormatError(f"format version {version}; this reader knows {FORMAT_VERSION}")
-    footer = Footer(index_length, index_raw_length, first_frame_length)
+    if version not in (FORMAT_VERSION, STYLED_VERSION):
+        raise BlobFormatError(f"format version {version}; this reader knows {FORMAT_VERSION} and {STYLED_VERSION}")
+    styles = _style_names(data[:-FOOTER_BYTES]) if version == STYLED_VERSION else ()
+    footer = Footer(index_length, index_raw_length, first_frame_length, version, styles)
     if first_frame_length + footer.tail_length > file_size:
         raise BlobFormatError(f"index and first frame do not fit into {file_size} bytes")
     return footer
@@ -147,11 +177,11 @@ def parse_footer(data: bytes, file_size: int) -> Footer:
 
 def parse_tail(data: bytes, file_size: int) -> BlobIndex:
     """Read the closing skippable frame (`Footer.tail_length` bytes) of a blob of `file_size` bytes."""
-    footer = parse_footer(data[-FOOTER_BYTES:], file_size)
+    footer = parse_footer(data, file_size)
     magic, payload_length = _SKIPPABLE_HEADER.unpack_from(data)
-    if magic != SKIPPABLE_MAGIC or payload_length != footer.index_length + FOOTER_BYTES:
+    if magic != SKIPPABLE_MAGIC or payload_length != footer.index_length + footer.ending_length:
         raise BlobFormatError("the index is not where the footer says")
-    raw = open_frame(data[SKIPPABLE_HEADER_BYTES:-FOOTER_BYTES])
+    raw = open_frame(data[SKIPPABLE_HEADER_BYTES : -footer.ending_length])
     if len(raw) != footer.index_raw_length:
         raise BlobFormatError(f"index of {len(raw)} bytes; the footer says {footer.index_raw_length}")
     try:
@@ -162,15 +192,16 @@ def parse_tail(data: bytes, file_size: int) -> BlobIndex:
     return index
 
 
-def open_frame(data: bytes) -> bytes:
-    """Decompress one zstd frame of the blob and verify its checksum.
+def open_frame(data: bytes, dictionary: bytes = b"") -> bytes:
+    """Decompress one zstd frame of the blob and verify its checksum. `dictionary`: the blob's styles, joined.
 
     Streamed, so that memory follows what is there and not what a damaged header announces.
     """
+    styles = raw_dictionary(dictionary) if dictionary else None
     try:
         if not zstandard.get_frame_parameters(data).has_checksum:
             raise BlobFormatError("a frame without checksum")
-        stream = zstandard.ZstdDecompressor(max_window_size=1 << WINDOW_LOG_MAX).decompressobj()
+        stream = zstandard.ZstdDecompressor(dict_data=styles, max_window_size=1 << WINDOW_LOG_MAX).decompressobj()
         raw = stream.decompress(data)
     except zstandard.ZstdError as error:
         raise BlobFormatError(f"damaged frame: {error}") from error
@@ -179,9 +210,25 @@ def open_frame(data: bytes) -> bytes:
     return raw
 
 
+def raw_dictionary(content: bytes) -> zstandard.ZstdCompressionDict:
+    """A dictionary that is nothing but text the frames may refer to."""
+    return zstandard.ZstdCompressionDict(content, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+
+
+def _style_names(data: bytes) -> tuple[str, ...]:
+    """The names at the end of `data`."""
+    if len(data) < _COUNT.size:
+        raise BlobFormatError("no names of styles")
+    (count,) = _COUNT.unpack(data[-_COUNT.size :])
+    names = data[: -_COUNT.size][-count * _DIGEST_BYTES :] if 0 < count <= STYLES_MAX else b""
+    if not names or len(names) != count * _DIGEST_BYTES:
+        raise BlobFormatError(f"names of {count} styles")
+    return tuple(names[start : start + _DIGEST_BYTES].hex() for start in range(0, len(names), _DIGEST_BYTES))
+
+
 def _check_index(index: BlobIndex, footer: Footer, frames_length: int) -> None:
     """Refuse an index that points outside of its own file."""
-    if index.format_version != FORMAT_VERSION:
+    if index.format_version != footer.format_version:
         raise BlobFormatError(f"index of format version {index.format_version}")
     if not index.frames or index.frames[0].offset != 0 or index.frames[0].length != footer.first_frame_length:
         raise BlobFormatError("index and footer disagree about the first frame")

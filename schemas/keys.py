@@ -2,6 +2,7 @@
 
     tables/<table>/retention=<N>d/dt=<YYYY-MM-DD>/<part>.parquet
     replays/retention=<N>d/dt=<YYYY-MM-DD>/app_id=<app>/<session>.<part>[.r<revision>].jsonl.zst
+    replays/retention=<N>d/dt=<YYYY-MM-DD>/styles/[app_id=<app>/<name of the blob>/]<SHA-256>.zst
     packs/<partition>/<seq>-<n>-<incarnation>.pack
     staging/<partition>/<seq>-<incarnation>/<n>
     _job/owner.json    _job/fence/<partition>    _job/notices/<name>    _job/heard/<partition>
@@ -13,6 +14,8 @@ Ids are data, never paths: whatever is not plain is percent-encoded, and long on
 import hashlib
 import re
 from urllib.parse import quote, unquote
+
+from schemas.retention import HELD_DAYS
 
 TABLES = "tables/"
 REPLAYS = "replays/"
@@ -26,6 +29,7 @@ REMOVED = "_job/removed/"  # digests of keys that a command has removed
 RECEIPTS = "_job/receipts/"  # of erasures
 LOCKS = "_job/lock/"  # of the command that changes the lake now
 
+_STYLES = "styles"
 _SEGMENT_LENGTH_MAX = 160  # file systems end at 255 bytes; the rest is for part, revision and ending
 _HASH_LENGTH = 32
 _BLOB_ENDING = re.compile(r"\.\d+(?:\.r\d+)?\.jsonl\.zst$")
@@ -62,6 +66,31 @@ def replay_key(  # noqa: PLR0913 - a key names all of this
 
 def replay_prefix(retention_days: int) -> str:
     return f"{REPLAYS}retention={retention_days}d/"
+
+
+def style_key(blob_key: str, digest: str) -> str:
+    """Key of a style that a blob needs: shared by all blobs of its class and day; under legal hold the blob's own.
+
+    So what a hold has copied can go with the blob when the hold ends, and nobody else misses it.
+    """
+    folder, app, name = blob_key.rsplit("/", 2)
+    own = f"{app}/{name}/" if is_held(blob_key) else ""
+    return f"{folder}/{_STYLES}/{own}{digest}.zst"
+
+
+def is_style(key: str) -> bool:
+    """Whether a key below `REPLAYS` is of a style, not of a blob."""
+    return key.split("/")[3:4] == [_STYLES]
+
+
+def is_held(key: str) -> bool:
+    """Whether a key below `REPLAYS` is in the class of legal holds."""
+    return key.startswith(replay_prefix(HELD_DAYS))
+
+
+def style_digest(key: str) -> str:
+    """The SHA-256 in the key of a style."""
+    return key.rpartition("/")[2].removesuffix(".zst")
 
 
 def replay_owner(key: str) -> tuple[str, str]:

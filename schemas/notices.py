@@ -12,7 +12,6 @@ import msgspec
 
 from schemas.pack import key_hash
 
-HELD_DAYS = 36_500  # class of what is under legal hold: longer than any app's
 _VERSION = 1
 
 

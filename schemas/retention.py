@@ -4,6 +4,7 @@ import msgspec
 
 RETENTION_DAYS_DEFAULT = 14
 RETENTION_DAYS_MAX = 3650
+HELD_DAYS = 36_500  # class of what is under legal hold: longer than any app's
 
 
 class AppRetention(msgspec.Struct, frozen=True):

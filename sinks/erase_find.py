@@ -13,11 +13,11 @@ import xxhash
 from operators.inflate import inflate
 from operators.rows import line_row
 from operators.unusable import Unusable
-from schemas.blob import FOOTER_BYTES, parse_footer, parse_tail
+from schemas.blob import parse_footer, parse_tail
 from schemas.bundle import BundleFormatError, decode_bundle, encode_bundle
 from schemas.erasure import Change, SessionKey, Subject, What
 from schemas.items import Family, Item, Kind
-from schemas.keys import PACKS, REPLAYS, STAGING, TABLES, replay_owner, safe_segment
+from schemas.keys import PACKS, REPLAYS, STAGING, TABLES, is_style, replay_owner, safe_segment
 from schemas.notices import UserField, users_of
 from schemas.pack import PackFormatError, decode_block, key_hash, read_index, without_sessions
 from schemas.units import MIB
@@ -79,14 +79,17 @@ def find_sessions(store: ObjectStore, subject: Subject, since_ms: int, progress:
 def find_edits(
     store: ObjectStore, subject: Subject, keys: set[SessionKey], progress: Progress
 ) -> Iterator[Edit | Unreadable]:
-    """Everything that must be done so that nothing of these sessions is left; what points to bytes before the bytes."""
+    """Everything that must be done so that nothing of these sessions is left; what points to bytes before the bytes.
+
+    Styles stay: they are files of the site that other sessions need, too.
+    """
     for one, columns in in_parallel(partial(_ids, store), store.list(TABLES)):
         progress(one.key)
         if columns is not None:
             yield from _without_rows(store, one, columns, subject, keys)
     blobs = {(safe_segment(app_id), safe_segment(session_id)) for app_id, session_id in keys}
     for one in store.list(REPLAYS):
-        if replay_owner(one.key) in blobs:
+        if not is_style(one.key) and replay_owner(one.key) in blobs:
             folder, _, name = one.key.rpartition("/")
             yield _deletion(one, f"{folder}/{xxhash.xxh3_128_hexdigest(name.encode())}")
     hashes = {key_hash(*key) for key in keys}
@@ -192,7 +195,7 @@ def _staged(found: ObjectInfo, stored: bytes, subject: Subject, keys: set[Sessio
     rows = 0
     for final, content in objects.items():
         if final.startswith(REPLAYS):
-            if _owner_of_blob(content) not in keys:
+            if is_style(final) or _owner_of_blob(content) not in keys:
                 kept[final] = content
             continue
         left, erased = _rows_left(content, columns_of(content, (*_IDS, "raw")), subject, keys)
@@ -206,7 +209,7 @@ def _staged(found: ObjectInfo, stored: bytes, subject: Subject, keys: set[Sessio
 
 
 def _owner_of_blob(content: bytes) -> SessionKey:
-    footer = parse_footer(content[-FOOTER_BYTES:], len(content))
+    footer = parse_footer(content, len(content))
     index = parse_tail(content[-footer.tail_length :], len(content))
     return index.app_id, index.session_id
 

@@ -18,10 +18,11 @@ from operators.replay_cut import CutLimits
 from operators.sessions import Activation, CloseOrder
 from schemas.bundle import decode_bundle, encode_bundle
 from schemas.items import Rejected
-from schemas.keys import REPLAYS, TABLES, pack_key, replay_key, staging_key, table_key
-from schemas.notices import HELD_DAYS, Notices
+from schemas.keys import REPLAYS, TABLES, is_style, pack_key, replay_key, staging_key, style_key, table_key
+from schemas.notices import Notices
 from schemas.pack import PackEntry, key_hash
-from schemas.retention import Retention
+from schemas.retention import HELD_DAYS, Retention
+from schemas.style import encode_style
 from schemas.units import MIB, MS_PER_DAY, US_PER_MS, utc_day
 from sinks.notices import NoticeBoard, was_removed
 from sinks.packs import PackStore
@@ -29,6 +30,7 @@ from sinks.store import ObjectMissing, ObjectStore, StoreError
 from sinks.tables import Row, Rows
 
 STATE_VERSION = 2
+_KNOWN_STYLES_MAX = 10_000  # a megabyte of keys; beyond that styles are stored once more, with the same bytes
 _SESSIONS = f"{TABLES}sessions/"
 
 
@@ -75,7 +77,7 @@ class LakeCounts(msgspec.Struct):
     erased: int = 0  # items and windows that were not kept, because a person had ordered so
     rows: dict[str, int] = msgspec.field(default_factory=dict)  # by table
     pack_bytes: int = 0
-    blob_bytes: int = 0
+    replay_bytes: int = 0  # of blobs and styles
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -123,6 +125,8 @@ class LakeWriter:
         self._clock_ms = 0
         self._rows = Rows(added=self.counts.rows)
         self._blobs: dict[str, bytes] = {}
+        self._styles: dict[str, bytes] = {}  # text by key
+        self._known_styles: set[str] = set()  # keys that this writer has staged
         self._staged: list[_Bundle] = []
         self._pending: list[_Bundle] = []
         self._last: dict[str, dict[str, bytes]] = {}  # the newest bundle by its key, so that it need not be read back
@@ -179,7 +183,8 @@ class LakeWriter:
             self._write(order)
         if self._buffer_bytes > self._limits.pack_bytes:
             self._flush_pack()
-        if self._rows.count > self._limits.rows or sum(map(len, self._blobs.values())) > self._limits.blob_bytes:
+        held = sum(map(len, self._blobs.values())) + sum(map(len, self._styles.values()))
+        if self._rows.count > self._limits.rows or held > self._limits.blob_bytes:
             self._flush_published()
 
     def refuse(self, refusals: Iterable[Refusal]) -> None:
@@ -268,8 +273,16 @@ class LakeWriter:
             self._rows.add("replay_segments", replay_days, day, row)
         if done.blob:
             self._blobs[done.blob_key] = done.blob
-        self._count(order, done)
+            self._share(done)
+        self._count(order)
         self.refuse(self._refusals(done))
+
+    def _share(self, done: Assembled) -> None:
+        """Store the styles of a blob with it, unless this writer has done so for the class and day before."""
+        for digest, text in done.styles.items():
+            key = style_key(done.blob_key, digest)
+            if key not in self._known_styles:
+                self._styles[key] = text
 
     def _is_erased(self, app_id: str, session_id: str, received_ms: int) -> bool:
         if self._gone and key_hash(app_id, session_id) in self._gone:
@@ -302,12 +315,11 @@ class LakeWriter:
     def _number_of_partition(self) -> int:
         return int(self.partition) if self.partition.isdigit() else 0
 
-    def _count(self, order: CloseOrder, done: Assembled) -> None:
+    def _count(self, order: CloseOrder) -> None:
         if order.revision:
             self.counts.revisions += 1
         else:
             self.counts.windows[order.reason] = self.counts.windows.get(order.reason, 0) + 1
-        self.counts.blob_bytes += len(done.blob)
 
     def _entries(self, order: CloseOrder) -> Mapping[tuple[int, int], PackEntry]:
         wanted = set(references(order))
@@ -335,8 +347,13 @@ class LakeWriter:
         for (table, days, day), content in self._rows.take():
             digest = hashlib.sha256(content).hexdigest()[:12]
             objects[table_key(table, days, day, f"{self.partition}-{self._seq:010d}-{digest}")] = content
-        objects |= self._blobs
-        self._blobs = {}
+        replays = {key: encode_style(text) for key, text in self._styles.items()} | self._blobs
+        self.counts.replay_bytes += sum(map(len, replays.values()))
+        objects |= replays
+        if len(self._known_styles) > _KNOWN_STYLES_MAX:
+            self._known_styles = set()
+        self._known_styles |= self._styles.keys()
+        self._blobs, self._styles = {}, {}
         if not objects:
             return
         key = staging_key(self.partition, self._seq, self._number, self._incarnation)
@@ -351,10 +368,15 @@ class LakeWriter:
 
 
 def _in_order(objects: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
-    """What a row points to becomes visible before the row: blobs, then their index and the lines, then sessions."""
+    """What is needed becomes visible first: styles, blobs, their index and the lines, then sessions."""
     steps: dict[int, dict[str, bytes]] = {}
     for key, content in objects.items():
-        step = 0 if key.startswith(REPLAYS) else 2 if key.startswith(_SESSIONS) else 1
-        steps.setdefault(step, {})[key] = content
+        steps.setdefault(_step(key), {})[key] = content
     for step in sorted(steps):
         yield steps[step]
+
+
+def _step(final: str) -> int:
+    if final.startswith(REPLAYS):
+        return 0 if is_style(final) else 1
+    return 3 if final.startswith(_SESSIONS) else 2

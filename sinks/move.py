@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from schemas.keys import REPLAYS, TABLES, partition_value, replay_prefix, table_key
+from schemas.blob import ENDING_BYTES, BlobFormatError, parse_footer
+from schemas.keys import REPLAYS, TABLES, is_held, is_style, partition_value, replay_prefix, style_key, table_key
 from schemas.lifecycle import REPLAY_TABLE, class_of
 from sinks.notices import note_removed
 from sinks.parallel import in_parallel
@@ -60,7 +61,8 @@ class Mover:
         moved.blobs = len(blobs)
         moved.blob_bytes = sum(sizes.get(old, 0) for old in blobs)
         if not dry_run:
-            self._copy_blobs(blobs)
+            self._copy(self._styles(blobs))
+            self._copy(list(blobs.items()))
         for found, columns in in_parallel(self._ids, list(self._store.list(TABLES))):
             self._progress(found.key)
             rows = self._move_rows(found, columns, dry_run=dry_run)
@@ -88,8 +90,26 @@ class Mover:
             return key
         return key.replace(replay_prefix(days), replay_prefix(target[1]), 1)
 
-    def _copy_blobs(self, blobs: dict[str, str]) -> None:
-        pairs = list(blobs.items())
+    def _styles(self, blobs: dict[str, str]) -> list[tuple[str, str]]:
+        """Old and new keys of what these blobs need. Old styles that are shared stay until their day expires."""
+        found = {
+            (style_key(old, digest), style_key(blobs[old], digest))
+            for old, styles in in_parallel(self._styles_of, blobs)
+            for digest in styles
+        }
+        return sorted(found)
+
+    def _styles_of(self, key: str) -> tuple[str, ...]:
+        try:
+            size = self._store.size(key)
+            length = min(size, ENDING_BYTES)
+            return parse_footer(self._store.read_range(key, size - length, length), size).styles
+        except ObjectMissing:  # an earlier run has moved it, with its styles
+            return ()
+        except BlobFormatError as error:
+            raise MoveFailed(f"{key!r} cannot be moved, because its styles are not known: {error}") from error
+
+    def _copy(self, pairs: Sequence[tuple[str, str]]) -> None:
         for start in range(0, len(pairs), _BATCH):
             batch = pairs[start : start + _BATCH]
             self._store.copy(batch)
@@ -158,7 +178,7 @@ class Mover:
         found: dict[str, dict[int, ObjectInfo]] = {}
         for one in self._store.list(REPLAYS):
             days = class_of(one.key)
-            if days is not None:
+            if days is not None and not is_style(one.key):
                 found.setdefault(one.key.removeprefix(replay_prefix(days)), {})[days] = one
         wanted = set(self._referenced()) if any(len(copies) > 1 for copies in found.values()) else set()
         old = [
@@ -169,7 +189,10 @@ class Mover:
             if one.key not in wanted
         ]
         for start in range(0, len(old), _BATCH):
-            self._delete(old[start : start + _BATCH])
+            batch = old[start : start + _BATCH]
+            held = [key for key in batch if is_held(key)]
+            own = [style_key(key, digest) for key, styles in in_parallel(self._styles_of, held) for digest in styles]
+            self._delete([*own, *batch])
 
     def _referenced(self) -> Iterator[str]:
         for one in self._store.list(f"{TABLES}{REPLAY_TABLE}/"):

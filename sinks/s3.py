@@ -62,9 +62,9 @@ class S3Store(ObjectStore):
 
     def copy(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         pairs = list(pairs)
-        jobs = {source: self._fs._cp_file(self._path(source), self._path(target)) for source, target in pairs}
+        jobs = {target: self._fs._cp_file(self._path(source), self._path(target)) for source, target in pairs}
         missing = self._gather(jobs, missing_ok=True)
-        return [pair for pair in pairs if pair[0] in missing]
+        return [pair for pair in pairs if pair[1] in missing]
 
     def delete(self, keys: Iterable[str]) -> None:
         keys = list(keys)

@@ -73,7 +73,10 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def copy(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Copy each (source, target), atomically per object; returns the pairs whose source is missing."""
+        """Copy each (source, target), atomically per object; returns the pairs whose source is missing.
+
+        A source may have several targets, a target one source.
+        """
 
     @abstractmethod
     def delete(self, keys: Iterable[str]) -> None:

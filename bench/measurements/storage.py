@@ -17,17 +17,19 @@ from bench.results import Figure, figure
 from flows.captures import CaptureCounts, read_captures
 from operators.decode import Limits, decode
 from operators.inflate import inflate, is_zlib
-from replay.catalog import read_rows, table_keys
+from replay.catalog import open_blob, read_rows, table_keys
 from schemas.items import Item, Kind
+from schemas.keys import style_key
 from schemas.units import GIB, MIB
 from sinks.store import LocalStore
 
 ABOUT = (
-    "What a replay takes at rest, with everything a reader needs: blobs with their index and checksums, and the files "
-    "of the table that says where each segment lies. Over every recording there is, by SDK family and by the size of "
-    "the session, beside the bytes that the SDKs sent for the same segments (each zlib alone; what rrweb sends without "
-    "compression is counted as zlib level 6), and beside blocks of a batch writer: the same segments of one session in "
-    "one flush of 10 s together, with snappy. Nothing here depends on chance, so there is one round."
+    "What a replay takes at rest, with everything a reader needs: blobs with their index and checksums, the style "
+    "sheets they share (each once per class and day), and the files of the table that says where each segment lies. "
+    "Over every recording there is, by SDK family and by the size of the session, beside the bytes that the SDKs "
+    "sent for the same segments (each zlib alone; what rrweb sends without compression is counted as zlib level 6), "
+    "and beside blocks of a batch writer: the same segments of one session in one flush of 10 s together, with "
+    "snappy. Nothing here depends on chance, so there is one round."
 )
 _BATCH_MS = 10_000
 _CLASSES = (("under 0.25 MiB raw", MIB // 4), ("0.25 to 1 MiB raw", MIB), ("1 to 4 MiB raw", 4 * MIB), ("over", GIB))
@@ -95,7 +97,7 @@ def _received(paths: Iterable[Path]) -> dict[str, _Session]:
 
 
 def _add_stored(sessions: dict[str, _Session], store: LocalStore) -> None:
-    """Blobs by session; the table's files by each session's share of their rows."""
+    """Blobs by session; the table's files by each session's share of their rows; a style by those who need it."""
     keys = list(table_keys(store, "replay_segments"))
     rows = read_rows(store, keys, "replay_segments")
     blobs: dict[str, set[str]] = defaultdict(set)
@@ -106,6 +108,14 @@ def _add_stored(sessions: dict[str, _Session], store: LocalStore) -> None:
         blobs[str(row["session_id"])].add(str(row["replay_key"]))
     for session_id, names in blobs.items():
         sessions[session_id].stored_bytes += sum(store.size(name) for name in names)
+    users: dict[str, list[str]] = defaultdict(list)
+    for session_id, names in blobs.items():
+        for name in names:
+            for digest in open_blob(store, name).styles:
+                users[style_key(name, digest)].append(session_id)
+    for key, needed_by in users.items():
+        for session_id in needed_by:
+            sessions[session_id].stored_bytes += store.size(key) / len(needed_by)
 
 
 def _of(sessions: Iterable[_Session], family: str) -> list[_Session]:

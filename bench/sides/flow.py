@@ -35,7 +35,7 @@ def run_flow(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
         "refused": sum(sum(one.quarantined.values()) for one in counts),
         "windows": sum(sum(one.windows.values()) for one in counts),
         "revisions": sum(one.revisions for one in counts),
-        "blob_bytes": sum(one.blob_bytes for one in counts),
+        "blob_bytes": sum(one.replay_bytes for one in counts),
     }
     return sum(part.messages for part in metrics.partitions), more
 

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from s3fs import S3FileSystem
 
 from flows.servers import S3Server
-from operators.replay_cut import ReplayWindow, cut
+from operators.replay_cut import CutLimits, ReplayWindow, cut
 from operators.replay_scan import ReplaySegment
 from replay.catalog import open_blob
+from replay.styles import StyleShelf
 from schemas.items import Family, SegmentMeta
+from schemas.keys import replay_key, style_key
+from schemas.style import encode_style
 from sinks.s3 import S3Store
 from sinks.store import LocalStore, ObjectMissing, ObjectStore, StoreRefused, StoreUnavailable
 from tests.playback.raw_segments import segments_of
@@ -49,6 +53,8 @@ def test_copy_reports_missing_sources_and_copies_the_rest(store: ObjectStore) ->
     assert store.copy(pairs) == [("staging/2", "final/2")]
     assert store.copy(pairs[:1]) == []
     assert store.read("final/1") == b"one"
+    assert store.copy([("staging/1", "both/1"), ("staging/1", "both/2")]) == []
+    assert [found.key for found in store.list("both/")] == ["both/1", "both/2"]
     store.delete(["staging/1", "staging/never"])
     assert not store.exists("staging/1")
     assert store.read("final/1") == b"one"
@@ -73,28 +79,39 @@ def test_a_wrong_secret_is_refused_by_name(s3: S3Server) -> None:
         S3Store("s3://lake/x", options).put({"k": b"v"})
 
 
+@pytest.mark.parametrize("share_styles", [False, True])
 def test_first_picture_takes_two_range_reads_and_a_seek_one_more(
-    s3: S3Server, samples: Path, monkeypatch: pytest.MonkeyPatch
+    *, share_styles: bool, s3: S3Server, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counted at the S3 client, against the real server."""
+    """Counted at the S3 client, against the real server. Each style is one GET more, once for all blobs of a reader."""
     (family, segments) = next(iter(segments_of(samples / "guance" / "gc-multitab.jsonl.gz").values()))
     store = S3Store(f"s3://lake/{uuid.uuid4().hex}", s3.storage_options())
-    blob = cut(ReplayWindow("app", "session", 0, _replay(family, segments))).blob
-    store.put({"blob": blob})
-    reads: list[tuple[int, int]] = []
-    plain = S3Store.read_range
+    blobs = [replay_key(30, "2026-11-21", "app", session, 0, 0) for session in ("first", "second")]
+    limits = CutLimits(frame_raw_bytes=len(segments[0]), share_styles=share_styles)
+    replay = cut(ReplayWindow("app", "session", 0, _replay(family, segments)), limits)
+    assert len(replay.styles) == (3 if share_styles else 0)
+    store.put({style_key(blobs[0], digest): encode_style(text) for digest, text in replay.styles.items()})
+    store.put(dict.fromkeys(blobs, replay.blob))
+    inside = f"{store.uri}/".removeprefix("s3://lake/")
+    gets: list[str] = []
+    plain = S3FileSystem._call_s3
 
-    def counted(self: S3Store, key: str, start: int, length: int) -> bytes:
-        reads.append((start, length))
-        return plain(self, key, start, length)
+    async def counted(self: S3FileSystem, method: str, *arguments: object, **named: str) -> object:
+        if method == "get_object":
+            gets.append(named["Key"].removeprefix(inside))
+        return await plain(self, method, *arguments, **named)
 
-    monkeypatch.setattr(S3Store, "read_range", counted)
-    reader = open_blob(store, "blob")
-    assert b'"type":2' in b"".join(reader.first_picture())
-    assert len(reads) <= 2
-    middle = (reader.index.start_ms + reader.index.end_ms) // 2
-    assert reader.seek(middle).segments
-    assert len(reads) <= 3
+    monkeypatch.setattr(S3FileSystem, "_call_s3", counted)
+    shelf = StyleShelf(store)
+    for blob, styles in zip(blobs, (len(replay.styles), 0), strict=True):
+        gets.clear()
+        reader = open_blob(store, blob, shelf)
+        assert b'"type":2' in b"".join(reader.first_picture())
+        assert gets.count(blob) <= 2
+        assert len(reader.frames) > 2
+        assert reader.seek((reader.index.start_ms + reader.index.end_ms) // 2).segments
+        assert gets.count(blob) <= 3
+        assert len(gets) - gets.count(blob) == styles
 
 
 def _replay(family: Family, segments: list[bytes]) -> tuple[ReplaySegment, ...]:

@@ -80,7 +80,7 @@ def run(  # noqa: PLR0913 - what a run may differ in
 
 
 def read_lake(folder: Path) -> Lake:
-    """Every row (without counters, in a fixed order) and every blob of a lake."""
+    """Every row (without counters, in a fixed order) every blob and every style of a lake."""
     tables: dict[str, list[dict[str, object]]] = {}
     for path in folder.glob("tables/*/*/*/*.parquet"):
         table = path.relative_to(folder).parts[1]

@@ -4,7 +4,7 @@ import io
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -15,20 +15,22 @@ import zstandard
 
 from operators.decode import Limits, Message, decode
 from operators.inflate import inflate
+from replay.catalog import open_blob
+from replay.reader import BlobReader
 from replay.verify import verify
 from schemas.bundle import decode_bundle, encode_bundle
 from schemas.erasure import Receipt, Subject, What
 from schemas.items import Item, Kind
-from schemas.keys import LOCKS, PACKS, REPLAYS, STAGING
-from schemas.notices import HELD_DAYS, Notice, NoticeKind, Notices
+from schemas.keys import LOCKS, PACKS, REPLAYS, STAGING, is_style, style_digest, style_key
+from schemas.notices import Notice, NoticeKind, Notices
 from schemas.pack import decode_block, key_hash, read_index
-from schemas.retention import AppRetention, Retention
+from schemas.retention import HELD_DAYS, AppRetention, Retention
 from sinks.erase import Eraser, ErasureRefused
 from sinks.lifecycle import overdue
 from sinks.maintenance import LakeBusy, maintenance
 from sinks.move import Mover
 from sinks.parquet_keys import is_parquet
-from sinks.store import LocalStore, StoreRefused
+from sinks.store import LocalStore, ObjectStore, StoreRefused
 from tests.flow.harness import capture_messages, run
 from tests.torture.compare import Content, content
 
@@ -70,16 +72,25 @@ def traces(store: LocalStore, messages: Iterable[Message]) -> list[str]:
                 needles.add(item.session_id.encode())
                 if item.kind == Kind.SEGMENT:
                     needles.add(inflate(item.body, 1 << 26)[:500])
+    styles = styles_in(store)
     return [
         f"{one.key}: {needle[:60]!r}"
         for one in store.list("")
-        for text in plain(store.read(one.key), one.key)
+        for text in plain(store.read(one.key), one.key, styles)
         for needle in needles
         if needle in text or needle.decode() in one.key
     ]
 
 
-def plain(stored: bytes, key: str) -> Iterator[bytes]:
+def styles_in(store: ObjectStore) -> dict[str, bytes]:
+    """Text of every style by SHA-256, staged ones included."""
+    objects = {one.key: store.read(one.key) for one in store.list(REPLAYS)}
+    for one in store.list(STAGING):
+        objects |= decode_bundle(store.read(one.key))
+    return {style_digest(key): zstandard.decompress(stored) for key, stored in objects.items() if is_style(key)}
+
+
+def plain(stored: bytes, key: str, styles: Mapping[str, bytes]) -> Iterator[bytes]:
     """Everything that an object says, without compression."""
     yield stored
     if is_parquet(stored):
@@ -91,9 +102,13 @@ def plain(stored: bytes, key: str) -> Iterator[bytes]:
                 yield inflate(entry.item.body, 1 << 26)
     elif key.startswith(STAGING):
         for final, content in decode_bundle(stored).items():
-            yield from plain(content, final)
+            yield from plain(content, final, styles)
+    elif is_style(key):
+        yield zstandard.decompress(stored)
     elif stored.startswith(b"\x28\xb5\x2f\xfd"):
-        yield zstandard.ZstdDecompressor().stream_reader(stored, read_across_frames=True).read()
+        reader = BlobReader(lambda start, length: stored[start : start + length], len(stored), styles.__getitem__)
+        yield repr(reader.index).encode()
+        yield b"\n".join(reader.segments())
 
 
 def rows_of(lake: Content, session_ids: set[str]) -> dict[str, int]:
@@ -216,6 +231,7 @@ def test_what_is_under_hold_is_not_erased_and_outlives_its_class(store: LocalSto
     assert verify(store).problems == []
     assert replaylake("retention", "release", *options) == 0
     assert content(store).blobs.items() <= before.blobs.items()
+    assert not any(f"retention={HELD_DAYS}d" in one.key for one in store.list(""))
     assert verify(store).problems == []
     store.delete([one.key for one, _ in overdue(store, LONG_AFTER)])
     assert not content(store).tables["sessions"]
@@ -257,10 +273,15 @@ def test_migrate_moves_everything_with_its_day(
             assert writes == cut_after
     Mover(store, target, "second").run()
     after = content(store)
-    folders = {key.split("/dt=")[0] for key in (one.key for one in store.list("")) if "/dt=" in key}
+    folders = {
+        key.split("/dt=")[0] for key in (one.key for one in store.list("")) if "/dt=" in key and not is_style(key)
+    }
     assert {folder.rpartition("=")[2] for folder in folders} == {"30d", "7d"}
     moved = {key.replace("=7d/", "=14d/"): digest for key, digest in after.blobs.items()}
     assert moved == before.blobs
+    needed = {style_key(key, digest) for key in after.blobs for digest in open_blob(store, key).styles}
+    assert needed
+    assert after.styles.keys() == before.styles.keys() | needed
     for table, rows in before.tables.items():
         assert sorted(row.replace("retention=7d/", "retention=14d/") for row in after.tables[table]) == rows
     assert verify(store).problems == []

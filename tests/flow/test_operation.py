@@ -22,6 +22,7 @@ from flows.feed import feed
 from flows.server_process import LOOPBACK, free_ports
 from flows.servers import Broker, S3Server, start_broker
 from replay.verify import verify
+from schemas.keys import REPLAYS, is_style
 from schemas.metrics import METRICS
 from tests.conftest import apache_kafka_libs
 from tests.torture.compare import content
@@ -143,6 +144,9 @@ def test_metrics_and_health(place: Place) -> None:
     assert job.stop()[0] == 0
     written = samples["replaylake_windows_closed_total"] + samples["replaylake_revisions_total"]
     assert written == len(content(place.store()).tables["sessions"])
+    replays = {one.key: one.size for one in place.store().list(REPLAYS)}
+    assert any(map(is_style, replays))
+    assert samples["replaylake_blob_bytes_total"] == sum(replays.values())
 
 
 def test_sigterm_to_one_process_stops_the_whole_cluster(place: Place) -> None:

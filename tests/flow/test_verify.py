@@ -1,11 +1,13 @@
 """`verify` finds each kind of damage and names the object."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from replay.verify import verify
+from schemas.style import encode_style
 from sinks.store import LocalStore
 from tests.flow.harness import capture_messages, run
 
@@ -28,10 +30,29 @@ def _orphan(path: Path) -> None:
 def test_damage_to_a_blob_is_found(damage: Callable[[Path], None], samples: Path, tmp_path: Path) -> None:
     run(capture_messages([samples / "datadog" / "dd-todo-v5.jsonl.gz"]), [], tmp_path)
     assert verify(LocalStore(tmp_path)).problems == []
-    (blob,) = tmp_path.glob("replays/*/*/*/*.zst")
+    (blob,) = tmp_path.glob("replays/*/*/app_id=*/*.zst")
     damage(blob)
     problems = verify(LocalStore(tmp_path)).problems
-    assert any(".zst" in problem for problem in problems)
+    assert any(".jsonl.zst" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, _flip, _truncate])
+def test_damage_to_a_style_is_found(damage: Callable[[Path], None], samples: Path, tmp_path: Path) -> None:
+    run(capture_messages([samples / "datadog" / "dd-todo-v5.jsonl.gz"]), [], tmp_path)
+    report = verify(LocalStore(tmp_path))
+    assert (report.blobs, report.styles, report.problems) == (1, 1, [])
+    (style,) = tmp_path.glob("replays/*/*/styles/*.zst")
+    damage(style)
+    problems = verify(LocalStore(tmp_path)).problems
+    assert any(".jsonl.zst" in problem and style.name in problem for problem in problems)
+
+
+def test_a_style_that_no_blob_needs_is_no_problem(samples: Path, tmp_path: Path) -> None:
+    run(capture_messages([samples / "datadog" / "dd-todo-v5.jsonl.gz"]), [], tmp_path)
+    (style,) = tmp_path.glob("replays/*/*/styles/*.zst")
+    text = b"body{}"
+    style.with_name(f"{hashlib.sha256(text).hexdigest()}.zst").write_bytes(encode_style(text))
+    assert verify(LocalStore(tmp_path)).problems == []
 
 
 def test_a_lost_table_file_is_found(samples: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from replay.verify import verify
 from schemas.keys import REPLAYS
 from sinks.s3 import S3Store
 from sinks.store import ObjectStore
-from tests.flow.test_erase import plain
+from tests.flow.test_erase import plain, styles_in
 from tests.torture.compare import Content, content
 from tests.torture.job import JobProcess, Place
 from tests.torture.traffic import Traffic
@@ -90,10 +90,12 @@ def erase_command(folder: Path) -> list[str]:
 def traces(store: ObjectStore, erased: set[str]) -> list[str]:
     """Objects that hold the person or one of the sessions, however compressed."""
     wanted = re.compile(b"|".join(re.escape(one.encode()) for one in (*sorted(erased), "ada@example.test", "u-1001")))
+    styles = styles_in(store)
     return [
         one.key
         for one in store.list("")
-        if wanted.search(one.key.encode()) or any(wanted.search(text) for text in plain(store.read(one.key), one.key))
+        if wanted.search(one.key.encode())
+        or any(wanted.search(text) for text in plain(store.read(one.key), one.key, styles))
     ]
 
 

@@ -7,23 +7,25 @@ import msgspec
 import pyarrow.parquet as pq
 
 from replay.catalog import table_keys
-from schemas.keys import FENCES, OWNER, PACKS, REPLAYS, STAGING, TABLES
+from schemas.keys import FENCES, OWNER, PACKS, REPLAYS, STAGING, TABLES, is_style
 from schemas.tables import TABLES as TABLE_SPECS
 from sinks.store import ObjectStore
 
 
 class Content(msgspec.Struct):
-    """A lake: rows of each table in a fixed order, digests of blobs, and how much of the rest is there."""
+    """A lake: rows of each table in a fixed order, digests of blobs and styles, how much of the rest is there."""
 
     tables: dict[str, list[str]]
     blobs: dict[str, str]
+    styles: dict[str, str]
     staged: int
     packs: int
     others: list[str]
 
     def summary(self) -> str:
         rows = ", ".join(f"{len(rows):,} {table}" for table, rows in self.tables.items())
-        return f"{rows}; {len(self.blobs):,} blobs; left for lifecycle: {self.staged} staged, {self.packs} packs"
+        replays = f"{len(self.blobs):,} blobs, {len(self.styles):,} styles"
+        return f"{rows}; {replays}; left for lifecycle: {self.staged} staged, {self.packs} packs"
 
 
 def content(store: ObjectStore) -> Content:
@@ -35,10 +37,12 @@ def content(store: ObjectStore) -> Content:
             rows += map(repr, pq.ParquetFile(io.BytesIO(store.read(key))).read().to_pylist())
         tables[table] = sorted(rows)
     listed = [found.key for found in store.list("")]
+    replays = {key: hashlib.sha256(store.read(key)).hexdigest() for key in listed if key.startswith(REPLAYS)}
     known = (TABLES, REPLAYS, STAGING, PACKS, OWNER, FENCES)
     return Content(
         tables,
-        {key: hashlib.sha256(store.read(key)).hexdigest() for key in listed if key.startswith(REPLAYS)},
+        {key: digest for key, digest in replays.items() if not is_style(key)},
+        {key: digest for key, digest in replays.items() if is_style(key)},
         sum(key.startswith(STAGING) for key in listed),
         sum(key.startswith(PACKS) for key in listed),
         [key for key in listed if not key.startswith(known)],
@@ -54,6 +58,7 @@ def differences(calm: Content, tortured: Content) -> list[str]:
             found.append(f"{table}: {len(missing)} rows missing, {len(surplus)} surplus: {missing[:1]} {surplus[:1]}")
     found += [f"{key}: blob differs" for key in calm.blobs if tortured.blobs.get(key) != calm.blobs[key]]
     found += [f"{key}: blob too many" for key in tortured.blobs.keys() - calm.blobs.keys()]
+    found += [f"{key}: style differs" for key, _ in sorted(calm.styles.items() ^ tortured.styles.items())]
     return found + [f"{key}: nobody knows this object" for key in tortured.others]
 
 

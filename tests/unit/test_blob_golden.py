@@ -1,5 +1,6 @@
-"""The golden replay blob of format version 1: it is still read, and still written with the same bytes."""
+"""The golden replay blobs of both format versions: they are still read, and still written with the same bytes."""
 
+import hashlib
 from pathlib import Path
 
 from operators.replay_cut import CutLimits, ReplayWindow, cut
@@ -7,8 +8,11 @@ from operators.replay_scan import ReplaySegment
 from replay.reader import BlobReader
 from schemas.blob import BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry
 from schemas.items import Family, SegmentMeta
+from schemas.style import encode_style, open_style
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "replay-v1.jsonl.zst"
+STYLED = GOLDEN.with_name("replay-v2.jsonl.zst")
+STYLE = GOLDEN.with_name("replay-v2-style.zst")
 T0 = 1_700_000_000_000
 HOME = (
     b'{"records":[{"type":4,"timestamp":1700000000000,"data":{"href":"https://shop.example/","width":1280,"height":800}},'
@@ -54,6 +58,13 @@ WINDOW = ReplayWindow(
         _segment("cart", 0, T0 + 90_000, CART),
     ),
 )
+SHEET = "".join(f".item-{number}{{width:{number}px}}\\n" for number in range(200)).encode()
+SHOP = (
+    b'{"records":[{"type":2,"timestamp":1700000000000,"data":{"node":{"type":0,"childNodes":[{"type":2,"tagName":"link",'
+    b'"attributes":{"rel":"stylesheet","_cssText":"' + SHEET + b'"},"childNodes":[],"id":2}],"id":1},'
+    b'"initialOffset":{"left":0,"top":0}}}],"start":1700000000000,"end":1700000000000,"index_in_view":0}\n'
+)
+STYLED_WINDOW = ReplayWindow("shop", "golden-session", 0, (_segment("home", 0, T0, SHOP),))
 LIMITS = CutLimits(frame_raw_bytes=len(HOME) + len(CLICK))
 
 
@@ -106,3 +117,20 @@ def test_the_reader_reads_the_golden_file() -> None:
 def test_the_writer_still_produces_the_golden_bytes() -> None:
     """If only an upgrade of libzstd changed the compressed bytes, replace the file; else the format has changed."""
     assert cut(WINDOW, LIMITS).blob == GOLDEN.read_bytes()
+
+
+def test_the_reader_reads_the_golden_file_with_a_style() -> None:
+    data, style = STYLED.read_bytes(), STYLE.read_bytes()
+    reader = BlobReader(
+        lambda offset, length: data[offset : offset + length], len(data), lambda digest: open_style(style, digest)
+    )
+    assert [line + b"\n" for line in reader.segments()] == [SHOP]
+    assert reader.styles == (hashlib.sha256(SHEET).hexdigest(),)
+    assert reader.index.format_version == 2
+
+
+def test_the_writer_still_produces_the_golden_bytes_with_a_style() -> None:
+    """As above."""
+    replay = cut(STYLED_WINDOW)
+    assert replay.blob == STYLED.read_bytes()
+    assert [encode_style(text) for text in replay.styles.values()] == [STYLE.read_bytes()]

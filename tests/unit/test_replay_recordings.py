@@ -78,7 +78,9 @@ def _check(replay: CutReplay, distinct: list[bytes]) -> None:
     assert not replay.over
     assert replay.counts.kept == len(distinct)
     assert replay.counts.record_count_mismatches == 0
-    reader = BlobReader(lambda offset, length: replay.blob[offset : offset + length], len(replay.blob))
+    reader = BlobReader(
+        lambda offset, length: replay.blob[offset : offset + length], len(replay.blob), replay.styles.__getitem__
+    )
     assert sorted(line + b"\n" for line in reader.segments()) == sorted(distinct)
     assert reader.index == replay.index
     claimed = [placed.segment.has_full_snapshot for placed in replay.placements]

@@ -1,0 +1,151 @@
+"""Linked style sheets of full snapshots: what sessions of one site have in common, and which of it a blob shares.
+
+Only sheets of `link` elements count: they are files of the site. What stands in a `style` element or attribute can be
+made for one visitor, so it stays in the blob. A style is the sheet's text as the JSON has it, with its escapes, because
+that is what the segments repeat. Why and how much it gains: docs/decisions/0006-shared-styles.md
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from xxhash import xxh3_128_digest
+
+from schemas.blob import STYLES_MAX
+from schemas.style import STYLES_BYTES_MAX
+from schemas.units import KIB
+
+STYLE_BYTES_MIN = 4 * KIB  # what is smaller gains less than an object of its own costs
+
+
+class StyleMark(msgspec.Struct, frozen=True):
+    """A style without its text, so that a long session does not hold thousands of copies of one sheet.
+
+    Every snapshot has it again, so it is known by XXH3-128; the SHA-256 of its name takes ten times as long.
+    """
+
+    length: int
+    digest: bytes
+
+
+class _Attributes(msgspec.Struct, frozen=True):
+    css_text: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"null"), name="_cssText")
+
+
+class _Node(msgspec.Struct, gc=False):
+    tag: str = msgspec.field(default="", name="tagName")
+    attributes: _Attributes = _Attributes()
+    children: "list[_Node]" = msgspec.field(default_factory=list, name="childNodes")
+
+
+class _Page(msgspec.Struct):
+    node: _Node
+
+
+class _AddedNode(msgspec.Struct, array_like=True, gc=False):
+    """Datadog 7: where it goes, then its name or the number of the string that is its name."""
+
+    where: int | None
+    name: int | str
+
+
+_PAGE = msgspec.json.Decoder(_Page)
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ADDED_NODES = msgspec.json.Decoder(list[int | _AddedNode])  # after the kind of the change
+_ATTACHED = msgspec.json.Decoder(list[int | list[int]])
+_KIND = re.compile(rb"\s*\[\s*(\d+)\s*[,\]]")
+
+
+def mark(style: bytes) -> StyleMark:
+    return StyleMark(len(style), xxh3_128_digest(style))
+
+
+def styles_of(data: bytes) -> list[bytes]:
+    """The styles of a full snapshot, from its record's `data`, each once. A snapshot of unknown shape has none."""
+    if len(data) < STYLE_BYTES_MIN:
+        return []
+    try:
+        found = list(_of_changes(data) if data.lstrip()[:1] == b"[" else _of_tree(data))
+    except (msgspec.DecodeError, ValueError, RecursionError, IndexError):
+        return []  # stored as it is; it only shares nothing
+    return list(dict.fromkeys(style for style in found if STYLE_BYTES_MIN <= len(style) <= STYLES_BYTES_MAX))
+
+
+def choose(marks: Iterable[StyleMark]) -> list[StyleMark]:
+    """The styles a blob shares, smallest first: the largest come first until they are too many or too much."""
+    chosen: list[StyleMark] = []
+    room = STYLES_BYTES_MAX
+    for one in sorted(set(marks), key=lambda one: (-one.length, one.digest)):
+        if len(chosen) < STYLES_MAX and one.length <= room:
+            chosen.append(one)
+            room -= one.length
+    return chosen[::-1]
+
+
+def _of_tree(data: bytes) -> Iterator[bytes]:
+    """Guance, Datadog before 7 and rrweb: the page as a tree of nodes."""
+    left = [_PAGE.decode(data).node]
+    while left:
+        node = left.pop()
+        if node.tag.lower() == "link":
+            yield from _text_of(bytes(node.attributes.css_text))
+        left.extend(node.children)
+
+
+def _of_changes(data: bytes) -> Iterator[bytes]:
+    """Datadog 7: a list of changes that fill tables."""
+    tables = _Tables()
+    for change in _LIST.decode(data):
+        tables.apply(bytes(change))
+    for sheet, node in sorted(tables.owners.items()):
+        if tables.names[node].lower() == b"link":
+            yield tables.sheets[sheet]
+
+
+class _Tables:
+    """Strings, names of nodes and sheets by number. The kinds of change are in a table in replay/datadog_change.py.
+
+    Strings are as the JSON has them, without quotes.
+    """
+
+    def __init__(self) -> None:
+        self.strings: list[bytes] = []
+        self.names: list[bytes] = []
+        self.sheets: list[bytes] = []
+        self.owners: dict[int, int] = {}  # sheet to the node it was attached to first
+
+    def apply(self, change: bytes) -> None:
+        kind = _KIND.match(change)
+        match int(kind[1]) if kind else None:
+            case 0:  # strings
+                self.strings += [bytes(string)[1:-1] for string in _LIST.decode(change)[1:]]
+            case 1:  # added nodes
+                nodes = [node for node in _ADDED_NODES.decode(change) if isinstance(node, _AddedNode)]
+                self.names += [self._string(node.name) for node in nodes]
+            case 7:  # added sheets
+                self.sheets += [self._rules(bytes(_LIST.decode(sheet)[0])) for sheet in _LIST.decode(change)[1:]]
+            case 8:  # a node and the sheets it has now
+                attached = (entry for entry in _ATTACHED.decode(change) if isinstance(entry, list))
+                for node, *sheets in attached:
+                    for sheet in sheets:
+                        self.owners.setdefault(sheet, node)
+            case 11:  # strings of a role
+                self.strings += [
+                    bytes(one)[1:-1] for role in _LIST.decode(change)[1:] for one in _LIST.decode(role)[1:]
+                ]
+            case 14:  # forget all strings
+                self.strings = []
+            case _:
+                pass
+
+    def _string(self, name: int | str) -> bytes:
+        return self.strings[name] if isinstance(name, int) else name.encode()
+
+    def _rules(self, rules: bytes) -> bytes:
+        """A sheet's text, which is a string or the number of one. What is a list of rules is no style."""
+        return self.strings[int(rules)] if rules[:1].isdigit() else rules[1:-1] if rules[:1] == b'"' else b""
+
+
+def _text_of(value: bytes) -> Iterator[bytes]:
+    if value[:1] == b'"':
+        yield value[1:-1]
