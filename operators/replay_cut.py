@@ -9,7 +9,7 @@ import msgspec
 from operators.replay_frames import compress_frame, plan_frames
 from operators.replay_index import build_index
 from operators.replay_order import Kept, Refused, order
-from operators.replay_scan import ReplaySegment, inflate, style_texts, to_line
+from operators.replay_scan import ReplaySegment, style_texts, to_line
 from operators.replay_styles import StyleMark, choose, mark
 from schemas.blob import BlobIndex, encode_tail, version_of
 from schemas.items import RejectReason, SegmentMeta
@@ -73,8 +73,8 @@ class CutReplay(msgspec.Struct, frozen=True):
 def cut(window: ReplayWindow, limits: CutLimits | None = None) -> CutReplay:
     """Make the blob of a window. The same set of segments gives the same bytes, whatever their order or copies.
 
-    Segments are inflated twice, one at a time: to read them, then to compress them; a few once more for the text of
-    their styles. Only the compressed blob and the styles are held.
+    Segments are inflated to be read, and stay so while they are not many; those of a long window are inflated again,
+    one at a time, for the text of their styles and to be compressed.
     """
     limits = limits or CutLimits()
     ordered = order(window.segments, limits.segment_raw_bytes, find_styles=limits.share_styles)
@@ -115,7 +115,7 @@ def _styles(kept: Sequence[Kept], segment_raw_bytes: int) -> dict[str, bytes]:
     texts: dict[StyleMark, bytes] = {}
     for one in kept:
         if any(found in chosen and found not in texts for found in one.scan.styles):
-            raw = inflate(one.segment, segment_raw_bytes)
+            raw = one.inflated(segment_raw_bytes)
             texts |= {mark(text): text for text in style_texts(raw, one.segment.family)}
     return {hashlib.sha256(texts[found]).hexdigest(): texts[found] for found in chosen}
 
@@ -144,7 +144,7 @@ def _compact(
 
 def _lines(frame: Iterable[Kept], segment_raw_bytes: int) -> Iterator[bytes]:
     for one in frame:
-        yield to_line(inflate(one.segment, segment_raw_bytes))
+        yield to_line(one.inflated(segment_raw_bytes))
 
 
 def _placement(one: Kept, frame_offset: int, frame_length: int) -> Placement:

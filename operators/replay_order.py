@@ -7,6 +7,9 @@ import msgspec
 
 from operators.replay_scan import ReplaySegment, SegmentError, SegmentScan, inflate, scan
 from schemas.items import Family, RejectReason
+from schemas.units import MIB
+
+_HELD_RAW_BYTES = 32 * MIB  # of a window: few have more, and inflating once more costs a tenth of what compressing does
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -15,6 +18,11 @@ class Kept(msgspec.Struct, frozen=True):
     position: int
     segment: ReplaySegment
     scan: SegmentScan
+    raw: bytes | None  # inflated, while a window holds few of these
+
+    def inflated(self, limit_bytes: int) -> bytes:
+        """The segment's JSON."""
+        return inflate(self.segment, limit_bytes) if self.raw is None else self.raw
 
     @property
     def line_bytes(self) -> int:
@@ -46,11 +54,15 @@ def order(segments: Sequence[ReplaySegment], segment_raw_bytes: int, *, find_sty
     refused: list[Refused] = []
     usable: list[Kept] = []
     copies = _distinct(segments)
+    room = _HELD_RAW_BYTES
     for position in copies:
         segment = segments[position]
         try:
-            found = _scan(segment, segments[copies[0]].family, segment_raw_bytes, find_styles=find_styles)
-            usable.append(Kept(position, segment, found))
+            _check_family(segment, segments[copies[0]].family)
+            raw = inflate(segment, segment_raw_bytes)
+            found = scan(raw, segment.family, segment.meta, find_styles=find_styles)
+            room -= len(raw)
+            usable.append(Kept(position, segment, found, raw if room >= 0 else None))
         except SegmentError as error:
             refused.append(Refused(position, error.reason, error.detail))
     kept = [kept for _, same in groupby(usable, _identity) for kept in _settle(list(same))]
@@ -69,10 +81,9 @@ def _rank(segment: ReplaySegment) -> tuple[int, str, int, int, bytes, tuple[obje
     return meta.start_ms, meta.view_id, meta.index_in_view, segment.family, segment.body, rest
 
 
-def _scan(segment: ReplaySegment, family: Family, segment_raw_bytes: int, *, find_styles: bool) -> SegmentScan:
+def _check_family(segment: ReplaySegment, family: Family) -> None:
     if segment.family is not family:  # its record types would be read as something else
         raise SegmentError(RejectReason.INVALID_FIELD, f"{segment.family.name} segment in a {family.name} replay")
-    return scan(inflate(segment, segment_raw_bytes), family, segment.meta, find_styles=find_styles)
 
 
 def _identity(kept: Kept) -> tuple[int, str, int]:
