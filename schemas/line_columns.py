@@ -54,7 +54,7 @@ VISITOR = (
         "",
         "from properties.$screen_width, properties.$screen_height",
     ),
-    text("network_type", "Kind of network, for example `wifi`"),
+    text("network_type", "Kind of network, `wifi`, or its speed class, `4g`", "connectivity.effective_type"),
     text("time_zone", "Time zone of the client", "device.time_zone", "properties.$timezone"),
     text("ip", "Client address seen by the intake", "", "properties.$ip"),
     text("country", "Country of the address", "", "properties.$geoip_country_name"),

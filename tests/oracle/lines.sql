@@ -104,7 +104,7 @@ with guance_lines as (
         coalesce(o->>'$.usr.id', o->>'$.usr.anonymous_id') as userid, o->>'$.usr.name' as user_name,
         o->>'$.usr.email' as user_email, case when (o->>'$.usr.id') is not null then 'T'
             when (o->>'$.usr.anonymous_id') is not null then 'F' end as is_signin,
-        o->>'$.device.time_zone' as time_zone,
+        o->>'$.device.time_zone' as time_zone, o->>'$.connectivity.effective_type' as network_type,
         whole(o->>'$._dd.document_version') as document_version, whole(o->>'$.view.error.count') as view_error_count,
         whole(o->>'$.view.resource.count') as view_resource_count,
         whole(o->>'$.view.action.count') as view_action_count,

@@ -51,12 +51,10 @@ def test_the_made_up_sessions_have_what_the_rules_are_about(made_up: tuple[Path,
     assert all(count > 0 for count in counts)
 
 
-def test_recorded_sessions_are_those_of_sql(samples: Path, tmp_path: Path) -> None:
-    captures = sorted(samples.glob("*/*.jsonl.gz"))
-    backfill(captures, tmp_path / "lake")
-    found = compare(captures, tmp_path / "lake")
+def test_recorded_sessions_are_those_of_sql(recorded_captures: list[Path], recorded_lake: Path) -> None:
+    found = compare(recorded_captures, recorded_lake)
     assert found.differences == []
-    assert found.sessions >= len(captures)
+    assert found.sessions >= len(recorded_captures)
 
 
 def test_a_wrong_cell_is_found(made_up: tuple[Path, Path], tmp_path: Path) -> None:
