@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from operators.error_groups import fingerprint
 from operators.replay_cut import CutLimits, CutReplay, ReplayWindow, cut
-from operators.replay_index import idle_intervals
 from operators.replay_scan import ReplaySegment
 from operators.rows import line_row
 from operators.sessions import CloseOrder, unpack_moments
+from operators.signals import Activity, Window, activity, in_order, is_slow, view_signals
 from operators.totals import ReplayTotals, Row, session_row
 from schemas.items import LINE_TABLE, Family, Item, Kind, RejectReason, SegmentMeta
 from schemas.pack import PackEntry
-from schemas.units import NS_PER_MS, US_PER_MS
+from schemas.units import US_PER_MS
 
 Reference = tuple[int, int]  # (seq, ordinal) of a pack entry
 
@@ -63,11 +64,15 @@ def assemble(
     cuts = [_cut(order, revision, limits) for revision in revisions]
     keys = [blob_key(number) if replay.blob else "" for number, replay in enumerate(cuts)]
     totals = _replay_totals(cuts, keys)
-    every_row = [(record.table, record.row) for record, _ in rows]
+    tables = _by_table(record for record, _ in rows)
+    window = Window(order.start_us, order.end_us)
+    view_signals(window, tables, _inputs_by_view(cuts))
     skew_ms = min(e.item.received_ms - e.item.end_us // US_PER_MS for e in everything)
+    every_row = [record.row for record, _ in rows]
     return Assembled(
-        session=session_row(order, every_row, totals, _activity(order, every_row, cuts), skew_ms),
-        lines=[record for record, is_new in rows if is_new],
+        session=session_row(order, every_row, tables, totals, _activity(window, tables, cuts), skew_ms),
+        # What comes late can change what is said of every view of its window, so a revision brings all of them.
+        lines=[record for record, is_new in rows if is_new or (order.revision and record.table == "views")],
         segments=_segment_rows(order, revisions[-1], cuts[-1], keys[-1]),
         blob_key=keys[-1],
         blob=cuts[-1].blob,
@@ -145,6 +150,10 @@ def _record(order: CloseOrder, item: Item, row: Row) -> LineRecord:
     row["session_part"] = order.part
     row["revision"] = order.revision
     row["received_at"] = item.received_ms * US_PER_MS
+    if item.kind == Kind.RESOURCE:
+        row["is_slow"] = is_slow(row)
+    elif item.kind == Kind.ERROR:
+        row["error_fingerprint"] = fingerprint(row.get("error_type"), row.get("error_message"), row.get("error_stack"))
     return LineRecord(LINE_TABLE[Kind(item.kind)], item.received_ms, row)
 
 
@@ -210,14 +219,27 @@ def _replay_totals(cuts: Sequence[CutReplay], keys: Sequence[str]) -> ReplayTota
     )
 
 
-def _activity(order: CloseOrder, rows: Iterable[tuple[str, Row]], cuts: Iterable[CutReplay]) -> tuple[int | None, int]:
-    """(last interaction in epoch us or None, active time in ns): see docs/tables.md for the definitions."""
-    start_ms, end_ms = order.start_us // US_PER_MS, order.end_us // US_PER_MS
-    inputs = {time_ms for replay in cuts for time_ms in replay.input_times_ms}
-    inputs |= {t // US_PER_MS for table, row in rows if table == "actions" and isinstance(t := row.get("time"), int)}
-    inside = sorted(time_ms for time_ms in inputs if start_ms <= time_ms <= end_ms)
-    idle_ms = sum(to_ms - from_ms for from_ms, to_ms in idle_intervals(start_ms, end_ms, inside))
-    return (inside[-1] * US_PER_MS if inside else None), (end_ms - start_ms - idle_ms) * NS_PER_MS
+def _by_table(records: Iterable[LineRecord]) -> dict[str, list[Row]]:
+    """The rows of every line table, views in order."""
+    tables: dict[str, list[Row]] = {table: [] for table in LINE_TABLE.values()}
+    for record in records:
+        tables[record.table].append(record.row)
+    tables["views"] = in_order(tables["views"])
+    return tables
+
+
+def _inputs_by_view(cuts: Iterable[CutReplay]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for replay in cuts:
+        for view_id, times_ms in replay.view_inputs_ms.items():
+            found.setdefault(view_id, []).extend(times_ms)
+    return found
+
+
+def _activity(window: Window, tables: Mapping[str, Sequence[Row]], cuts: Iterable[CutReplay]) -> Activity:
+    inputs_ms = {time_ms for replay in cuts for time_ms in replay.input_times_ms}
+    times = (action.get("time") for action in tables["actions"])
+    return activity(window, inputs_ms.union(time_us // US_PER_MS for time_us in times if isinstance(time_us, int)))
 
 
 def _segment_rows(order: CloseOrder, entries: Iterable[PackEntry], replay: CutReplay, key: str) -> list[Row]:

@@ -12,7 +12,7 @@ from operators.replay_order import Kept, Refused, order
 from operators.replay_scan import ReplaySegment, style_texts, to_line
 from operators.replay_styles import StyleMark, choose, mark
 from schemas.blob import BlobIndex, encode_tail, version_of
-from schemas.items import RejectReason, SegmentMeta
+from schemas.items import Family, RejectReason, SegmentMeta
 from schemas.units import MIB
 
 
@@ -64,6 +64,7 @@ class CutReplay(msgspec.Struct, frozen=True):
     index: BlobIndex | None
     placements: tuple[Placement, ...]  # in the order of the blob
     input_times_ms: tuple[int, ...]  # ascending, each once: when the visitor did something
+    view_inputs_ms: dict[str, list[int]]  # the same by view; rrweb names a browser window and no view, so under ""
     rejected: tuple[Refused, ...]
     over: tuple[Refused, ...]  # beyond the window's limit
     counts: CutCounts
@@ -86,6 +87,7 @@ def cut(window: ReplayWindow, limits: CutLimits | None = None) -> CutReplay:
         index=index,
         placements=placements,
         input_times_ms=_input_times(kept),
+        view_inputs_ms=_view_inputs(kept),
         rejected=tuple(ordered.refused),
         over=over,
         counts=CutCounts(
@@ -161,3 +163,12 @@ def _placement(one: Kept, frame_offset: int, frame_length: int) -> Placement:
 
 def _input_times(kept: Iterable[Kept]) -> tuple[int, ...]:
     return tuple(sorted({time_ms for one in kept for time_ms in one.scan.input_times_ms}))
+
+
+def _view_inputs(kept: Iterable[Kept]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for one in kept:
+        if one.scan.input_times_ms:
+            view_id = "" if one.segment.family is Family.RRWEB else one.segment.meta.view_id
+            found.setdefault(view_id, []).extend(one.scan.input_times_ms)
+    return found

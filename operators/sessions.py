@@ -279,6 +279,9 @@ class SessionTracker:
             at_ms = settled_ms
             if not window.is_frozen:  # parts close in their order, also where a late item keeps an earlier one open
                 at_ms = held_ms = max(due_ms(window, rules) + rules.lateness_ms, settled_ms, held_ms)
+            elif any(moment.begin_us >= window.over_us(rules) for moment in window.moments):
+                # It opens nothing itself, but belongs to the next window if what opens that is still on its way.
+                at_ms = max(session.arrived_ms + rules.lateness_ms, settled_ms)
             if clock_ms > at_ms or drain:
                 yield self._close(key, session, window, drained=drain and clock_ms <= at_ms)
             else:

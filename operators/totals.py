@@ -1,11 +1,12 @@
 """The session row: totals over a window's rows and replay, in the names of the `sessions` table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from operators.segments import COUNT_MAX
 from operators.sessions import CloseOrder
+from operators.signals import Activity, session_signals
 from operators.unusable import JSON_ERRORS
 from schemas.items import SegmentMeta
 from schemas.units import NS_PER_US, US_PER_MS
@@ -21,7 +22,6 @@ _COUNTED = {
     "long_tasks": "session_long_task_count",
 }
 _CLAIMED = ("error", "resource", "action", "long_task")
-_FRUSTRATIONS = {"rage_click_count": "rage_click", "dead_click_count": "dead_click", "error_click_count": "error_click"}
 # Attributes of the visitor: the last known value counts, because a login or a network change comes later than a start.
 _CONTEXT = (
     *("env", "service", "version", "source", "sdk_name", "sdk_version", "session_type"),
@@ -45,15 +45,18 @@ class _ReplayClaim(msgspec.Struct):
     segments_count: int = 0
 
 
-def session_row(
+def session_row(  # noqa: PLR0913 - what a session consists of
     order: CloseOrder,
-    rows: Sequence[tuple[str, Row]],
+    rows: Sequence[Row],
+    tables: Mapping[str, Sequence[Row]],
     replay: ReplayTotals,
-    activity: tuple[int | None, int],
+    activity: Activity,
     skew_ms: int,
 ) -> Row:
-    """One row of `sessions`. `rows`: (table, row) of every distinct line of the window, in order of their time."""
-    views = sorted((row for table, row in rows if table == "views"), key=_view_place)
+    """One row of `sessions`. `rows`: of every distinct line of the window, in order of their time; `tables`: the same
+    by table, views in order.
+    """
+    views = tables["views"]
     row: Row = {
         "app_id": order.app_id,
         "session_id": order.session_id,
@@ -65,7 +68,8 @@ def session_row(
         "received_start": order.received_start_ms * US_PER_MS,
         "received_end": order.received_end_ms * US_PER_MS,
         "close_reason": order.reason.value,
-        "active_time": activity[1],
+        "active_time": activity.active_ns,
+        "idle_time": activity.idle_ns,
         "clock_skew_ms": skew_ms,
         "late_count": order.late_count,
         "duplicate_count": order.duplicate_count,
@@ -76,34 +80,18 @@ def session_row(
         "replay_raw_bytes": replay.raw_bytes,
         "replay_bytes": replay.blob_bytes,
     }
-    if activity[0] is not None:
-        row["last_interaction_at"] = activity[0]
+    if activity.last_us is not None:
+        row["last_interaction_at"] = activity.last_us
     if replay.key:
         row["replay_key"] = replay.key
-    row |= _counts(rows) | _claims(views) | _context(rows, replay.segments)
+    row |= _counts(tables) | session_signals(tables) | _claims(views) | _context(rows, replay.segments)
     if views:
         row |= _edge_views(views[0], views[-1])
     return row
 
 
-def _view_place(row: Row) -> tuple[int, str]:
-    return _number(row.get("time")), str(row.get("view_id"))
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _counts(rows: Sequence[tuple[str, Row]]) -> Row:
-    counts = dict.fromkeys(_COUNTED.values(), 0)
-    frustrations = dict.fromkeys(_FRUSTRATIONS, 0)
-    for table, row in rows:
-        counts[_COUNTED[table]] += 1
-        if table == "actions":
-            types = str(row.get("action_frustration_types", ""))
-            for column, name in _FRUSTRATIONS.items():
-                frustrations[column] += name in types
-    return {**counts, **frustrations, "frustration_count": sum(frustrations.values())}
+def _counts(tables: Mapping[str, Sequence[Row]]) -> Row:
+    return {column: len(tables[table]) for table, column in _COUNTED.items()}
 
 
 def _claims(views: Iterable[Row]) -> Row:
@@ -116,12 +104,12 @@ def _claimed(value: object) -> int:
     return value if isinstance(value, int) and 0 <= value <= COUNT_MAX else 0
 
 
-def _context(rows: Sequence[tuple[str, Row]], segments: Sequence[SegmentMeta]) -> Row:
+def _context(rows: Sequence[Row], segments: Sequence[SegmentMeta]) -> Row:
     context: Row = {}
     custom: object = None
     if segments:
         context = {"sdk_name": segments[0].sdk_name, "sdk_version": segments[0].sdk_version}
-    for _, row in rows:
+    for row in rows:
         for name in _CONTEXT:
             if name in row:
                 context[name] = row[name]

@@ -16,7 +16,10 @@ _DERIVED = "from "
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One column. `timestamp` is UTC in microseconds; `unit` is empty where the type says it all."""
+    """One column. `timestamp` is UTC in microseconds; `unit` is empty where the type says it all.
+
+    `nullable`: false only where every row has a value, in files of every version. `since`: the version that added it.
+    """
 
     name: str
     type: ColumnType
@@ -25,16 +28,18 @@ class Field(msgspec.Struct, frozen=True):
     guance: str
     datadog: str
     posthog: str
+    nullable: bool = True
+    since: int = 1
 
 
 class Table(msgspec.Struct, frozen=True):
-    """One table of the lake. `version` goes up when a reader of the older files would go wrong."""
+    """One table of the lake. `version` goes up with every change; a change only adds columns, behind all others."""
 
     name: str
     doc: str
     fields: tuple[Field, ...]
     sort_by: tuple[str, ...]
-    version: int = 1
+    version: int = 2
 
 
 def is_copied(source: str) -> bool:
@@ -83,3 +88,13 @@ def percent(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
 def computed(name: str, column_type: ColumnType, doc: str, unit: str = "") -> Field:
     """A column that Replay Lake makes itself."""
     return Field(name, column_type, unit, doc, "", "", "")
+
+
+def always(*fields: Field) -> tuple[Field, ...]:
+    """Columns that have a value in every row."""
+    return tuple(msgspec.structs.replace(field, nullable=False) for field in fields)
+
+
+def added(version: int, *fields: Field) -> tuple[Field, ...]:
+    """Columns that files of earlier versions do not have, and so null in these for every reader."""
+    return tuple(msgspec.structs.replace(field, since=version) for field in fields)

@@ -1,12 +1,14 @@
 """Columns that every table of RUM lines has: the envelope, who and where the visitor is, the view, the sampling."""
 
-from schemas.fields import Field, computed, flag, json_text, milliseconds, percent, text
+from schemas.fields import Field, always, computed, flag, json_text, milliseconds, percent, text
 
 ENVELOPE = (
-    text("app_id", "Application the line belongs to", "application.id", "properties.token"),
-    text("session_id", "Session, as the SDK names it", "session.id", "properties.$session_id"),
-    computed("session_part", "int64", "Window of the session, counted from 0"),
-    computed("revision", "int64", "Revision of the window that brought this row; a reader needs no filter on it"),
+    *always(
+        text("app_id", "Application the line belongs to", "application.id", "properties.token"),
+        text("session_id", "Session, as the SDK names it", "session.id", "properties.$session_id"),
+        computed("session_part", "int64", "Window of the session, counted from 0"),
+        computed("revision", "int64", "Revision of the window that brought this row; of a view, the highest counts"),
+    ),
     text("view_id", "View (one page or route) the line belongs to", "view.id", "properties.$pageview_id"),
     Field(
         "time",
@@ -17,7 +19,7 @@ ENVELOPE = (
         "date",
         "from timestamp, properties.$time, properties.$prev_pageview_duration",
     ),
-    computed("received_at", "timestamp", "Receive clock of the intake, earliest copy"),
+    *always(computed("received_at", "timestamp", "Receive clock of the intake, earliest copy")),
 )
 
 VISITOR = (
@@ -52,7 +54,7 @@ VISITOR = (
         "",
         "from properties.$screen_width, properties.$screen_height",
     ),
-    text("network_type", "Kind of network, for example `wifi`"),
+    text("network_type", "Kind of network, `wifi`, or its speed class, `4g`", "connectivity.effective_type"),
     text("time_zone", "Time zone of the client", "device.time_zone", "properties.$timezone"),
     text("ip", "Client address seen by the intake", "", "properties.$ip"),
     text("country", "Country of the address", "", "properties.$geoip_country_name"),
@@ -97,6 +99,6 @@ CUSTOM = Field(
 )
 
 
-def line_columns(*own: Field) -> tuple[Field, ...]:
-    """All columns of a line table whose own ones are `own`."""
-    return (*ENVELOPE, *VISITOR, *VIEW, *SESSION, *own, CUSTOM)
+def line_columns(*own: Field, signals: tuple[Field, ...] = ()) -> tuple[Field, ...]:
+    """All columns of a line table whose own ones are `own`, in the order in which versions added them."""
+    return (*ENVELOPE, *VISITOR, *VIEW, *SESSION, *own, CUSTOM, *signals)

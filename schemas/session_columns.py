@@ -1,7 +1,8 @@
 """Columns of `sessions`: one row per window and revision, computed here; no SDK sends any of it as such."""
 
-from schemas.fields import ColumnType, Field, computed
+from schemas.fields import ColumnType, Field, always, computed
 from schemas.line_columns import VISITOR
+from schemas.signal_columns import SESSION_SIGNALS
 
 _VIEW_PARTS: tuple[tuple[str, str, str], ...] = (
     ("id", "", "id"),
@@ -21,7 +22,7 @@ def _view_columns(which: str) -> tuple[Field, ...]:
 
 
 def _counts(*columns: tuple[str, str]) -> tuple[Field, ...]:
-    return tuple(computed(name, "int64", doc, "count") for name, doc in columns)
+    return always(*(computed(name, "int64", doc, "count") for name, doc in columns))
 
 
 def _plain(column_type: ColumnType, *columns: tuple[str, str]) -> tuple[Field, ...]:
@@ -29,9 +30,11 @@ def _plain(column_type: ColumnType, *columns: tuple[str, str]) -> tuple[Field, .
 
 
 _IDENTITY = (
-    *_plain("string", ("app_id", "Application"), ("session_id", "Session, as the SDK names it")),
-    computed("session_part", "int64", "Window of the session, counted from 0"),
-    computed("revision", "int64", "Revision of the window; only the highest counts"),
+    *always(
+        *_plain("string", ("app_id", "Application"), ("session_id", "Session, as the SDK names it")),
+        computed("session_part", "int64", "Window of the session, counted from 0"),
+        computed("revision", "int64", "Revision of the window; only the highest counts"),
+    ),
     *_plain(
         "string",
         ("session_type", "`user`, or `synthetics` for a scripted test"),
@@ -40,7 +43,7 @@ _IDENTITY = (
 )
 
 _TOTALS = (
-    computed("time_spent", "int64", "From start to end", "ns"),
+    *always(computed("time_spent", "int64", "From start to end", "ns")),
     *_counts(
         ("session_view_count", "Distinct views received"),
         ("session_error_count", "Distinct errors received"),
@@ -48,23 +51,29 @@ _TOTALS = (
         ("session_action_count", "Distinct actions received"),
         ("session_long_task_count", "Distinct long tasks received"),
     ),
-    computed("session_has_replay", "bool", "A replay segment was received"),
+    *always(computed("session_has_replay", "bool", "A replay segment was received")),
 )
 
 _TIMES = (
-    *_plain(
-        "timestamp",
-        ("start", "First activity, client clock"),
-        ("end", "Last activity, client clock"),
-        ("received_start", "First receipt, receive clock"),
-        ("received_end", "Last receipt, receive clock"),
-    ),
-    computed(
-        "close_reason", "string", "`inactivity`, `max_duration`, `ended` (by the SDK) or `drained` (end of the input)"
+    *always(
+        *_plain(
+            "timestamp",
+            ("start", "First activity, client clock"),
+            ("end", "Last activity, client clock"),
+            ("received_start", "First receipt, receive clock"),
+            ("received_end", "Last receipt, receive clock"),
+        ),
+        computed(
+            "close_reason",
+            "string",
+            "`inactivity`, `max_duration`, `ended` (by the SDK) or `drained` (end of the input)",
+        ),
     ),
     computed("last_interaction_at", "timestamp", "Last thing the visitor did, client clock"),
-    computed("active_time", "int64", "Time in which the visitor was active", "ns"),
-    computed("clock_skew_ms", "int64", "Receive clock ahead of the client's, best estimate", "ms"),
+    *always(
+        computed("active_time", "int64", "Time in which the visitor was active", "ns"),
+        computed("clock_skew_ms", "int64", "Receive clock ahead of the client's, best estimate", "ms"),
+    ),
 )
 
 _CHECKS = _counts(
@@ -86,8 +95,10 @@ _REPLAY = (
         ("replay_missing_segment_count", "Segments the SDK says it sent and nobody received"),
         ("replay_record_count", "Records in the segments"),
     ),
-    computed("replay_raw_bytes", "int64", "Size of the segments, inflated", "bytes"),
-    computed("replay_bytes", "int64", "Size of the blob", "bytes"),
+    *always(
+        computed("replay_raw_bytes", "int64", "Size of the segments, inflated", "bytes"),
+        computed("replay_bytes", "int64", "Size of the blob", "bytes"),
+    ),
     computed("replay_key", "string", "Key of the blob below the lake's root; null without replay"),
 )
 
@@ -110,4 +121,5 @@ SESSION_COLUMNS: tuple[Field, ...] = (
     *_REPLAY,
     *(computed(name, "string", _WHO[name].doc) for name in _VISITOR_NAMES),
     computed("custom", "map<string,string>", "Attributes without a column, last value of each"),
+    *SESSION_SIGNALS,
 )

@@ -4,12 +4,13 @@ from functools import cache
 
 import pyarrow as pa
 
-from schemas.fields import Field, Table, computed
+from schemas.fields import Field, Table, always, computed
 from schemas.guance_dictionary import ACTION, ERROR, LONG_TASK, RESOURCE, VIEW_COUNTS, VIEW_STATE, VIEW_TIMINGS
 from schemas.line_columns import line_columns
 from schemas.session_columns import SESSION_COLUMNS
+from schemas.signal_columns import ERROR_SIGNALS, RESOURCE_SIGNALS, VIEW_SIGNALS
 
-_REPLAY_SEGMENTS: tuple[Field, ...] = (
+_REPLAY_SEGMENTS: tuple[Field, ...] = always(
     computed("app_id", "string", "Application"),
     computed("session_id", "string", "Session, as the SDK names it"),
     computed("session_part", "int64", "Window of the session, counted from 0"),
@@ -32,13 +33,15 @@ _REPLAY_SEGMENTS: tuple[Field, ...] = (
 )
 
 _QUARANTINE: tuple[Field, ...] = (
-    computed("topic", "string", "Topic, or name of the capture file"),
-    computed("partition", "int64", "Partition"),
-    computed("offset", "int64", "Offset in it, or line of the capture file"),
-    computed("received_at", "timestamp", "Receive clock of the intake"),
-    computed("reason", "string", "Why it cannot be used, from a closed list"),
-    computed("detail", "string", "What exactly, short"),
-    computed("raw", "binary", "The smallest part that is bad, as received"),
+    *always(
+        computed("topic", "string", "Topic, or name of the capture file"),
+        computed("partition", "int64", "Partition"),
+        computed("offset", "int64", "Offset in it, or line of the capture file"),
+        computed("received_at", "timestamp", "Receive clock of the intake"),
+        computed("reason", "string", "Why it cannot be used, from a closed list"),
+        computed("detail", "string", "What exactly, short"),
+        computed("raw", "binary", "The smallest part that is bad, as received"),
+    ),
     computed("app_id", "string", "Application, if known"),
     computed("session_id", "string", "Session, if known"),
 )
@@ -52,12 +55,12 @@ TABLES: dict[str, Table] = {
         Table(
             "views",
             "Pages and routes, each in its final state.",
-            line_columns(*VIEW_STATE, *VIEW_COUNTS, *VIEW_TIMINGS),
+            line_columns(*VIEW_STATE, *VIEW_COUNTS, *VIEW_TIMINGS, signals=VIEW_SIGNALS),
             _BY_TIME,
         ),
         Table("actions", "Clicks and other things the visitor did.", line_columns(*ACTION), _BY_TIME),
-        Table("errors", "Errors of the page.", line_columns(*ERROR), _BY_TIME),
-        Table("resources", "Requests and loaded files.", line_columns(*RESOURCE), _BY_TIME),
+        Table("errors", "Errors of the page.", line_columns(*ERROR, signals=ERROR_SIGNALS), _BY_TIME),
+        Table("resources", "Requests and loaded files.", line_columns(*RESOURCE, signals=RESOURCE_SIGNALS), _BY_TIME),
         Table("long_tasks", "Times in which the page could not react.", line_columns(*LONG_TASK), _BY_TIME),
         Table(
             "replay_segments", "Index of the replay blobs: one row per segment.", _REPLAY_SEGMENTS, ("app_id", "start")
@@ -82,7 +85,12 @@ def arrow_schema(table: str) -> pa.Schema:
     """The Arrow schema of a table; unit and meaning of each column, name and version of the table are its metadata."""
     declared = TABLES[table]
     columns = [
-        pa.field(field.name, _ARROW_TYPES[field.type], metadata={"unit": field.unit, "doc": field.doc})
+        pa.field(
+            field.name,
+            _ARROW_TYPES[field.type],
+            nullable=field.nullable,
+            metadata={"unit": field.unit, "doc": field.doc, "since": str(field.since)},
+        )
         for field in declared.fields
     ]
     return pa.schema(columns, metadata={"replaylake.table": table, "replaylake.version": str(declared.version)})

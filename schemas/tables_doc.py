@@ -11,14 +11,31 @@ _HEAD = """\
 
 Made from the declarations in `schemas/` by `python -m schemas.tables_doc`; do not edit.
 
-Timestamps are UTC in microseconds. Any column can be null. The sources say which attribute of an SDK's line fills the
-column: a plain name is a copy, *from* means worked out of it, `-` that this family does not send it.
+Timestamps are UTC in microseconds. A column with `no` under *null* has a value in every row. *Since* is the version of
+the table that brought the column: files of earlier versions do not have it. The sources say which attribute of an SDK's
+line fills the column: a plain name is a copy, *from* means worked out of it, `-` that this family does not send it.
+What signals mean is in [signals.md](signals.md).
+
+## How a schema changes
+
+- A new version only adds columns, behind all others. No column is renamed, removed, moved, or given another type or
+  unit.
+- A column that was added can be null in any row, because older files do not have it.
+- Each file says its table and version (`replaylake.table`, `replaylake.version` in the metadata of the schema), each
+  column its unit, meaning and version. Files are not rewritten for a new version.
+- So files of all versions in one folder are one table: by name, with null where a file lacks a column. DuckDB:
+  `union_by_name = true`; Polars: `missing_columns="insert"` and the schema of the newest file; pyarrow: the unified
+  schema.
+- A reader of an older release does not see new columns and finds all others where they were.
+
+One file of each table and version is kept in `tests/golden/`; tests read them together.
 """
 
 _COLUMN_HEAD = (
-    "| column | type | unit | meaning | Guance | Datadog | PostHog |\n| --- | --- | --- | --- | --- | --- | --- |"
+    "| column | type | unit | null | since | meaning | Guance | Datadog | PostHog |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
-_COMPUTED_HEAD = "| column | type | unit | meaning |\n| --- | --- | --- | --- |"
+_COMPUTED_HEAD = "| column | type | unit | null | since | meaning |\n| --- | --- | --- | --- | --- | --- |"
 
 
 def tables_markdown() -> str:
@@ -40,7 +57,8 @@ def _section_lines(table: Table) -> Iterator[str]:
 
 
 def _row(field: Field, *, has_sources: bool) -> str:
-    cells = [f"`{field.name}`", field.type, field.unit or "-", field.doc]
+    null = "yes" if field.nullable else "no"
+    cells = [f"`{field.name}`", field.type, field.unit or "-", null, str(field.since), field.doc]
     if has_sources:
         cells += [_source(source) for source in (field.guance, field.datadog, field.posthog)]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

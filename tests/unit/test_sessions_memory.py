@@ -115,3 +115,25 @@ def test_a_part_that_is_due_waits_for_an_earlier_one() -> None:
     assert apply(tracker, clock_ms=DAY_MS + 20 * MS_PER_MINUTE) == []
     orders = apply(tracker, clock_ms=DAY_MS + 30 * MS_PER_MINUTE)
     assert [(order.part, order.revision) for order in orders] == [(0, 0), (1, 0)]
+
+
+@pytest.mark.parametrize("wait_ms", [1000, RULES.lateness_ms - 1])
+def test_what_opens_nothing_waits_for_what_opens_the_next_window(wait_ms: int) -> None:
+    """A segment overtakes the line that the visitor's return began with: both are in the new window."""
+    tracker = SessionTracker(RULES)
+    apply(tracker, action("a", DAY_MS, 1), clock_ms=DAY_MS + 20 * MS_PER_MINUTE)
+    back_ms = DAY_MS + MS_PER_HOUR
+    segment = msgspec.structs.replace(action("a", back_ms + 1, 2), kind=Kind.SEGMENT, opens=False)
+    assert apply(tracker, segment, clock_ms=back_ms + wait_ms) == []
+    opener = action("a", back_ms, 3, received_ms=back_ms + 1 + wait_ms)
+    [order] = apply(tracker, opener, clock_ms=back_ms + MS_PER_HOUR)
+    assert (order.part, order.revision, len(order.new_moments)) == (1, 0, 2 * 41)
+
+
+def test_what_opens_nothing_and_stays_alone_is_the_tail_of_the_window_before() -> None:
+    tracker = SessionTracker(RULES)
+    apply(tracker, action("a", DAY_MS, 1), clock_ms=DAY_MS + 20 * MS_PER_MINUTE)
+    back_ms = DAY_MS + MS_PER_HOUR
+    segment = msgspec.structs.replace(action("a", back_ms, 2), kind=Kind.SEGMENT, opens=False)
+    [order] = apply(tracker, segment, clock_ms=back_ms + RULES.lateness_ms + 1)
+    assert (order.part, order.revision, order.late_count) == (0, 1, 1)
