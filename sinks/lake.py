@@ -332,9 +332,9 @@ class LakeWriter:
 
     def _flush_published(self) -> None:
         objects: dict[str, bytes] = {}
-        for (table, days, day), content in self._rows.take():
+        for (table, days, day), content, mark in self._rows.take():
             digest = hashlib.sha256(content).hexdigest()[:12]
-            objects[table_key(table, days, day, f"{self.partition}-{self._seq:010d}-{digest}")] = content
+            objects[table_key(table, days, day, f"{self.partition}-{self._seq:010d}-{digest}{mark}")] = content
         objects |= self._blobs
         self._blobs = {}
         if not objects:

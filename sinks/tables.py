@@ -7,7 +7,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.tables import TABLES, arrow_schema
+from schemas.keys import FIRST_REVISIONS
+from schemas.tables import REVISED, TABLES, arrow_schema
 
 Row = dict[str, object]
 Folder = tuple[str, int, str]  # (table, retention days, day)
@@ -28,11 +29,13 @@ class Rows(msgspec.Struct):
         self.count += 1
         self.added[table] = self.added.get(table, 0) + 1
 
-    def take(self) -> Iterator[tuple[Folder, bytes]]:
-        """Encode and forget everything, folder by folder in a fixed order."""
+    def take(self) -> Iterator[tuple[Folder, bytes, str]]:
+        """Encode and forget everything, folder by folder in a fixed order; with the end of the file's name."""
         folders, self.folders, self.count = self.folders, {}, 0
         for folder in sorted(folders):
-            yield folder, encode_rows(folder[0], folders[folder])
+            rows = folders[folder]
+            is_first = folder[0] in REVISED and not any(row["revision"] for row in rows)
+            yield folder, encode_rows(folder[0], rows), FIRST_REVISIONS if is_first else ""
 
 
 def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
