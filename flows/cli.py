@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from flows.commands_compact import compact_command
 from flows.commands_erase import erase
 from flows.commands_job import CommandFailed, backfill, demo, run
 from flows.commands_read import config, export, sessions, show, verify
@@ -28,6 +29,7 @@ for writing in (demo, run, backfill):
 for reading in (sessions, show, export, sql, verify, config):
     app.command(rich_help_panel=_READING)(reading)
 app.command(rich_help_panel=_KEEPING)(erase)
+app.command("compact", rich_help_panel=_KEEPING)(compact_command)
 app.add_typer(retention, name="retention", rich_help_panel=_KEEPING)
 
 

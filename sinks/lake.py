@@ -23,7 +23,7 @@ from schemas.notices import HELD_DAYS, Notices
 from schemas.pack import PackEntry, key_hash
 from schemas.retention import Retention
 from schemas.units import MIB, MS_PER_DAY, US_PER_MS, utc_day
-from sinks.notices import NoticeBoard, was_removed
+from sinks.notices import NoticeBoard, removed_of
 from sinks.packs import PackStore
 from sinks.store import ObjectMissing, ObjectStore, StoreError
 from sinks.tables import Row, Rows
@@ -217,18 +217,21 @@ class LakeWriter:
         self._pack_keys = {}
 
     def _content(self, bundle: _Bundle) -> dict[str, bytes]:
-        """What is in a bundle. Raises LostObject for what is neither in it nor published already."""
+        """What of a bundle is to be published. Raises LostObject for what is neither in it nor published already."""
         objects = self._last.get(bundle.key)
-        if objects is None:
-            try:
-                objects = decode_bundle(self._store.read(bundle.key))
-            except ObjectMissing:
-                objects = {}  # an earlier process has published it, and died before its state said so
-        for final in bundle.finals:
-            if final in objects or self._store.exists(final) or was_removed(self._store, [final]):
-                continue
-            raise LostObject(f"{final!r} was committed, but neither it nor its staged bundle {bundle.key!r} is there")
-        return objects
+        if objects is not None:
+            return objects
+        try:
+            objects = decode_bundle(self._store.read(bundle.key))
+        except ObjectMissing:
+            objects = {}  # an earlier process has published it, and died before its state said so
+        removed = removed_of(self._store, bundle.finals)  # published by that process, and compacted or erased since
+        for final in set(bundle.finals).difference(objects, removed):
+            if not self._store.exists(final):
+                raise LostObject(
+                    f"{final!r} was committed, but neither it nor its staged bundle {bundle.key!r} is there"
+                )
+        return {final: content for final, content in objects.items() if final not in removed}
 
     def _restore(self, state: bytes) -> None:
         restored = msgspec.msgpack.decode(state, type=_State)

@@ -15,6 +15,7 @@ Folder = tuple[str, int, str]  # (table, retention days, day)
 
 _ROW_GROUP_ROWS = 50_000
 _COMPRESSION_LEVEL = 3
+_FALSE_POSITIVES = 0.01
 
 
 class Rows(msgspec.Struct):
@@ -57,18 +58,43 @@ def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
 def write_parquet(table: pa.Table) -> bytes:
     """A Parquet file as every table of the lake has it."""
     sink = io.BytesIO()
-    pq.write_table(
-        table,
+    with parquet_writer(sink, table.schema) as writer:
+        writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
+    return sink.getvalue()
+
+
+def parquet_writer(
+    sink: io.BytesIO, schema: pa.Schema, table: str | None = None, bloom_rows: int = 0
+) -> pq.ParquetWriter:
+    """For `table`: its order is noted in the file. `bloom_rows`: a Bloom filter on `session_id` for that many rows."""
+    order = [(name, "ascending") for name in TABLES[table].sort_by] if table else []
+    has_sessions = "session_id" in schema.names
+    return pq.ParquetWriter(
         sink,
+        schema,
         compression="zstd",
         compression_level=_COMPRESSION_LEVEL,
-        row_group_size=_ROW_GROUP_ROWS,
         write_statistics=True,
         write_page_index=True,
         coerce_timestamps="us",
         store_schema=True,
+        sorting_columns=pq.SortingColumn.from_ordering(schema, order) if order else None,
+        bloom_filter_options={"session_id": {"ndv": bloom_rows, "fpp": _FALSE_POSITIVES}}
+        if bloom_rows and has_sessions
+        else None,
     )
-    return sink.getvalue()
+
+
+def declared_columns(content: pa.Table, table: str) -> pa.Table:
+    """A file's rows with the columns of today's schema: what an older file lacks is null."""
+    schema = arrow_schema(table)
+    arrays = [
+        content[field.name].cast(field.type)
+        if field.name in content.column_names
+        else pa.nulls(content.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _with_pairs(row: Row) -> Row:
