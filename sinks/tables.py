@@ -88,6 +88,8 @@ def parquet_writer(
 def declared_columns(content: pa.Table, table: str) -> pa.Table:
     """A file's rows with the columns of today's schema: what an older file lacks is null."""
     schema = arrow_schema(table)
+    if content.schema.equals(schema):
+        return content
     arrays = [
         content[field.name].cast(field.type)
         if field.name in content.column_names
