@@ -5,6 +5,7 @@ import json
 import readline  # noqa: F401 - gives `input` its line editing and history
 import sys
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -109,6 +110,8 @@ def _print_csv(_: Duck, rows: Any) -> None:  # noqa: ANN401
 def _text(value: object) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, Decimal):  # what DuckDB makes of a sum of int64
+        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return value if isinstance(value, str | int | float | None) else str(value)

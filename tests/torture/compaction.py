@@ -30,7 +30,7 @@ from sinks.store import LocalStore, ObjectStore
 from sinks.swap import read_journal
 from tests.torture.small_files import TABLES, counted_rows, days_before, put_small_files
 
-ROWS = 100  # in a file
+ROWS = 25  # in a file
 _PAUSE_SECONDS = 0.5  # of a reader
 _KILL_DAYS, _KILL_FILES = 10, 10  # so that there are many swaps to be hit
 ONE_APP_ONE_DAY = """
@@ -197,6 +197,7 @@ def figures(open_store: Callable[[], ObjectStore], s3: S3Server, files: int, say
     store, [day] = open_store(), [*days_before(today(), 1)]
     for table in TABLES:
         put_small_files(store, table, day, files // 2 if table == "sessions" else files // 6, ROWS)
+    say(f"{files:,} files are there")
     total = sum(1 for _ in store.list("tables/"))
     sessions = sum(1 for _ in store.list("tables/sessions/"))
     before, rows = answers(store, day), counted_rows(store)
