@@ -38,10 +38,11 @@ def tables(
         store, retention = open_store(settings.lake, settings.s3.storage_options()), settings.retention_rules()
         in_use = {days for prefix, days in prefixes_in_use(store).items() if prefix.startswith("tables/")}
         classes = in_use | retention.rum_classes() | retention.replay_classes()
-        if ddl is Dialect.HIVE:
-            print(hive_ddl(store.uri, classes), end="")
-        else:
-            print(json.dumps(glue_tables(store.uri, classes), indent=2))
+        written = {
+            Dialect.HIVE: lambda: hive_ddl(store.uri, classes).rstrip(),
+            Dialect.GLUE: lambda: json.dumps(glue_tables(store.uri, classes), indent=2),
+        }
+        print(written[ddl]())
         return
     if as_json:
         print(json.dumps(msgspec.to_builtins(list(TABLES.values()))))

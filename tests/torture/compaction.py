@@ -32,7 +32,7 @@ from tests.torture.small_files import TABLES, counted_rows, days_before, put_sma
 
 ROWS = 25  # in a file
 _PAUSE_SECONDS = 0.5  # of a reader
-_KILL_DAYS, _KILL_FILES = 10, 10  # so that there are many swaps to be hit
+_KILL_DAYS, _KILL_FILES = 5, 8  # so that there are many swaps to be hit
 ONE_APP_ONE_DAY = """
     select session_first_view_path, count(*) as sessions, sum(session_error_count) as errors, avg(time_spent) as spent
     from sessions where app_id = 'app-3' and dt = '{day}' group by 1 order by 1"""
