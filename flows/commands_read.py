@@ -14,7 +14,7 @@ from rich.markup import escape
 from flows.commands_job import CommandFailed, JsonOption, LakeOption
 from flows.settings import ConfigurationError, Settings, load_settings
 from flows.shown import console, duration, moment, plain_table, size, today
-from replay.catalog import Row, latest_sessions, latest_views, open_blob, read_rows, session_rows, table_keys
+from replay.catalog import Row, latest_sessions, latest_views, open_blob, session_rows, table_rows
 from replay.export import NoReplay, blob_keys, native_segments, rrweb_tracks
 from replay.verify import Expiry
 from replay.verify import verify as verify_lake
@@ -69,7 +69,7 @@ def sessions(  # noqa: PLR0913 - one option per filter
     if user is not None:
         conditions.append(lambda row: user in (row["userid"], row["user_name"], row["user_email"]))
     store = _store(load_settings(**_lake(lake)))
-    rows = latest_sessions(read_rows(store, table_keys(store, "sessions"), "sessions"))
+    rows = latest_sessions(table_rows(store, "sessions"))
     found = [row for row in rows if all(condition(row) for condition in conditions)]
     if as_json:
         print(json.dumps([_jsonable(row) for row in found[:limit]]))
@@ -230,7 +230,7 @@ def _typed(column: str, value: str) -> object:
 
 def _windows(store: ObjectStore, session_id: str) -> list[Row]:
     """The windows of a session, by id or unambiguous beginning of it, first part first."""
-    rows = latest_sessions(read_rows(store, table_keys(store, "sessions"), "sessions"))
+    rows = latest_sessions(table_rows(store, "sessions"))
     found = [row for row in rows if row["session_id"] == session_id]
     found = found or [row for row in rows if str(row["session_id"]).startswith(session_id)]
     ids = sorted({str(row["session_id"]) for row in found})

@@ -1,7 +1,9 @@
 """The lake as a reader sees it: rows of a table, and of each window only its highest revision."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,20 +11,47 @@ import pyarrow.parquet as pq
 
 from replay.reader import BlobReader
 from replay.styles import StyleShelf
-from schemas.keys import TABLES, partition_value
-from schemas.tables import arrow_schema
-from sinks.store import ObjectStore
+from schemas.keys import partition_value
+from sinks.store import ObjectMissing, ObjectStore
+from sinks.swap import Days, visible_files
+from sinks.tables import declared_columns
 
+_TRIES = 10  # a folder is compacted once a day
+T = TypeVar("T")
 Row = dict[str, object]
 WindowKey = tuple[str, str, int]  # (app_id, session_id, session_part)
 
 
-def table_keys(store: ObjectStore, table: str, days: tuple[str, str] | None = None) -> Iterator[str]:
-    """Keys of a table's files; `days`: only folders of these UTC days, first and last included."""
-    for found in store.list(f"{TABLES}{table}/"):
-        day = partition_value(found.key, "dt") or ""
-        if found.key.endswith(".parquet") and (days is None or days[0] <= day <= days[1]):
-            yield found.key
+def table_keys(store: ObjectStore, table: str, days: Days | None = None) -> Iterator[str]:
+    """Keys of the files that hold every row of a table once; `days`: only folders of these UTC days."""
+    return (found.key for found in visible_files(store, [table], days)[table])
+
+
+def each_file(store: ObjectStore, table: str, read: Callable[[str], T], days: Days | None = None) -> Iterator[T]:
+    """`read` of every file of a table. Where a file has gone since it was listed, its folder is listed and read again,
+    so that each row is met exactly once beside a compaction, and expiry disturbs nobody.
+    """
+    for folder, keys in groupby(table_keys(store, table, days), _folder):
+        yield from _read_folder(store, table, folder, list(keys), read)
+
+
+def _read_folder(store: ObjectStore, table: str, folder: str, keys: list[str], read: Callable[[str], T]) -> list[T]:
+    for _ in range(_TRIES):
+        try:
+            return [read(key) for key in keys]
+        except ObjectMissing:
+            day = partition_value(folder, "dt") or ""
+            keys = [key for key in table_keys(store, table, (day, day)) if _folder(key) == folder]
+    return [read(key) for key in keys]
+
+
+def _folder(key: str) -> str:
+    return key.rpartition("/")[0]
+
+
+def table_rows(store: ObjectStore, table: str, wanted: tuple[str, str] | None = None) -> list[Row]:
+    """Rows of a table; `wanted` (column, value): only these."""
+    return [row for rows in each_file(store, table, lambda key: read_rows(store, [key], table, wanted)) for row in rows]
 
 
 def read_rows(store: ObjectStore, keys: Iterable[str], table: str, wanted: tuple[str, str] | None = None) -> list[Row]:
@@ -38,14 +67,7 @@ def read_rows(store: ObjectStore, keys: Iterable[str], table: str, wanted: tuple
 
 def read_file(store: ObjectStore, key: str, table: str) -> pa.Table:
     """One file with the columns of today's schema: what an older file lacks is null."""
-    content = pq.read_table(io.BytesIO(store.read(key)))
-    schema = arrow_schema(table)
-    arrays = [
-        content[field.name].cast(field.type) if field.name in content.column_names
-        else pa.nulls(content.num_rows, field.type)
-        for field in schema
-    ]  # fmt: skip
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return declared_columns(pq.read_table(io.BytesIO(store.read(key))), table)
 
 
 def latest_sessions(rows: Iterable[Row]) -> list[Row]:
@@ -74,16 +96,17 @@ def window_key(row: Row) -> WindowKey:
 
 def session_keys(store: ObjectStore) -> set[tuple[str, str]]:
     """(app_id, session_id) of every session in the lake."""
-    found: set[tuple[str, str]] = set()
-    for key in table_keys(store, "sessions"):
+
+    def ids(key: str) -> zip[tuple[str, str]]:
         content = pq.read_table(io.BytesIO(store.read(key)), columns=["app_id", "session_id"])
-        found |= set(zip(content["app_id"].to_pylist(), content["session_id"].to_pylist(), strict=True))
-    return found
+        return zip(content["app_id"].to_pylist(), content["session_id"].to_pylist(), strict=True)
+
+    return {one for found in each_file(store, "sessions", ids) for one in found}
 
 
 def session_rows(store: ObjectStore, table: str, session_id: str) -> list[Row]:
     """Every row of one session in a table."""
-    return read_rows(store, table_keys(store, table), table, ("session_id", session_id))
+    return table_rows(store, table, ("session_id", session_id))
 
 
 def open_blob(store: ObjectStore, key: str, shelf: StyleShelf | None = None) -> BlobReader:

@@ -10,11 +10,11 @@ import pyarrow as pa
 from replay.catalog import (
     Row,
     WindowKey,
+    each_file,
     latest_sessions,
     latest_views,
     open_blob,
     read_file,
-    table_keys,
     window_key,
 )
 from replay.styles import StyleShelf
@@ -96,18 +96,23 @@ def _read(  # noqa: PLR0913 - what reading adds to
     fading: set[WindowKey],
 ) -> list[Row]:
     """Rows of a table. `fading` takes up the windows whose session row may be gone."""
-    rows: list[Row] = []
-    for key in table_keys(store, table):
+
+    def read(key: str) -> tuple[str, list[Row], str]:
         if expiry.covers(key):
-            continue
+            return "", [], ""
         progress(key)
-        report.files += 1
         try:
-            found: list[Row] = read_file(store, key, table).to_pylist()
-            rows.extend(found)
-            fading |= {window_key(r) for r in found if r.get("app_id") and expiry.covers_session(str(r["app_id"]), key)}
-        except (pa.ArrowException, OSError, ObjectMissing) as error:
-            report.problems.append(f"{key}: not readable: {error}")
+            return key, read_file(store, key, table).to_pylist(), ""
+        except (pa.ArrowException, OSError) as error:
+            return key, [], str(error)
+
+    rows: list[Row] = []
+    for key, found, problem in each_file(store, table, read):
+        report.files += bool(key)
+        rows.extend(found)
+        fading |= {window_key(r) for r in found if r.get("app_id") and expiry.covers_session(str(r["app_id"]), key)}
+        if problem:
+            report.problems.append(f"{key}: not readable: {problem}")
     report.rows[table] = len(rows)
     return rows
 

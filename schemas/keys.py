@@ -6,7 +6,7 @@
     packs/<partition>/<seq>-<n>-<incarnation>.pack
     staging/<partition>/<seq>-<incarnation>/<n>
     _job/owner.json    _job/fence/<partition>    _job/notices/<name>    _job/heard/<partition>
-    _job/removed/<name>    _job/receipts/<name>.json    _job/lock/<token>
+    _job/removed/<name>    _job/receipts/<name>.json    _job/lock/<token>    _job/compaction.json
 
 Ids are data, never paths: whatever is not plain is percent-encoded, and long ones end in a hash.
 """
@@ -28,6 +28,8 @@ HEARD = "_job/heard/"  # which of it a writer knows
 REMOVED = "_job/removed/"  # digests of keys that a command has removed
 RECEIPTS = "_job/receipts/"  # of erasures
 LOCKS = "_job/lock/"  # of the command that changes the lake now
+SWAP = "_job/compaction.json"  # which files a compaction is replacing by which one
+FIRST_REVISIONS = "-r0"  # end of a file's name: every row in it is of revision 0, so it supersedes nothing
 
 _STYLES = "styles"
 _SEGMENT_LENGTH_MAX = 160  # file systems end at 255 bytes; the rest is for part, revision and ending

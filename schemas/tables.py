@@ -69,6 +69,12 @@ TABLES: dict[str, Table] = {
     )
 }
 
+# Tables in which a row replaces an older one, and what the two have in common. Only the highest revision counts.
+REVISED: dict[str, tuple[str, ...]] = {
+    "sessions": ("app_id", "session_id", "session_part"),
+    "views": ("app_id", "session_id", "session_part", "view_id"),
+}
+
 _ARROW_TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
     "int64": pa.int64(),

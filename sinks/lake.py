@@ -24,7 +24,7 @@ from schemas.pack import PackEntry, key_hash
 from schemas.retention import HELD_DAYS, Retention
 from schemas.style import encode_style
 from schemas.units import MIB, MS_PER_DAY, US_PER_MS, utc_day
-from sinks.notices import NoticeBoard, was_removed
+from sinks.notices import NoticeBoard, removed_of
 from sinks.packs import PackStore
 from sinks.store import ObjectMissing, ObjectStore, StoreError
 from sinks.tables import Row, Rows
@@ -222,18 +222,21 @@ class LakeWriter:
         self._pack_keys = {}
 
     def _content(self, bundle: _Bundle) -> dict[str, bytes]:
-        """What is in a bundle. Raises LostObject for what is neither in it nor published already."""
+        """What of a bundle is to be published. Raises LostObject for what is neither in it nor published already."""
         objects = self._last.get(bundle.key)
-        if objects is None:
-            try:
-                objects = decode_bundle(self._store.read(bundle.key))
-            except ObjectMissing:
-                objects = {}  # an earlier process has published it, and died before its state said so
-        for final in bundle.finals:
-            if final in objects or self._store.exists(final) or was_removed(self._store, [final]):
-                continue
-            raise LostObject(f"{final!r} was committed, but neither it nor its staged bundle {bundle.key!r} is there")
-        return objects
+        if objects is not None:
+            return objects
+        try:
+            objects = decode_bundle(self._store.read(bundle.key))
+        except ObjectMissing:
+            objects = {}  # an earlier process has published it, and died before its state said so
+        removed = removed_of(self._store, bundle.finals)  # published by that process, and compacted or erased since
+        for final in set(bundle.finals).difference(objects, removed):
+            if not self._store.exists(final):
+                raise LostObject(
+                    f"{final!r} was committed, but neither it nor its staged bundle {bundle.key!r} is there"
+                )
+        return {final: content for final, content in objects.items() if final not in removed}
 
     def _restore(self, state: bytes) -> None:
         restored = msgspec.msgpack.decode(state, type=_State)
@@ -344,9 +347,9 @@ class LakeWriter:
 
     def _flush_published(self) -> None:
         objects: dict[str, bytes] = {}
-        for (table, days, day), content in self._rows.take():
+        for (table, days, day), content, mark in self._rows.take():
             digest = hashlib.sha256(content).hexdigest()[:12]
-            objects[table_key(table, days, day, f"{self.partition}-{self._seq:010d}-{digest}")] = content
+            objects[table_key(table, days, day, f"{self.partition}-{self._seq:010d}-{digest}{mark}")] = content
         replays = {key: encode_style(text) for key, text in self._styles.items()} | self._blobs
         self.counts.replay_bytes += sum(map(len, replays.values()))
         objects |= replays

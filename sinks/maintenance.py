@@ -7,7 +7,7 @@ before, so two can both step back, but not both go on.
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import msgspec
 from schemas.keys import LOCKS
 from schemas.units import MS_PER_HOUR
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore, StoreError
+from sinks.swap import settle
 
 _STALE_MS = 6 * MS_PER_HOUR
 
@@ -31,15 +32,27 @@ class _Lock(msgspec.Struct):
 
 
 @contextmanager
-def maintenance(store: ObjectStore, command: str, now_ms: int) -> Iterator[None]:
-    """Hold the lake's lock. Raises LakeBusy. A lock of a dead process of this machine, or of 6 hours ago, is void."""
+def maintenance(store: ObjectStore, command: str, now_ms: int) -> Iterator[Callable[[], None]]:
+    """Hold the lake's lock, and end what a compaction that was cut off has begun. Raises LakeBusy.
+
+    A lock of a dead process of this machine, or of 6 hours ago, is void. What is yielded makes the lock new again, for
+    work that takes longer, and raises LakeBusy when it was taken away.
+    """
     key = f"{LOCKS}{secrets.token_hex(8)}"
-    store.put({key: msgspec.json.encode(_Lock(command, socket.gethostname(), os.getpid()))})
+    content = msgspec.json.encode(_Lock(command, socket.gethostname(), os.getpid()))
+
+    def renew() -> None:
+        if not store.exists(key):
+            raise LakeBusy(f"the lock of `{command}` on {store.uri} was taken away: nothing more is changed")
+        store.put({key: content})
+
+    store.put({key: content})
     try:
         for other in store.list(LOCKS):
             if other.key != key:
                 _refuse(store, other, now_ms)
-        yield
+        settle(store)
+        yield renew
     finally:
         store.delete([key])
 

@@ -113,10 +113,13 @@ def note_removed(store: ObjectStore, name: str, keys: Iterable[str]) -> None:
         store.put({f"{REMOVED}{name}": msgspec.json.encode(sorted(map(_digest, keys)))})
 
 
-def was_removed(store: ObjectStore, keys: Iterable[str]) -> bool:
-    """Whether a command has removed an object under one of these keys."""
-    wanted = set(map(_digest, keys))
-    return any(wanted & set(msgspec.json.decode(store.read(one.key), type=list[str])) for one in store.list(REMOVED))
+def removed_of(store: ObjectStore, keys: Iterable[str]) -> set[str]:
+    """Which of these keys a command has removed."""
+    wanted = {_digest(key): key for key in keys}
+    found: set[str] = set()
+    for one in store.list(REMOVED) if wanted else ():
+        found |= wanted.keys() & set(msgspec.json.decode(store.read(one.key), type=list[str]))
+    return {wanted[digest] for digest in found}
 
 
 def tidy(store: ObjectStore, now_ms: int) -> None:

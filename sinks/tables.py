@@ -7,13 +7,15 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.tables import TABLES, arrow_schema
+from schemas.keys import FIRST_REVISIONS
+from schemas.tables import REVISED, TABLES, arrow_schema
 
 Row = dict[str, object]
 Folder = tuple[str, int, str]  # (table, retention days, day)
 
 _ROW_GROUP_ROWS = 50_000
 _COMPRESSION_LEVEL = 3
+_FALSE_POSITIVES = 0.01
 
 
 class Rows(msgspec.Struct):
@@ -28,11 +30,13 @@ class Rows(msgspec.Struct):
         self.count += 1
         self.added[table] = self.added.get(table, 0) + 1
 
-    def take(self) -> Iterator[tuple[Folder, bytes]]:
-        """Encode and forget everything, folder by folder in a fixed order."""
+    def take(self) -> Iterator[tuple[Folder, bytes, str]]:
+        """Encode and forget everything, folder by folder in a fixed order; with the end of the file's name."""
         folders, self.folders, self.count = self.folders, {}, 0
         for folder in sorted(folders):
-            yield folder, encode_rows(folder[0], folders[folder])
+            rows = folders[folder]
+            is_first = folder[0] in REVISED and not any(row["revision"] for row in rows)
+            yield folder, encode_rows(folder[0], rows), FIRST_REVISIONS if is_first else ""
 
 
 def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
@@ -54,18 +58,45 @@ def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
 def write_parquet(table: pa.Table) -> bytes:
     """A Parquet file as every table of the lake has it."""
     sink = io.BytesIO()
-    pq.write_table(
-        table,
+    with parquet_writer(sink, table.schema) as writer:
+        writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
+    return sink.getvalue()
+
+
+def parquet_writer(
+    sink: io.BytesIO, schema: pa.Schema, table: str | None = None, bloom_rows: int = 0
+) -> pq.ParquetWriter:
+    """For `table`: its order is noted in the file. `bloom_rows`: a Bloom filter on `session_id` for that many rows."""
+    order = [(name, "ascending") for name in TABLES[table].sort_by] if table else []
+    has_sessions = "session_id" in schema.names
+    return pq.ParquetWriter(
         sink,
+        schema,
         compression="zstd",
         compression_level=_COMPRESSION_LEVEL,
-        row_group_size=_ROW_GROUP_ROWS,
         write_statistics=True,
         write_page_index=True,
         coerce_timestamps="us",
         store_schema=True,
+        sorting_columns=pq.SortingColumn.from_ordering(schema, order) if order else None,
+        bloom_filter_options={"session_id": {"ndv": bloom_rows, "fpp": _FALSE_POSITIVES}}
+        if bloom_rows and has_sessions
+        else None,
     )
-    return sink.getvalue()
+
+
+def declared_columns(content: pa.Table, table: str) -> pa.Table:
+    """A file's rows with the columns of today's schema: what an older file lacks is null."""
+    schema = arrow_schema(table)
+    if content.schema.equals(schema):
+        return content
+    arrays = [
+        content[field.name].cast(field.type)
+        if field.name in content.column_names
+        else pa.nulls(content.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _with_pairs(row: Row) -> Row:

@@ -1,0 +1,174 @@
+"""A lake as tables of DuckDB: `sessions` and `views` with the latest revision only, everything else as it is.
+
+    with open_duck(store) as lake:
+        lake.query("select app_id, count(*) from sessions where dt = '2026-11-21' group by 1")
+
+The files are scanned through Arrow: a filter on `retention` or `dt` leaves files alone without a look at them, one on
+other columns leaves row groups alone, and a column that an older file lacks is null. A query sees the files that the
+last `refresh` found.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs
+
+from schemas.keys import FIRST_REVISIONS, partition_value
+from schemas.tables import REVISED, TABLES, arrow_schema
+from schemas.units import MIB
+from sinks.parquet_keys import RangeFile
+from sinks.store import ObjectInfo, ObjectMissing, ObjectStore, StoreError
+from sinks.swap import Days, visible_files
+
+PARTITIONS = pa.schema([("retention", pa.string()), ("dt", pa.date32())])
+_WHOLE_BYTES = 1 * MIB  # one request for everything is cheaper than several for parts
+_TRIES = 10
+
+
+class DuckMissing(StoreError):
+    """DuckDB is not installed."""
+
+
+class Duck:
+    """An open connection. `connection` is DuckDB's own, for everything that is not a query of the lake."""
+
+    def __init__(self, store: ObjectStore, connection: Any, error: type[Exception], days: Days | None) -> None:  # noqa: ANN401
+        self._store = store
+        self._days = days
+        self.connection = connection
+        self.Error: type[Exception] = error
+        self._files: list[StoreFiles] = []
+        self.refresh()
+        self._create_views()
+
+    def refresh(self) -> None:
+        """List the lake again: from now on queries see what has been published and compacted since."""
+        self._files = []
+        for table, files in visible_files(self._store, TABLES, self._days).items():
+            reading = StoreFiles(self._store, files)
+            self._files.append(reading)
+            self.connection.register(f"_{table}", _dataset(reading, table, files))
+            if table in REVISED:
+                newer = [one for one in files if not one.key.endswith(f"{FIRST_REVISIONS}.parquet")]
+                self.connection.register(f"_{table}_revised", _dataset(reading, table, newer))
+
+    def query(self, sql: str, parameters: list[object] | None = None) -> pa.Table:
+        """The rows of a query. When a file has gone since it was listed, the lake is listed again and the query runs
+        again, so every row counts exactly once beside a compaction. Raises `self.Error`.
+        """
+        for _ in range(_TRIES):
+            try:
+                relation = self.connection.sql(sql, params=parameters)
+                return pa.table({}) if relation is None else relation.to_arrow_table()
+            except Exception:
+                if not any(files.missing for files in self._files):
+                    raise
+                self.refresh()
+        raise StoreError(f"files of {self._store.uri} went {_TRIES} times while the query ran: try again later")
+
+    def _create_views(self) -> None:
+        for table in TABLES:
+            if table in REVISED:
+                self.connection.execute(f"create view {table}_all as select * from _{table}")
+                self.connection.execute(f"create view {table} as {_latest(table)}")
+            else:
+                self.connection.execute(f"create view {table} as select * from _{table}")
+
+
+@contextmanager
+def open_duck(store: ObjectStore, days: Days | None = None) -> Iterator[Duck]:
+    """DuckDB over a lake. `days`: only folders of these UTC days, so that older ones are not even listed in a view.
+
+    One thread at a time may use it. Raises DuckMissing.
+    """
+    try:
+        import duckdb  # noqa: PLC0415 - optional: only who asks needs it
+        import pytz  # type: ignore[import-untyped]  # noqa: F401, PLC0415 - DuckDB hands out timestamps with it
+    except ImportError as error:
+        raise DuckMissing("DuckDB is not installed: pip install 'replaylake[sql]'") from error
+    connection = duckdb.connect()
+    try:
+        connection.execute("set timezone = 'UTC'")
+        yield Duck(store, connection, duckdb.Error, days)
+    finally:
+        connection.close()
+
+
+def _latest(table: str) -> str:
+    """Rows that no higher revision replaces. Few files can hold one, and their names say so; a filter on the view goes
+    down to the files, which it would not with a window function.
+    """
+    same = " and ".join(f"newer.{column} is not distinct from older.{column}" for column in REVISED[table])
+    return (
+        f"select older.* from _{table} older anti join "
+        f"(select {', '.join(REVISED[table])}, max(revision) as revision from _{table}_revised where revision > 0 "
+        f"group by all) newer on {same} and newer.revision > older.revision"
+    )
+
+
+def _dataset(reading: "StoreFiles", table: str, files: list[ObjectInfo]) -> Any:  # noqa: ANN401 - pyarrow has no types
+    schema = pa.schema([*arrow_schema(table), *PARTITIONS])
+    if not files:
+        return schema.empty_table()
+    file_system = pyarrow.fs.PyFileSystem(reading)
+    read_format = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=True))
+    fragments = [
+        read_format.make_fragment(one.key, file_system, partition_expression=_folder(one.key), file_size=one.size)
+        for one in files
+    ]
+    return ds.FileSystemDataset(fragments, schema, read_format, file_system)
+
+
+def _folder(key: str) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """What is true of every row of a file, by its folder."""
+    values = {field.name: pa.scalar(partition_value(key, field.name)).cast(field.type) for field in PARTITIONS}
+    return (ds.field("retention") == values["retention"]) & (ds.field("dt") == values["dt"])
+
+
+class StoreFiles(pyarrow.fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no types
+    """Listed objects of a store as files that Arrow can read; a small one in one request. `missing`: what had gone."""
+
+    def __init__(self, store: ObjectStore, files: list[ObjectInfo]) -> None:
+        super().__init__()
+        self._store = store
+        self._sizes = {one.key: one.size for one in files}
+        self.missing: list[str] = []
+
+    def open_input_file(self, path: str) -> Any:  # noqa: ANN401 - pyarrow has no types
+        if self._sizes[path] > _WHOLE_BYTES:
+            return pa.PythonFile(_Ranges(self, self._store, path, self._sizes[path]), mode="r")
+        try:
+            return pa.BufferReader(self._store.read(path))
+        except ObjectMissing as error:
+            self.missing.append(path)
+            raise FileNotFoundError(str(error)) from error
+
+    def get_type_name(self) -> str:
+        return "lake"
+
+    def normalize_path(self, path: str) -> str:
+        return path
+
+    open_input_stream = open_input_file
+
+    def get_file_info(self, *_: object) -> Any:  # noqa: ANN401 - pyarrow has no types
+        raise NotImplementedError("files are listed by the lake, and only read")
+
+    get_file_info_selector = create_dir = delete_dir = delete_dir_contents = delete_root_dir_contents = get_file_info
+    delete_file = move = copy_file = open_output_stream = open_append_stream = get_file_info
+
+
+class _Ranges(RangeFile):
+    def __init__(self, files: StoreFiles, store: ObjectStore, key: str, size: int) -> None:
+        super().__init__(store, key, size)
+        self._files = files
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return super().read(size)
+        except ObjectMissing as error:
+            self._files.missing.append(self._key)
+            raise FileNotFoundError(str(error)) from error

@@ -1,0 +1,122 @@
+"""The ways in that docs/bi.md shows: its examples run as they stand there, and say the same."""
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import duckdb
+import pytest
+from botocore.validate import ParamValidator
+from typer.testing import CliRunner
+
+from flows.cli import app
+from schemas.ddl import glue_tables, hive_ddl
+from schemas.tables import REVISED, TABLES
+from tests.conftest import REPOSITORY
+from tests.flow.harness import capture_messages, run
+
+MARKED = re.compile(r"<!-- tested: (sql|python) ?(\w*) -->\n```\w+\n(.*?)```", re.DOTALL)
+EXAMPLES = MARKED.findall((REPOSITORY / "docs" / "bi.md").read_text())
+PYTHON = [(name, code) for kind, name, code in EXAMPLES if kind == "python"]
+Rows = list[tuple[Any, ...]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `demo-lake` in it."""
+    folder = tmp_path_factory.mktemp("bi")
+    samples = REPOSITORY / "samples"
+    for number, name in enumerate(("gc-shop", "gc-charts", "gc-spa-json", "gc-badnet")):
+        run(capture_messages([samples / "guance" / f"{name}.jsonl.gz"]), [], folder / "demo-lake", seq=1000 * number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def by_duckdb(folder: Path) -> dict[str, Rows]:
+    connection = duckdb.connect()
+    root = folder.as_posix()
+    found = {
+        name: connection.execute(code.replace("'demo-lake", f"'{root}/demo-lake")).fetchall()
+        for kind, name, code in EXAMPLES
+        if kind == "sql"
+    }
+    connection.close()
+    return found
+
+
+def test_the_queries_for_duckdb_say_something(by_duckdb: dict[str, Rows]) -> None:
+    assert set(by_duckdb) == {"", "entry_pages", "errors_by_release", "slowest_pages"}
+    assert [row[0] for row in by_duckdb["entry_pages"]].count("/shop/") == 1
+    assert sum(row[1] for row in by_duckdb["errors_by_release"]) > 10
+    assert all(row[3] for row in by_duckdb["slowest_pages"])
+
+
+@pytest.mark.parametrize(("name", "code"), PYTHON, ids=[f"{name}-{code.split()[1]}" for name, code in PYTHON])
+def test_polars_and_pandas_say_what_duckdb_says(
+    name: str, code: str, folder: Path, by_duckdb: dict[str, Rows], tmp_path: Path
+) -> None:
+    script = tmp_path / "example.py"
+    script.write_text(code.replace('"demo-lake', f'"{folder.as_posix()}/demo-lake'))
+    result = runpy.run_path(str(script))["result"]
+    records = result.to_dicts() if hasattr(result, "to_dicts") else result.to_dict("records")
+    assert [tuple(row.values()) for row in records] == [
+        tuple(pytest.approx(value) if isinstance(value, float) else value for value in row) for row in by_duckdb[name]
+    ]
+
+
+def test_replaylake_sql_says_what_duckdb_says(folder: Path, by_duckdb: dict[str, Rows]) -> None:
+    for kind, name, code in EXAMPLES:
+        if kind == "sql" and name:
+            done = CliRunner().invoke(app, ["sql", code, "--json", "--lake", str(folder / "demo-lake")])
+            assert [tuple(row.values()) for row in json.loads(done.stdout)] == by_duckdb[name]
+
+
+def test_the_table_inputs_are_what_glue_takes() -> None:
+    shape = botocore.session.get_session().get_service_model("glue").shape_for("TableInput")
+    for table in glue_tables("s3://lake/rum", [14, 90]):
+        problems = ParamValidator().validate(table, shape)
+        assert not problems.has_errors(), problems.generate_report()
+
+
+def test_the_hive_definitions_have_every_column_once_and_views_of_the_latest_revisions() -> None:
+    text = hive_ddl("s3://lake/rum", [90, 14])
+    for name, table in TABLES.items():
+        defined = f"{name}_all" if name in REVISED else name
+        [body] = re.findall(rf"CREATE EXTERNAL TABLE IF NOT EXISTS `{defined}` \(\n(.*?)\n\)\n", text, re.DOTALL)
+        assert re.findall(r"^  `(\w+)` ", body, re.MULTILINE) == [field.name for field in table.fields]
+        assert f"LOCATION 's3://lake/rum/tables/{name}/'" in text
+        assert (f"CREATE VIEW IF NOT EXISTS `{name}` AS" in text) == (name in REVISED)
+    assert "'projection.retention.values' = '14d,90d'" in text
+    assert not re.search(r"COMMENT '[^']*[^\\]'[^,\n]", text)
+
+
+def test_the_command_writes_definitions_for_the_classes_of_the_lake(folder: Path) -> None:
+    done = CliRunner().invoke(app, ["tables", "--ddl", "glue", "--lake", str(folder / "demo-lake")])
+    assert {one["Name"] for one in json.loads(done.stdout)} == {
+        f"{name}_all" if name in REVISED else name for name in TABLES
+    }
+
+
+def test_the_analysis_makes_its_pictures(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "examples/analysis.py", str(folder / "demo-lake"), str(tmp_path)]
+    done = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    steps = [int(line.split()[0]) for line in done.stdout.splitlines()[:4]]
+    assert steps == sorted(steps, reverse=True)
+    assert steps[-1] >= 1  # the recorded visitor of the shop pays
+    assert "replaylake export" in done.stdout
+    for name in ("funnel", "errors", "pages"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
