@@ -13,20 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from operators.decode import Message
+from operators.decode import Limits, Message
+from operators.sdk_requests import ROUTES, UnknownEncoding, request_message, route_of
+from operators.unusable import Unusable
 
-_ROUTES = {
-    "/v1/write/rum": "guance.rum",
-    "/v1/write/rum/replay": "guance.replay",
-    "/api/v2/rum": "datadog.rum",
-    "/api/v2/replay": "datadog.replay",
-    "/s/": "rrweb",
-    "/e/": "rrweb",
-    "/s": "rrweb",
-    "/e": "rrweb",
-    "/i/v0/e/": "rrweb",
-    "/batch/": "rrweb",
-}
 _REORDER_BYTES = 32 << 20  # requests held per file to undo disorder of the log: answers go out of order
 
 
@@ -102,15 +92,18 @@ def _messages(path: Path, counts: CaptureCounts) -> Iterator[CapturedMessage]:
 
 def _message(request: _Request, counts: CaptureCounts) -> Message | None:
     counts.requests += 1
-    route = request.path.partition("?")[0]
-    kind = _ROUTES.get(route)
+    path, _, query = request.path.partition("?")
+    kind = ROUTES.get(route_of(path, query))
     if request.method != "POST" or kind is None:
-        name = f"{request.method} {route}"
+        name = f"{request.method} {path}"
         counts.skipped[name] = counts.skipped.get(name, 0) + 1
         return None
     counts.messages += 1
     pairs = zip(request.raw_headers[::2], request.raw_headers[1::2], strict=False)
-    headers = {name.lower(): value.encode("latin-1", "replace") for name, value in pairs}
-    kept = {name: headers[name] for name in ("content-type",) if name in headers}
+    headers = {name.lower(): value for name, value in pairs}
     received_ms = int(request.t_ms + (request.clock_offset_ms or 0))
-    return Message(kind, kept, base64.b64decode(request.body_b64 or ""), received_ms)
+    body = base64.b64decode(request.body_b64 or "")
+    try:
+        return request_message(kind, headers, body, received_ms, Limits())
+    except (UnknownEncoding, Unusable) as error:
+        raise ValueError(f"body: {error}") from error
