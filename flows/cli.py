@@ -5,6 +5,7 @@ import sys
 import typer
 
 from flows.commands_erase import erase
+from flows.commands_intake import IntakeFailed, intake
 from flows.commands_job import CommandFailed, backfill, demo, run
 from flows.commands_read import config, export, sessions, show, verify
 from flows.commands_retention import app as retention
@@ -22,7 +23,7 @@ app = typer.Typer(
     help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
 _WRITING, _READING, _KEEPING = "Write a lake", "Read a lake", "Keep a lake"
-for writing in (demo, run, backfill):
+for writing in (demo, run, intake, backfill):
     app.command(rich_help_panel=_WRITING)(writing)
 for reading in (sessions, show, export, verify, config):
     app.command(rich_help_panel=_READING)(reading)
@@ -36,7 +37,7 @@ def main() -> None:
         app()
     except ConfigurationError as error:
         _fail(error, 2)
-    except (CommandFailed, DemoFailed, ServerError, StoreError) as error:
+    except (CommandFailed, DemoFailed, IntakeFailed, ServerError, StoreError) as error:
         _fail(error, 1)
     except BrokenPipeError:
         sys.exit(0)  # the reader of a pipe has seen enough

@@ -28,7 +28,7 @@ ROUTES = {
     "/i/v0/e": "rrweb",
     "/batch": "rrweb",
 }
-_REPLAYS = ("guance.replay", "datadog.replay")
+REPLAYS = ("guance.replay", "datadog.replay")
 _PLAIN_BYTES_MAX = 1 * MIB  # what is put together anew is cut into messages of about this size
 
 Edit = Callable[[Item], bytes]
@@ -78,7 +78,7 @@ def keyed_by_session(message: Message, limits: Limits, edit: Edit | None = None)
     `edit` gives an item's body as it shall be stored; where it changes nothing, the bytes stay as they came. What
     decode refuses goes on without ids, for the job to put into quarantine.
     """
-    if message.type in _REPLAYS:
+    if message.type in REPLAYS:
         return [_segment(message, limits, edit)]
     if edit is None and message.type == "guance.rum":
         only = _only_session(message, limits)
@@ -90,7 +90,8 @@ def keyed_by_session(message: Message, limits: Limits, edit: Edit | None = None)
         return [Keyed("", "", message)]
     bodies = [item.body if edit is None else edit(item) for item in items]
     sessions = dict.fromkeys((item.app_id, item.session_id) for item in items)
-    if len(sessions) == 1 and all(new is item.body for new, item in zip(bodies, items, strict=True)):
+    is_clean = edit is None or len(items) == len(results)  # what was refused was not edited either: it goes apart
+    if is_clean and len(sessions) == 1 and all(new is item.body for new, item in zip(bodies, items, strict=True)):
         [(app_id, session_id)] = sessions
         return [Keyed(app_id, session_id, message)]
     found: dict[tuple[str, str], list[bytes]] = {session: [] for session in sessions}

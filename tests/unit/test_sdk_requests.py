@@ -88,8 +88,10 @@ def test_a_row_whose_text_looks_like_another_session_does_not_change_the_key() -
 IDS = st.text(st.sampled_from('ab\\,= "\n'), min_size=0, max_size=6)
 
 
-@given(st.lists(st.tuples(IDS, IDS, IDS), min_size=1, max_size=4), st.booleans())
-def test_the_shortcut_never_says_another_session_than_the_parser(rows: list[tuple[str, str, str]], same: bool) -> None:
+@given(rows=st.lists(st.tuples(IDS, IDS, IDS), min_size=1, max_size=4), same=st.booleans())
+def test_the_shortcut_never_says_another_session_than_the_parser(
+    rows: list[tuple[str, str, str]], *, same: bool
+) -> None:
     ids = [(rows[0][0], rows[0][1], text) if same else row for row in rows for text in [row[2]]]
     body = "\n".join(
         f'view,app_id={app},session_id={session} a="{text}",time_spent=1 1795229663252' for app, session, text in ids
@@ -121,7 +123,7 @@ def test_a_segment_is_keyed_by_its_form_without_inflating_it() -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "raw", "identity"])
 @pytest.mark.parametrize("form", [True, False])
-def test_a_compression_that_the_header_names_is_understood(coding: str, form: bool) -> None:
+def test_a_compression_that_the_header_names_is_understood(coding: str, *, form: bool) -> None:
     raw = b"--x\r\n\r\n--x--" if form else line("s-1")
     packer = zlib.compressobj(wbits=-15)
     packed = {
