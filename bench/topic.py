@@ -1,12 +1,13 @@
-"""Putting generated traffic on a broker."""
+"""Putting generated traffic on a broker, and reading back what is there."""
 
 from collections.abc import Iterable
 
 import msgspec
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from bench.traffic import Sent
 
+_WAIT_SECONDS = 20.0
 _PRODUCER = {
     "linger.ms": 50,
     "queue.buffering.max.messages": 200_000,
@@ -54,3 +55,25 @@ def fill(bootstrap: str, name: str, partitions: int, sent: Iterable[Sent], *, co
     if failed or left:
         raise RuntimeError(f"{len(failed) + left} messages were not delivered: {failed[:1]}")
     return topic
+
+
+def read_back(bootstrap: str, name: str) -> list[Message]:
+    """Every message of a topic that is there now."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench", "enable.auto.commit": False})
+    try:
+        partitions = consumer.list_topics(name, timeout=_WAIT_SECONDS).topics[name].partitions
+        found: list[Message] = []
+        for number in partitions:
+            place = TopicPartition(name, number, 0)
+            _, end = consumer.get_watermark_offsets(place, timeout=_WAIT_SECONDS)
+            consumer.assign([place])
+            position = 0
+            while position < end:
+                for message in consumer.consume(1000, _WAIT_SECONDS):
+                    if message.error() is not None:
+                        raise RuntimeError(str(message.error()))
+                    position = (message.offset() or 0) + 1
+                    found.append(message)
+        return found
+    finally:
+        consumer.close()
