@@ -83,8 +83,13 @@ class IntakeProcess:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def children(self) -> list[int]:
+        """Process ids of the workers, where there are several."""
+        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(number) for number in found.split()]
+
     def kill(self) -> None:
-        """kill -9 of every process of the intake."""
+        """kill -9. Workers have a group of their own and die with their parent."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 

@@ -24,13 +24,25 @@ class CaptureError(Exception):
     """A file is no capture; the message names the file, the line and what is wrong."""
 
 
-class _Request(msgspec.Struct):
+class CapturedRequest(msgspec.Struct):
+    """One line of a file: a request as the SDK made it."""
+
     method: str
     path: str
     t_ms: float
     body_b64: str | None = None
     raw_headers: list[str] = []
     clock_offset_ms: float | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """By name in lower case."""
+        pairs = zip(self.raw_headers[::2], self.raw_headers[1::2], strict=False)
+        return {name.lower(): value for name, value in pairs}
+
+    @property
+    def body(self) -> bytes:
+        return base64.b64decode(self.body_b64 or "")
 
 
 class CapturedMessage(msgspec.Struct, frozen=True):
@@ -49,7 +61,7 @@ class CaptureCounts(msgspec.Struct):
     skipped: dict[str, int] = msgspec.field(default_factory=dict)
 
 
-_DECODER = msgspec.json.Decoder(_Request)
+_DECODER = msgspec.json.Decoder(CapturedRequest)
 
 
 def read_captures(paths: Iterable[Path], counts: CaptureCounts) -> Iterator[CapturedMessage]:
@@ -77,20 +89,29 @@ def _in_order(messages: Iterator[CapturedMessage]) -> Iterator[CapturedMessage]:
 
 
 def _messages(path: Path, counts: CaptureCounts) -> Iterator[CapturedMessage]:
+    for number, request in enumerate(recorded_requests(path)):
+        try:
+            message = _message(request, counts)
+        except (UnknownEncoding, Unusable, ValueError) as error:
+            raise CaptureError(f"{path}: line {number + 1} is no captured request: {error}") from error
+        if message is not None:
+            yield CapturedMessage(path.name, number, message)
+
+
+def recorded_requests(path: Path) -> Iterator[CapturedRequest]:
+    """The requests of one file, in the order of its lines. Raises CaptureError."""
     number = -1
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            for number, line in enumerate(lines):
-                message = _message(_DECODER.decode(line), counts)
-                if message is not None:
-                    yield CapturedMessage(path.name, number, message)
+            for number, line in enumerate(lines):  # noqa: B007 - the errors below name it
+                yield _DECODER.decode(line)
     except (OSError, EOFError, zlib.error) as error:
         raise CaptureError(f"{path}: not readable after line {number + 1}: {error}") from error
     except (msgspec.MsgspecError, ValueError) as error:
         raise CaptureError(f"{path}: line {number + 1} is no captured request: {error}") from error
 
 
-def _message(request: _Request, counts: CaptureCounts) -> Message | None:
+def _message(request: CapturedRequest, counts: CaptureCounts) -> Message | None:
     counts.requests += 1
     path, _, query = request.path.partition("?")
     kind = ROUTES.get(route_of(path, query))
@@ -99,11 +120,5 @@ def _message(request: _Request, counts: CaptureCounts) -> Message | None:
         counts.skipped[name] = counts.skipped.get(name, 0) + 1
         return None
     counts.messages += 1
-    pairs = zip(request.raw_headers[::2], request.raw_headers[1::2], strict=False)
-    headers = {name.lower(): value for name, value in pairs}
     received_ms = int(request.t_ms + (request.clock_offset_ms or 0))
-    body = base64.b64decode(request.body_b64 or "")
-    try:
-        return request_message(kind, headers, body, received_ms, Limits())
-    except (UnknownEncoding, Unusable) as error:
-        raise ValueError(f"body: {error}") from error
+    return request_message(kind, request.headers, request.body, received_ms, Limits())
