@@ -5,7 +5,7 @@ import sys
 import typer
 
 from flows.commands_erase import erase
-from flows.commands_intake import IntakeFailed, intake
+from flows.commands_intake import intake
 from flows.commands_job import CommandFailed, backfill, demo, run
 from flows.commands_read import config, export, sessions, show, verify
 from flows.commands_retention import app as retention
@@ -37,7 +37,7 @@ def main() -> None:
         app()
     except ConfigurationError as error:
         _fail(error, 2)
-    except (CommandFailed, DemoFailed, IntakeFailed, ServerError, StoreError) as error:
+    except (CommandFailed, DemoFailed, ServerError, StoreError) as error:
         _fail(error, 1)
     except BrokenPipeError:
         sys.exit(0)  # the reader of a pipe has seen enough

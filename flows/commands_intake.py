@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.commands_job import as_arguments, settings_with
-from flows.intake import IntakeFailed, run_intake
+from flows.intake import run_intake
 from flows.intake_workers import run_workers
 from flows.logs import LOGGER, set_up_logging
 from flows.stopping import install_stop_handlers
@@ -42,6 +42,3 @@ def intake(  # noqa: PLR0913 - one option per setting
         log.info("intake listens on %s", settings.intake.address)
         run_intake(settings)
     log.info("intake stopped; all that was acknowledged is in Kafka")
-
-
-__all__ = ["IntakeFailed", "intake"]

@@ -19,10 +19,6 @@ from schemas.units import MIB, MS_PER_SECOND
 _MESSAGE_ROOM = 1 * MIB  # for headers, keys and the batch around the largest message
 
 
-class IntakeFailed(Exception):
-    """The intake cannot go on; the message is one line that says why."""
-
-
 class _Clocks:
     def wall_ms(self) -> int:
         return time.time_ns() // 1_000_000
@@ -62,7 +58,7 @@ def producer_options(settings: Settings) -> dict[str, str | int | float | bool]:
 
 
 def run_intake(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ConfigurationError and IntakeFailed."""
+    """Serve until SIGTERM or SIGINT. Raises ConfigurationError."""
     intake = settings.intake
     limits = settings.limits.decode()
     try:
@@ -82,13 +78,7 @@ async def _serve(settings: Settings, preparer: Preparer, shown: _Shown) -> None:
         listening = listening_socket(*intake.place())
     except OSError as error:
         raise ConfigurationError(f"intake.address: cannot listen on {intake.address}: {error.strerror}") from error
-    failures: list[str] = []
-
-    def stop() -> None:
-        failures.append("the producer cannot go on; start again")
-        running.should_exit = True
-
-    writer = KafkaWriter(producer_options(settings), intake.topic or settings.kafka.topics[0], stop)
+    writer = KafkaWriter(producer_options(settings), intake.topic or settings.kafka.topics[0])
     shown.writer = writer
     app = application(intake.policy(settings.limits.decode()), preparer, writer, shown.counts, _Clocks())
     proxies = ServerLimits(
@@ -99,5 +89,3 @@ async def _serve(settings: Settings, preparer: Preparer, shown: _Shown) -> None:
         await running.serve(sockets=[listening])
     finally:
         await writer.close(intake.confirm_seconds)
-    if failures:
-        raise IntakeFailed(failures[0])

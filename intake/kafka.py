@@ -20,40 +20,51 @@ _POLL_SECONDS = 0.5
 _METADATA_SECONDS = 2.0
 _KEY_BYTES_MAX = 1024  # the job refuses ids that are longer than 128 characters
 
+# The broker does not know this producer any more, or not in this state; librdkafka alone would go on failing for ever
+# (a broker that was restored), or has given up (a fatal error). A new producer has a new identity.
+_LOST_IDENTITY = {
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.INVALID_PRODUCER_ID_MAPPING,
+    KafkaError.UNKNOWN_PRODUCER_ID,
+    KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+    KafkaError._FATAL,
+}
+
 _log = logging.getLogger("replaylake")
 
 
 class _Request:
     """The messages of one request that are not confirmed yet."""
 
-    __slots__ = ("errors", "future", "left")
+    __slots__ = ("errors", "future", "left", "producer")
 
-    def __init__(self, future: asyncio.Future[None], messages: int) -> None:
+    def __init__(self, future: asyncio.Future[None], messages: int, producer: Producer) -> None:
         self.future = future
         self.left = messages
+        self.producer = producer
         self.errors: list[KafkaError] = []
 
 
 class KafkaWriter:
     """An idempotent producer of one topic. Make it, use it and close it in the event loop's thread."""
 
-    def __init__(
-        self, options: Mapping[str, str | int | float | bool], topic: str, on_fatal: Callable[[], None]
-    ) -> None:
+    def __init__(self, options: Mapping[str, str | int | float | bool], topic: str) -> None:
         self._loop = asyncio.get_running_loop()
+        self._options = options
         self._topic = topic
-        self._on_fatal = on_fatal
         self._confirmed: deque[tuple[_Request, KafkaError | None]] = deque()
         self._is_told = False  # the loop knows that there are confirmations
         self._is_closed = threading.Event()
-        self._is_failing = False
-        self._producer = Producer({**options, "error_cb": self._error, "logger": _log})
+        self._said = ""  # the last error that was logged
+        self._producer = self._new_producer()
+        self._replaced: deque[Producer] = deque()
         self._thread = threading.Thread(target=self._poll, name="kafka", daemon=True)
         self._thread.start()
 
     async def write(self, messages: Sequence[Keyed]) -> None:
         """Returns when the broker has them all. Raises Refused, and then it may have some."""
-        request = _Request(self._loop.create_future(), len(messages))
+        request = _Request(self._loop.create_future(), len(messages), self._producer)
 
         def confirmed(error: KafkaError | None, _: Delivered) -> None:
             self._confirmed.append((request, error))
@@ -104,9 +115,17 @@ class KafkaWriter:
         except KafkaException as error:
             raise Refused(_reason([error.args[0]])) from error
 
+    def _new_producer(self) -> Producer:
+        # Its log repeats every refused connection; what matters is said once, by `_say`.
+        return Producer({**self._options, "error_cb": self._say_once, "log_level": 0})
+
     def _poll(self) -> None:
         while not self._is_closed.is_set():
             self._producer.poll(_POLL_SECONDS)
+            while self._replaced:
+                old = self._replaced.popleft()
+                old.purge()  # what it still held fails now: its senders come again
+                old.flush(_POLL_SECONDS)
 
     def _take_confirmed(self) -> None:
         self._is_told = False  # before looking: what comes later tells again
@@ -116,24 +135,25 @@ class KafkaWriter:
             failed = error
             if error is not None:
                 request.errors.append(error)
+                if error.code() in _LOST_IDENTITY and request.producer is self._producer:
+                    self._replaced.append(self._producer)
+                    self._producer = self._new_producer()
             request.left -= 1
             if request.left == 0 and not request.future.done():
                 request.future.set_result(None)
         self._say(failed)
 
     def _say(self, error: KafkaError | None) -> None:
-        if (error is not None) == self._is_failing:
-            return
-        self._is_failing = error is not None
         if error is not None:
-            _log.error("the broker does not confirm: %s; senders are asked to come again", error.str())
-        else:
+            self._say_once(error)
+        elif self._said:
+            self._said = ""
             _log.info("the broker confirms again")
 
-    def _error(self, error: KafkaError) -> None:
-        if error.fatal():
-            _log.error("the producer cannot go on: %s; this process ends", error.str())
-            self._loop.call_soon_threadsafe(self._on_fatal)
+    def _say_once(self, error: KafkaError) -> None:
+        if error.name() != self._said:
+            self._said = error.name()
+            _log.error("the broker does not confirm: %s; senders are asked to come again", error.str())
 
 
 def _reason(errors: Sequence[KafkaError]) -> Refusal:
