@@ -78,11 +78,6 @@ class IntakeProcess:
         pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
         return {name: float(value) for name, _, value in pairs}
 
-    def cpu_seconds(self) -> float:
-        """User and system time of the process so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     def children(self) -> list[int]:
         """Process ids of the workers, where there are several."""
         found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
@@ -113,3 +108,9 @@ class IntakeProcess:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the intake did not start (exit {self.process.poll()})\n{self.log()[-3000:]}")
             time.sleep(_POLL_SECONDS)
+
+
+def cpu_seconds(process_id: int) -> float:
+    """User and system time of a process so far, with all its threads."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

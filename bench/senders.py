@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from typing import Self
 
 from flows.server_process import LOOPBACK
@@ -84,7 +85,10 @@ class Sender:
             time.sleep(_LOOK_SECONDS)
 
     def _run(self, thread: int) -> None:
-        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=_PATIENCE_SECONDS)
+        with closing(http.client.HTTPConnection(LOOPBACK, self._port, timeout=_PATIENCE_SECONDS)) as connection:
+            self._send_all(thread, connection)
+
+    def _send_all(self, thread: int, connection: http.client.HTTPConnection) -> None:
         number = 0
         while not self._finish.is_set():
             name = f"{thread}-{number}"

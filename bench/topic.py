@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from bench.traffic import Sent
 
 _WAIT_SECONDS = 20.0
+_LOOK_SECONDS = 0.5
 _PRODUCER = {
     "linger.ms": 50,
     "queue.buffering.max.messages": 200_000,
@@ -69,7 +70,7 @@ def read_back(bootstrap: str, name: str) -> list[Message]:
             consumer.assign([place])
             position = 0
             while position < end:
-                for message in consumer.consume(1000, _WAIT_SECONDS):
+                for message in consumer.consume(end - position, _LOOK_SECONDS):
                     if message.error() is not None:
                         raise RuntimeError(str(message.error()))
                     position = (message.offset() or 0) + 1

@@ -56,7 +56,7 @@ class KafkaWriter:
         self._confirmed: deque[tuple[_Request, KafkaError | None]] = deque()
         self._is_told = False  # the loop knows that there are confirmations
         self._is_closed = threading.Event()
-        self._said = ""  # the last error that was logged
+        self._is_failing = False
         self._producer = self._new_producer()
         self._replaced: deque[Producer] = deque()
         self._thread = threading.Thread(target=self._poll, name="kafka", daemon=True)
@@ -117,7 +117,7 @@ class KafkaWriter:
 
     def _new_producer(self) -> Producer:
         # Its log repeats every refused connection; what matters is said once, by `_say`.
-        return Producer({**self._options, "error_cb": self._say_once, "log_level": 0})
+        return Producer({**self._options, "error_cb": self._say, "log_level": 0})
 
     def _poll(self) -> None:
         while not self._is_closed.is_set():
@@ -144,16 +144,14 @@ class KafkaWriter:
         self._say(failed)
 
     def _say(self, error: KafkaError | None) -> None:
+        """Once when it begins and once when it is over, whoever notices first."""
+        if (error is not None) == self._is_failing:
+            return
+        self._is_failing = error is not None
         if error is not None:
-            self._say_once(error)
-        elif self._said:
-            self._said = ""
-            _log.info("the broker confirms again")
-
-    def _say_once(self, error: KafkaError) -> None:
-        if error.name() != self._said:
-            self._said = error.name()
             _log.error("the broker does not confirm: %s; senders are asked to come again", error.str())
+        else:
+            _log.info("the broker confirms again")
 
 
 def _reason(errors: Sequence[KafkaError]) -> Refusal:

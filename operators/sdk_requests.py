@@ -99,7 +99,13 @@ def keyed_by_session(message: Message, limits: Limits, edit: Edit | None = None)
         found[item.app_id, item.session_id].append(body)
     values = [(ids, value) for ids, rows in found.items() for value in _joined(message.type, rows, limits)]
     values += [(("", ""), result.raw) for result in results if isinstance(result, Rejected)]
-    return [Keyed(*ids, msgspec.structs.replace(message, value=value)) for ids, value in values]
+    return [Keyed(*ids, _part(message, ids[0], value)) for ids, value in values]
+
+
+def _part(message: Message, app_id: str, value: bytes) -> Message:
+    """Rows of rrweb and PostHog may leave it to what was around them to name the app."""
+    headers = message.headers | {"app_id": app_id.encode()} if message.type == "rrweb" and app_id else message.headers
+    return msgspec.structs.replace(message, value=value, headers=headers)
 
 
 def _only_session(message: Message, limits: Limits) -> tuple[str, str] | None:

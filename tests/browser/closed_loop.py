@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 import msgspec
 
@@ -103,7 +102,10 @@ def _site() -> Iterator[str]:
 
 
 class _Pages(SimpleHTTPRequestHandler):
-    extensions_map: ClassVar[dict[str, str]] = {**SimpleHTTPRequestHandler.extensions_map, ".cjs": "text/javascript"}
+    extensions_map = {  # noqa: RUF012 - as the base class declares it
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".cjs": "text/javascript",
+    }
 
     def translate_path(self, path: str) -> str:
         parts = path.partition("?")[0].strip("/").split("/")

@@ -79,6 +79,19 @@ def test_what_is_put_together_anew_is_cut_into_messages_that_the_job_takes() -> 
     assert sum(len(decode(one.message, LIMITS)) for one in keyed) == 60
 
 
+@pytest.mark.parametrize("sessions", [["s-1", "s-1"], ["s-1", "s-2"]])
+def test_posthogs_envelope_is_opened_and_its_app_stays_with_every_event(sessions: list[str]) -> None:
+    events = [
+        {"event": "$pageview", "timestamp": "2026-11-21T00:00:00Z", "properties": {"$session_id": session}}
+        for session in sessions
+    ]
+    body = gzip.compress(json.dumps({"api_key": "phc", "batch": events, "sent_at": "x"}).encode())
+    keyed = keyed_by_session(message("rrweb", body), LIMITS)
+    assert [(one.app_id, one.session_id) for one in keyed] == [("phc", session) for session in dict.fromkeys(sessions)]
+    found = [row for one in keyed for row in decode(one.message, LIMITS)]
+    assert [(row.app_id, row.session_id) for row in found if isinstance(row, Item)] == [("phc", s) for s in sessions]
+
+
 def test_a_row_whose_text_looks_like_another_session_does_not_change_the_key() -> None:
     body = line("s-1", text=",session_id=s-2,") + b"\n" + line("s-1")
     assert only_session(body) is None
