@@ -1,9 +1,10 @@
 """Putting generated traffic on a broker, and reading back what is there."""
 
+import time
 from collections.abc import Iterable
 
 import msgspec
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from bench.traffic import Sent
 
@@ -59,22 +60,28 @@ def fill(bootstrap: str, name: str, partitions: int, sent: Iterable[Sent], *, co
 
 
 def read_back(bootstrap: str, name: str) -> list[Message]:
-    """Every message of a topic that is there now."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench", "enable.auto.commit": False})
+    """Every message of a topic that is there now. Not by its watermarks: Tansu's count batches, not messages."""
+    options = {"bootstrap.servers": bootstrap, "group.id": "bench", "enable.partition.eof": True, "log_level": 0}
+    consumer = Consumer({**options, "enable.auto.commit": False})
     try:
         partitions = consumer.list_topics(name, timeout=_WAIT_SECONDS).topics[name].partitions
+        consumer.assign([TopicPartition(name, number, 0) for number in partitions])
         found: list[Message] = []
-        for number in partitions:
-            place = TopicPartition(name, number, 0)
-            _, end = consumer.get_watermark_offsets(place, timeout=_WAIT_SECONDS)
-            consumer.assign([place])
-            position = 0
-            while position < end:
-                for message in consumer.consume(end - position, _LOOK_SECONDS):
-                    if message.error() is not None:
-                        raise RuntimeError(str(message.error()))
-                    position = (message.offset() or 0) + 1
-                    found.append(message)
-        return found
+        ended: set[int | None] = set()
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while True:
+            message = consumer.poll(_LOOK_SECONDS)
+            if message is None:
+                if len(ended) == len(partitions):
+                    return found
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"only {len(ended)} of {len(partitions)} partitions have an end")
+                continue
+            deadline = time.monotonic() + _WAIT_SECONDS
+            error = message.error()
+            if error is None:
+                found.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ended.add(message.partition())
     finally:
         consumer.close()

@@ -48,7 +48,7 @@ class _Run(msgspec.Struct):
 
 def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
     """`--full`: longer, twenty kills, and half a minute without a broker."""
-    seconds, kills, away = options.size(4, 15), options.size(3, 20), options.size(10, 30)
+    seconds, kills, away = options.size(4, 8), options.size(3, 20), options.size(10, 30)
     runs: dict[str, list[_Run]] = defaultdict(list)
     for _ in range(options.rounds):
         for kind, path in _KINDS.items():
