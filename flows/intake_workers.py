@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ _log = logging.getLogger(LOGGER)
 def run_workers(settings: Settings, arguments: Sequence[str]) -> int:
     """Run `replaylake intake ARGUMENTS` in `intake.workers` processes until a stop. Returns the worst exit code.
 
-    Each serves metrics and health at the configured port plus its number.
+    Each serves metrics and health at the configured port plus its number. One that is told before it can hear ends by
+    the signal; it had taken nothing yet.
     """
     numbers = range(settings.intake.workers)
     members = [_start(settings, number, arguments) for number in numbers]
@@ -34,7 +36,8 @@ def run_workers(settings: Settings, arguments: Sequence[str]) -> int:
             elif code is not None:
                 _log.error("intake process %d ended with code %d; it is started again", number, code)
                 members[number] = _start(settings, number, arguments)
-    return max(abs(_ended(settings, member)) for member in _told(members))
+    codes = {_ended(settings, member) for member in _told(members)} - {0, -signal.SIGTERM}
+    return max(map(abs, codes), default=0)
 
 
 def _start(settings: Settings, number: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -46,15 +46,15 @@ def line(session: str, action: str = "a") -> bytes:
     ).encode()
 
 
-def test_a_message_has_key_type_and_the_time_of_receipt(broker: Broker, tmp_path: Path) -> None:
-    topic = new_topic(broker)
-    with IntakeProcess(broker.bootstrap, topic, tmp_path) as intake:
+def test_a_message_has_key_type_and_the_time_of_receipt(tansu: Broker, tmp_path: Path) -> None:
+    topic = new_topic(tansu)
+    with IntakeProcess(tansu.bootstrap, topic, tmp_path) as intake:
         before = time.time_ns() // 1_000_000
         assert intake.post("/v1/write/rum?precision=ms", line("s-1") + b"\n" + line("s-2"))[0] == 200
         after = time.time_ns() // 1_000_000
         assert intake.health("live") == intake.health() == 200
         assert intake.metrics()['replaylake_intake_messages_total{type="guance.rum"}'] == 2
-    found = read_back(broker.bootstrap, topic)
+    found = read_back(tansu.bootstrap, topic)
     assert {message.key() for message in found} == {b"s-1", b"s-2"}
     assert {dict(message.headers() or [])["type"] for message in found} == {b"guance.rum"}
     assert all(before <= message.timestamp()[1] <= after for message in found)
