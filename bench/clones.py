@@ -9,9 +9,9 @@ import msgspec
 from bench.templates import SAMPLES
 from bench.traffic import Sent
 from flows.captures import CaptureCounts, read_captures
-from flows.feed import keyed_by_session
 from operators.decode import Limits, Message, decode
 from operators.inflate import inflate
+from operators.sdk_requests import keyed_by_session
 from schemas.items import Item, Kind
 from schemas.units import GIB
 
@@ -74,7 +74,8 @@ def _recording(path: Path) -> Recording:
     pieces: list[Piece] = []
     begin_ms, lost = None, 0
     for captured in read_captures([path], CaptureCounts()):
-        for (_, session_id), message in keyed_by_session(captured.message):
+        for keyed in keyed_by_session(captured.message, Limits()):
+            session_id, message = keyed.session_id, keyed.message
             if not session_id:
                 continue
             begin_ms = message.received_ms if begin_ms is None else begin_ms

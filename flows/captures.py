@@ -13,20 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from operators.decode import Message
+from operators.decode import Limits, Message
+from operators.sdk_requests import ROUTES, UnknownEncoding, request_message, route_of
+from operators.unusable import Unusable
 
-_ROUTES = {
-    "/v1/write/rum": "guance.rum",
-    "/v1/write/rum/replay": "guance.replay",
-    "/api/v2/rum": "datadog.rum",
-    "/api/v2/replay": "datadog.replay",
-    "/s/": "rrweb",
-    "/e/": "rrweb",
-    "/s": "rrweb",
-    "/e": "rrweb",
-    "/i/v0/e/": "rrweb",
-    "/batch/": "rrweb",
-}
 _REORDER_BYTES = 32 << 20  # requests held per file to undo disorder of the log: answers go out of order
 
 
@@ -34,13 +24,25 @@ class CaptureError(Exception):
     """A file is no capture; the message names the file, the line and what is wrong."""
 
 
-class _Request(msgspec.Struct):
+class CapturedRequest(msgspec.Struct):
+    """One line of a file: a request as the SDK made it."""
+
     method: str
     path: str
     t_ms: float
     body_b64: str | None = None
     raw_headers: list[str] = []
     clock_offset_ms: float | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """By name in lower case."""
+        pairs = zip(self.raw_headers[::2], self.raw_headers[1::2], strict=False)
+        return {name.lower(): value for name, value in pairs}
+
+    @property
+    def body(self) -> bytes:
+        return base64.b64decode(self.body_b64 or "")
 
 
 class CapturedMessage(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ class CaptureCounts(msgspec.Struct):
     skipped: dict[str, int] = msgspec.field(default_factory=dict)
 
 
-_DECODER = msgspec.json.Decoder(_Request)
+_DECODER = msgspec.json.Decoder(CapturedRequest)
 
 
 def read_captures(paths: Iterable[Path], counts: CaptureCounts) -> Iterator[CapturedMessage]:
@@ -87,30 +89,36 @@ def _in_order(messages: Iterator[CapturedMessage]) -> Iterator[CapturedMessage]:
 
 
 def _messages(path: Path, counts: CaptureCounts) -> Iterator[CapturedMessage]:
+    for number, request in enumerate(recorded_requests(path)):
+        try:
+            message = _message(request, counts)
+        except (UnknownEncoding, Unusable, ValueError) as error:
+            raise CaptureError(f"{path}: line {number + 1} is no captured request: {error}") from error
+        if message is not None:
+            yield CapturedMessage(path.name, number, message)
+
+
+def recorded_requests(path: Path) -> Iterator[CapturedRequest]:
+    """The requests of one file, in the order of its lines. Raises CaptureError."""
     number = -1
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            for number, line in enumerate(lines):
-                message = _message(_DECODER.decode(line), counts)
-                if message is not None:
-                    yield CapturedMessage(path.name, number, message)
+            for number, line in enumerate(lines):  # noqa: B007 - the errors below name it
+                yield _DECODER.decode(line)
     except (OSError, EOFError, zlib.error) as error:
         raise CaptureError(f"{path}: not readable after line {number + 1}: {error}") from error
     except (msgspec.MsgspecError, ValueError) as error:
         raise CaptureError(f"{path}: line {number + 1} is no captured request: {error}") from error
 
 
-def _message(request: _Request, counts: CaptureCounts) -> Message | None:
+def _message(request: CapturedRequest, counts: CaptureCounts) -> Message | None:
     counts.requests += 1
-    route = request.path.partition("?")[0]
-    kind = _ROUTES.get(route)
+    path, _, query = request.path.partition("?")
+    kind = ROUTES.get(route_of(path, query))
     if request.method != "POST" or kind is None:
-        name = f"{request.method} {route}"
+        name = f"{request.method} {path}"
         counts.skipped[name] = counts.skipped.get(name, 0) + 1
         return None
     counts.messages += 1
-    pairs = zip(request.raw_headers[::2], request.raw_headers[1::2], strict=False)
-    headers = {name.lower(): value.encode("latin-1", "replace") for name, value in pairs}
-    kept = {name: headers[name] for name in ("content-type",) if name in headers}
     received_ms = int(request.t_ms + (request.clock_offset_ms or 0))
-    return Message(kind, kept, base64.b64decode(request.body_b64 or ""), received_ms)
+    return request_message(kind, request.headers, request.body, received_ms, Limits())

@@ -6,6 +6,7 @@ import typer
 
 from flows.commands_compact import compact_command
 from flows.commands_erase import erase
+from flows.commands_intake import intake
 from flows.commands_job import CommandFailed, backfill, demo, run
 from flows.commands_read import config, export, sessions, show, verify
 from flows.commands_retention import app as retention
@@ -25,7 +26,7 @@ app = typer.Typer(
     help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
 _WRITING, _READING, _KEEPING = "Write a lake", "Read a lake", "Keep a lake"
-for writing in (demo, run, backfill):
+for writing in (demo, run, intake, backfill):
     app.command(rich_help_panel=_WRITING)(writing)
 for reading in (sessions, show, export, sql, tables, verify, config):
     app.command(rich_help_panel=_READING)(reading)

@@ -94,7 +94,7 @@ def run(  # noqa: PLR0913 - one option per setting
                 "recovery-dir": recovery_dir,
             }
             flags |= {"epoch-seconds": epoch_seconds, "on-lost-offsets": on_lost_offsets}
-            run_local_cluster(settings, processes, [*_arguments(flags), *(["--take-over"] if take_over else [])])
+            run_local_cluster(settings, processes, [*as_arguments(flags), *(["--take-over"] if take_over else [])])
         else:
             run_streaming(settings, take_over=take_over)
     except (FolderInUse, ProcessDied, SourceError, StoreError, RuntimeError) as error:
@@ -155,7 +155,7 @@ def demo(
     run_demo(folder)
 
 
-def _arguments(flags: Mapping[str, object]) -> list[str]:
+def as_arguments(flags: Mapping[str, object]) -> list[str]:
     """Flags as they are written on a command line; those that were not given are left out."""
     found = []
     for name, value in flags.items():

@@ -1,24 +1,31 @@
-"""`/metrics`, `/health/live` and `/health/ready` of one process of the job."""
+"""`/metrics`, `/health/live` and `/health/ready` of one process of the job or the intake."""
 
 import json
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import make_wsgi_app
+from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from flows.metrics import JobMetrics
 from flows.settings import ConfigurationError, HttpSettings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
+class Shown(Protocol):
+    """What there is to show. `health` says whether all is well, and numbers that this rests on."""
+
+    registry: CollectorRegistry
+
+    def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, dict[str, float]]: ...
+
+
 @contextmanager
-def serve(settings: HttpSettings, metrics: JobMetrics) -> Iterator[None]:
+def serve(settings: HttpSettings, metrics: Shown) -> Iterator[None]:
     """Answer while the block lasts; does nothing without an address. Raises ConfigurationError when it is taken."""
     if not settings.address:
         yield
@@ -52,7 +59,7 @@ class _QuietHandler(WSGIRequestHandler):
 class _App:
     """The three pages."""
 
-    def __init__(self, settings: HttpSettings, metrics: JobMetrics) -> None:
+    def __init__(self, settings: HttpSettings, metrics: Shown) -> None:
         self._settings = settings
         self._metrics = metrics
         self._exposition = make_wsgi_app(metrics.registry)

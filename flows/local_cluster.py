@@ -57,12 +57,13 @@ def _start(settings: Settings, addresses: list[str], number: int, arguments: Seq
     members = [option for address in addresses for option in ("--address", address)]
     return subprocess.Popen(
         dying_with_us([sys.executable, "-m", "flows.cli", "run", *arguments, *members, "--process-id", str(number)]),
-        env=os.environ | {"REPLAYLAKE_HTTP__ADDRESS": _shifted(settings.http, number)},
+        env=os.environ | {"REPLAYLAKE_HTTP__ADDRESS": shifted(settings.http, number)},
         start_new_session=True,  # Ctrl-C reaches us, and we tell them
     )
 
 
-def _shifted(http: HttpSettings, number: int) -> str:
+def shifted(http: HttpSettings, number: int) -> str:
+    """The address of metrics and health of one process of several."""
     if not http.address:
         return ""
     host, port = http.place()

@@ -4,13 +4,17 @@ A nested name joins with two underscores in the environment: `REPLAYLAKE_KAFKA__
 """
 
 import os
+import re
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from intake.masking import ENVELOPE
+from intake.policy import Policy, Rate
 from operators.closed_sessions import MemoLimits
 from operators.decode import Limits
 from operators.replay_cut import CutLimits
@@ -182,6 +186,101 @@ class HttpSettings(_Section):
         return host.strip("[]"), int(port)
 
 
+class RateSettings(_Section):
+    """Requests a second, and how many at once."""
+
+    per_second: Annotated[float, Field(ge=0)] = Field(0.0, description="0 is no limit")
+    burst: Annotated[float, Field(ge=0)] = Field(0.0, description="twice per_second when 0")
+
+    def rate(self) -> Rate:
+        return Rate(self.per_second, self.burst)
+
+
+class MaskSettings(_Section):
+    """What is replaced before Kafka has it."""
+
+    patterns: list[str] = Field([], description="regular expressions (Python) over texts of lines and replays")
+    fields: list[str] = Field([], description="fields of lines, by name or dotted end of their path: `usr.email`")
+    replacement: str = Field("***", description="what stands there instead")
+
+    @field_validator("patterns")
+    @classmethod
+    def _check_patterns(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            try:
+                found = re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r}: {error}") from error
+            if found.search(""):
+                raise ValueError(f"{pattern!r} matches nothing at all, everywhere")
+        return patterns
+
+    @field_validator("fields")
+    @classmethod
+    def _check_fields(cls, fields: list[str]) -> list[str]:
+        for field in fields:
+            if field.rpartition(".")[2] in ENVELOPE:
+                raise ValueError(f"{field!r} holds a line together; it cannot be masked")
+        return fields
+
+
+class IntakeSettings(_Section):
+    """The HTTP service that SDKs send to: `replaylake intake`."""
+
+    address: str = Field("127.0.0.1:8080", pattern=r"^\S+:\d+$", description="host:port that it listens on")
+    workers: Positive = Field(1, description="processes on that address; about one a core")
+    topic: str | None = Field(None, description="topic to write; the first of kafka.topics when not set")
+    client: dict[str, str | int | float | bool] = Field(
+        {}, description="any librdkafka option of the producer, over those of kafka.client"
+    )
+    apps: list[str] = Field([], description="app ids that may send; all when empty")
+    origins: list[str] = Field(["*"], description="origins of sites that may send, as the browser names them; * is all")
+    trusted_proxies: list[str] = Field(
+        [], description="addresses or networks whose X-Forwarded-For is believed; without any it is ignored"
+    )
+    address_rate: RateSettings = Field(RateSettings(), description="of one client address")
+    app_rate: RateSettings = Field(RateSettings(), description="of one app")
+    rate_keys: Positive = Field(100_000, description="addresses, and apps, whose rate is remembered")
+    body_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="time for a body to come in")
+    pending_bytes: Positive = Field(128 * MIB, description="bodies in memory of one process; above that 503")
+    connections: Positive = Field(4096, description="of one process; above that 503")
+    confirm_seconds: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="how long the broker may take to confirm; then 503"
+    )
+    retry_seconds: Annotated[float, Field(gt=0)] = Field(2.0, description="Retry-After of a 503")
+    stop_seconds: Positive = Field(20, description="on SIGTERM: time to finish what was begun")
+    mask: MaskSettings = MaskSettings()
+    client_address: bool = Field(default=False, description="put the client's address into the column `ip`")
+    geo_databases: list[Path] = Field(
+        [], description="MaxMind databases (City, Country, ISP, ASN) for country, province, city and isp"
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, proxies: list[str]) -> list[str]:
+        for proxy in proxies:
+            ip_network(proxy, strict=False)
+        return proxies
+
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.address.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def policy(self, limits: Limits) -> Policy:
+        return Policy(
+            limits=limits,
+            apps=frozenset(self.apps),
+            origins=tuple(self.origins),
+            app_rate=self.app_rate.rate(),
+            address_rate=self.address_rate.rate(),
+            rate_keys=self.rate_keys,
+            body_seconds=self.body_seconds,
+            pending_bytes=self.pending_bytes,
+            retry_seconds=self.retry_seconds,
+        )
+
+
 class LogSettings(_Section):
     """What goes to standard error. Never content of sessions."""
 
@@ -205,6 +304,7 @@ class Settings(BaseSettings):
     apps: dict[str, AppSettings] = Field({}, description="exceptions by app id")
     run: RunSettings = RunSettings()
     http: HttpSettings = HttpSettings()
+    intake: IntakeSettings = IntakeSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

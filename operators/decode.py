@@ -12,7 +12,7 @@ from operators.segments import describes_datadog, self_described
 from operators.unusable import Limits, Unusable
 from schemas.items import Family, Item, Rejected, RejectReason
 
-__all__ = ["Limits", "Message", "decode"]
+__all__ = ["Limits", "Message", "decode", "form_parts"]
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -62,7 +62,7 @@ def _rrweb(message: Message, limits: Limits) -> Iterator[Result]:
 
 
 def _guance_replay(message: Message, limits: Limits) -> Iterator[Result]:
-    parts = _parts(message)
+    parts = form_parts(message)
     if "session_id" in parts:
         yield decode_guance.decode_segment(parts, message.received_ms, limits)
     else:
@@ -70,7 +70,7 @@ def _guance_replay(message: Message, limits: Limits) -> Iterator[Result]:
 
 
 def _datadog_replay(message: Message, limits: Limits) -> Iterator[Result]:
-    parts = _parts(message)
+    parts = form_parts(message)
     if "event" in parts:
         yield decode_datadog.decode_segment(parts, message.received_ms, limits)
     else:
@@ -97,7 +97,7 @@ def _decoder(message: Message, limits: Limits) -> _Decoder:
 def _recognise(message: Message, limits: Limits) -> str:  # noqa: PLR0911 - a decision list
     """The type of a message without one, by headers and first bytes."""
     if message.value.startswith(b"--"):
-        parts = _parts(message)
+        parts = form_parts(message)
         return "datadog.replay" if "event" in parts else "guance.replay"
     if "event" in message.headers:
         return "datadog.replay"
@@ -120,8 +120,8 @@ def _inflated(message: Message, limits: Limits) -> bytes:
     return inflate(message.value, limits.inflated_bytes)
 
 
-def _parts(message: Message) -> dict[str, bytes]:
-    """Form fields of a multipart body; else the headers with the value as part `segment`."""
+def form_parts(message: Message) -> dict[str, bytes]:
+    """Form fields of a multipart body; else the headers with the value as part `segment`. Raises Unusable."""
     content_type = message.headers.get("content-type", b"").decode("latin-1")
     if not content_type.startswith("multipart/") and "event" not in message.headers:
         content_type = sniffed_boundary(message.value) or content_type

@@ -73,8 +73,14 @@ class _SegmentEvent(msgspec.Struct, gc=False):
     creation_reason: str = ""
 
 
+class _SegmentIds(msgspec.Struct, gc=False):
+    application: _Id = msgspec.field(default_factory=_Id)
+    session: _Id = msgspec.field(default_factory=_Id)
+
+
 _decode_event = tolerant(msgspec.json.Decoder(_Event))
 _decode_segment_event = tolerant(msgspec.json.Decoder(_SegmentEvent))
+_decode_segment_ids = tolerant(msgspec.json.Decoder(_SegmentIds))
 _LINE = re.compile(rb"\S[^\n]*")
 
 
@@ -117,6 +123,15 @@ def decode_segment(parts: Mapping[str, bytes], received_ms: int, limits: Limits)
     )
     ids = event.application.id, event.session.id
     return segment_item(Family.DATADOG, ids, meta, parts.get("segment", b""), received_ms, limits)
+
+
+def segment_ids(event: bytes) -> tuple[str, str]:
+    """Application and session of a segment's part `event`; empty where it does not say."""
+    try:
+        ids = _decode_segment_ids(event)
+    except JSON_ERRORS:
+        return "", ""
+    return ids.application.id, ids.session.id
 
 
 def _item(event: _Event, raw: bytes, received_ms: int, limits: Limits) -> Item:

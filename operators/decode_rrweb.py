@@ -66,6 +66,14 @@ class _Message(msgspec.Struct, gc=False):
     app_id: str = ""
 
 
+class _Envelope(msgspec.Struct, gc=False):
+    """Newer posthog-js puts events into one object."""
+
+    batch: msgspec.Raw = msgspec.Raw()
+    api_key: str = ""
+
+
+_decode_envelope = tolerant(msgspec.json.Decoder(_Envelope))
 _decode_message = tolerant(msgspec.json.Decoder(_Message))
 
 
@@ -73,6 +81,7 @@ def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) 
     """Items of an inflated body. `app_id`: for batches that name none. Raises Unusable for the whole body."""
     if body.startswith(b"data="):
         body = _form_data(body, limits)
+    body, app_id = _out_of_envelope(body, app_id)
     is_array = body.lstrip()[:1] == b"["
     for raw in array_elements(body, limits.lines_per_message) if is_array else [body]:
         try:
@@ -82,6 +91,17 @@ def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) 
         except JSON_ERRORS as error:
             refused = json_refusal(error)
             yield Rejected(refused.reason, refused.detail, raw)
+
+
+def _out_of_envelope(body: bytes, app_id: str) -> tuple[bytes, str]:
+    """The array inside an envelope and the app that it names; anything else as it is."""
+    if b'"batch"' not in body or body.lstrip()[:1] != b"{":
+        return body, app_id
+    try:
+        envelope = _decode_envelope(body)
+    except JSON_ERRORS:
+        return body, app_id  # refused later, with the reason
+    return (bytes(envelope.batch), envelope.api_key or app_id) if envelope.batch else (body, app_id)
 
 
 def _form_data(body: bytes, limits: Limits) -> bytes:

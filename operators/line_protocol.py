@@ -23,6 +23,7 @@ _TIME = re.compile(r"([^\n ]*+) *+(\n|\Z)")
 _NEXT_ROW = re.compile(r"\n(?=(?:view|action|error|resource|long_task|telemetry)[, ])")
 _TAG_ESCAPE = re.compile(r"\\([,= ])")
 _TEXT_ESCAPE = re.compile(r'\\(["\\])')
+_IDS = re.compile(rb",(app_id|session_id)=((?:[^\\, \n]|\\.)*+)")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _WORDS: dict[str, Value] = {
     **dict.fromkeys(("t", "T", "true", "True", "TRUE"), True),
@@ -43,6 +44,21 @@ def parse_rows(text: str, row_length: int) -> Iterator[tuple[str, Row | Unusable
             end = found.end() if found else len(text)
             yield text[position:end], refusal
         position = _after_breaks(text, end)
+
+
+def only_session(body: bytes) -> tuple[str, str] | None:
+    """(app_id, session_id) of every row that has any, found without parsing; None when there may be several.
+
+    It sees at least every tag of these names: a tag follows a comma, and its name has one spelling. What else looks
+    like one, inside a text, can only make it say None.
+    """
+    found = set(_IDS.findall(body))
+    if len(found) != 2:
+        return None
+    (name, app_id), (other, session_id) = sorted(found)
+    if name == other or not app_id or not session_id or b"\\" in app_id + session_id:
+        return None
+    return app_id.decode(errors="replace"), session_id.decode(errors="replace")
 
 
 def _after_breaks(text: str, position: int) -> int:

@@ -56,12 +56,12 @@ VISITOR = (
     ),
     text("network_type", "Kind of network, `wifi`, or its speed class, `4g`", "connectivity.effective_type"),
     text("time_zone", "Time zone of the client", "device.time_zone", "properties.$timezone"),
-    text("ip", "Client address seen by the intake", "", "properties.$ip"),
-    text("country", "Country of the address", "", "properties.$geoip_country_name"),
-    text("country_iso_code", "Its ISO 3166 code", "", "properties.$geoip_country_code"),
-    text("province", "Province of the address", "", "properties.$geoip_subdivision_1_name"),
-    text("city", "City of the address", "", "properties.$geoip_city_name"),
-    text("isp", "Internet provider of the address"),
+    text("ip", "Client address seen by the intake", "session.ip", "properties.$ip"),
+    text("country", "Country of the address", "geo.country", "properties.$geoip_country_name"),
+    text("country_iso_code", "Its ISO 3166 code", "geo.country_iso_code", "properties.$geoip_country_code"),
+    text("province", "Province of the address", "geo.country_subdivision", "properties.$geoip_subdivision_1_name"),
+    text("city", "City of the address", "geo.city", "properties.$geoip_city_name"),
+    text("isp", "Internet provider of the address", "geo.isp", "properties.$geoip_isp"),
 )
 
 VIEW = (

@@ -1,4 +1,4 @@
-"""Every metric of the job, declared once: the exporter, the dashboard's test and docs/metrics.md derive from it."""
+"""Every metric of job and intake, declared once: exporters, the dashboard's test and docs/metrics.md derive from it."""
 
 from enum import StrEnum
 
@@ -60,11 +60,27 @@ STORE_REQUESTS = Metric(
 STORE_BYTES = Metric("replaylake_store_bytes", _C, "Bytes to and from the object store.", ("direction",))
 STORE_RETRIES = Metric("replaylake_store_retries", _C, "Calls repeated because the store was unavailable.")
 
+INTAKE_REQUESTS = Metric("replaylake_intake_requests", _C, "Requests answered, by type and status.", ("type", "status"))
+INTAKE_REFUSED = Metric("replaylake_intake_refused", _C, "Requests that were not taken, by reason.", ("reason",))
+INTAKE_LEFT_OUT = Metric(
+    "replaylake_intake_left_out", _C, "Parts of taken requests that were not stored, by reason.", ("reason",)
+)
+INTAKE_MESSAGES = Metric("replaylake_intake_messages", _C, "Messages that Kafka has confirmed, by type.", ("type",))
+INTAKE_BYTES = Metric("replaylake_intake_message_bytes", _C, "Bytes of their values.")
+INTAKE_UNREADABLE = Metric(
+    "replaylake_intake_unreadable", _C, "Of them those without a readable row: the job puts them into quarantine."
+)
+INTAKE_MASKED = Metric("replaylake_intake_masked", _C, "Texts and values that a masking rule replaced.")
+INTAKE_PENDING = Metric("replaylake_intake_pending_bytes", _G, "Bodies being read or waiting for the broker.")
+INTAKE_SECONDS = Metric("replaylake_intake_seconds", _H, "From a request's head to its answer.")
+
 METRICS: tuple[Metric, ...] = (
     BUILD, LAG, CLOCK_AGE, LAST_COMMIT, OPEN_SESSIONS, MEMO_SESSIONS, MEMO_BYTES,
     MESSAGES, MESSAGE_BYTES, ITEMS, WINDOWS, REVISIONS, LATE_ITEMS, DUPLICATES, QUARANTINED, ERASED, ROWS, PACK_BYTES,
     BLOB_BYTES, EPOCH_SECONDS, COMMIT_SECONDS, STAGE_SECONDS, PUBLISH_SECONDS,
     STORE_REQUESTS, STORE_BYTES, STORE_RETRIES,
+    INTAKE_REQUESTS, INTAKE_REFUSED, INTAKE_LEFT_OUT, INTAKE_MESSAGES, INTAKE_BYTES, INTAKE_UNREADABLE, INTAKE_MASKED,
+    INTAKE_PENDING, INTAKE_SECONDS,
 )  # fmt: skip
 
 

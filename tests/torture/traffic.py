@@ -13,8 +13,8 @@ import msgspec
 from confluent_kafka import Producer
 
 from flows.captures import CaptureCounts, read_captures
-from flows.feed import keyed_by_session
 from operators.decode import Limits, Message, decode
+from operators.sdk_requests import keyed_by_session
 from schemas.items import Item
 
 PLAYERS = 24  # sessions that run at a time
@@ -114,7 +114,8 @@ def recording(path: Path) -> list[tuple[str, Message]]:
     """(session id, message) of a recording, without what has no session."""
     found = []
     for captured in read_captures([path], CaptureCounts()):
-        found += [(session[1], message) for session, message in keyed_by_session(captured.message) if session[1]]
+        keyed = keyed_by_session(captured.message, Limits())
+        found += [(one.session_id, one.message) for one in keyed if one.session_id]
     return found
 
 

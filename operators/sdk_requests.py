@@ -1,0 +1,174 @@
+"""An SDK's HTTP request as messages for the topic: the route names the type, and every message is of one session.
+
+The intake and the capture files both go through here.
+"""
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import parse_qs
+
+import msgspec
+
+from operators.decode import Limits, Message, decode, form_parts
+from operators.decode_datadog import segment_ids
+from operators.inflate import inflate, is_zlib
+from operators.line_protocol import only_session
+from operators.unusable import Unusable
+from schemas.items import Item, Rejected, RejectReason
+from schemas.units import MIB
+
+ROUTES = {
+    "/v1/write/rum": "guance.rum",
+    "/v1/write/rum/replay": "guance.replay",
+    "/api/v2/rum": "datadog.rum",
+    "/api/v2/replay": "datadog.replay",
+    "/s": "rrweb",
+    "/e": "rrweb",
+    "/i/v0/e": "rrweb",
+    "/batch": "rrweb",
+}
+REPLAYS = ("guance.replay", "datadog.replay")
+_PLAIN_BYTES_MAX = 1 * MIB  # what is put together anew is cut into messages of about this size
+
+Edit = Callable[[Item], bytes]
+
+
+class UnknownEncoding(Exception):
+    """A Content-Encoding that nobody here can undo; the message is its name."""
+
+
+class Keyed(msgspec.Struct, frozen=True):
+    """A message of one session; without ids it holds only what will be refused."""
+
+    app_id: str
+    session_id: str
+    message: Message
+
+
+def route_of(path: str, query: str) -> str:
+    """The path that says what a request is. Datadog's `proxy` option puts it, with its query, into `ddforward`."""
+    if "ddforward=" in query:
+        forwarded = parse_qs(query, max_num_fields=64).get("ddforward", [""])[0] if query.count("&") < 64 else ""
+        path = forwarded.partition("?")[0]
+    return path.rstrip("/")
+
+
+def request_message(kind: str, headers: Mapping[str, str], body: bytes, received_ms: int, limits: Limits) -> Message:
+    """The request as one message. `headers`: names in lower case; all but the form's content type is left behind.
+
+    A compression that the header names is undone for forms only: the decoders see it on anything else by themselves.
+    Raises UnknownEncoding, and Unusable for what cannot be inflated.
+    """
+    content_type = headers.get("content-type", "")
+    coding = headers.get("content-encoding", "").strip().lower()
+    if coding not in {"", "identity", "gzip", "x-gzip", "deflate", "zstd"}:
+        raise UnknownEncoding(coding)
+    if coding == "deflate":
+        body = _without_deflate(body, limits)
+    if coding and content_type.lower().startswith("multipart/"):
+        body = inflate(body, limits.inflated_bytes)
+    kept = {"content-type": content_type.encode("latin-1", "replace")} if content_type else {}
+    return Message(kind, kept, body, received_ms)
+
+
+def keyed_by_session(message: Message, limits: Limits, edit: Edit | None = None) -> list[Keyed]:
+    """The message as it is when it is of one session, else one or more for each.
+
+    `edit` gives an item's body as it shall be stored; where it changes nothing, the bytes stay as they came. What
+    decode refuses goes on without ids, for the job to put into quarantine.
+    """
+    if message.type in REPLAYS:
+        return [_segment(message, limits, edit)]
+    if edit is None and message.type == "guance.rum":
+        only = _only_session(message, limits)
+        if only is not None:
+            return [Keyed(*only, message)]
+    results = decode(message, limits)
+    items = [result for result in results if isinstance(result, Item)]
+    if not items:
+        return [Keyed("", "", message)]
+    bodies = [item.body if edit is None else edit(item) for item in items]
+    sessions = dict.fromkeys((item.app_id, item.session_id) for item in items)
+    is_clean = edit is None or len(items) == len(results)  # what was refused was not edited either: it goes apart
+    if is_clean and len(sessions) == 1 and all(new is item.body for new, item in zip(bodies, items, strict=True)):
+        [(app_id, session_id)] = sessions
+        return [Keyed(app_id, session_id, message)]
+    found: dict[tuple[str, str], list[bytes]] = {session: [] for session in sessions}
+    for item, body in zip(items, bodies, strict=True):
+        found[item.app_id, item.session_id].append(body)
+    values = [(ids, value) for ids, rows in found.items() for value in _joined(message.type, rows, limits)]
+    values += [(("", ""), result.raw) for result in results if isinstance(result, Rejected)]
+    return [Keyed(*ids, _part(message, ids[0], value)) for ids, value in values]
+
+
+def _part(message: Message, app_id: str, value: bytes) -> Message:
+    """Rows of rrweb and PostHog may leave it to what was around them to name the app."""
+    headers = message.headers | {"app_id": app_id.encode()} if message.type == "rrweb" and app_id else message.headers
+    return msgspec.structs.replace(message, value=value, headers=headers)
+
+
+def _only_session(message: Message, limits: Limits) -> tuple[str, str] | None:
+    try:
+        body = inflate(message.value, limits.inflated_bytes)
+    except Unusable:
+        return None
+    return None if body.lstrip()[:1] in {b"{", b"["} else only_session(body)
+
+
+def _segment(message: Message, limits: Limits, edit: Edit | None) -> Keyed:
+    """Keyed by what the form says; the segment itself is inflated only where that is not enough, or to edit it."""
+    try:
+        parts = form_parts(message)
+        ids = _form_ids(str(message.type), parts)
+    except Unusable:
+        return Keyed("", "", message)
+    if edit is None and all(ids):
+        return Keyed(*ids, message)
+    [result] = decode(message, limits)
+    if isinstance(result, Rejected):
+        return Keyed("", "", message)
+    body = result.body if edit is None else edit(result)
+    if body is result.body:
+        return Keyed(result.app_id, result.session_id, message)
+    headers = {name: value for name, value in parts.items() if name not in {"segment", "content-type"}}
+    return Keyed(result.app_id, result.session_id, Message(message.type, headers, body, message.received_ms))
+
+
+def _form_ids(kind: str, parts: Mapping[str, bytes]) -> tuple[str, str]:
+    if kind == "datadog.replay":
+        return segment_ids(parts.get("event", b""))
+    app_id, session_id = parts.get("app_id", b""), parts.get("session_id", b"")
+    return app_id.decode(errors="replace"), session_id.decode(errors="replace")
+
+
+def _joined(kind: str | None, bodies: Iterable[bytes], limits: Limits) -> list[bytes]:
+    """Bodies of one session in as few messages as stay small; one that is large by itself is compressed."""
+    groups: list[list[bytes]] = [[]]
+    size = 0
+    for body in bodies:
+        if groups[-1] and size + len(body) > min(_PLAIN_BYTES_MAX, limits.message_bytes):
+            groups.append([])
+            size = 0
+        groups[-1].append(body)
+        size += len(body) + 1
+    values = [b"\n".join(group) if kind == "datadog.rum" else b"[" + b",".join(group) + b"]" for group in groups]
+    return [_sized(value) for value in values]
+
+
+def _sized(value: bytes) -> bytes:
+    return gzip.compress(value, 1, mtime=0) if len(value) > _PLAIN_BYTES_MAX else value
+
+
+def _without_deflate(body: bytes, limits: Limits) -> bytes:
+    """Some clients send `deflate` without the zlib header that the standard asks for; the decoders know only that."""
+    if is_zlib(body):
+        return body
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        raw = stream.decompress(body, limits.inflated_bytes + 1)
+    except zlib.error as error:
+        raise Unusable(RejectReason.CORRUPT_COMPRESSION, str(error)) from None
+    if len(raw) > limits.inflated_bytes or not stream.eof:
+        raise Unusable(RejectReason.CORRUPT_COMPRESSION, "deflate: too large or cut off")
+    return _sized(raw)

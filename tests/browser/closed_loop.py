@@ -1,0 +1,126 @@
+"""Site, browser, SDK, intake, Kafka, job: a lake that real visits to a small site of our own have made.
+
+For every test that wants such a lake: `with visited_lake(folder) as visited: ...`
+"""
+
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import msgspec
+
+from bench.intake_process import IntakeProcess
+from flows.server_process import LOOPBACK
+from flows.servers import start_broker
+from tests.torture.job import JobProcess, Place
+
+HERE = Path(__file__).parent
+FAMILIES = ("datadog", "posthog", "rrweb")
+_MODULES = HERE / "node_modules"
+_SDKS = {
+    "datadog": _MODULES / "@datadog" / "browser-rum" / "bundle",
+    "posthog": _MODULES / "posthog-js" / "dist",
+    "rrweb": _MODULES / "rrweb" / "dist",
+}
+_SECONDS_GAP = 15  # longer than any pause of the visitors, machine under load included
+
+
+class Visit(msgspec.Struct):
+    """One visitor. `answers`: "METHOD PATH STATUS" of the intake, `failures`: requests without an answer."""
+
+    session: str
+    answers: list[str]
+    failures: list[str]
+
+
+class Visited(msgspec.Struct):
+    """The lake after all sessions are closed, who visited, and what the intake says."""
+
+    lake: Path
+    visits: dict[str, Visit]
+    intake_metrics: dict[str, float]
+
+
+def missing() -> str:
+    """What this machine lacks for a visit; "" when nothing."""
+    if shutil.which("chromium") is None:
+        return "no chromium on this machine"
+    if shutil.which("node") is None or not (_MODULES / "posthog-js").is_dir():
+        return "no Node or no node_modules: run `npm ci` in tests/browser"
+    return ""
+
+
+@contextmanager
+def visited_lake(folder: Path, intake_settings: Mapping[str, str] | None = None) -> Iterator[Visited]:
+    """Run everything, and stop all of it before the block begins but what is yielded: files."""
+    with start_broker() as broker:
+        broker.create_topic("rum", 4)
+        gap = {"REPLAYLAKE_SESSIONS__GAP_SECONDS": str(_SECONDS_GAP), "REPLAYLAKE_SESSIONS__CAP_SECONDS": "600"}
+        job = JobProcess(Place(broker, str(folder / "lake"), folder / "recovery", extra=gap))
+        try:
+            with IntakeProcess(broker.bootstrap, "rum", folder, intake_settings) as intake:
+                visits = _visit(folder, f"http://{LOOPBACK}:{intake.port}")
+                metrics = intake.metrics()
+                assert intake.stop() == 0, intake.log()
+            job.await_idle(180)
+            code, _ = job.stop()
+            assert code == 0, job.log_tail()
+        finally:
+            job.end()
+    yield Visited(folder / "lake", visits, metrics)
+
+
+def _visit(folder: Path, intake: str) -> dict[str, Visit]:
+    with _site() as site:
+        job = folder / "visit.json"
+        what = {"chromium": shutil.which("chromium"), "site": site, "intake": intake, "names": FAMILIES}
+        job.write_text(json.dumps(what))
+        command = ["node", str(HERE / "visit.mjs"), str(job)]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    assert run.returncode == 0, run.stderr
+    return msgspec.json.decode(run.stdout, type=dict[str, Visit])
+
+
+@contextmanager
+def _site() -> Iterator[str]:
+    """The shop's own server: its pages, the SDKs, and one price."""
+    server = ThreadingHTTPServer((LOOPBACK, 0), partial(_Pages, directory=str(HERE / "site")))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{LOOPBACK}:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Pages(SimpleHTTPRequestHandler):
+    extensions_map = {  # noqa: RUF012 - as the base class declares it
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".cjs": "text/javascript",
+    }
+
+    def translate_path(self, path: str) -> str:
+        parts = path.partition("?")[0].strip("/").split("/")
+        if parts[0] == "sdk" and parts[1] in _SDKS:
+            return str(_SDKS[parts[1]].joinpath(*parts[2:]))
+        return super().translate_path(path)
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/price.json"):
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(b'{"price": 12}')
+            return
+        super().do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Nobody reads it."""

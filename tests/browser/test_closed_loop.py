@@ -1,0 +1,83 @@
+"""A real browser with real SDKs on a site of our own, through the intake, Kafka and the job: what is in the lake."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from replay.catalog import read_rows, table_keys
+from replay.export import blob_keys, native_segments
+from replay.posthog_cv import CvDecoder
+from replay.verify import verify
+from sinks.store import LocalStore
+from tests.browser.closed_loop import FAMILIES, Visited, missing, visited_lake
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420), pytest.mark.skipif(bool(missing()), reason=missing())]
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def visited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visited]:
+    with visited_lake(tmp_path_factory.mktemp("browser")) as found:
+        yield found
+
+
+def rows(visited: Visited, family: str, table: str) -> Rows:
+    store = LocalStore(visited.lake)
+    return read_rows(store, table_keys(store, table), table, ("session_id", visited.visits[family].session))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_intake_answered_every_request_with_yes(visited: Visited, family: str) -> None:
+    visit = visited.visits[family]
+    assert visit.failures == []
+    assert visit.answers
+    assert {answer.rpartition(" ")[2][0] for answer in visit.answers} == {"2"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_visit_is_one_session_with_a_replay(visited: Visited, family: str) -> None:
+    found = rows(visited, family, "sessions")
+    latest = max(found, key=lambda row: row["revision"])
+    assert {row["session_part"] for row in found} == {0}
+    assert latest["app_id"] == f"{family}-shop"
+    assert latest["replay_segment_count"] >= 1
+    assert latest["replay_record_count"] > 10
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_replay_holds_what_the_page_showed(visited: Visited, family: str) -> None:
+    store = LocalStore(visited.lake)
+    segments = native_segments(store, blob_keys(rows(visited, family, "replay_segments")))
+    shown = json.dumps([clear(json.loads(segment)) for segment in segments])
+    assert "Corner shop" in shown
+    assert "tents" in shown
+
+
+def clear(segment: Any) -> Any:
+    """PostHog compresses single records inside a message."""
+    records = segment.get("properties", {}).get("$snapshot_data")
+    return segment if records is None else [CvDecoder().decode(record) for record in records]
+
+
+def test_datadog_lines_are_views_actions_errors_and_resources(visited: Visited) -> None:
+    views, actions = rows(visited, "datadog", "views"), rows(visited, "datadog", "actions")
+    assert {row["view_path"] for row in views} >= {"/datadog.html"}
+    assert {row["action_name"] for row in actions} >= {"Buy a lamp", "Tents", "Break something"}
+    [error] = rows(visited, "datadog", "errors")
+    assert (error["error_message"], error["error_handling"]) == ("The lamp fell down", "unhandled")
+    assert any("price.json" in row["resource_url"] for row in rows(visited, "datadog", "resources"))
+
+
+def test_posthog_events_are_views_actions_and_errors(visited: Visited) -> None:
+    assert rows(visited, "posthog", "views")
+    assert {row["action_name"] for row in rows(visited, "posthog", "actions")} >= {"Buy a lamp", "Tents"}
+    assert "The lamp fell down" in {row["error_message"] for row in rows(visited, "posthog", "errors")}
+
+
+def test_the_lake_verifies_and_nothing_was_refused(visited: Visited) -> None:
+    store = LocalStore(visited.lake)
+    assert verify(store).problems == []
+    assert read_rows(store, table_keys(store, "quarantine"), "quarantine") == []
+    assert all(count == 0 for name, count in visited.intake_metrics.items() if "intake_refused" in name)
