@@ -8,6 +8,7 @@ from flows.commands_erase import erase
 from flows.commands_job import CommandFailed, backfill, demo, run
 from flows.commands_read import config, export, sessions, show, verify
 from flows.commands_retention import app as retention
+from flows.commands_serve import serve
 from flows.demo import DemoFailed
 from flows.server_process import ServerError
 from flows.settings import ConfigurationError
@@ -24,7 +25,7 @@ app = typer.Typer(
 _WRITING, _READING, _KEEPING = "Write a lake", "Read a lake", "Keep a lake"
 for writing in (demo, run, backfill):
     app.command(rich_help_panel=_WRITING)(writing)
-for reading in (sessions, show, export, verify, config):
+for reading in (sessions, show, export, serve, verify, config):
     app.command(rich_help_panel=_READING)(reading)
 app.command(rich_help_panel=_KEEPING)(erase)
 app.add_typer(retention, name="retention", rich_help_panel=_KEEPING)

@@ -37,7 +37,11 @@ def read_rows(store: ObjectStore, keys: Iterable[str], table: str, wanted: tuple
 
 def read_file(store: ObjectStore, key: str, table: str) -> pa.Table:
     """One file with the columns of today's schema: what an older file lacks is null."""
-    content = pq.read_table(io.BytesIO(store.read(key)))
+    return conform(pq.read_table(io.BytesIO(store.read(key))), table)
+
+
+def conform(content: pa.Table, table: str) -> pa.Table:
+    """Rows of a table with the columns of today's schema, in its order."""
     schema = arrow_schema(table)
     arrays = [
         content[field.name].cast(field.type) if field.name in content.column_names

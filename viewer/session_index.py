@@ -1,0 +1,201 @@
+"""The sessions of the lake in a local DuckDB file: of each window the row with the highest revision, ready to be asked.
+
+Parquet files never change but by an order to erase, so a file is read once, when it is first listed or has changed,
+through the lake's own store; DuckDB itself can reach no file and no network. The copy is scratch: it is made anew at
+every start and follows the lake while it is open.
+
+    files     (file_no, key)                             what was read
+    known     (app_id, session_id, session_part, revision, file_no)   every row of these files
+    sessions  (declared columns, file_no, search_text)   the highest revision of each window
+
+Timestamps are kept as integers, epoch us.
+"""
+
+import io
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from replay.catalog import conform
+from schemas.keys import TABLES, partition_value
+from schemas.tables import TABLES as DECLARED
+from sinks.parallel import in_parallel
+from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
+
+Params = Sequence[object]
+
+COLUMNS = {field.name: field for field in DECLARED["sessions"].fields}
+_KEY = ("app_id", "session_id", "session_part")
+_SEARCHED = (
+    *("session_id", "userid", "user_name", "user_email", "ip"),
+    *("session_first_view_url", "session_last_view_url", "session_referrer"),
+    *("browser", "browser_version", "os", "os_version", "device", "country", "province", "city", "isp"),
+    *("env", "service", "version"),
+)
+_SQL_TYPES = {
+    "string": "VARCHAR",
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "bool": "BOOLEAN",
+    "timestamp": "BIGINT",
+    "map<string,string>": "MAP(VARCHAR, VARCHAR)",
+}
+_BATCH_ROWS = 250_000
+
+
+class IndexLimits(msgspec.Struct, frozen=True):
+    """What the copy may use. `threads` 0: as many as there are cores."""
+
+    memory_bytes: int
+    threads: int = 0
+
+
+class SessionIndex:
+    """The copy. `refresh` in one thread, `ask` in any."""
+
+    def __init__(self, store: ObjectStore, path: Path, limits: IndexLimits) -> None:
+        self._store = store
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{limits.memory_bytes}B",
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        if limits.threads:
+            config["threads"] = limits.threads
+        self._connection = duckdb.connect(str(path), config=config)
+        self._local = threading.local()
+        self._refreshing = threading.Lock()
+        self._files: dict[str, tuple[int, int, int]] = {}  # key → (size, modified_ms, file_no)
+        self._next_file = 0
+        self.version = 0  # goes up with every change
+        columns = ", ".join(f'"{name}" {_SQL_TYPES[field.type]}' for name, field in COLUMNS.items())
+        self._connection.execute(f"""
+            CREATE TABLE files (file_no INTEGER, key VARCHAR);
+            CREATE TABLE known (app_id VARCHAR, session_id VARCHAR, session_part BIGINT, revision BIGINT, file_no INTEGER);
+            CREATE TABLE sessions ({columns}, file_no INTEGER, search_text VARCHAR);
+            SET lock_configuration = true;
+        """)
+
+    def ask(self, sql: str, params: Params = ()) -> list[tuple[object, ...]]:
+        """Rows of one query, on a snapshot of its own."""
+        cursor = getattr(self._local, "cursor", None)
+        if cursor is None:
+            cursor = self._local.cursor = self._connection.cursor()
+        rows: list[tuple[object, ...]] = cursor.execute(sql, list(params)).fetchall()
+        return rows
+
+    def refresh(self) -> bool:
+        """Follow the lake; whether something has changed. May raise StoreError; then nothing has."""
+        with self._refreshing:
+            listed = {found.key: found for found in self._list()}
+            gone = [
+                key
+                for key, (size, modified_ms, _) in self._files.items()
+                if _differs(listed.get(key), size, modified_ms)
+            ]
+            fresh = [
+                found for key, found in sorted(listed.items(), key=_by_day) if key not in self._files or key in gone
+            ]
+            if not fresh and not gone:
+                return False
+            with self._transaction():
+                left = [self._files.pop(key)[2] for key in gone]
+                self._take(fresh)
+                self._drop(left)
+            self.version += 1
+            return True
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def _list(self) -> Iterator[ObjectInfo]:
+        return (found for found in self._store.list(f"{TABLES}sessions/") if found.key.endswith(".parquet"))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        files = dict(self._files)
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            self._files = files
+            raise
+        self._connection.execute("COMMIT")
+
+    def _take(self, found: Sequence[ObjectInfo]) -> None:
+        batch: list[pa.Table] = []
+        for info, content in in_parallel(self._read, found):
+            if content is None:
+                continue  # expired since it was listed
+            file_no, self._next_file = self._next_file, self._next_file + 1
+            self._files[info.key] = (info.size, info.modified_ms, file_no)
+            self._connection.execute("INSERT INTO files VALUES (?, ?)", [file_no, info.key])
+            batch.append(content.append_column("file_no", pa.repeat(pa.scalar(file_no, pa.int32()), content.num_rows)))
+            if sum(one.num_rows for one in batch) >= _BATCH_ROWS:
+                self._merge(pa.concat_tables(batch))
+                batch = []
+        if batch:
+            self._merge(pa.concat_tables(batch))
+
+    def _read(self, info: ObjectInfo) -> pa.Table | None:
+        try:
+            content = conform(pq.read_table(io.BytesIO(self._store.read(info.key))), "sessions")
+        except ObjectMissing:
+            return None
+        for place, field in enumerate(content.schema):
+            if pa.types.is_timestamp(field.type):
+                content = content.set_column(place, field.name, pc.cast(content[field.name], pa.int64()))
+        return content
+
+    def _merge(self, batch: pa.Table) -> None:
+        key = ", ".join(_KEY)
+        same = " AND ".join(f"s.{name} = b.{name}" for name in _KEY)
+        searched = ", ".join(f'"{name}"' for name in _SEARCHED)
+        self._connection.register("batch", batch)
+        self._connection.execute(f"""
+            INSERT INTO known SELECT {key}, revision, file_no FROM batch;
+            CREATE OR REPLACE TEMP TABLE best AS
+                SELECT *, lower(concat_ws(chr(10), {searched})) AS search_text FROM batch
+                QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY revision DESC, file_no DESC) = 1;
+            DELETE FROM sessions s USING best b WHERE {same} AND s.revision <= b.revision;
+            INSERT INTO sessions SELECT * FROM best b
+                WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE {same} AND s.revision > b.revision);
+            DROP TABLE best;
+        """)
+        self._connection.unregister("batch")
+
+    def _drop(self, file_nos: Sequence[int]) -> None:
+        """Rows of files that are gone. A window whose best row was there falls back to what other files have."""
+        if not file_nos:
+            return
+        for table in ("known", "sessions", "files"):
+            self._connection.execute(
+                f"DELETE FROM {table} WHERE file_no IN (SELECT unnest(?::INTEGER[]))", [list(file_nos)]
+            )
+        again = self._connection.execute(
+            f"SELECT DISTINCT key FROM known ANTI JOIN sessions USING ({', '.join(_KEY)}) JOIN files USING (file_no)"
+        ).fetchall()
+        keys = {str(key) for (key,) in again}
+        if keys:
+            numbers = [self._files.pop(key)[2] for key in keys]
+            self._connection.execute("DELETE FROM known WHERE file_no IN (SELECT unnest(?::INTEGER[]))", [numbers])
+            self._connection.execute("DELETE FROM files WHERE file_no IN (SELECT unnest(?::INTEGER[]))", [numbers])
+            self._take([found for found in self._list() if found.key in keys])
+
+
+def _differs(found: ObjectInfo | None, size: int, modified_ms: int) -> bool:
+    return found is None or (found.size, found.modified_ms) != (size, modified_ms)
+
+
+def _by_day(item: tuple[str, ObjectInfo]) -> tuple[str, str]:
+    return partition_value(item[0], "dt") or "", item[0]
