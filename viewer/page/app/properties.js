@@ -1,0 +1,46 @@
+// All fields of a row as a list of names and values, grouped; empty ones are left out.
+
+import { copy, h, icon } from "./dom.js";
+import { fieldText, label, webAddress } from "./format.js";
+
+const GROUPS = [
+  ["Session", /^(app_id|session_id|session_part|revision|session_type|session_referrer|start|end|received_|time_spent|active_time|close_reason|last_interaction|clock_skew|session_.*_count|session_has)/],
+  ["Pages", /^session_(first|last)_view/],
+  ["Frustration", /^(frustration|rage|dead|error_click)/],
+  ["User", /^(user|is_sign|is_login)/],
+  ["Device", /^(os|browser|device|screen|network|time_zone)/],
+  ["Place", /^(ip|country|province|city|isp)/],
+  ["Application", /^(env|service|version|source|sdk)/],
+  ["Replay", /^replay_/],
+];
+
+const isEmpty = (value) => value === null || value === undefined || value === "" || (typeof value === "object" && !Object.keys(value).length);
+
+/** Fields of one row, `custom` apart as "extended". */
+export function properties(row, fields) {
+  const { custom, ...rest } = row;
+  const left = new Map(Object.entries(rest).filter(([, value]) => !isEmpty(value)));
+  const groups = GROUPS.map(([title, pattern]) => {
+    const own = [...left].filter(([name]) => pattern.test(name));
+    own.forEach(([name]) => left.delete(name));
+    return [title, own];
+  });
+  groups.push(["More", [...left]], ["Extended fields", Object.entries(custom ?? {})]);
+  return h("div", { class: "property-groups" }, groups.filter(([, own]) => own.length).map(([title, own]) => group(title, own, fields)));
+}
+
+function group(title, entries, fields) {
+  return h("section", { class: "card" }, h("h2", {}, title), propertyList(entries, fields));
+}
+
+export function propertyList(entries, fields) {
+  return h("dl", { class: "properties" }, entries.map(([name, value]) => property(name, value, fields.get(name))));
+}
+
+function property(name, value, field) {
+  const text = fieldText(value, field);
+  const address = /url|referrer/.test(name) ? webAddress(text) : null;
+  const shown = address ? h("a", { href: address, target: "_blank", rel: "noopener noreferrer nofollow" }, text) : text;
+  const take = h("button", { class: "cell-menu", type: "button", "aria-label": `Copy ${name}`, title: "Copy", onclick: () => copy(typeof value === "object" ? JSON.stringify(value) : String(value)) }, icon("copy"));
+  return h("div", { class: "property" }, h("dt", { title: field?.doc ? `${name}: ${field.doc}` : name }, label(name)), h("dd", {}, h("span", { class: "value" }, shown), take));
+}
