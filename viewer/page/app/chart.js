@@ -1,10 +1,13 @@
 // Sessions over time as bars: with errors apart, a pointer that tells, and a brush that zooms.
 
 import { h, show, svg } from "./dom.js";
-import { count, fullTime } from "./format.js";
+import { count, counted, fullTime } from "./format.js";
 
 const HEIGHT = 84;
 const FOOT = 18;
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+const TICKS = [1000, 5000, 15_000, 30_000, MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 360 * MINUTE, 720 * MINUTE, DAY, 2 * DAY, 7 * DAY, 28 * DAY, 364 * DAY];
 
 export class Chart {
   /** `zoom(from_ms, to_ms)` is called when a stretch was brushed. */
@@ -25,12 +28,13 @@ export class Chart {
     const { buckets, from_ms: from, step_ms: step } = this.data;
     const width = this.element.clientWidth;
     if (!width) return;
+    if (!buckets.length) return show(this.element, svg("svg", { width, height: HEIGHT + FOOT, role: "img", "aria-label": "No sessions" }));
     const most = Math.max(1, ...buckets.map((bucket) => bucket.sessions));
     const slot = width / Math.max(1, buckets.length);
     const tall = (value) => (value ? Math.max(2, (value / most) * (HEIGHT - 8)) : 0);
     const bars = buckets.map((bucket, index) => this.bar(index * slot, slot, tall(bucket.sessions), tall(Math.min(bucket.errors, bucket.sessions))));
     const total = buckets.reduce((sum, bucket) => sum + bucket.sessions, 0);
-    const name = buckets.length ? `${count(total)} sessions from ${fullTime(from)} to ${fullTime(from + step * buckets.length)}` : "No sessions";
+    const name = `${counted(total, "session")} from ${fullTime(from)} to ${fullTime(from + step * buckets.length)}`;
     this.brush = svg("rect", { class: "brush", y: 0, height: HEIGHT, width: 0 });
     const base = svg("line", { class: "base", x1: 0, x2: width, y1: HEIGHT + 0.5, y2: HEIGHT + 0.5 });
     const drawing = svg("svg", { width, height: HEIGHT + FOOT, role: "img", "aria-label": name }, bars, base, this.ticks(width), this.brush);
@@ -47,18 +51,19 @@ export class Chart {
     ];
   }
 
+  /** Labels at round moments of the local clock. */
   ticks(width) {
     const { buckets, from_ms: from, step_ms: step } = this.data;
     const span = step * buckets.length;
-    const steps = Math.max(2, Math.min(8, Math.floor(width / 150)));
-    const long = span > 3 * 86_400_000;
-    const style = long ? { month: "short", day: "numeric", ...(span < 8 * 86_400_000 && { hour: "2-digit" }) } : { hour: "2-digit", minute: "2-digit" };
-    const seconds = span < 600_000 ? { second: "2-digit" } : {};
-    const words = new Intl.DateTimeFormat(undefined, { ...style, ...seconds, hour12: false });
-    return Array.from({ length: steps }, (_, index) => {
-      const x = ((index + 0.5) / steps) * width;
-      return svg("text", { class: "tick", x, y: HEIGHT + 14, "text-anchor": "middle" }, words.format(from + ((index + 0.5) / steps) * span));
-    });
+    const every = TICKS.find((one) => span / one <= width / 110) ?? TICKS.at(-1);
+    const words = new Intl.DateTimeFormat(undefined, every >= DAY ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit", ...(every < MINUTE && { second: "2-digit" }), hour12: false });
+    const zone = new Date(from).getTimezoneOffset() * MINUTE;
+    const marks = [];
+    for (let at = Math.ceil((from - zone) / every) * every + zone; at < from + span; at += every) {
+      const x = ((at - from) / span) * width;
+      if (x > 20 && x < width - 24) marks.push(svg("text", { class: "tick", x, y: HEIGHT + 14, "text-anchor": "middle" }, words.format(at)));
+    }
+    return marks;
   }
 
   listen(drawing, width) {
@@ -88,7 +93,7 @@ export class Chart {
 
   tell(bucket, at, width) {
     if (!bucket) return;
-    show(this.tip, h("strong", {}, fullTime(bucket.start_ms)), h("span", {}, `${count(bucket.sessions)} sessions`), bucket.errors ? h("span", {}, `${count(bucket.errors)} errors`) : null);
+    show(this.tip, h("strong", {}, fullTime(bucket.start_ms)), h("span", {}, counted(bucket.sessions, "session")), bucket.errors ? h("span", {}, `${count(bucket.errors)} with errors`) : null);
     this.tip.hidden = false;
     this.tip.style.left = `${Math.max(0, Math.min(at + 12, width - this.tip.offsetWidth))}px`;
   }

@@ -55,5 +55,5 @@ export function cellContent(column, row, fields) {
   if (column === "session_error_count" && value > 0) return h("span", { class: "badge bad" }, count(value));
   if (column === "frustration_count" && value > 0) return h("span", { class: "badge warn" }, count(value));
   const text = fieldText(value, fields.get(name));
-  return h("span", { title: text, class: text.length > 24 || column.endsWith("_path") ? "long" : null }, text);
+  return h("span", { title: text, class: text.length > 14 ? "long" : null }, text);
 }

@@ -34,7 +34,7 @@ export class EventList {
         return h("button", { type: "button", class: `toggle ${kind}`, "aria-pressed": String(this.kinds.has(kind)), onclick: press }, KINDS[kind].many, h("span", { class: "facet-count" }, many));
       }),
     );
-    this.entries = this.all.filter((entry) => this.kinds.has(entry.kind));
+    this.entries = grouped(this.all.filter((entry) => this.kinds.has(entry.kind)));
     this.items = this.entries.map((entry) =>
       h(
         "li",
@@ -44,7 +44,7 @@ export class EventList {
           { type: "button", onclick: () => this.jump(entry), title: entry.title },
           h("span", { class: "event-time" }, position(entry.at - this.epoch)),
           h("span", { class: "event-icon" }, icon(isRage(entry) ? "rage" : KINDS[entry.kind].icon)),
-          h("span", { class: "event-words" }, h("span", { class: "visually-hidden" }, `${KINDS[entry.kind].one}: `), h("span", { class: "event-title" }, entry.title), entry.kind !== "view" && entry.detail ? h("span", { class: "event-detail" }, entry.detail) : null),
+          h("span", { class: "event-words" }, h("span", { class: "visually-hidden" }, `${KINDS[entry.kind].one}: `), h("span", { class: "event-title" }, entry.title), entry.times > 1 ? h("span", { class: "event-times" }, `${entry.times} times`) : null, entry.kind !== "view" && entry.detail ? h("span", { class: "event-detail" }, entry.detail) : null),
         ),
       ),
     );
@@ -72,4 +72,15 @@ export class EventList {
     const [before, after] = [this.entries.filter((entry) => entry.at < at - 300), this.entries.filter((entry) => entry.at > at + 300)];
     return step > 0 ? after[0] : before.at(-1);
   }
+}
+
+/** The same error again and again becomes one entry with a number. */
+function grouped(entries) {
+  const groups = [];
+  for (const entry of entries) {
+    const last = groups.at(-1);
+    if (last && entry.kind === "error" && last.kind === "error" && last.title === entry.title) last.times += 1;
+    else groups.push({ ...entry, times: 1 });
+  }
+  return groups;
 }

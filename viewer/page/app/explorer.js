@@ -203,7 +203,8 @@ export class Explorer {
   chooseRange() {
     const chosen = this.rangeChoice.value;
     if (chosen !== "custom") return this.change({ range: chosen, from: "", to: "" });
-    const { from_ms: from, step_ms: step, buckets } = this.chart.data ?? { from_ms: Date.now() - 86_400_000, step_ms: 86_400_000, buckets: [0] };
+    const usual = { from_ms: Date.now() - 86_400_000, step_ms: 86_400_000, buckets: [0] };
+    const { from_ms: from, step_ms: step, buckets } = this.chart.data?.buckets.length ? this.chart.data : usual;
     const start = h("input", { type: "datetime-local", class: "input", step: 1, value: localInput(this.state.from || from) });
     const end = h("input", { type: "datetime-local", class: "input", step: 1, value: localInput(this.state.to || from + step * buckets.length) });
     const moment = (field) => (field.value ? String(new Date(field.value).getTime()) : "");

@@ -3,16 +3,12 @@
 import { h, show } from "./dom.js";
 import { count, fieldText, label } from "./format.js";
 
-const FIRST = ["session_type", "session_has_replay", "browser", "os", "device", "country", "env", "service", "version"];
+const COLUMNS = ["session_type", "session_has_replay", "browser", "os", "device", "country", "env", "service", "version", "session_first_view_path_group", "session_first_view_host", "user_name", "network_type", "screen_size", "time_zone", "close_reason", "sdk_name", "sdk_version"];
 const OPENED = 6;
 const KEY = "replaylake.facets";
 
-/** Columns that are worth a facet, in a fixed order. */
-export function facetColumns(fields) {
-  const offered = [...fields.values()].filter((field) => field.facet).map((field) => field.name);
-  const rank = (name) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
-  return offered.sort((a, b) => rank(a) - rank(b));
-}
+/** Columns that are worth a facet and that the API offers as one; any other value is filtered from the list. */
+export const facetColumns = (fields) => COLUMNS.filter((column) => fields.get(column)?.facet);
 
 export class Facets {
   /** `filter(column, value, kind)` with kind `is` or `not`. */

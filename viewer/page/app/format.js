@@ -53,11 +53,16 @@ export function fieldText(value, field) {
   return Number.isInteger(value) ? count(value) : String(Number(value.toPrecision(6)));
 }
 
-/** `shop_first_view` → `Shop first view`. */
+/** `session_first_view_url` → `First view URL`. */
 export function label(name) {
-  const words = name.replace(/^session_(?=first|last|view|error|action|resource|long|type|ref)/, "").replaceAll("_", " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  const words = name.replace(/^session_(?=first|last|view|error|action|resource|long|type|ref)/, "").split("_").map((word) => SHORT[word] ?? word);
+  return words.join(" ").replace(/^./, (first) => first.toUpperCase());
 }
+
+const SHORT = { id: "ID", ids: "IDs", url: "URL", os: "OS", sdk: "SDK", ip: "IP", isp: "ISP", userid: "user ID", dns: "DNS", tcp: "TCP", ssl: "TLS" };
+
+/** `1 error`, `2 errors`. */
+export const counted = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
 /** `http:` and `https:` addresses only; anything else is no link. */
 export function webAddress(text) {

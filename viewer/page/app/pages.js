@@ -1,7 +1,7 @@
 // Performance of each page: vitals with their rating, loading steps, long tasks, and the waterfall of its resources.
 
 import { h, icon, show } from "./dom.js";
-import { bytes, duration, durationNs, NS_PER_MS, position } from "./format.js";
+import { bytes, counted, duration, durationNs, NS_PER_MS, position } from "./format.js";
 
 /** Field, short name, meaning, and where good and fair end (ns; CLS a ratio), after web.dev/articles/vitals. */
 const VITALS = [
@@ -50,7 +50,7 @@ export class Pages {
     const vitals = VITALS.map((vital) => vitalBox(vital, view.row)).filter(Boolean);
     const steps = STEPS.filter(([name]) => view.row[name] !== null && view.row[name] !== undefined);
     const play = this.jump && h("button", { type: "button", class: "button plain", "aria-label": `Show page ${view.title} in the replay`, title: "Show in the replay", onclick: (event) => (event.preventDefault(), this.jump(view)) }, icon("play"));
-    const facts = [view.length && duration(view.length), resources.length && `${resources.length} resources`, tasks.length && `${tasks.length} long tasks`, errors.length && `${errors.length} errors`].filter(Boolean);
+    const facts = [view.length && duration(view.length), resources.length && counted(resources.length, "resource"), tasks.length && counted(tasks.length, "long task"), errors.length && counted(errors.length, "error")].filter(Boolean);
     const details = h("details", { class: "card page", open: isOpen }, h("summary", {}, h("span", { class: "event-time" }, position(view.at - this.epoch)), h("span", { class: "page-title" }, view.title), h("span", { class: "hint" }, facts.join(" · ")), h("span", { class: "grow" }), play));
     const fill = () => {
       if (!details.open || details.childElementCount > 1) return;

@@ -4,7 +4,7 @@ import { api, ApiError } from "./api.js";
 import { go, sessionAddress, sessionState } from "./address.js";
 import { announce, h, icon, show } from "./dom.js";
 import { makeEntries } from "./entries.js";
-import { count, durationNs, fullTime, position } from "./format.js";
+import { counted, durationNs, fullTime, position } from "./format.js";
 import { bindKeys, showHelp } from "./keys.js";
 import { Pages } from "./pages.js";
 import { Player } from "./player.js";
@@ -96,13 +96,13 @@ export class SessionPage {
     const user = part.user_name || part.user_email || part.userid || "Unknown visitor";
     const where = [part.country, part.browser, part.os, part.device].filter(Boolean).join(" · ");
     document.title = `${user} · ${fullTime(part.start)} · Replay Lake`;
-    const badge = (number, one, many, kind) => (number > 0 ? h("span", { class: `badge ${kind}` }, `${count(number)} ${number === 1 ? one : many}`) : null);
+    const badge = (number, one, kind) => (number > 0 ? h("span", { class: `badge ${kind}` }, counted(number, one)) : null);
     return [
       h("h1", { title: user }, user),
       h("p", { class: "hint" }, [fullTime(part.start), durationNs(part.time_spent), part.app_id, where].filter(Boolean).join("  ·  ")),
       this.isLive ? h("span", { class: "badge live" }, "live") : null,
-      badge(part.session_error_count, "error", "errors", "bad"),
-      badge(part.frustration_count, "frustration", "frustrations", "warn"),
+      badge(part.session_error_count, "error", "bad"),
+      badge(part.frustration_count, "frustration", "warn"),
     ];
   }
 
