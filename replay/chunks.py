@@ -1,8 +1,8 @@
 """A session's replay in pieces that a player can fetch one by one: which tracks and chunks there are, and their events.
 
-Tracks are those of `replay.rrweb`. A chunk is a run of a track's segments that begins with a full snapshot, so a player
-may begin with any; one after the other they are the track. What is planned depends on the segments' headers alone. Chunks
-are filled from the front: when segments are added at the end, as in a session that is still open, all but the last stay.
+Tracks are those of `replay.rrweb`. A chunk is a run of a track's segments that begins with a full snapshot, so a
+player may begin with any; one after the other they are the track. The plan depends on the segments' headers alone.
+Chunks are filled from the front: when segments are added at the end, as in an open session, all but the last stay.
 """
 
 from collections import defaultdict
@@ -42,7 +42,8 @@ class Piece(msgspec.Struct, frozen=True):
 
 class Chunk(msgspec.Struct, frozen=True):
     """Segments in playing order; the first has a full snapshot if any of the track has. `head`: the next chunk's first
-    segment, whose events up to its snapshot still belong to this one."""
+    segment, whose events up to its snapshot still belong to this one.
+    """
 
     pieces: tuple[Piece, ...]
     head: Piece | None

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -13,6 +13,7 @@ from schemas.units import US_PER_MS
 COLUMNS = {field.name: field for field in TABLES["sessions"].fields}
 CUSTOM = "custom."
 _INT64_MAX = 2**63 - 1
+_Part = tuple[str, tuple[object, ...]]  # SQL and its parameters
 _KEY = "app_id, session_id, session_part"
 
 
@@ -68,35 +69,45 @@ def column(name: str) -> Column:
 
 def condition(wanted: Wanted) -> Condition:
     """What a session must fulfil. Raises BadRequest."""
-    parts: list[tuple[str, tuple[object, ...]]] = []
-    if wanted.apps is not None:
-        parts.append(("app_id IN (SELECT unnest(?::VARCHAR[]))", (sorted(wanted.apps),)))
-    if wanted.app is not None:
-        parts.append(("app_id = ?", (wanted.app,)))
-    if wanted.from_ms is not None:
-        parts.append(('"start" >= ?', (_microseconds(wanted.from_ms),)))
-    if wanted.to_ms is not None:
-        parts.append(('"start" < ?', (_microseconds(wanted.to_ms),)))
-    parts += [("contains(search_text, ?)", (word,)) for word in wanted.text.lower().split()]
-    parts += _alternatives(wanted.is_)
-    for pair in wanted.not_:
-        found, value = _pair(pair)
-        parts.append((f"({found.sql} IS DISTINCT FROM ?)", (*found.params, value)))
-        if value == "":
-            parts.append((f"({found.sql} IS NOT NULL)", found.params))
-    for sign, pairs in ((">", wanted.gt), ("<", wanted.lt)):
-        for pair in pairs:
-            found, value = _pair(pair)
-            if found.type not in {"int64", "double", "timestamp"}:
-                raise BadRequest(f"{found.name[:80]!r} is neither a number nor a time")
-            parts.append((f"{found.sql} {sign} ?", (*found.params, value)))
+    parts = [*_place(wanted), *_alternatives(wanted.is_), *_excluded(wanted.not_)]
+    parts += _compared(">", wanted.gt) + _compared("<", wanted.lt)
+    parts += [("contains(search_text, ?)", (_text(word),)) for word in wanted.text.lower().split()]
     if not parts:
         return Condition("TRUE", ())
     return Condition(" AND ".join(sql for sql, _ in parts), tuple(one for _, params in parts for one in params))
 
 
-def _alternatives(pairs: Iterable[str]) -> list[tuple[str, tuple[object, ...]]]:
-    by_column: dict[str, list[tuple[str, tuple[object, ...]]]] = {}
+def _place(wanted: Wanted) -> Iterator[_Part]:
+    if wanted.apps is not None:
+        yield "app_id IN (SELECT unnest(?::VARCHAR[]))", (sorted(wanted.apps),)
+    if wanted.app is not None:
+        yield "app_id = ?", (wanted.app,)
+    if wanted.from_ms is not None:
+        yield '"start" >= ?', (_microseconds(wanted.from_ms),)
+    if wanted.to_ms is not None:
+        yield '"start" < ?', (_microseconds(wanted.to_ms),)
+
+
+def _excluded(pairs: Iterable[str]) -> Iterator[_Part]:
+    for pair in pairs:
+        found, value = _pair(pair)
+        yield f"{found.sql} IS DISTINCT FROM ?", (*found.params, value)
+        if value == "":  # neither empty nor unknown
+            yield f"{found.sql} IS NOT NULL", found.params
+
+
+def _compared(sign: str, pairs: Iterable[str]) -> list[_Part]:
+    parts: list[_Part] = []
+    for pair in pairs:
+        found, value = _pair(pair)
+        if found.type not in {"int64", "double", "timestamp"}:
+            raise BadRequest(f"{found.name[:80]!r} is neither a number nor a time")
+        parts.append((f"{found.sql} {sign} ?", (*found.params, value)))
+    return parts
+
+
+def _alternatives(pairs: Iterable[str]) -> list[_Part]:
+    by_column: dict[str, list[_Part]] = {}
     for pair in pairs:
         found, value = _pair(pair)
         one = (f"{found.sql} = ?", (*found.params, value))

@@ -8,7 +8,6 @@ import msgspec
 
 from replay.catalog import Row, open_blob
 from replay.chunks import Chunk, Piece, Place, chunk_events, plan
-from replay.export import blob_keys
 from replay.track import Event
 from schemas.blob import BlobIndex
 from schemas.items import Family
@@ -21,13 +20,21 @@ _PLANS_MAX = 256
 _FRAMES_BYTES = 128 * MIB
 
 
+class BlobPlace(msgspec.Struct, frozen=True, order=True):
+    """A blob of a session: of which window and revision, and its key."""
+
+    part: int
+    revision: int
+    key: str
+
+
 class Planned(msgspec.Struct, frozen=True):
     """The replay of a session as its rows tell it. `version`: of its rows; `blobs`: keys, in order."""
 
     version: object
     family: Family
     tracks: list[list[Chunk]]
-    blobs: list[str]
+    blobs: list[BlobPlace]
     views: dict[str, Row]
     idle: list[tuple[int, int]]
 
@@ -64,11 +71,14 @@ class Player:
         return chunk_events(planned.family, chunk, [self._frames.line(piece.place) for piece in pieces])
 
     def _plan(self, version: object, rows: list[Row]) -> Planned:
-        keys = blob_keys(rows)
-        indexes = [index for _, index in in_parallel(lambda key: open_blob(self._store, key).index, keys)]
+        blobs = sorted(
+            {BlobPlace(_integer(r["session_part"]), _integer(r["revision"]), str(r["replay_key"])) for r in rows}
+        )
+        read = in_parallel(lambda blob: open_blob(self._store, blob.key).index, blobs)
+        indexes = [index for _, index in read]
         family = Family[indexes[0].family.upper()] if indexes else Family.RRWEB
         idle = sorted(span for index in indexes for span in index.idle)
-        return Planned(version, family, plan(family, pieces(rows)), keys, _views(indexes), idle)
+        return Planned(version, family, plan(family, pieces(rows)), blobs, _views(indexes), idle)
 
 
 def as_json(planned: Planned) -> list[Row]:
@@ -104,7 +114,7 @@ def as_json(planned: Planned) -> list[Row]:
 
 
 def pieces(rows: Iterable[Row]) -> list[Piece]:
-    """The segments of the index table, each with its line in its frame: a blob is ordered by view start, view, index."""
+    """The segments of the index table, each with its line: a blob is ordered by view start, view, index."""
     blobs: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
         blobs[str(row["replay_key"])].append(row)

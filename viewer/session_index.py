@@ -79,7 +79,8 @@ class SessionIndex:
         columns = ", ".join(f'"{name}" {_SQL_TYPES[field.type]}' for name, field in COLUMNS.items())
         self._connection.execute(f"""
             CREATE TABLE files (file_no INTEGER, key VARCHAR);
-            CREATE TABLE known (app_id VARCHAR, session_id VARCHAR, session_part BIGINT, revision BIGINT, file_no INTEGER);
+            CREATE TABLE known
+                (app_id VARCHAR, session_id VARCHAR, session_part BIGINT, revision BIGINT, file_no INTEGER);
             CREATE TABLE sessions ({columns}, file_no INTEGER, search_text VARCHAR);
             SET lock_configuration = true;
         """)

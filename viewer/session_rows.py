@@ -1,8 +1,8 @@
 """Rows of one session from the line and segment tables, reading as few files as the names of the files allow.
 
-A writer names its files after partition and epoch, and writes a window's lines, segments and session row in one epoch.
-So while every revision of a session is found in such files, its rows are in files of the same partition and epoch. Files
-with other names (merged ones) are read whenever their day fits.
+A writer names its files after partition and epoch, and writes a window's lines, segments and session row in one
+epoch. So while every revision of a session is found in such files, its rows are in files of the same partition and
+epoch. Files with other names (merged ones) are read whenever their day fits.
 """
 
 import io
