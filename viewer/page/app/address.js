@@ -14,6 +14,7 @@ export function explorerState(parameters = new URLSearchParams(location.search))
     lt: parameters.getAll("lt"),
     sort: parameters.get("sort") ?? "-start",
     cursor: parameters.get("cursor") ?? "",
+    limit: Math.min(500, Math.max(0, Math.floor(Number(parameters.get("limit")) || 0))),
     columns: parameters.get("columns")?.split(",").filter(Boolean) ?? null,
   };
 }
@@ -23,6 +24,7 @@ export function explorerAddress(state) {
   const parameters = new URLSearchParams();
   for (const name of ["app", "range", "from", "to", "q", "cursor"]) if (state[name]) parameters.set(name, state[name]);
   for (const name of ["is", "not", "gt", "lt"]) for (const pair of state[name]) parameters.append(name, pair);
+  if (state.limit) parameters.set("limit", state.limit);
   if (state.sort !== "-start") parameters.set("sort", state.sort);
   if (state.columns) parameters.set("columns", state.columns.join(","));
   const text = parameters.toString();
@@ -40,12 +42,15 @@ export function sessionState(parameters = new URLSearchParams(location.search)) 
     tab: parameters.get("tab") ?? "",
     track: numeric("track"),
     t: numeric("t"),
+    exp: parameters.get("exp") ?? "",
+    sig: parameters.get("sig") ?? "",
   };
 }
 
-export function sessionAddress({ app, id, part = null, tab = "", track = null, t = null }) {
+/** `exp` and `sig` are those of a signed link, and stay. */
+export function sessionAddress({ app, id, part = null, tab = "", track = null, t = null, exp = "", sig = "" }) {
   const parameters = new URLSearchParams({ app, session: id });
-  for (const [name, value] of Object.entries({ part, tab, track, t })) {
+  for (const [name, value] of Object.entries({ part, tab, track, t, exp, sig })) {
     if (value !== null && value !== "") parameters.set(name, value);
   }
   return `/?${parameters}`;

@@ -15,12 +15,12 @@ export const token = {
   set: (value) => (value ? sessionStorage.setItem(KEY, value) : sessionStorage.removeItem(KEY)),
 };
 
-async function call(path, { method = "GET", body, signal } = {}) {
+async function call(address, { method = "GET", body, signal } = {}) {
   const headers = {};
   if (token.get()) headers.Authorization = `Bearer ${token.get()}`;
   if (body) headers["Content-Type"] = "application/json";
   const sent = { method, headers, signal, body: body && JSON.stringify(body) };
-  const response = await fetch(BASE + path, sent).catch((error) => {
+  const response = await fetch(BASE + address, sent).catch((error) => {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "The server does not answer.");
   });
@@ -29,12 +29,19 @@ async function call(path, { method = "GET", body, signal } = {}) {
   throw new ApiError(response.status, typeof said.error === "string" ? said.error : `The server answered ${response.status}.`);
 }
 
-const json = async (path, options) => (await call(path, options)).json();
+const json = async (address, options) => (await call(address, options)).json();
 const query = (parameters) => {
   const text = new URLSearchParams(parameters).toString();
   return text ? `?${text}` : "";
 };
-const session = ({ app, id }) => `/apps/${encodeURIComponent(app)}/sessions/${encodeURIComponent(id)}`;
+const path = ({ app, id }) => `/apps/${encodeURIComponent(app)}/sessions/${encodeURIComponent(id)}`;
+
+/** A signed link in this page's address opens its session for somebody without a token. */
+const signature = () => {
+  const { exp, sig } = Object.fromEntries(new URLSearchParams(location.search));
+  return sig && !token.get() ? { exp, sig } : {};
+};
+const session = (which, below = "", parameters = {}) => json(path(which) + below + query({ ...parameters, ...signature() }));
 
 export const api = {
   apps: () => json("/apps"),
@@ -42,10 +49,11 @@ export const api = {
   sessions: (filter, signal) => json(`/sessions${query(filter)}`, { signal }),
   facets: (filter, signal) => json(`/facets${query(filter)}`, { signal }),
   histogram: (filter, signal) => json(`/histogram${query(filter)}`, { signal }),
-  session: (which) => json(session(which)),
-  timeline: (which, part) => json(`${session(which)}/timeline${query(part === null ? {} : { part })}`),
-  replay: (which) => json(`${session(which)}/replay`),
+  session: (which) => session(which),
+  timeline: (which) => session(which, "/timeline"),
+  replay: (which) => session(which, "/replay"),
   /** Text of the JSON array, so that the playing frame parses it. */
-  events: async (which, track, chunk) => (await call(`${session(which)}/replay/events${query({ track, chunk })}`)).text(),
+  events: async (which, track, chunk) => (await call(`${path(which)}/replay/events${query({ track, chunk, ...signature() })}`)).text(),
+  /** A link that opens the session for so many seconds. */
   link: (which, seconds) => json("/links", { method: "POST", body: { app: which.app, session_id: which.id, seconds } }),
 };

@@ -35,7 +35,7 @@ const HEADS = {
 };
 
 /** What the table's head calls it. */
-export const head = (column) => HEADS[column] ?? label(column);
+export const head = (column) => HEADS[column] ?? label(column.replace(/^custom\./, ""));
 
 /** The field of the API behind a column in this row: "user" is the best name that is there. */
 export function fieldOf(column, row) {
@@ -45,10 +45,13 @@ export function fieldOf(column, row) {
 
 export const isNumeric = (column, fields) => ["int64", "double"].includes(fields.get(column)?.type);
 
+/** The value of a field; `custom.NAME` is one of the session's own attributes. */
+export const valueOf = (name, row) => (name.startsWith("custom.") ? row.custom?.[name.slice(7)] : row[name]);
+
 /** The cell's content, built of text only. */
 export function cellContent(column, row, fields) {
   const name = fieldOf(column, row);
-  const value = row[name];
+  const value = valueOf(name, row);
   if (value === null || value === undefined || value === "") return h("span", { class: "none" }, "–");
   if (column === "start") return h("time", { datetime: new Date(value).toISOString(), title: fullTime(value) }, shortTime(value));
   if (column === "time_spent") return durationNs(value);

@@ -101,7 +101,7 @@ export class Explorer {
     this.apps ??= (await api.apps()).apps;
     this.controls();
     const now = Date.now();
-    const sessions = api.sessions(this.query(now, { sort: this.state.sort, limit: PAGE_SIZE, ...(this.state.cursor && { cursor: this.state.cursor }) }), signal);
+    const sessions = api.sessions(this.query(now, { sort: this.state.sort, limit: this.state.limit || PAGE_SIZE, ...(this.state.cursor && { cursor: this.state.cursor }) }), signal);
     this.table.element.setAttribute("aria-busy", "true");
     const around = this.around(now, signal);
     try {

@@ -1,7 +1,8 @@
 // One session: its head, and the tabs replay, timeline, pages, properties.
 
 import { api, ApiError } from "./api.js";
-import { go, sessionAddress, sessionState } from "./address.js";
+import { explorerAddress, explorerState, go, pair, sessionAddress, sessionState } from "./address.js";
+import { DEFAULT_COLUMNS } from "./columns.js";
 import { announce, h, icon, show } from "./dom.js";
 import { makeEntries } from "./entries.js";
 import { counted, durationNs, fullTime, position } from "./format.js";
@@ -12,6 +13,7 @@ import { properties } from "./properties.js";
 import { Timeline } from "./timeline.js";
 
 const TABS = { replay: "Replay", timeline: "Timeline", pages: "Pages", properties: "Properties" };
+const LINK_SECONDS = 86_400;
 const NOTHING = { views: [], actions: [], errors: [], resources: [], long_tasks: [] };
 
 export class SessionPage {
@@ -44,7 +46,7 @@ export class SessionPage {
     const optional = (promise, otherwise) => promise.catch((error) => (error instanceof ApiError && error.status === 404 ? otherwise : Promise.reject(error)));
     const [session, timeline, replay] = await Promise.all([
       api.session(this.which),
-      optional(api.timeline(this.which, null), NOTHING),
+      optional(api.timeline(this.which), NOTHING),
       optional(api.replay(this.which), { live: false, tracks: [] }),
     ]);
     this.windows = [...session.windows].sort((a, b) => a.session_part - b.session_part);
@@ -88,7 +90,7 @@ export class SessionPage {
     this.timelineView.setEntries(entries);
     this.pagesView.setEntries(entries);
     const row = part ?? { app_id: this.which.app, session_id: this.which.id };
-    show(this.panels.properties, properties(row, this.fields));
+    show(this.panels.properties, properties(row, this.fields, (name, value, kind) => this.others(name, value, kind)));
   }
 
   headline(part) {
@@ -147,15 +149,7 @@ export class SessionPage {
       replay: () => api.replay(which),
       events: (track, chunk) => api.events(which, track, chunk),
       allowed: allowedOrigins,
-      link: async (seconds, track) => {
-        const plain = new URL(sessionAddress({ ...which, tab: "replay", track, t: seconds }), location.href).href;
-        try {
-          return await api.link(which, seconds);
-        } catch (error) {
-          if (error instanceof ApiError) return { url: plain };
-          throw error;
-        }
-      },
+      link: (seconds, track) => shareLink(which, { tab: "replay", track, t: seconds }),
     };
   }
 
@@ -178,24 +172,36 @@ export class SessionPage {
     go(sessionAddress(this.state), { replace: true });
   }
 
+  address(where) {
+    const { part, exp, sig } = this.state;
+    return sessionAddress({ ...this.which, part, exp, sig, ...where });
+  }
+
   goTab(tab) {
     const t = this.shownAt ? Math.max(0, Math.round((this.shownAt - this.epoch) / 1000)) : null;
-    go(sessionAddress({ ...this.which, part: this.state.part, tab, t: tab === "replay" ? t : null }));
+    go(this.address({ tab, t: tab === "replay" ? t : null }));
   }
 
   goPart(part) {
     this.shownAt = null;
-    go(sessionAddress({ ...this.which, part, tab: this.tab, t: this.tab === "replay" ? Math.round((this.windows.find((window) => window.session_part === part).start - this.epoch) / 1000) : null }));
+    go(this.address({ part, tab: this.tab, t: this.tab === "replay" ? Math.round((this.windows.find((window) => window.session_part === part).start - this.epoch) / 1000) : null }));
   }
 
   jump(entry) {
     if (this.tab !== "replay") {
       const t = Math.max(0, Math.round((entry.at - this.epoch) / 100) / 10);
       if (this.player) this.shownAt = entry.at;
-      go(sessionAddress({ ...this.which, part: this.state.part, tab: "replay", t }));
+      go(this.address({ tab: "replay", t }));
     }
     this.player?.jump(entry);
     announce(`Replay at ${position(entry.at - this.epoch)}`, { visible: false });
+  }
+
+  /** The sessions with, or without, a value of this one; or the list with the field as a column. */
+  others(name, value, kind) {
+    const columns = kind === "column" ? [...DEFAULT_COLUMNS, name] : null;
+    const state = { ...explorerState(new URLSearchParams()), app: this.which.app, range: "all", columns };
+    go(explorerAddress(kind === "column" ? state : { ...state, [kind]: [pair(name, value)] }));
   }
 
   back(event) {
@@ -235,6 +241,20 @@ export class SessionPage {
       { keys: ["/"], does: "filter the timeline", run: () => (this.goTab("timeline"), this.timelineView.search.focus()) },
       { keys: ["u"], does: "all sessions", run: (event) => this.back(event) },
     ];
+  }
+}
+
+/** The address of a moment, signed so that it opens without a token; unsigned where the server makes no links. */
+async function shareLink(which, where) {
+  const plain = new URL(sessionAddress({ ...which, ...where }), location.href);
+  try {
+    const { url, expires_ms } = await api.link(which, LINK_SECONDS);
+    const signed = new URL(url);
+    for (const [name, value] of plain.searchParams) if (!signed.searchParams.has(name)) signed.searchParams.set(name, value);
+    return { url: signed.href, expires_ms };
+  } catch (error) {
+    if (error instanceof ApiError) return { url: plain.href };
+    throw error;
   }
 }
 

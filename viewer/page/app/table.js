@@ -1,7 +1,7 @@
 // The list of sessions: a table that sorts, with a small menu on every value and a cursor for the keyboard.
 
 import { isForBrowser, sessionAddress, splitPair } from "./address.js";
-import { cellContent, fieldOf, head, isNumeric } from "./columns.js";
+import { cellContent, fieldOf, head, isNumeric, valueOf } from "./columns.js";
 import { copy, h, icon, show } from "./dom.js";
 import { fieldText, fullTime } from "./format.js";
 import { openMenu } from "./menu.js";
@@ -61,7 +61,7 @@ export class Table {
 
   cell(column, row, details) {
     const name = fieldOf(column, row);
-    const value = row[name];
+    const value = valueOf(name, row);
     const empty = value === null || value === undefined || value === "";
     const content = cellContent(column, row, this.fields);
     const link = column === "start" ? h("a", { href: details, "data-inside": true, class: "row-link" }, content) : content;
