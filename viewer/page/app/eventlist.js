@@ -17,7 +17,8 @@ export class EventList {
     this.element = h("aside", { class: "event-list", id: "event-list", "aria-label": "Events" }, this.filters, this.list);
   }
 
-  setEntries(entries) {
+  setEntries(entries, tabOf = () => null) {
+    this.tabOf = tabOf;
     this.all = entries.filter((entry) => SHOWN.includes(entry.kind));
     this.draw();
   }
@@ -44,7 +45,7 @@ export class EventList {
           { type: "button", onclick: () => this.jump(entry), title: entry.title },
           h("span", { class: "event-time" }, position(entry.at - this.epoch)),
           h("span", { class: "event-icon" }, icon(isRage(entry) ? "rage" : KINDS[entry.kind].icon)),
-          h("span", { class: "event-words" }, h("span", { class: "visually-hidden" }, `${KINDS[entry.kind].one}: `), h("span", { class: "event-title" }, entry.title), entry.times > 1 ? h("span", { class: "event-times" }, `${entry.times} times`) : null, entry.kind !== "view" && entry.detail ? h("span", { class: "event-detail" }, entry.detail) : null),
+          h("span", { class: "event-words" }, h("span", { class: "visually-hidden" }, `${KINDS[entry.kind].one}: `), h("span", { class: "event-title" }, entry.title), entry.times > 1 ? h("span", { class: "event-times" }, `${entry.times} times`) : null, detail(entry, this.tabOf(entry))),
         ),
       ),
     );
@@ -72,6 +73,12 @@ export class EventList {
     const [before, after] = [this.entries.filter((entry) => entry.at < at - 300), this.entries.filter((entry) => entry.at > at + 300)];
     return step > 0 ? after[0] : before.at(-1);
   }
+}
+
+/** What stands below the title; in a session of several tabs also which one. */
+function detail(entry, tab) {
+  const words = [tab, entry.kind === "view" ? "" : entry.detail].filter(Boolean).join(" · ");
+  return words ? h("span", { class: "event-detail" }, words) : null;
 }
 
 /** The same error again and again becomes one entry with a number. */

@@ -43,7 +43,7 @@ export function bytes(value) {
 /** A field's value as text, by its type and unit in `/api/v1/fields`. */
 export function fieldText(value, field) {
   if (value === null || value === undefined || value === "") return "";
-  if (field?.type === "timestamp") return fullTime(value);
+  if (field?.type === "timestamp" && typeof value === "number") return fullTime(value);
   if (field?.type?.startsWith("map") || typeof value === "object") return JSON.stringify(value);
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value !== "number") return String(value);

@@ -49,9 +49,9 @@ export class Pages {
   page(view, isOpen, resources, tasks, errors) {
     const vitals = VITALS.map((vital) => vitalBox(vital, view.row)).filter(Boolean);
     const steps = STEPS.filter(([name]) => view.row[name] !== null && view.row[name] !== undefined);
-    const play = this.jump && h("button", { type: "button", class: "button plain", "aria-label": `Show page ${view.title} in the replay`, title: "Show in the replay", onclick: (event) => (event.preventDefault(), this.jump(view)) }, icon("play"));
+    const play = this.jump && h("button", { type: "button", class: "button plain jump", "aria-label": `Show page ${view.title} in the replay`, title: "Show in the replay", onclick: () => this.jump(view) }, icon("play"));
     const facts = [view.length && duration(view.length), resources.length && counted(resources.length, "resource"), tasks.length && counted(tasks.length, "long task"), errors.length && counted(errors.length, "error")].filter(Boolean);
-    const details = h("details", { class: "card page", open: isOpen }, h("summary", {}, h("span", { class: "event-time" }, position(view.at - this.epoch)), h("span", { class: "page-title" }, view.title), h("span", { class: "hint" }, facts.join(" · ")), h("span", { class: "grow" }), play));
+    const details = h("details", { class: "page", open: isOpen }, h("summary", {}, h("span", { class: "event-time" }, position(view.at - this.epoch)), h("span", { class: "page-title" }, view.title), h("span", { class: "hint" }, facts.join(" · ")), h("span", { class: "grow" })));
     const fill = () => {
       if (!details.open || details.childElementCount > 1) return;
       details.append(
@@ -62,7 +62,7 @@ export class Pages {
     };
     details.addEventListener("toggle", fill);
     fill();
-    return details;
+    return h("div", { class: "card page-card" }, details, play);
   }
 }
 
@@ -87,7 +87,7 @@ function waterfall(view, resources, tasks) {
   const scale = h("div", { class: "fall-scale", "aria-hidden": "true" }, [0, 0.25, 0.5, 0.75, 1].map((part) => h("span", { style: { left: `${part * 100}%` } }, duration(part * (to - from)))));
   const legend = h("ul", { class: "legend", "aria-label": "Colours" }, PHASES.slice(1).map(([, name, words]) => h("li", {}, h("span", { class: `swatch ${name}` }), words)), h("li", {}, h("span", { class: "swatch band-swatch" }), "Long task"));
   const rest = resources.length - shown.length;
-  return h("div", { class: "waterfall" }, h("h3", {}, "Resources"), legend, h("div", { class: "fall-frame" }, h("div", { class: "fall-bands", "aria-hidden": "true" }, bands), scale, h("ol", { class: "falls" }, rows)), rest > 0 ? h("p", { class: "hint" }, `${rest} more in the timeline.`) : null);
+  return h("div", { class: "waterfall" }, h("h2", {}, "Resources"), legend, h("div", { class: "fall-frame" }, h("div", { class: "fall-bands", "aria-hidden": "true" }, bands), scale, h("ol", { class: "falls" }, rows)), rest > 0 ? h("p", { class: "hint" }, `${rest} more in the timeline.`) : null);
 }
 
 function bar(entry, from, share) {

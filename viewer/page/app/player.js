@@ -26,7 +26,7 @@ export class Player {
     this.scrubber = new Scrubber((ms) => this.seek(ms), epoch);
     this.list = new EventList(epoch, (entry) => this.jump(entry));
     this.build(kept.list ?? true);
-    this.list.setEntries(entries);
+    this.list.setEntries(entries, (entry) => this.tabOf(entry));
     this.frame.addEventListener("load", () => this.begin(), { once: true });
   }
 
@@ -75,6 +75,13 @@ export class Player {
 
   get tracks() {
     return this.replay.tracks.filter((track) => track.chunks.length);
+  }
+
+  /** Name of the tab in which an entry happened, when there are several. */
+  tabOf({ row }) {
+    const { tracks } = this;
+    const place = tracks.length > 1 ? tracks.findIndex((track) => track.views.some((view) => view.view_id === row?.view_id)) : -1;
+    return place < 0 ? null : `Tab ${place + 1}`;
   }
 
   openTrack(number, ms, playing = this.tape?.playing ?? true) {

@@ -91,16 +91,16 @@ export class Timeline {
 /** Message, stack and fields of an entry. */
 export function entryBody({ kind, row }, fields) {
   const known = Object.entries(row).filter(([name, value]) => !LEFT_OUT.has(name) && value !== null && value !== "");
-  const extended = Object.entries(row.custom ?? {});
+  const extended = Object.entries(row.custom ?? {}).map(([name, value]) => [`custom.${name}`, value]);
   return [
     kind === "error" && row.error_message ? h("pre", { class: "message" }, row.error_message) : null,
     stack("Stack", row.error_stack),
     stack("Reported at", row.error_handling_stack),
     propertyList(known, fields),
-    extended.length ? [h("h3", {}, "Extended fields"), propertyList(extended, fields)] : null,
+    extended.length ? [h("h2", {}, "Extended fields"), propertyList(extended, fields)] : null,
   ];
 }
 
 function stack(title, text) {
-  return text ? [h("h3", {}, title), h("pre", { class: "stack", tabindex: 0 }, text)] : null;
+  return text ? [h("h2", {}, title), h("pre", { class: "stack", tabindex: 0 }, text)] : null;
 }

@@ -12,13 +12,14 @@ const PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAA
 const IMAGES = new Set(["img", "image", "feimage", "input", "video"]);
 const LOADING = new Set(["src", "srcset", "imagesrcset", "poster", "background", "data", "lowsrc", "dynsrc", "rr_src", "rr_dataurl", "code", "object", "xlink:href"]);
 const GOING = new Set(["href", "action", "formaction", "ping", "target", "manifest", "codebase", "archive", "classid", "profile", "longdesc", "cite"]);
-const DROPPED = new Set(["srcdoc", "http-equiv", "nonce", "integrity", "is", "autofocus", "popovertarget", "commandfor", "attributionsrc"]);
+const DROPPED = new Set(["srcdoc", "http-equiv", "nonce", "integrity", "is", "autofocus", "autoplay", "popovertarget", "commandfor", "attributionsrc"]);
 const WITHOUT_CONTENT = new Set(["script", "noscript", "template"]);
 
 /** `neutral(event)` changes the event in place. `allowed` are origins whose images, styles and fonts may be loaded. */
 export function neutraliser(allowed = []) {
   const origins = new Set(allowed);
   const styles = new Set(); // ids of style elements and their texts
+  const tags = new Map(); // id → tag: a changed attribute does not say of which element
 
   function mayLoad(address) {
     const text = address.trim();
@@ -33,7 +34,7 @@ export function neutraliser(allowed = []) {
   function css(text) {
     return text
       .replace(/@import\s+(url\(\s*)?("[^"]*"|'[^']*'|[^;)]*)[^;]*;?/gi, (all, _, address) => (mayLoad(unquoted(address)) ? all : ""))
-      .replace(/url\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^)]*)\)/gi, (all, address) => (mayLoad(unquoted(address)) ? all : "url(data:,)"))
+      .replace(/url\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^)]*)\)/gi, (all, address) => (mayLoad(unquoted(address)) ? all : "none"))
       .replace(/((?:-webkit-)?image-set\()([^()]*(?:\([^()]*\)[^()]*)*)\)/gi, (all, name, inside) => (/["'][^"']*:\/\//.test(inside) ? "none" : all));
   }
 
@@ -49,18 +50,18 @@ export function neutraliser(allowed = []) {
     if (key === "href" && tag === "use") return value.startsWith("#") ? value : undefined;
     if (key === "content" && tag === "meta") return undefined;
     if (key === "srcset" || key === "imagesrcset") return mayLoadAll(value) ? value : undefined;
-    if (LOADING.has(key)) return loading(tag, value);
-    if (GOING.has(key)) return tag === "a" || tag === "area" ? "#" : undefined;
+    if (LOADING.has(key)) return loading(tag, key, value);
+    if (GOING.has(key)) return key === "href" && (tag === "a" || tag === "area") ? "#" : undefined;
     if (/url\(/i.test(value)) return css(value); // fill, filter, mask, cursor of SVG
     return value;
   }
 
   const mayLoadAll = (set) => (/^\s*data:/i.test(set) ? origins.size === 0 && !set.includes("://") : set.split(",").every((one) => mayLoad(one.trim().split(/\s+/)[0])));
 
-  function loading(tag, value) {
+  function loading(tag, key, value) {
     if (["iframe", "frame", "embed", "object", "script", "portal", "fencedframe"].includes(tag)) return undefined;
     if (mayLoad(value)) return value;
-    return IMAGES.has(tag) ? PIXEL : undefined;
+    return IMAGES.has(tag) && (tag !== "video" || key === "poster") ? PIXEL : undefined;
   }
 
   function declarations(style) {
@@ -89,6 +90,7 @@ export function neutraliser(allowed = []) {
       if (one.type === ELEMENT) {
         const tag = String(one.tagName).toLowerCase();
         one.attributes = attributes(tag, one.attributes ?? {});
+        tags.set(one.id, tag);
         if (tag === "style") styles.add(one.id);
         if (tag === "style") (one.childNodes ?? []).forEach((text) => text && (text.isStyle = true));
         if (WITHOUT_CONTENT.has(tag)) one.childNodes = [];
@@ -106,7 +108,7 @@ export function neutraliser(allowed = []) {
       node(added.node);
     }
     for (const text of data.texts ?? []) if (styles.has(text.id) && typeof text.value === "string") text.value = css(text.value);
-    for (const changed of data.attributes ?? []) changed.attributes = attributes(tagOf(changed), changed.attributes ?? {});
+    for (const changed of data.attributes ?? []) changed.attributes = attributes(tags.get(changed.id) ?? "unknown", changed.attributes ?? {});
   }
 
   function rules(list) {
@@ -117,6 +119,7 @@ export function neutraliser(allowed = []) {
     const { data } = event;
     if (event.type === FULL_SNAPSHOT) {
       styles.clear();
+      tags.clear();
       node(data?.node);
     }
     if (event.type !== INCREMENTAL || !data) return event;
@@ -128,12 +131,6 @@ export function neutraliser(allowed = []) {
     if (data.source === SOURCE.styleDeclaration && typeof data.set?.value === "string") data.set.value = css(data.set.value);
     return event;
   };
-}
-
-/** A changed attribute does not say of which element: what only images have is taken for an image's, a link's for a link's. */
-function tagOf({ attributes: given }) {
-  if (given && Object.keys(given).some((name) => ["src", "srcset", "poster"].includes(name.toLowerCase()))) return "img";
-  return "a";
 }
 
 const unquoted = (text) => text.trim().replace(/^(["'])(.*)\1$/s, "$2");
