@@ -74,7 +74,10 @@ def _events(evil: str) -> list[dict[str, Any]]:
         _mutation(
             800,
             attributes=[
-                {"id": page.image, "attributes": {"src": f"{evil}/changed", "onerror": RUN, "srcset": f"{evil}/set 2x"}},
+                {
+                    "id": page.image,
+                    "attributes": {"src": f"{evil}/changed", "onerror": RUN},
+                },
                 {"id": page.link, "attributes": {"href": f"javascript:{RUN}", "style": f"background:url({evil}/st)"}},
                 {"id": page.frame, "attributes": {"src": f"{evil}/frame", "srcdoc": f"<script>{RUN}</script>"}},
                 {"id": page.sheet, "attributes": {"rel": "stylesheet", "href": f"{evil}/changed.css"}},

@@ -60,7 +60,14 @@ def drive(folder: Path, recordings: Path) -> dict[str, Any]:
     hostile.write_capture(folder / "hostile.jsonl.gz", evil)
     lake = folder / "lake"
     shutil.rmtree(lake, ignore_errors=True)
-    backfill = [sys.executable, "-m", "flows.cli", "backfill", *map(str, files.values()), str(folder / "hostile.jsonl.gz")]
+    backfill = [
+        sys.executable,
+        "-m",
+        "flows.cli",
+        "backfill",
+        *map(str, files.values()),
+        str(folder / "hostile.jsonl.gz"),
+    ]
     subprocess.run([*backfill, "--lake", str(lake)], check=True, capture_output=True, cwd=ROOT, env=OWN, timeout=120)
     guard = {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "apps": [hostile.APP]}
     with serving(lake) as origin, serving(lake, {"REPLAYLAKE_SERVE__TOKENS": json.dumps({"test": guard})}) as guarded:
@@ -199,7 +206,7 @@ def test_the_player_plays_and_keeps_its_place(seen: Any) -> None:
     played = seen("plays")
     assert "Hillside Outdoor" in played["first"]
     assert played["sandbox"] == "allow-same-origin"
-    assert played["eight_seconds_took_ms"] < 7_000  # at 4×; at 1× it would be eight seconds
+    assert played["eight_seconds_took_ms"] < 7_000  # at four times the speed
     assert played["marks"]["errors"] == 20
     assert played["marks"]["rage"] == 2
     assert played["isListHidden"]

@@ -6,7 +6,7 @@ import { Chart } from "./chart.js";
 import { DEFAULT_COLUMNS, head } from "./columns.js";
 import { h, icon, show } from "./dom.js";
 import { facetColumns, Facets } from "./facets.js";
-import { count, label, shortTime } from "./format.js";
+import { count, label, span } from "./format.js";
 import { bindKeys, showHelp } from "./keys.js";
 import { openPanel } from "./menu.js";
 import { filterChips, Table } from "./table.js";
@@ -135,7 +135,7 @@ export class Explorer {
     show(this.appChoice, h("option", { value: "" }, "All apps"), this.apps.map(({ app_id: id }) => h("option", { value: id }, id)));
     this.appChoice.value = state.app;
     const custom = Boolean(state.from || state.to);
-    const text = custom ? `${state.from ? shortTime(Number(state.from)) : "…"} – ${state.to ? shortTime(Number(state.to)) : "now"}` : "Between two moments …";
+    const text = custom ? span(Number(state.from) || this.apps[0]?.first_ms || 0, Number(state.to) || Date.now()) : "Between two moments …";
     show(this.rangeChoice, RANGES.map(([name, words]) => h("option", { value: name }, words)), h("option", { value: "custom" }, text));
     this.rangeChoice.value = custom ? "custom" : state.range || usualRange(this.apps, Date.now());
     show(this.chips, filterChips(state, this.fields, (kind, one) => this.change({ [kind]: this.state[kind].filter((other) => other !== one) })));

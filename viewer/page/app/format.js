@@ -4,12 +4,18 @@ const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: fa
 const dateTime = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", ...TIME });
 const dayTime = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", ...TIME });
 const timeOnly = new Intl.DateTimeFormat(undefined, { ...TIME, fractionalSecondDigits: 3 });
+const secondsOnly = new Intl.DateTimeFormat(undefined, TIME);
 const wholes = new Intl.NumberFormat();
 
 export const NS_PER_MS = 1e6;
 
 export const fullTime = (ms) => dateTime.format(ms);
 export const shortTime = (ms) => dayTime.format(ms);
+/** From one moment to another; the day once if it is the same. */
+export function span(from, to) {
+  const isOneDay = new Date(from).toDateString() === new Date(to).toDateString();
+  return `${dayTime.format(from)} – ${(isOneDay ? secondsOnly : dayTime).format(to)}`;
+}
 export const clockTime = (ms) => timeOnly.format(ms);
 export const count = (value) => wholes.format(value);
 

@@ -6,6 +6,8 @@ import { clockTime, duration, fullTime, position } from "./format.js";
 import { propertyList } from "./properties.js";
 
 const BATCH = 250;
+/** What every line of a session carries. */
+const COMMON = /^(session|received_at|env|service|version|source|sdk|user|is_|os|browser|device|screen|network|time_zone|ip|country|province|city|isp|display|drift|custom_keys|view)/;
 const LEFT_OUT = new Set(["app_id", "session_id", "revision", "custom", "error_stack", "error_handling_stack", "error_message", "time"]);
 
 export class Timeline {
@@ -90,7 +92,9 @@ export class Timeline {
 
 /** Message, stack and fields of an entry. */
 export function entryBody({ kind, row }, fields) {
+  const rank = ([name]) => (name.startsWith(kind) ? 0 : COMMON.test(name) ? 2 : 1);
   const known = Object.entries(row).filter(([name, value]) => !LEFT_OUT.has(name) && value !== null && value !== "");
+  known.sort((a, b) => rank(a) - rank(b));
   const extended = Object.entries(row.custom ?? {}).map(([name, value]) => [`custom.${name}`, value]);
   return [
     kind === "error" && row.error_message ? h("pre", { class: "message" }, row.error_message) : null,
