@@ -4,7 +4,7 @@ import argparse
 import time
 from collections.abc import Callable
 
-from bench.measurements import day, latency, lines, memory, replay, requests, restart, scale, storage
+from bench.measurements import day, explorer, latency, lines, memory, replay, requests, restart, scale, storage
 from bench.options import Options
 from bench.render import PAGE, page, terminal
 from bench.results import Figure, Result, load_all, place, save
@@ -19,6 +19,7 @@ MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "restart": (restart.ABOUT, restart.measure),
     "latency": (latency.ABOUT, latency.measure),
     "scale": (scale.ABOUT, scale.measure),
+    "explorer": (explorer.ABOUT, explorer.measure),
     "day": (day.ABOUT, day.measure),
 }
 

@@ -43,6 +43,8 @@ def read_file(store: ObjectStore, key: str, table: str) -> pa.Table:
 def conform(content: pa.Table, table: str) -> pa.Table:
     """Rows of a table with the columns of today's schema, in its order."""
     schema = arrow_schema(table)
+    if content.schema.equals(schema):
+        return content
     arrays = [
         content[field.name].cast(field.type) if field.name in content.column_names
         else pa.nulls(content.num_rows, field.type)

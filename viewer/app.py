@@ -88,6 +88,10 @@ def _errors(app: FastAPI) -> None:
     for kind in _STATUS:
         app.add_exception_handler(kind, known)
 
+    @app.exception_handler(Exception)  # it is logged by the server, with its trace
+    async def unexpected(request: Request, _error: Exception) -> Response:
+        return respond.json(request, {"error": "internal error"}, 500)
+
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from schemas.units import US_PER_MS
-from viewer.filters import COLUMNS, Condition, Cursor, Wanted, after, column, condition, order
+from viewer.filters import COLUMNS, Condition, Cursor, Wanted, after, column, condition, microseconds, order
 from viewer.session_index import SessionIndex
 
 Row = dict[str, object]
@@ -99,28 +99,33 @@ def facets(index: SessionIndex, wanted: Wanted, names: Sequence[str], top: int) 
 def histogram(index: SessionIndex, wanted: Wanted, buckets: int) -> Row:
     """Sessions over time by their start, of these with errors and with replay, in equal steps."""
     where = condition(wanted)
-    ((first, last),) = index.ask(f'SELECT min("start"), max("start") FROM sessions WHERE {where.sql}', where.params)
-    from_ms = wanted.from_ms if wanted.from_ms is not None else _ms(first)
-    to_ms = wanted.to_ms if wanted.to_ms is not None else (None if last is None else _ms(last) + 1)  # type: ignore[operator]
-    if from_ms is None or to_ms is None or to_ms <= from_ms:
-        return {"from_ms": from_ms, "to_ms": to_ms, "step_ms": None, "buckets": []}
-    start_ms = int(from_ms)
-    step_ms = max(1, -(-int(to_ms - start_ms) // buckets))
     found = index.ask(
-        f"""SELECT ("start" - ?) // ? AS bucket, count(*),
-            count(*) FILTER (session_error_count > 0), count(*) FILTER (session_has_replay)
-        FROM sessions WHERE {where.sql} GROUP BY bucket""",
-        [start_ms * US_PER_MS, step_ms * US_PER_MS, *where.params],
+        f"""WITH hit AS MATERIALIZED (
+            SELECT "start" AS began, session_error_count > 0 AS wrong, session_has_replay AS shown
+            FROM sessions WHERE {where.sql}
+        ), span AS (
+            SELECT coalesce(?::BIGINT, min(began)) AS first, coalesce(?::BIGINT, max(began) + {US_PER_MS}) AS last
+            FROM hit
+        ), step AS (
+            SELECT first, last, ((last - first - 1) // {buckets * US_PER_MS} + 1) * {US_PER_MS} AS step FROM span
+        )
+        SELECT first, last, step, (began - first) // step AS bucket,
+            count(began), count(*) FILTER (wrong), count(*) FILTER (shown)
+        FROM step LEFT JOIN hit ON true GROUP BY ALL""",
+        [*where.params, *(None if one is None else microseconds(one) for one in (wanted.from_ms, wanted.to_ms))],
     )
-    counted = {int(str(bucket)): counts for bucket, *counts in found}
+    first, last, step = (value if isinstance(value, int) else None for value in found[0][:3])
+    if first is None or last is None or step is None or last <= first:
+        return {"from_ms": _ms(first), "to_ms": _ms(last), "step_ms": None, "buckets": []}
+    counted = {bucket: counts for _, _, _, bucket, *counts in found}
     return {
-        "from_ms": from_ms,
-        "to_ms": to_ms,
-        "step_ms": step_ms,
+        "from_ms": _ms(first),
+        "to_ms": _ms(last),
+        "step_ms": _ms(step),
         "buckets": [
-            {"start_ms": start_ms + number * step_ms}
+            {"start_ms": _ms(first + number * step)}
             | dict(zip(("sessions", "errors", "replays"), counted.get(number, (0, 0, 0)), strict=True))
-            for number in range(-(-int(to_ms - start_ms) // step_ms))
+            for number in range(-(-(last - first) // step))
         ],
     }
 

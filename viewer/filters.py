@@ -83,9 +83,9 @@ def _place(wanted: Wanted) -> Iterator[_Part]:
     if wanted.app is not None:
         yield "app_id = ?", (wanted.app,)
     if wanted.from_ms is not None:
-        yield '"start" >= ?', (_microseconds(wanted.from_ms),)
+        yield '"start" >= ?', (microseconds(wanted.from_ms),)
     if wanted.to_ms is not None:
-        yield '"start" < ?', (_microseconds(wanted.to_ms),)
+        yield '"start" < ?', (microseconds(wanted.to_ms),)
 
 
 def _excluded(pairs: Iterable[str]) -> Iterator[_Part]:
@@ -150,14 +150,15 @@ def _text(value: str) -> str:
 
 def _time(value: str) -> int:
     try:
-        return _microseconds(float(value))
+        return microseconds(float(value))
     except ValueError:
         parsed = datetime.fromisoformat(value)
         zoned = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
         return int(zoned.timestamp() * 1_000) * US_PER_MS
 
 
-def _microseconds(value_ms: float) -> int:
+def microseconds(value_ms: float) -> int:
+    """Epoch us of epoch ms. Raises BadRequest."""
     try:
         return _int64(int(value_ms * US_PER_MS))
     except (ValueError, OverflowError):

@@ -47,7 +47,7 @@ class Viewer:
 
     def __init__(self, store: ObjectStore, access: Access, audit: Audit, options: ServeOptions) -> None:
         self.store, self.access, self.audit, self.options = store, access, audit, options
-        self.index = SessionIndex(store, options.scratch / "sessions.duckdb", options.index)
+        self.index = SessionIndex(store, options.scratch, options.index)
         self.rows = SessionRows(store, self.index)
         self.player = Player(store, self.rows)
         self._looked = asyncio.Event()
@@ -85,5 +85,5 @@ class Viewer:
         return found
 
     def close(self) -> None:
-        """Let go of the scratch file."""
+        """Let go of the copy."""
         self.index.close()

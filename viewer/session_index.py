@@ -1,17 +1,18 @@
-"""The sessions of the lake in a local DuckDB file: of each window the row with the highest revision, ready to be asked.
+"""The sessions of the lake in a local DuckDB: of each window the row with the highest revision, ready to be asked.
 
 Parquet files never change but by an order to erase, so a file is read once, when it is first listed or has changed,
-through the lake's own store; DuckDB itself can reach no file and no network. The copy is scratch: it is made anew at
-every start and follows the lake while it is open.
+through the lake's own store; DuckDB itself can reach no file and no network. The copy lives in memory, compressed, and
+beyond its limit in a scratch folder; it is made anew at every start and follows the lake while it is open.
 
     files     (file_no, key)                             what was read
     known     (app_id, session_id, session_part, revision, file_no)   every row of these files
     sessions  (declared columns, file_no, search_text)   the highest revision of each window
 
-Timestamps are kept as integers, epoch us.
+Timestamps are kept as integers, epoch us. What free text looks into is not compressed: it is read whole each time.
 """
 
 import io
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,6 @@ from pathlib import Path
 import duckdb
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from replay.catalog import conform
@@ -32,12 +32,18 @@ from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 Params = Sequence[object]
 
 COLUMNS = {field.name: field for field in DECLARED["sessions"].fields}
-_KEY = ("app_id", "session_id", "session_part")
-_SEARCHED = (
-    *("session_id", "userid", "user_name", "user_email", "ip"),
-    *("session_first_view_url", "session_last_view_url", "session_referrer"),
-    *("browser", "browser_version", "os", "os_version", "device", "country", "province", "city", "isp"),
-    *("env", "service", "version"),
+_KEY = "app_id, session_id, session_part"
+_SAME = "s.app_id = b.app_id AND s.session_id = b.session_id AND s.session_part = b.session_part"
+_VALUES = ", ".join(
+    f'epoch_us("{name}")' if field.type == "timestamp" else f'"{name}"' for name, field in COLUMNS.items()
+)
+_SEARCHED = ", ".join(
+    (
+        *("session_id", "userid", "user_name", "user_email", "ip", "session_first_view_url"),
+        "nullif(session_last_view_url, session_first_view_url)",
+        *("session_referrer", "browser", "browser_version", "os", "os_version", "device"),
+        *("country", "province", "city", "isp", "env", "service", "version"),
+    )
 )
 _SQL_TYPES = {
     "string": "VARCHAR",
@@ -47,7 +53,7 @@ _SQL_TYPES = {
     "timestamp": "BIGINT",
     "map<string,string>": "MAP(VARCHAR, VARCHAR)",
 }
-_BATCH_ROWS = 250_000
+_BATCH_ROWS = 122_880  # a row group of DuckDB
 
 
 class IndexLimits(msgspec.Struct, frozen=True):
@@ -60,17 +66,15 @@ class IndexLimits(msgspec.Struct, frozen=True):
 class SessionIndex:
     """The copy. `refresh` in one thread, `ask` in any."""
 
-    def __init__(self, store: ObjectStore, path: Path, limits: IndexLimits) -> None:
+    def __init__(self, store: ObjectStore, scratch: Path, limits: IndexLimits) -> None:
         self._store = store
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{limits.memory_bytes}B",
-            "enable_external_access": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-        if limits.threads:
-            config["threads"] = limits.threads
-        self._connection = duckdb.connect(str(path), config=config)
+        self._connection = duckdb.connect(
+            config={
+                "memory_limit": f"{limits.memory_bytes}B",
+                "threads": limits.threads or os.cpu_count() or 1,
+                "temp_directory": str(scratch),
+            }
+        )
         self._local = threading.local()
         self._refreshing = threading.Lock()
         self._files: dict[str, tuple[int, int, int]] = {}  # key → (size, modified_ms, file_no)
@@ -78,18 +82,20 @@ class SessionIndex:
         self.version = 0  # goes up with every change
         columns = ", ".join(f'"{name}" {_SQL_TYPES[field.type]}' for name, field in COLUMNS.items())
         self._connection.execute(f"""
+            ATTACH ':memory:' AS copy (COMPRESS);
+            USE copy;
             CREATE TABLE files (file_no INTEGER, key VARCHAR);
             CREATE TABLE known
                 (app_id VARCHAR, session_id VARCHAR, session_part BIGINT, revision BIGINT, file_no INTEGER);
-            CREATE TABLE sessions ({columns}, file_no INTEGER, search_text VARCHAR);
-            SET lock_configuration = true;
+            CREATE TABLE sessions ({columns}, file_no INTEGER, search_text VARCHAR USING COMPRESSION uncompressed);
+            SET enable_external_access = false;
         """)
 
     def ask(self, sql: str, params: Params = ()) -> list[tuple[object, ...]]:
         """Rows of one query, on a snapshot of its own."""
         cursor = getattr(self._local, "cursor", None)
         if cursor is None:
-            cursor = self._local.cursor = self._connection.cursor()
+            cursor = self._local.cursor = self._connection.cursor().execute("USE copy")
         rows: list[tuple[object, ...]] = cursor.execute(sql, list(params)).fetchall()
         return rows
 
@@ -115,7 +121,7 @@ class SessionIndex:
             return True
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the copy."""
         self._connection.close()
 
     def _list(self) -> Iterator[ObjectInfo]:
@@ -150,27 +156,22 @@ class SessionIndex:
 
     def _read(self, info: ObjectInfo) -> pa.Table | None:
         try:
-            content = conform(pq.read_table(io.BytesIO(self._store.read(info.key))), "sessions")
+            return conform(pq.read_table(io.BytesIO(self._store.read(info.key))), "sessions")
         except ObjectMissing:
             return None
-        for place, field in enumerate(content.schema):
-            if pa.types.is_timestamp(field.type):
-                content = content.set_column(place, field.name, pc.cast(content[field.name], pa.int64()))
-        return content
 
     def _merge(self, batch: pa.Table) -> None:
-        key = ", ".join(_KEY)
-        same = " AND ".join(f"s.{name} = b.{name}" for name in _KEY)
-        searched = ", ".join(f'"{name}"' for name in _SEARCHED)
-        self._connection.register("batch", batch)
+        numbers = pa.array(range(batch.num_rows), pa.int64())
+        self._connection.register("batch", batch.append_column("n", numbers))
         self._connection.execute(f"""
-            INSERT INTO known SELECT {key}, revision, file_no FROM batch;
+            INSERT INTO known SELECT {_KEY}, revision, file_no FROM batch;
             CREATE OR REPLACE TEMP TABLE best AS
-                SELECT *, lower(concat_ws(chr(10), {searched})) AS search_text FROM batch
-                QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY revision DESC, file_no DESC) = 1;
-            DELETE FROM sessions s USING best b WHERE {same} AND s.revision <= b.revision;
-            INSERT INTO sessions SELECT * FROM best b
-                WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE {same} AND s.revision > b.revision);
+                SELECT n, {_KEY}, revision FROM batch
+                QUALIFY row_number() OVER (PARTITION BY {_KEY} ORDER BY revision DESC, file_no DESC) = 1;
+            DELETE FROM best b USING sessions s WHERE {_SAME} AND s.revision > b.revision;
+            DELETE FROM sessions s USING best b WHERE {_SAME};
+            INSERT INTO sessions SELECT {_VALUES}, file_no, lower(concat_ws(chr(10), {_SEARCHED}))
+                FROM batch SEMI JOIN best USING (n);
             DROP TABLE best;
         """)
         self._connection.unregister("batch")
@@ -184,7 +185,7 @@ class SessionIndex:
                 f"DELETE FROM {table} WHERE file_no IN (SELECT unnest(?::INTEGER[]))", [list(file_nos)]
             )
         again = self._connection.execute(
-            f"SELECT DISTINCT key FROM known ANTI JOIN sessions USING ({', '.join(_KEY)}) JOIN files USING (file_no)"
+            f"SELECT DISTINCT key FROM known ANTI JOIN sessions USING ({_KEY}) JOIN files USING (file_no)"
         ).fetchall()
         keys = {str(key) for (key,) in again}
         if keys:

@@ -51,9 +51,10 @@ def test_a_token_of_one_app_reads_that_app_and_nothing_of_another_on_any_route(
         assert answer.status == 200, route
         assert not [secret for secret in secrets if secret.encode() in answer.body], route
         sign = "&" if "?" in route else "?"
-        assert guarded.ask(f"{API}{route}{sign}is=app_id:{DATADOG}", token=TOKEN_ONE).json() != guarded.ask(
-            f"{API}{route}{sign}is=app_id:{DATADOG}", token=TOKEN_ALL
-        ).json()
+        assert (
+            guarded.ask(f"{API}{route}{sign}is=app_id:{DATADOG}", token=TOKEN_ONE).json()
+            != guarded.ask(f"{API}{route}{sign}is=app_id:{DATADOG}", token=TOKEN_ALL).json()
+        )
         if route != "/apps":
             assert guarded.ask(f"{API}{route}{sign}app={DATADOG}", token=TOKEN_ONE).status == 403, route
     link = {"app": DATADOG, "session_id": others["session_id"], "seconds": 60}
@@ -62,7 +63,9 @@ def test_a_token_of_one_app_reads_that_app_and_nothing_of_another_on_any_route(
     assert count == sum(row["app_id"] == GUANCE for row in rows)
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic " + TOKEN_ALL, TOKEN_ALL, "Bearer \xe9"])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic " + TOKEN_ALL, TOKEN_ALL, "Bearer \xe9"]
+)
 def test_a_wrong_token_is_no_token(guarded: Served, header: str) -> None:
     answer = guarded.ask(f"{API}/apps", Authorization=header)
     assert answer.status == 401
@@ -151,7 +154,8 @@ def test_every_answer_has_the_security_headers(served: Served, rows: list[Row]) 
 
 
 @pytest.mark.parametrize(
-    "path", ["/page/../app.py", "/page/%2e%2e/app.py", "/page/..%2fapp.py", "/page/package.json", "/page/", "/page/%00.js"]
+    "path",
+    ["/page/../app.py", "/page/%2e%2e/app.py", "/page/..%2fapp.py", "/page/package.json", "/page/", "/page/%00.js"],
 )
 def test_nothing_but_the_page_is_handed_out(served: Served, path: str) -> None:
     assert served.ask(path).status == 404

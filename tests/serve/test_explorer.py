@@ -22,13 +22,15 @@ def ids(rows: list[Row]) -> set[tuple[str, str, int]]:
     return {(row["app_id"], row["session_id"], row["session_part"]) for row in rows}
 
 
-def test_the_list_has_every_window_once_in_its_last_revision_newest_first(served: Served, rows: list[Row]) -> None:
+def test_the_list_has_every_window_once_in_its_last_revision_newest_first(rows: list[Row]) -> None:
     assert len(rows) == len(ids(rows)) == 23
     assert any(row["revision"] > 0 for row in rows)
     assert [row["start"] for row in rows] == sorted((row["start"] for row in rows), reverse=True)
 
 
-@pytest.mark.parametrize("sort", ["-start", "start", "session_error_count", "-userid", "user_name", "-session_has_replay"])
+@pytest.mark.parametrize(
+    "sort", ["-start", "start", "session_error_count", "-userid", "user_name", "-session_has_replay"]
+)
 @pytest.mark.parametrize("limit", [1, 7, 23])
 def test_pages_follow_one_another_without_gap_or_copy(served: Served, rows: list[Row], sort: str, limit: int) -> None:
     seen: list[Row] = []
@@ -54,10 +56,13 @@ def test_pages_follow_one_another_without_gap_or_copy(served: Served, rows: list
         ([("not", "browser:Chrome")], lambda row: row["browser"] != "Chrome"),
         ([("not", "browser:")], lambda row: row["browser"] not in (None, "")),
         ([("is", "session_has_replay:true")], lambda row: row["session_has_replay"]),
-        ([("is", "session_error_count:7"), ("is", "session_error_count:0")], lambda row: row["session_error_count"] in (0, 7)),
-        ([("is", "browser:Chrome"), ("is", "session_error_count:7")], lambda row: row["browser"] == "Chrome" and row["session_error_count"] == 7),
+        ([("is", "session_error_count:7"), ("is", "session_error_count:0")],
+         lambda row: row["session_error_count"] in (0, 7)),
+        ([("is", "browser:Chrome"), ("is", "session_error_count:7")],
+         lambda row: row["browser"] == "Chrome" and row["session_error_count"] == 7),
         ([("gt", "session_error_count:0")], lambda row: row["session_error_count"] > 0),
-        ([("gt", "session_error_count:0"), ("lt", "session_error_count:14")], lambda row: 0 < row["session_error_count"] < 14),
+        ([("gt", "session_error_count:0"), ("lt", "session_error_count:14")],
+         lambda row: 0 < row["session_error_count"] < 14),
         ([("app", "phc_local")], lambda row: row["app_id"] == "phc_local"),
         ([("app", "none")], lambda _: False),
         ([("is", "app_id:' OR 1=1 --")], lambda _: False),

@@ -1,5 +1,6 @@
-"""What the API hands out of a replay is what lies in the lake: chunks, blobs, timelines, and the ids that lead there."""
+"""What the API hands out of a session is what lies in the lake: chunks, blobs, timelines; and ids are data."""
 
+from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from replay.catalog import latest_views, read_rows, session_rows, table_keys
 from replay.export import blob_keys, rrweb_tracks
-from replay.reader import BlobReader
+from replay.reader import BlobReader, RangeRead
 from sinks.store import LocalStore
 from tests.serve.server import API, Served, session_path
 
@@ -75,7 +76,7 @@ def test_a_blob_can_be_read_over_http_with_nothing_but_the_format_document(
             whole = served.ask(blob["url"])
             assert whole.status == 200
             assert whole.body == (lake / key).read_bytes()
-            reader = BlobReader(lambda start, length, url=blob["url"]: _range(served, url, start, length), blob["bytes"])
+            reader = BlobReader(_ranges(served, blob["url"]), blob["bytes"])
             assert reader.index.session_id == row["session_id"]
             assert sum(1 for _ in reader.segments()) == reader.index.totals.segments
 
@@ -119,9 +120,7 @@ def test_a_range_of_a_blob_that_has_changed_is_the_whole_blob(served: Served, ro
     assert served.ask(path, Range="bytes=0-3", If_Range='"another"').status == 200
 
 
-def test_a_timeline_has_every_row_of_the_session_with_every_column(
-    served: Served, rows: list[Row], lake: Path
-) -> None:
+def test_a_timeline_has_every_row_of_the_session_with_every_column(served: Served, rows: list[Row], lake: Path) -> None:
     store = LocalStore(lake)
     stored = {table: read_rows(store, table_keys(store, table), table) for table in LINES}
     assert all(stored.values())
@@ -140,8 +139,8 @@ def test_a_timeline_has_every_row_of_the_session_with_every_column(
 
 @pytest.mark.parametrize(
     "name",
-    ["..", ".", "%2e%2e", "..%2f..%2f..%2fetc%2fpasswd", "%00", "a%00b", "%2F", "%5C", "%FF%FE", "x" * 10_000, "%25", "*",
-     "%F0%9F%98%80", "' OR 1=1 --".replace(" ", "%20"), "replays%2Fretention=14d", "%0d%0aSet-Cookie:%20a=b"],
+    ["..", ".", "%2e%2e", "..%2f..%2f..%2fetc%2fpasswd", "%00", "a%00b", "%2F", "%5C", "%FF%FE", "x" * 10_000, "%25",
+     "*", "%F0%9F%98%80", "' OR 1=1 --".replace(" ", "%20"), "replays%2Fretention=14d", "%0d%0aSet-Cookie:%20a=b"],
 )  # fmt: skip
 def test_ids_are_data_and_never_paths(served: Served, rows: list[Row], name: str) -> None:
     app = rows[0]["app_id"]
@@ -160,7 +159,9 @@ def test_a_session_with_an_id_of_slashes_is_found(tmp_path: Path) -> None:
     from tests.serve.server import serving  # noqa: PLC0415
 
     hostile = ["../../etc/passwd", "a/b", "%2F", "😀", "a\0b", " ", "x" * 128, "a?b#c"]
-    write_sessions(LocalStore(tmp_path / "lake"), "0000-0000000001-0123456789ab", [{"session_id": one} for one in hostile])
+    write_sessions(
+        LocalStore(tmp_path / "lake"), "0000-0000000001-0123456789ab", [{"session_id": one} for one in hostile]
+    )
     with serving(str(tmp_path / "lake"), tmp_path / "server") as server:
         for row in server.ask(f"{API}/sessions").json()["sessions"]:
             found = server.ask(session_path(row))
@@ -178,10 +179,11 @@ def test_a_caller_who_goes_away_in_the_middle_does_no_harm(served: Served, rows:
     assert served.ask(session_path(rows[0])).status == 200
 
 
-def _range(served: Served, url: str, start: int, length: int) -> bytes:
-    return served.ask(url, Range=f"bytes={start}-{start + length - 1}").body
+def _ranges(served: Served, url: str) -> RangeRead:
+    return lambda start, length: served.ask(url, Range=f"bytes={start}-{start + length - 1}").body
 
 
-def _ms(value: Any) -> float:
+def _ms(value: object) -> float:
+    assert isinstance(value, datetime)
     micros = round(value.timestamp() * 1_000_000)
     return micros // 1000 if micros % 1000 == 0 else micros / 1000
