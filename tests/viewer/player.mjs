@@ -8,14 +8,17 @@ const shown = (page) => stageOf(page).evaluate(() => document.querySelector("ifr
 const until = (page, seconds) => page.waitForFunction((wanted) => Number(document.querySelector(".scrubber")?.getAttribute("aria-valuenow")) >= wanted, seconds, { timeout: 60_000 });
 const playing = (page) => page.waitForFunction(() => document.querySelector(".player")?.classList.contains("is-playing") && document.querySelector(".stage-veil")?.hidden);
 
-async function open(page, session, more) {
+const SMALL = { width: 960, height: 600 }; // playing costs by the pixel
+
+async function open(page, session, more, size = SMALL) {
+  await page.setViewportSize(size);
   await page.goto(sessionUrl(session, more));
   await page.waitForFunction(() => document.querySelector(".clock")?.textContent && document.querySelector(".stage-veil").hidden);
 }
 
 export async function plays({ page, job }) {
   const session = job.sessions["gc-shop"];
-  await open(page, session);
+  await open(page, session, "", { width: 1440, height: 860 });
   await playing(page);
   await until(page, 2);
   const first = await shown(page);
@@ -24,7 +27,7 @@ export async function plays({ page, job }) {
   const [from, began] = [await at(page), Date.now()];
   await until(page, from + 8);
   const eight_seconds_took_ms = Date.now() - began;
-  await page.keyboard.press(" ");
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
   await page.locator(".event.error button").first().click();
   const cart = page.locator(".event.view button", { hasText: "/shop/cart.html" });
   await cart.click();

@@ -27,7 +27,6 @@ TOKEN = "a-token-of-the-test-that-nobody-guesses"
 # What is on the recorded page at a share of the replay's length.
 FAMILIES: dict[str, dict[str, Any]] = {
     "gc-shop": {"at": 0.5, "texts": ["Your cart", "Item 3", "Pay now"]},
-    "gc-charts": {"at": 0.5, "texts": []},
     "dd-shop": {"at": 0.9, "texts": ["Question 24: how do I return an item?", "agent line 3"]},
     "dd-todo-v5": {"at": 0.5, "texts": ["call the bank 6", "7 left", "Clear completed"]},
     "ph-docs": {"at": 0.5, "texts": ["Found 21 results"]},
@@ -37,7 +36,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 IDLE = {"gc-clock-return": 0, "gc-idle-visible": 0}  # capture → which of its sessions
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +80,7 @@ def drive(folder: Path, recordings: Path) -> dict[str, Any]:
             job["scenarios"] = names.split(",")
         (folder / "job.json").write_text(json.dumps(job))
         command = ["node", str(HERE / "drive.mjs"), str(folder / "job.json")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=540, check=False)
     assert done.returncode == 0, done.stderr
     (folder / "results.json").write_text(done.stdout)
     results: dict[str, Any] = json.loads(done.stdout)
@@ -211,7 +210,7 @@ def test_the_player_plays_and_keeps_its_place(seen: Any) -> None:
     assert played["marks"]["rage"] == 2
     assert played["isListHidden"]
     assert played["isFull"]
-    assert abs(played["again"] - played["moved"]) <= 2
+    assert played["moved"] - 2 <= played["again"] <= played["moved"] + 15  # it plays on at four times the speed
     assert float(played["link"]["t"]) == pytest.approx(played["moved"], abs=1.5)
     assert played["link"]["sig"]
 
