@@ -78,6 +78,7 @@ class SessionIndex:
         self._local = threading.local()
         self._refreshing = threading.Lock()
         self._files: dict[str, tuple[int, int, int]] = {}  # key → (size, modified_ms, file_no)
+        self._left: list[int] = []  # numbers of files that are gone or changed, and still to be forgotten
         self._next_file = 0
         self.version = 0  # goes up with every change
         columns = ", ".join(f'"{name}" {_SQL_TYPES[field.type]}' for name, field in COLUMNS.items())
@@ -100,25 +101,17 @@ class SessionIndex:
         return rows
 
     def refresh(self) -> bool:
-        """Follow the lake; whether something has changed. May raise StoreError; then nothing has."""
+        """Follow the lake; whether something has changed. After a StoreError the next one goes on."""
         with self._refreshing:
+            before = self.version
             listed = {found.key: found for found in self._list()}
-            gone = [
-                key
-                for key, (size, modified_ms, _) in self._files.items()
-                if _differs(listed.get(key), size, modified_ms)
-            ]
-            fresh = [
-                found for key, found in sorted(listed.items(), key=_by_day) if key not in self._files or key in gone
-            ]
-            if not fresh and not gone:
-                return False
-            with self._transaction():
-                left = [self._files.pop(key)[2] for key in gone]
-                self._take(fresh)
-                self._drop(left)
-            self.version += 1
-            return True
+            for key, (size, modified_ms, file_no) in list(self._files.items()):
+                if _differs(listed.get(key), size, modified_ms):
+                    del self._files[key]
+                    self._left.append(file_no)
+            self._take([found for key, found in sorted(listed.items(), key=_by_day) if key not in self._files])
+            self._drop()
+            return self.version > before
 
     def close(self) -> None:
         """Let go of the copy."""
@@ -128,31 +121,41 @@ class SessionIndex:
         return (found for found in self._store.list(f"{TABLES}sessions/") if found.key.endswith(".parquet"))
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        files = dict(self._files)
+    def _change(self) -> Iterator[None]:
+        """All of it or nothing, for who asks meanwhile and when it fails."""
         self._connection.execute("BEGIN")
         try:
             yield
         except BaseException:
             self._connection.execute("ROLLBACK")
-            self._files = files
             raise
         self._connection.execute("COMMIT")
+        self.version += 1
 
     def _take(self, found: Sequence[ObjectInfo]) -> None:
-        batch: list[pa.Table] = []
+        batch: list[tuple[ObjectInfo, pa.Table]] = []
         for info, content in in_parallel(self._read, found):
-            if content is None:
-                continue  # expired since it was listed
-            file_no, self._next_file = self._next_file, self._next_file + 1
-            self._files[info.key] = (info.size, info.modified_ms, file_no)
-            self._connection.execute("INSERT INTO files VALUES (?, ?)", [file_no, info.key])
-            batch.append(content.append_column("file_no", pa.repeat(pa.scalar(file_no, pa.int32()), content.num_rows)))
-            if sum(one.num_rows for one in batch) >= _BATCH_ROWS:
-                self._merge(pa.concat_tables(batch))
+            if content is not None:  # else it has expired since it was listed
+                batch.append((info, content))
+            if sum(one.num_rows for _, one in batch) >= _BATCH_ROWS:
+                self._take_batch(batch)
                 batch = []
         if batch:
-            self._merge(pa.concat_tables(batch))
+            self._take_batch(batch)
+
+    def _take_batch(self, batch: Sequence[tuple[ObjectInfo, pa.Table]]) -> None:
+        taken = {info.key: (info.size, info.modified_ms, self._next_file + n) for n, (info, _) in enumerate(batch)}
+        self._next_file += len(batch)
+        numbered = [
+            content.append_column("file_no", pa.repeat(pa.scalar(taken[info.key][2], pa.int32()), content.num_rows))
+            for info, content in batch
+        ]
+        with self._change():
+            self._connection.executemany(
+                "INSERT INTO files VALUES (?, ?)", [[file_no, key] for key, (_, _, file_no) in taken.items()]
+            )
+            self._merge(pa.concat_tables(numbered))
+        self._files |= taken
 
     def _read(self, info: ObjectInfo) -> pa.Table | None:
         try:
@@ -176,23 +179,25 @@ class SessionIndex:
         """)
         self._connection.unregister("batch")
 
-    def _drop(self, file_nos: Sequence[int]) -> None:
+    def _drop(self) -> None:
         """Rows of files that are gone. A window whose best row was there falls back to what other files have."""
-        if not file_nos:
+        if not self._left:
             return
+        with self._change():
+            self._forget(self._left)
+        self._left = []
+        again = self.ask(f"SELECT DISTINCT key FROM known ANTI JOIN sessions USING ({_KEY}) JOIN files USING (file_no)")
+        keys = {str(key) for (key,) in again}
+        if keys:
+            self._left = [self._files.pop(key)[2] for key in keys]
+            self._take([found for found in self._list() if found.key in keys])
+            self._drop()
+
+    def _forget(self, file_nos: Sequence[int]) -> None:
         for table in ("known", "sessions", "files"):
             self._connection.execute(
                 f"DELETE FROM {table} WHERE file_no IN (SELECT unnest(?::INTEGER[]))", [list(file_nos)]
             )
-        again = self._connection.execute(
-            f"SELECT DISTINCT key FROM known ANTI JOIN sessions USING ({_KEY}) JOIN files USING (file_no)"
-        ).fetchall()
-        keys = {str(key) for (key,) in again}
-        if keys:
-            numbers = [self._files.pop(key)[2] for key in keys]
-            self._connection.execute("DELETE FROM known WHERE file_no IN (SELECT unnest(?::INTEGER[]))", [numbers])
-            self._connection.execute("DELETE FROM files WHERE file_no IN (SELECT unnest(?::INTEGER[]))", [numbers])
-            self._take([found for found in self._list() if found.key in keys])
 
 
 def _differs(found: ObjectInfo | None, size: int, modified_ms: int) -> bool:

@@ -98,10 +98,10 @@ def test_merged_files_are_seen_once_before_during_and_after(lake: Lake) -> None:
     assert lake.seen() == [("a", 0, 1, 0)]
 
 
-def test_a_look_that_fails_changes_nothing(tmp_path: Path) -> None:
+def test_a_look_that_fails_is_made_up_for_by_the_next(tmp_path: Path) -> None:
     broken = _Breaking(tmp_path / "lake")
     index = SessionIndex(broken, tmp_path / "scratch", _LIMITS)
-    write_sessions(broken, "0-0000000001-000000000001", [{"session_id": "a"}])
+    gone = write_sessions(broken, "0-0000000001-000000000001", [{"session_id": "a"}])
     index.refresh()
     write_sessions(broken, "0-0000000002-000000000002", [{"session_id": "b"}])
     write_sessions(broken, "0-0000000003-000000000003", [{"session_id": "c"}])
@@ -112,6 +112,14 @@ def test_a_look_that_fails_changes_nothing(tmp_path: Path) -> None:
     broken.fails = ""
     index.refresh()
     assert index.ask("SELECT session_id FROM sessions ORDER BY 1") == [("a",), ("b",), ("c",)]
+    broken.delete([gone])
+    write_sessions(broken, "0-0000000004-000000000004", [{"session_id": "d"}])
+    broken.fails = "0000000004"
+    with pytest.raises(StoreUnavailable):
+        index.refresh()
+    broken.fails = ""
+    index.refresh()
+    assert index.ask("SELECT session_id FROM sessions ORDER BY 1") == [("b",), ("c",), ("d",)]
 
 
 def test_a_file_that_expires_while_it_is_read_is_left_out(tmp_path: Path) -> None:
