@@ -17,9 +17,8 @@ const BUCKETS = 90;
 const FACET_VALUES = 8;
 
 export class Explorer {
-  constructor(page, fields, fail) {
-    this.fields = fields;
-    this.fail = fail;
+  constructor(page, fields, apps, fail) {
+    Object.assign(this, { fields, apps, fail });
     this.chart = new Chart((from, to) => this.change({ range: "", from: String(from), to: String(to) }));
     this.facets = new Facets(fields, (column, value, kind) => this.filter(column, value, kind));
     this.table = new Table(fields, {
@@ -98,15 +97,13 @@ export class Explorer {
     this.request?.abort();
     this.request = new AbortController();
     const { signal } = this.request;
-    this.apps ??= (await api.apps()).apps;
     this.controls();
     const now = Date.now();
-    const sessions = api.sessions(this.query(now, { sort: this.state.sort, limit: this.state.limit || PAGE_SIZE, ...(this.state.cursor && { cursor: this.state.cursor }) }), signal);
+    const page = { sort: this.state.sort, limit: this.state.limit || PAGE_SIZE, ...(this.state.cursor && { cursor: this.state.cursor }) };
     this.table.element.setAttribute("aria-busy", "true");
-    const around = this.around(now, signal);
     try {
-      this.list(await sessions);
-      await around;
+      const listed = api.sessions(this.query(now, page), signal).then((answer) => this.list(answer));
+      await Promise.all([listed, this.around(now, signal)]);
     } catch (error) {
       this.fail(error);
     }

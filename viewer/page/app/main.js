@@ -3,9 +3,7 @@
 import { api, ApiError, token } from "./api.js";
 import { sessionState } from "./address.js";
 import { h, show } from "./dom.js";
-import { Explorer } from "./explorer.js";
 import { closeMenu } from "./menu.js";
-import { SessionPage } from "./session.js";
 
 const page = document.getElementById("page");
 let fields = null;
@@ -15,14 +13,29 @@ async function open() {
   closeMenu();
   const wanted = sessionState();
   try {
-    fields ??= new Map((await api.fields()).fields.map((field) => [field.name, field]));
     if (view?.accepts(wanted)) return await view.update(wanted);
     view?.leave();
-    view = wanted ? new SessionPage(page, fields, fail) : new Explorer(page, fields, fail);
+    view = await (wanted ? sessionPage() : explorer());
     await view.update(wanted);
   } catch (error) {
     fail(error);
   }
+}
+
+/** Each view is loaded when it is first wanted; what it needs from the API is asked for meanwhile. */
+async function explorer() {
+  const [{ Explorer }, known, { apps }] = await Promise.all([import("./explorer.js"), fieldsByName(), api.apps()]);
+  return new Explorer(page, known, apps, fail);
+}
+
+async function sessionPage() {
+  const [{ SessionPage }, known] = await Promise.all([import("./session.js"), fieldsByName()]);
+  return new SessionPage(page, known, fail);
+}
+
+async function fieldsByName() {
+  fields ??= new Map((await api.fields()).fields.map((field) => [field.name, field]));
+  return fields;
 }
 
 /** Show what went wrong in place of the view; a 401 asks for the token. */
