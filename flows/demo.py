@@ -107,6 +107,12 @@ def _copy(store: ObjectStore, folder: Path) -> None:
     print(f"Copied the lake from S3 to {folder}/\n")
 
 
+def serve_demo(folder: Path) -> None:
+    """The demo's lake in the browser, until stopped."""
+    command = [sys.executable, "-m", "flows.cli", "serve", "--lake", str(folder)]
+    raise SystemExit(subprocess.run(command, check=False).returncode)
+
+
 def _look(folder: Path) -> None:
     command = [sys.executable, "-m", "flows.cli"]
     subprocess.run([*command, "sessions", "--lake", str(folder)], check=True)
@@ -118,6 +124,7 @@ def _look(folder: Path) -> None:
     print(
         f"""
 Look further:
+  .venv/bin/replaylake serve --lake {folder}      # sessions and replays in the browser
   .venv/bin/replaylake show 230f3e7c-e9ea-4e57-bc6f-239f4fb9cdeb --lake {folder}
   .venv/bin/replaylake export 230f3e7c-e9ea-4e57-bc6f-239f4fb9cdeb --lake {folder} > replay.json
   .venv/bin/python -c "import duckdb; duckdb.sql(\\"{query}\\").show()"

@@ -3,6 +3,7 @@
 A nested name joins with two underscores in the environment: `REPLAYLAKE_KAFKA__BOOTSTRAP`. Unknown keys are errors.
 """
 
+import hashlib
 import os
 import re
 import tomllib
@@ -22,6 +23,7 @@ from operators.windows import WindowRules
 from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention
 from schemas.units import GIB, MIB, MS_PER_HOUR, MS_PER_SECOND
 from sinks.lake import LakeLimits
+from viewer.access import Token
 
 PREFIX = "REPLAYLAKE_"
 CONFIG_VARIABLE = "REPLAYLAKE_CONFIG"
@@ -281,6 +283,45 @@ class IntakeSettings(_Section):
         )
 
 
+class TokenSettings(_Section):
+    """A bearer token of `serve`: itself, or better its SHA-256; and what it may read."""
+
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="SHA-256 of the token, hexadecimal")
+    token: SecretStr | None = Field(None, min_length=24, description="the token itself, where only its owner reads")
+    apps: list[str] = Field(description="app ids it may read; `*` is all")
+
+    @model_validator(mode="after")
+    def _check_one(self) -> "TokenSettings":
+        if (self.sha256 is None) == (self.token is None):
+            raise ValueError("needs either sha256 or token")
+        return self
+
+    def known(self) -> Token:
+        secret = self.token.get_secret_value() if self.token else ""
+        return Token(self.sha256 or hashlib.sha256(secret.encode()).hexdigest(), frozenset(self.apps))
+
+
+class ServeSettings(_Section):
+    """The API and the page of `replaylake serve`."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; beyond loopback only with tokens")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(8080, description="port to listen on; 0 is any free one")
+    tokens: dict[str, TokenSettings] = Field({}, description="who may read what, by a name for the audit log")
+    link_key: SecretStr | None = Field(
+        None, min_length=32, description="signs links; when not set, links end with the process"
+    )
+    link_seconds_max: Positive = Field(7 * 86_400, description="the longest that a link holds")
+    public_url: str = Field("", pattern="^(https?://[^?#]+[^/?#])?$", description="how links name this server")
+    audit_file: Path | None = Field(None, description="JSON lines of who watched what; standard output when not set")
+    allow_recorded_origins: list[Annotated[str, Field(pattern=r"^https?://[a-zA-Z0-9.*-]+(:\d+)?$")]] = Field(
+        [], description="origins whose images, styles and fonts a recording may load; none is safest"
+    )
+    refresh_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="how often to look for new sessions")
+    scratch_dir: Path | None = Field(None, description="where the copy of the session table lies while it runs")
+    memory_bytes: Positive = Field(1 * GIB, description="memory for queries")
+    requests_at_once: Positive = Field(32, description="more are answered with 429")
+
+
 class LogSettings(_Section):
     """What goes to standard error. Never content of sessions."""
 
@@ -305,6 +346,7 @@ class Settings(BaseSettings):
     run: RunSettings = RunSettings()
     http: HttpSettings = HttpSettings()
     intake: IntakeSettings = IntakeSettings()
+    serve: ServeSettings = ServeSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

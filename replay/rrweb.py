@@ -6,7 +6,7 @@ share one, and each track plays alone.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from replay.json_shape import parse
 from replay.playable import Playable
@@ -34,6 +34,19 @@ class _View(NamedTuple):
         return int(self.events[-1]["timestamp"])
 
 
+class Spanned(Protocol):
+    """Something that lasts from one time to another, epoch ms."""
+
+    @property
+    def start_ms(self) -> int: ...
+
+    @property
+    def end_ms(self) -> int: ...
+
+
+Lasting = TypeVar("Lasting", bound=Spanned)
+
+
 def to_rrweb(family: Family, segments: Sequence[bytes]) -> list[Track]:
     """Convert one session window's native segments.
 
@@ -41,14 +54,37 @@ def to_rrweb(family: Family, segments: Sequence[bytes]) -> list[Track]:
     Tracks are ordered by their start. What cannot be converted is left out and counted in `Track.skipped`;
     raises ConversionError when a segment is no segment of `family` at all.
     """
+    views, skipped = _converted(family, segments)
+    found = [[view] for view in views] if family is Family.RRWEB else lanes(views)
+    return [_track(number, lane, skipped) for number, lane in enumerate(found)]
+
+
+def one_track(family: Family, segments: Sequence[bytes]) -> Track:
+    """The same for segments that are known to be of one track."""
+    views, skipped = _converted(family, segments)
+    return _track(0, views, skipped) if views else Track(0, [], 0, 0, [], {})
+
+
+def lanes(views: Sequence[Lasting]) -> list[list[Lasting]]:
+    """Give each view, in order of start, to the lane that ended last before it, which most likely is its tab."""
+    found: list[list[Lasting]] = []
+    for view in views:
+        free = [lane for lane in found if lane[-1].end_ms <= view.start_ms + _SEAM_MS]
+        if free:
+            max(free, key=lambda lane: lane[-1].end_ms).append(view)
+        else:
+            found.append([view])
+    return found
+
+
+def _converted(family: Family, segments: Sequence[bytes]) -> tuple[list[_View], defaultdict[str, Counter[str]]]:
+    """Views with their events by start, and what was skipped of each."""
     objects = [_segment(index, raw) for index, raw in enumerate(segments)]
     skipped: defaultdict[str, Counter[str]] = defaultdict(Counter)
     if family is Family.RRWEB:
         windows = window_events(objects, skipped)
-        lanes = [[view] for view in _by_start(_View(window_id, events) for window_id, events in windows.items())]
-    else:
-        lanes = _lanes(_by_start(_views(objects, skipped)))
-    return [_track(number, lane, skipped) for number, lane in enumerate(lanes)]
+        return _by_start(_View(window_id, events) for window_id, events in windows.items()), skipped
+    return _by_start(_views(objects, skipped)), skipped
 
 
 def _segment(index: int, raw: bytes) -> JsonObject:
@@ -96,18 +132,6 @@ def _records(segment: JsonObject) -> list[object]:
 
 def _timestamp(event: Event) -> int:
     return int(event["timestamp"])
-
-
-def _lanes(views: Sequence[_View]) -> list[list[_View]]:
-    """Give each view, in order of start, to the lane that ended last before it, which most likely is its tab."""
-    lanes: list[list[_View]] = []
-    for view in views:
-        free = [lane for lane in lanes if lane[-1].end_ms <= view.start_ms + _SEAM_MS]
-        if free:
-            max(free, key=lambda lane: lane[-1].end_ms).append(view)
-        else:
-            lanes.append([view])
-    return lanes
 
 
 def _track(number: int, lane: Sequence[_View], skipped: defaultdict[str, Counter[str]]) -> Track:

@@ -71,6 +71,18 @@ def visible_files(store: ObjectStore, tables: Iterable[str], days: Days | None =
     raise LakeRestless(f"files of {', '.join(wanted)} were replaced {_LOOKS} times while they were listed: try again")
 
 
+def visible_below(store: ObjectStore, table: str, folders: Iterable[str]) -> list[ObjectInfo]:
+    """The same for some folders of one table. Raises LakeRestless."""
+    folders = list(folders)
+    journal = read_journal(store)
+    for _ in range(_LOOKS):
+        found = [one for folder in folders for one in store.list(folder) if one.key.endswith(".parquet")]
+        before, journal = journal, read_journal(store)
+        if before.numbers.get(table) == journal.numbers.get(table):
+            return [one for one in found if one.key not in journal.hidden()]
+    raise LakeRestless(f"files of {table} were replaced {_LOOKS} times while they were listed: try again")
+
+
 def read_journal(store: ObjectStore) -> Journal:
     """What is going on; raises StoreError for a journal of a later version."""
     try:

@@ -1,0 +1,96 @@
+"""The server of `replaylake serve`: its socket, scratch folder, audit log, secrets and clock."""
+
+import secrets
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import uvicorn
+
+from flows.settings import ConfigurationError, ServeSettings, Settings
+from sinks.open_store import open_store
+from viewer.access import Access
+from viewer.app import build
+from viewer.audit import Audit
+from viewer.gate import own_names
+from viewer.parts import ServeOptions, Viewer
+from viewer.session_index import IndexLimits
+
+_LINK_KEY_BYTES = 32
+_STOP_SECONDS = 5
+
+
+def run_server(settings: Settings, said: Callable[[str], None]) -> None:
+    """Answer until SIGTERM or SIGINT; `said` gets the address. Raises ConfigurationError when it is taken."""
+    serving = settings.serve
+    with _listening(serving) as listener, _scratch(serving) as folder, _audit(serving) as target:
+        viewer = Viewer(
+            open_store(settings.lake, settings.s3.storage_options()),
+            _access(serving),
+            Audit(target, time.time),
+            _options(serving, folder),
+        )
+        host, port = listener.getsockname()[:2]
+        said(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+        config = uvicorn.Config(
+            build(viewer),
+            log_config=None,
+            access_log=False,  # addresses hold the signatures of links
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+        uvicorn.Server(config).run([listener])
+
+
+def _access(serving: ServeSettings) -> Access:
+    key = serving.link_key.get_secret_value().encode() if serving.link_key else secrets.token_bytes(_LINK_KEY_BYTES)
+    return Access({name: token.known() for name, token in serving.tokens.items()}, key, time.time)
+
+
+def _options(serving: ServeSettings, folder: Path) -> ServeOptions:
+    return ServeOptions(
+        scratch=folder,
+        index=IndexLimits(serving.memory_bytes),
+        refresh_seconds=serving.refresh_seconds,
+        requests_at_once=serving.requests_at_once,
+        link_seconds_max=serving.link_seconds_max,
+        public_url=serving.public_url,
+        origins=serving.allow_recorded_origins,
+        own_names=None if serving.tokens else own_names(serving.host),
+    )
+
+
+@contextmanager
+def _listening(serving: ServeSettings) -> Iterator[socket.socket]:
+    host = serving.host.strip("[]")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, serving.port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address[:2], family=family)
+    except OSError as error:
+        raise ConfigurationError(f"serve: cannot listen on {host} port {serving.port}: {error.strerror}") from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _scratch(serving: ServeSettings) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="replaylake-serve-", dir=serving.scratch_dir) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _audit(serving: ServeSettings) -> Iterator[IO[bytes]]:
+    if serving.audit_file is None:
+        yield sys.stdout.buffer
+        return
+    try:
+        target = serving.audit_file.open("ab")
+    except OSError as error:
+        raise ConfigurationError(f"serve.audit_file: {error.strerror}: {serving.audit_file}") from error
+    with target:
+        yield target

@@ -1,0 +1,191 @@
+"""The copy of the session table follows the lake: new files, revisions, erasures, merged and expired files."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.keys import table_key
+from sinks.store import LocalStore, StoreUnavailable
+from tests.serve.lakes import DAY, START_MS, write_sessions
+from viewer.explorer import sessions, window_rows
+from viewer.filters import Wanted
+from viewer.session_index import IndexLimits, SessionIndex
+from viewer.session_rows import SessionRows
+
+_LIMITS = IndexLimits(256 << 20, threads=1)
+
+
+class Lake:
+    """A lake and the copy that follows it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = LocalStore(folder / "lake")
+        self.index = SessionIndex(self.store, folder / "scratch", _LIMITS)
+
+    def seen(self) -> list[tuple[object, ...]]:
+        """(session, part, revision, errors) of what the explorer lists, after a look at the lake."""
+        self.index.refresh()
+        rows = sessions(self.index, Wanted(None), "session_id", 500, "")["sessions"]
+        assert isinstance(rows, list)
+        names = ("session_id", "session_part", "revision", "session_error_count")
+        return [tuple(row[name] for name in names) for row in rows]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path)
+
+
+def test_an_empty_lake_has_no_sessions(lake: Lake) -> None:
+    assert lake.seen() == []
+
+
+def test_new_files_are_seen_and_nothing_new_changes_nothing(lake: Lake) -> None:
+    write_sessions(lake.store, "0-0000000001-000000000001", [{"session_id": "a"}, {"session_id": "b"}])
+    assert lake.seen() == [("a", 0, 0, 0), ("b", 0, 0, 0)]
+    version = lake.index.version
+    assert lake.index.refresh() is False
+    assert lake.index.version == version
+    write_sessions(lake.store, "0-0000000002-000000000002", [{"session_id": "a", "session_part": 1}])
+    assert lake.seen() == [("a", 0, 0, 0), ("a", 1, 0, 0), ("b", 0, 0, 0)]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize("looks", ["each", "once"])
+def test_only_the_highest_revision_counts_whenever_it_comes(lake: Lake, order: tuple[int, ...], looks: str) -> None:
+    for revision in order:
+        row = {"session_id": "a", "revision": revision, "session_error_count": revision * 10}
+        write_sessions(lake.store, f"0-000000000{revision}-000000000000", [row, {"session_id": f"other{revision}"}])
+        if looks == "each":
+            lake.index.refresh()
+    assert lake.seen() == [("a", 0, 2, 20), *((f"other{revision}", 0, 0, 0) for revision in range(3))]
+
+
+def test_a_file_that_is_gone_takes_its_sessions_along(lake: Lake) -> None:
+    gone = write_sessions(lake.store, "0-0000000001-000000000001", [{"session_id": "a"}])
+    write_sessions(lake.store, "0-0000000002-000000000002", [{"session_id": "b"}])
+    lake.index.refresh()
+    lake.store.delete([gone])
+    assert lake.seen() == [("b", 0, 0, 0)]
+
+
+def test_when_the_best_row_is_gone_the_next_best_counts(lake: Lake) -> None:
+    write_sessions(lake.store, "0-0000000001-000000000001", [{"session_id": "a"}, {"session_id": "b"}])
+    gone = write_sessions(lake.store, "0-0000000002-000000000002", [{"session_id": "a", "revision": 1}])
+    assert lake.seen() == [("a", 0, 1, 0), ("b", 0, 0, 0)]
+    lake.store.delete([gone])
+    assert lake.seen() == [("a", 0, 0, 0), ("b", 0, 0, 0)]
+
+
+def test_a_file_that_an_erasure_has_written_again_is_read_again(lake: Lake) -> None:
+    name = "0-0000000001-000000000001"
+    write_sessions(lake.store, name, [{"session_id": "a"}, {"session_id": "b", "user_email": "b@mail.example"}])
+    lake.index.refresh()
+    write_sessions(lake.store, name, [{"session_id": "a"}])
+    assert lake.seen() == [("a", 0, 0, 0)]
+    assert lake.index.ask("SELECT count(*) FROM sessions WHERE contains(search_text, 'b@mail')") == [(0,)]
+
+
+def test_merged_files_are_seen_once_before_during_and_after(lake: Lake) -> None:
+    old = [
+        write_sessions(lake.store, "0-0000000001-000000000001", [{"session_id": "a"}]),
+        write_sessions(lake.store, "0-0000000002-000000000002", [{"session_id": "a", "revision": 1}]),
+    ]
+    assert lake.seen() == [("a", 0, 1, 0)]
+    write_sessions(lake.store, "merged", [{"session_id": "a", "revision": 1}])
+    assert lake.seen() == [("a", 0, 1, 0)]
+    lake.store.delete(old)
+    assert lake.seen() == [("a", 0, 1, 0)]
+
+
+def test_a_look_that_fails_is_made_up_for_by_the_next(tmp_path: Path) -> None:
+    broken = _Breaking(tmp_path / "lake")
+    index = SessionIndex(broken, tmp_path / "scratch", _LIMITS)
+    gone = write_sessions(broken, "0-0000000001-000000000001", [{"session_id": "a"}])
+    index.refresh()
+    write_sessions(broken, "0-0000000002-000000000002", [{"session_id": "b"}])
+    write_sessions(broken, "0-0000000003-000000000003", [{"session_id": "c"}])
+    broken.fails = "0000000003"
+    with pytest.raises(StoreUnavailable):
+        index.refresh()
+    assert index.ask("SELECT session_id FROM sessions") == [("a",)]
+    broken.fails = ""
+    index.refresh()
+    assert index.ask("SELECT session_id FROM sessions ORDER BY 1") == [("a",), ("b",), ("c",)]
+    broken.delete([gone])
+    write_sessions(broken, "0-0000000004-000000000004", [{"session_id": "d"}])
+    broken.fails = "0000000004"
+    with pytest.raises(StoreUnavailable):
+        index.refresh()
+    broken.fails = ""
+    index.refresh()
+    assert index.ask("SELECT session_id FROM sessions ORDER BY 1") == [("b",), ("c",), ("d",)]
+
+
+def test_a_file_that_expires_while_it_is_read_is_left_out(tmp_path: Path) -> None:
+    store = _Vanishing(tmp_path / "lake")
+    index = SessionIndex(store, tmp_path / "scratch", _LIMITS)
+    store.vanishes = write_sessions(store, "0-0000000001-000000000001", [{"session_id": "a"}])
+    write_sessions(store, "0-0000000002-000000000002", [{"session_id": "b"}])
+    index.refresh()
+    assert index.ask("SELECT session_id FROM sessions") == [("b",)]
+
+
+def test_files_of_other_epochs_are_not_read_for_a_session(tmp_path: Path) -> None:
+    store = _Counting(tmp_path / "lake")
+    index = SessionIndex(store, tmp_path / "scratch", _LIMITS)
+    for number in range(20):
+        name = f"0-{number:010d}-{number:012x}"
+        write_sessions(store, name, [{"session_id": f"s{number}"}])
+        store.put({table_key("errors", 14, DAY, name): store.read(table_key("sessions", 14, DAY, name))})
+    index.refresh()
+    store.asked.clear()
+    SessionRows(store, index).rows("errors", "shop", "s7", window_rows(index, "shop", "s7"))
+    assert store.asked == [table_key("errors", 14, DAY, "0-0000000007-000000000007")]
+
+
+def test_merged_files_are_always_read_and_so_is_everything_once_a_revision_is_merged(tmp_path: Path) -> None:
+    store = _Counting(tmp_path / "lake")
+    index = SessionIndex(store, tmp_path / "scratch", _LIMITS)
+    key = write_sessions(store, "0-0000000001-000000000001", [{"session_id": "a", "revision": 1}])  # where is 0?
+    names = ("0-0000000001-000000000001", "0-0000000009-000000000009", "merged")
+    store.put({table_key("errors", 14, DAY, name): store.read(key) for name in names})
+    index.refresh()
+    store.asked.clear()
+    SessionRows(store, index).rows("errors", "shop", "a", window_rows(index, "shop", "a"))
+    assert store.asked == sorted(table_key("errors", 14, DAY, name) for name in names)
+
+
+def test_times_are_what_was_written(lake: Lake) -> None:
+    write_sessions(lake.store, "0-0000000001-000000000001", [{"session_id": "a", "end": START_MS * 1000 + 1_500_250}])
+    lake.index.refresh()
+    (row,) = window_rows(lake.index, "shop", "a")
+    assert (row["start"], row["end"]) == (START_MS, START_MS + 1500.25)
+
+
+class _Breaking(LocalStore):
+    fails = ""
+
+    def read(self, key: str) -> bytes:
+        if self.fails and self.fails in key:
+            raise StoreUnavailable(key)
+        return super().read(key)
+
+
+class _Vanishing(LocalStore):
+    vanishes = ""
+
+    def read(self, key: str) -> bytes:
+        if key == self.vanishes:
+            self.delete([key])
+        return super().read(key)
+
+
+class _Counting(LocalStore):
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.asked: list[str] = []
+
+    def read(self, key: str) -> bytes:
+        self.asked.append(key)
+        return super().read(key)

@@ -1,0 +1,39 @@
+"""Whatever is asked, as described or not: the server never fails, and every answer is as the description says."""
+
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serve.conftest import TOKEN_ONE
+from tests.serve.server import API, Served
+
+EXAMPLES = os.environ.get("SERVE_FUZZ_EXAMPLES", "4")  # for each route; 200 for a long look
+_CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+_SCHEMATHESIS = Path(sysconfig.get_path("scripts"), "schemathesis")
+
+
+@pytest.mark.parametrize("ids", ["any", "known"])
+@pytest.mark.parametrize("who", ["open", "guarded"])
+@pytest.mark.timeout(1200)
+def test_no_request_makes_the_server_fail(  # noqa: PLR0913 - fixtures
+    served: Served, guarded: Served, rows: list[dict[str, Any]], tmp_path: Path, ids: str, who: str
+) -> None:
+    server = guarded if who == "guarded" else served
+    row = next(row for row in rows if row["app_id"].startswith("appid"))
+    parameters = f'app = "{row["app_id"]}"\nsession = "{row["session_id"]}"\n' if ids == "known" else ""
+    (tmp_path / "schemathesis.toml").write_text(f"[parameters]\n{parameters}")
+    description = tmp_path / "openapi.json"
+    description.write_bytes(server.ask(f"{API}/openapi.json").body)
+    command = [
+        *(str(_SCHEMATHESIS), "--config-file", str(tmp_path / "schemathesis.toml")),
+        *("run", str(description), "--url", server.url, "--checks", _CHECKS, "--mode", "all"),
+        *("--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--seed", "1"),
+        *("--suppress-health-check", "all", "--request-timeout", "60", "--no-color"),
+        *(("--header", f"Authorization: Bearer {TOKEN_ONE}") if who == "guarded" else ()),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -1,0 +1,181 @@
+// What is done in the list of sessions and in the details of one.
+import { createRequire } from "node:module";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const rowCount = (page) => page.locator(".sessions tbody tr").count();
+const total = async (page) => Number((await page.locator(".total").innerText()).match(/\d+/)[0]);
+const settled = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && !document.querySelector(".table-scroll").hasAttribute("aria-busy"));
+const rows = async (page) => page.locator(".sessions tbody tr").evaluateAll((all) => all.map((row) => row.innerText.replace(/\s+/g, " ")));
+const sessionUrl = ({ app, id }, more = "") => `/?app=${encodeURIComponent(app)}&session=${encodeURIComponent(id)}${more}`;
+
+async function open(page, address) {
+  await page.goto(address);
+  await settled(page);
+}
+
+/** Apply something that changes the address, and wait for the list. */
+async function after(page, act) {
+  const before = page.url();
+  await act();
+  await page.waitForFunction((url) => location.href !== url, before);
+  await settled(page);
+}
+
+export async function firstList({ page, job }) {
+  await open(page, "/");
+  const list_ms = await page.evaluate(() => performance.now());
+  await page.locator(".chart .bar").first().waitFor();
+  await page.locator(".facet").first().waitFor();
+  await page.screenshot({ path: `${job.folder}/explorer.png` });
+  const heads = await page.locator(".sessions thead .sort").allInnerTexts();
+  const bytes = await page.evaluate(() => performance.getEntriesByType("resource").reduce((sum, one) => sum + one.transferSize, 0));
+  await page.reload();
+  await settled(page);
+  return { list_ms, again_ms: await page.evaluate(() => performance.now()), heads: heads.map((head) => head.replace("↓", "").trim()), rows: await rowCount(page), total: await total(page), play: await page.locator(".play-button").count(), bytes };
+}
+
+export async function filters({ page }) {
+  await open(page, "/?range=all");
+  const all = await total(page);
+  await after(page, () => page.locator(".facet", { hasText: "Chrome" }).first().click());
+  const chrome = { url: page.url(), total: await total(page) };
+  const reloaded = await rows(page);
+  await page.reload();
+  await settled(page);
+  const isSame = JSON.stringify(reloaded) === JSON.stringify(await rows(page));
+  await after(page, () => page.locator(".chip button").first().click());
+  const cell = page.locator("td", { hasText: "Ada Example" }).first();
+  const menu = async (item) => {
+    await cell.hover();
+    await cell.locator(".cell-menu").click();
+    await page.getByRole("menuitem", { name: item }).click();
+  };
+  await menu("Copy");
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  await after(page, () => menu("Filter by this value"));
+  const ada = await total(page);
+  await after(page, () => page.goBack());
+  await after(page, () => menu("Exclude this value"));
+  const others = await total(page);
+  await after(page, () => page.goBack());
+  await after(page, () => page.locator("thead").getByRole("button", { name: "Duration" }).click());
+  const longest = (await rows(page))[0];
+  await after(page, () => menu("Add as column"));
+  const columns = await page.locator(".sessions thead .sort").allInnerTexts();
+  await page.keyboard.press("/");
+  await page.keyboard.type("bo example");
+  await after(page, () => page.keyboard.press("Enter"));
+  return { all, chrome, isSame, copied, ada, others, longest, columns, found: await total(page) };
+}
+
+export async function chartZooms({ page }) {
+  await open(page, "/?range=all");
+  const all = await total(page);
+  await page.locator(".chart .bar").first().waitFor();
+  const box = await page.locator(".chart svg").boundingBox();
+  await after(page, async () => {
+    await page.mouse.move(box.x + 2, box.y + 40);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.5, box.y + 40, { steps: 4 });
+    await page.mouse.up();
+  });
+  const parameters = new URL(page.url()).searchParams;
+  return { all, part: await total(page), from: Number(parameters.get("from")), to: Number(parameters.get("to")) };
+}
+
+export async function paging({ page }) {
+  await open(page, "/?range=all&limit=10");
+  const pages = [await rows(page)];
+  while (await page.getByRole("button", { name: "Older" }).isEnabled()) {
+    await after(page, () => page.getByRole("button", { name: "Older" }).click());
+    pages.push(await rows(page));
+  }
+  await after(page, () => page.goBack());
+  return { sizes: pages.map((one) => one.length), distinct: new Set(pages.flat()).size, total: await total(page), back: JSON.stringify(await rows(page)) === JSON.stringify(pages.at(-2)) };
+}
+
+export async function keyboard({ page }) {
+  await open(page, "/?range=all");
+  for (const key of ["j", "j", "k", "j"]) await page.keyboard.press(key);
+  const second = await page.locator(".sessions tr.current").evaluate((row) => [...row.parentElement.children].indexOf(row));
+  await page.keyboard.press("?");
+  const help = await page.locator("dialog dt").count();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Enter");
+  await page.locator(".timeline .entry").first().waitFor();
+  const details = page.url();
+  await page.keyboard.press("u");
+  await settled(page);
+  return { second, help, details, back: page.url() };
+}
+
+export async function details({ page, job }) {
+  await page.goto(sessionUrl(job.sessions["gc-shop"], "&tab=timeline"));
+  await page.locator(".timeline .entry").first().waitFor();
+  const counts = Object.fromEntries(await page.locator(".timeline-tab .toggle").evaluateAll((all) => all.map((one) => [one.firstChild.textContent, Number(one.lastChild.textContent)])));
+  const times = await page.locator(".entry.error").first().locator(".entry-time").innerText();
+  for (const kind of ["Pages", "Actions", "Resources", "Long tasks"]) await page.locator(".timeline-tab .toggle", { hasText: kind }).click();
+  const onlyErrors = await page.locator(".timeline .entry").count();
+  await page.locator(".entry.error .entry-main", { hasText: "undefined_zoom_lib" }).first().click();
+  const stack = await page.locator(".stack").first().innerText();
+  await page.screenshot({ path: `${job.folder}/details.png` });
+  await page.getByRole("tab", { name: "Pages" }).click();
+  await page.locator(".vital").first().waitFor();
+  const vitals = await page.locator(".page").first().locator(".vital-name").allInnerTexts();
+  const falls = await page.locator(".page").first().locator(".falls li").count();
+  await page.screenshot({ path: `${job.folder}/pages.png` });
+  await page.getByRole("tab", { name: "Properties" }).click();
+  const properties = await page.locator(".property dt").allInnerTexts();
+  await page.getByRole("tab", { name: "Timeline" }).click();
+  await page.locator(".entry.error .jump").nth(3).click();
+  await page.waitForFunction(() => /[&?]tab=replay/.test(location.search) && document.querySelector(".clock")?.textContent);
+  await page.waitForFunction(() => Number(document.querySelector(".scrubber").getAttribute("aria-valuenow")) > 0);
+  return { counts, times, onlyErrors, stack, vitals, falls, properties, jumped_s: Number(await page.locator(".scrubber").getAttribute("aria-valuenow")) };
+}
+
+export async function accessible({ page, job }) {
+  const found = {};
+  const check = async (name) => {
+    const result = await page.evaluate(() => axe.run(document, { iframes: false, resultTypes: ["violations"] }));
+    found[name] = result.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary?.split("\n")[1] ?? ""}`);
+  };
+  const bundle = (await import("node:fs/promises")).readFile(AXE, "utf8");
+  const load = async () => page.evaluate(await bundle);
+  for (const scheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await open(page, "/?range=all");
+    await page.locator(".facet").first().waitFor();
+    await load();
+    await check(`explorer ${scheme}`);
+    await page.goto(sessionUrl(job.sessions["gc-shop"], "&tab=timeline"));
+    await page.locator(".timeline .entry").first().waitFor();
+    await page.locator(".entry.error .entry-main").first().click();
+    await load();
+    for (const tab of scheme === "light" ? ["timeline", "pages", "properties"] : ["timeline"]) {
+      await page.locator(`#tab-${tab}`).click();
+      await check(`${tab} ${scheme}`);
+    }
+    await page.locator("#tab-replay").click();
+    await page.waitForFunction(() => document.querySelector(".clock")?.textContent);
+    await check(`replay ${scheme}`);
+  }
+  return found;
+}
+
+/** With tokens: the page asks for one, keeps it in the tab, and a wrong one is said to be wrong. */
+export async function tokens({ page, job }) {
+  if (!job.guarded) return null;
+  await page.goto(job.guarded.origin);
+  const enter = async (token) => {
+    await page.locator("#token").fill(token);
+    await page.getByRole("button", { name: "Open" }).click();
+  };
+  await enter("not-this-one");
+  const said = await page.locator("[role=alert]").innerText();
+  await enter(job.guarded.token);
+  await settled(page);
+  const apps = await page.locator("select[aria-label=Application] option").allInnerTexts();
+  const kept = await page.evaluate(() => [Object.values(sessionStorage).join(), Object.values(localStorage).join(), document.cookie]);
+  return { said, apps, kept };
+}
+

@@ -1,0 +1,283 @@
+"""The page of `replaylake serve` in a real Chromium, on a lake made from real recordings."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from flows.server_process import free_ports
+from tests.viewer import hostile
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+CHROMIUM = shutil.which("chromium")
+OWN = {name: value for name, value in os.environ.items() if not name.startswith("REPLAYLAKE_")}
+TOKEN = "a-token-of-the-test-that-nobody-guesses"
+
+# What is on the recorded page at a share of the replay's length.
+FAMILIES: dict[str, dict[str, Any]] = {
+    "gc-shop": {"at": 0.5, "texts": ["Your cart", "Item 3", "Pay now"]},
+    "dd-shop": {"at": 0.9, "texts": ["Question 24: how do I return an item?", "agent line 3"]},
+    "dd-todo-v5": {"at": 0.5, "texts": ["call the bank 6", "7 left", "Clear completed"]},
+    "ph-docs": {"at": 0.5, "texts": ["Found 21 results"]},
+    "ph-shop": {"at": 0.5, "texts": ["Your cart", "Pay now"]},
+    "rr-spa": {"at": 0.5, "texts": ["Option 1", "Option 14", "Save"]},
+    "rr-editor": {"at": 0.5, "texts": ["function f24(a){ return a*24 }"]},
+}
+IDLE = {"gc-clock-return": 0, "gc-idle-visible": 0}  # capture → which of its sessions
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, recordings_or_samples: Path) -> dict[str, Any]:
+    """Every scenario of drive.mjs, run once; pictures stay in the run's temporary folder."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine")
+    if shutil.which("node") is None or not (HERE / "node_modules" / "playwright-core").is_dir():
+        pytest.skip("no Node or no node_modules: run `npm ci` in tests/viewer")
+    if not (ROOT / "viewer" / "page" / "vendor" / "replay.js").is_file():
+        pytest.skip("no player in viewer/page/vendor: run `make setup`")
+    folder = Path(os.environ.get("VIEWER_SHOTS") or tmp_path_factory.mktemp("viewer"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return drive(folder, recordings_or_samples)
+
+
+def drive(folder: Path, recordings: Path) -> dict[str, Any]:
+    evil = f"http://127.0.0.1:{free_ports(1)[0]}"
+    files = captures(recordings)
+    hostile.write_capture(folder / "hostile.jsonl.gz", evil)
+    lake = folder / "lake"
+    shutil.rmtree(lake, ignore_errors=True)
+    backfill = [
+        sys.executable,
+        "-m",
+        "flows.cli",
+        "backfill",
+        *map(str, files.values()),
+        str(folder / "hostile.jsonl.gz"),
+    ]
+    subprocess.run([*backfill, "--lake", str(lake)], check=True, capture_output=True, cwd=ROOT, env=OWN, timeout=120)
+    guard = {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "apps": [hostile.APP]}
+    with serving(lake) as origin, serving(lake, {"REPLAYLAKE_SERVE__TOKENS": json.dumps({"test": guard})}) as guarded:
+        job = {
+            "chromium": CHROMIUM, "origin": origin, "evil": evil, "folder": str(folder), "root": str(ROOT),
+            "sessions": sessions(recordings, origin),
+            "families": FAMILIES, "idle": [name for name in IDLE if name in files],
+            "guarded": {"origin": guarded, "token": TOKEN},
+        }  # fmt: skip
+        if names := os.environ.get("VIEWER_SCENARIOS"):
+            job["scenarios"] = names.split(",")
+        (folder / "job.json").write_text(json.dumps(job))
+        command = ["node", str(HERE / "drive.mjs"), str(folder / "job.json")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=540, check=False)
+    assert done.returncode == 0, done.stderr
+    (folder / "results.json").write_text(done.stdout)
+    results: dict[str, Any] = json.loads(done.stdout)
+    return results
+
+
+def captures(recordings: Path) -> dict[str, Path]:
+    """The samples, and the idle captures where the full set of recordings is."""
+    found = {path.name.removesuffix(".jsonl.gz"): path for path in (ROOT / "samples").glob("*/*.jsonl.gz")}
+    full = {path.name.removesuffix(".jsonl.gz"): path for path in recordings.glob("*/*.jsonl.gz")}
+    return found | {name: full[name] for name in IDLE if name in full}
+
+
+def sessions(recordings: Path, origin: str) -> dict[str, dict[str, str]]:
+    """Capture → its session and app."""
+    with urlopen(f"{origin}/api/v1/sessions?limit=500") as answer:
+        apps = {row["session_id"]: row["app_id"] for row in json.load(answer)["sessions"]}
+    ids = {"hostile": hostile.SESSION}
+    for folder in (ROOT / "samples", recordings):
+        for capture in json.loads((folder / "manifest.json").read_text())["captures"]:
+            ids[capture["capture"]] = capture["sessions"][IDLE.get(capture["capture"], 0)]["session_id"]
+    return {name: {"app": apps[session_id], "id": session_id} for name, session_id in ids.items() if session_id in apps}
+
+
+@contextmanager
+def serving(lake: Path, environment: dict[str, str] | None = None) -> Iterator[str]:
+    command = [sys.executable, "-m", "flows.cli", "serve", "--lake", str(lake), "--port", "0"]
+    server = subprocess.Popen(
+        command, cwd=ROOT, env=OWN | (environment or {}), text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    assert server.stderr is not None
+    try:
+        address = next(found for line in server.stderr if (found := re.search(r"http://[\d.]+:\d+", line)))
+        yield address[0]
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+        server.stderr.close()
+
+
+@pytest.fixture
+def seen(run: dict[str, Any]) -> Any:
+    """`seen("name")`: what a scenario saw, when it went through without a complaint of the page."""
+
+    def of(name: str) -> Any:
+        result = run[name]
+        assert "error" not in result, result["error"]
+        assert result["complaints"] == []
+        assert result["outside"] == []
+        return result["seen"]
+
+    return of
+
+
+def test_the_first_list_has_every_session_and_comes_fast(seen: Any) -> None:
+    first = seen("firstList")
+    assert first["rows"] == first["total"] >= 24
+    assert first["play"] == first["rows"]
+    assert {"Start", "Duration", "Type", "Pages", "Actions", "Errors", "Frustrations"} < set(first["heads"])
+    assert {"First page", "Last page", "User", "Browser", "Country"} < set(first["heads"])
+    assert first["list_ms"] < 10_000  # a second on a machine of its own; here to catch what is wrong by far
+
+
+def test_filters_work_on_any_value_and_stand_in_the_address(seen: Any) -> None:
+    filters = seen("filters")
+    assert "is=browser%3AChrome" in filters["chrome"]["url"]
+    assert 0 < filters["chrome"]["total"] < filters["all"]
+    assert filters["isSame"]
+    assert filters["copied"] == "Ada Example"
+    assert filters["ada"] + filters["others"] <= filters["all"]
+    assert 0 < filters["ada"] < filters["others"]
+    assert "4 h 00 min" in filters["longest"]
+    assert "User name" in filters["columns"]
+    assert 0 < filters["found"] < filters["all"]
+
+
+def test_a_brush_over_the_chart_zooms(seen: Any) -> None:
+    zoomed = seen("chartZooms")
+    assert 0 < zoomed["part"] < zoomed["all"]
+    assert zoomed["from"] < zoomed["to"]
+
+
+def test_pages_of_the_list_hold_every_session_once(seen: Any) -> None:
+    paging = seen("paging")
+    assert sum(paging["sizes"]) == paging["total"]
+    assert set(paging["sizes"][:-1]) == {10}
+    assert paging["back"]
+
+
+def test_the_keyboard_is_enough(seen: Any) -> None:
+    keyboard = seen("keyboard")
+    assert keyboard["second"] == 1
+    assert keyboard["help"] > 5
+    assert "tab=timeline" in keyboard["details"]
+    assert keyboard["back"].endswith("/?range=all")
+
+
+def test_details_show_what_the_manifest_counts(seen: Any) -> None:
+    details = seen("details")
+    assert details["counts"] == {"Pages": 7, "Actions": 21, "Errors": 20, "Resources": 45, "Long tasks": 15}
+    assert details["onlyErrors"] == 20
+    assert re.fullmatch(r"0:\d\d\s+\d\d:\d\d:\d\d.\d{3}", details["times"])
+    assert "ReferenceError" in details["stack"]
+    assert {"LCP", "INP", "CLS"} <= set(details["vitals"])
+    assert details["falls"] == 7
+    assert {"User name", "Close reason", "Browser", "SDK version"} <= set(details["properties"])
+    assert 15 <= details["jumped_s"] <= 25
+
+
+def test_nothing_is_in_the_way_of_assistive_technology(seen: Any) -> None:
+    assert {view: found for view, found in seen("accessible").items() if found} == {}
+
+
+def test_a_token_is_asked_for_and_stays_in_the_tab(run: dict[str, Any]) -> None:
+    tokens = run["tokens"]["seen"]
+    assert "not accepted" in tokens["said"]
+    assert tokens["apps"] == ["All apps", hostile.APP]
+    assert [TOKEN in kept for kept in tokens["kept"]] == [True, False, False]
+
+
+def test_the_player_plays_and_keeps_its_place(seen: Any) -> None:
+    played = seen("plays")
+    assert "Hillside Outdoor" in played["first"]
+    assert played["sandbox"] == "allow-same-origin"
+    assert played["eight_seconds_took_ms"] < 7_000  # at four times the speed
+    assert played["marks"]["errors"] == 20
+    assert played["marks"]["rage"] == 2
+    assert played["isListHidden"]
+    assert played["isFull"]
+    assert played["moved"] - 2 <= played["again"] <= played["moved"] + 15  # it plays on at four times the speed
+    assert float(played["link"]["t"]) == pytest.approx(played["moved"], abs=1.5)
+    assert played["link"]["sig"]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_plays(seen: Any, name: str) -> None:
+    assert seen("families")[name] == {"missing": [], "note": ""}
+
+
+def test_tabs_of_one_session_play_apart(seen: Any) -> None:
+    tabs = seen("tabs")
+    assert len(tabs["names"]) == 2
+    assert tabs["first"] != tabs["second"]
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_sixteen_idle_minutes_play_in_less_than_thirty_seconds(seen: Any, name: str) -> None:
+    skipped = seen("skips").get(name)
+    if skipped is None:
+        pytest.skip(f"no recording {name}: REPLAYLAKE_RECORDINGS names the folder of the full set")
+    assert skipped["isOn"]
+    assert skipped["total_s"] > 960
+    assert skipped["took_s"] < 30
+    assert re.search(r"Skipped 16 min \d\d s of inactivity", skipped["said"])
+    assert skipped["shading"] >= 1
+
+
+def test_without_the_skip_idle_time_plays(seen: Any) -> None:
+    idle = seen("doesNotSkip")
+    assert not idle["isOn"]
+    assert idle["idle"] + 2 <= idle["position"] < idle["idle"] + 15
+    assert idle["after"] > idle["idle"] + 900  # and with it on again, it does not
+
+
+def test_a_seek_loads_the_chunk_of_that_moment_first(seen: Any) -> None:
+    chunks = seen("chunks")
+    assert chunks["chunks"] >= 5
+    assert chunks["firstAsked"] == chunks["last"]
+    assert chunks["soughtAsked"] == 0
+    assert "New this week" in chunks["early"]
+    assert "Your cart" in chunks["late"]
+    assert chunks["later"] != chunks["early"]
+    assert chunks["note"] == ""
+
+
+def test_an_open_session_is_followed(seen: Any) -> None:
+    live = seen("followsLive")
+    assert live["grown"] > live["before"]
+    assert live["note"] == ""
+
+
+def test_a_hostile_recording_neither_runs_nor_calls_out(run: dict[str, Any]) -> None:
+    result = run["hostile"]
+    assert "error" not in result, result["error"]
+    seen = result["seen"]
+    assert "seen by the watcher" in seen["text"]
+    assert set(seen["flags"]) == {None}
+    assert seen["hits"] == []
+    assert set(seen["clicked"]) == {"#"}
+    assert set(seen["links"]) <= {"http:", "https:"}
+    assert "Replay Lake" in seen["title"]
+    assert seen["complaints"] == []  # nothing was left for the policy to refuse; then, without the neutraliser:
+    assert seen["bare"]["drawn"]
+    assert any("img-src" in one for one in result["complaints"])
+
+
+def test_the_same_recording_does_call_out_where_nothing_protects(run: dict[str, Any]) -> None:
+    result = run["unprotected"]
+    assert "error" not in result, result["error"]
+    assert {"/image", "/css", "/sheet.css"} <= set(result["seen"]["called"])

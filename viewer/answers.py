@@ -1,0 +1,207 @@
+"""The shapes of the API's answers, from which its OpenAPI description is made. Rows follow the declared tables."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from schemas.tables import TABLES
+
+_TYPES: dict[str, Any] = {
+    "string": str,
+    "int64": int,
+    "double": float,
+    "bool": bool,
+    "timestamp": float,
+    "map<string,string>": dict[str, str],
+}
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+def _row(table: str) -> type[BaseModel]:
+    """A row of a table; every column is there, null when it is not known. Times are epoch ms."""
+    columns: dict[str, Any] = {}
+    for field in TABLES[table].fields:
+        unit = "epoch ms" if field.type == "timestamp" else field.unit
+        doc = f"{field.doc} ({unit})" if unit else field.doc
+        columns[field.name] = (_TYPES[field.type] | None, Field(description=doc))
+    name = "".join(word.capitalize() for word in table.removesuffix("s").split("_")) + "Row"
+    return create_model(name, __config__=ConfigDict(extra="forbid"), __doc__=TABLES[table].doc, **columns)
+
+
+SessionRow: Any = _row("sessions")
+ViewRow: Any = _row("views")
+ActionRow: Any = _row("actions")
+ErrorRow: Any = _row("errors")
+ResourceRow: Any = _row("resources")
+LongTaskRow: Any = _row("long_tasks")
+
+
+class Failure(_Answer):
+    """What went wrong, in one line."""
+
+    error: str
+
+
+class App(_Answer):
+    """An app that the caller may read."""
+
+    app_id: str
+    sessions: int = Field(description="windows in the lake")
+    first_ms: float | None = Field(description="start of the earliest")
+    last_ms: float | None = Field(description="start of the latest")
+
+
+class Apps(_Answer):
+    """Apps, those with most sessions first."""
+
+    apps: list[App]
+
+
+class Column(_Answer):
+    """A column of the sessions table."""
+
+    name: str
+    type: str
+    unit: str
+    doc: str
+    facet: bool = Field(description="counting its values makes sense")
+
+
+class Fields(_Answer):
+    """What can be filtered, sorted and counted by. `custom.KEY` can be filtered and counted by, too."""
+
+    fields: list[Column]
+
+
+class Sessions(_Answer):
+    """One page of windows."""
+
+    sessions: list[SessionRow]
+    next: str | None = Field(description="`cursor` of the next page; null on the last")
+    total: int = Field(description="windows on all pages")
+
+
+class FacetValue(_Answer):
+    """A value and how many windows have it; null: not known."""
+
+    value: str | bool | float | None
+    count: int
+
+
+class Facets(_Answer):
+    """The most frequent values of each column that was asked for."""
+
+    facets: dict[str, list[FacetValue]]
+
+
+class Bucket(_Answer):
+    """Windows that start in `[start_ms, start_ms + step_ms)`."""
+
+    start_ms: float
+    sessions: int
+    errors: int = Field(description="of these, with at least one error")
+    replays: int = Field(description="of these, with a replay")
+
+
+class Histogram(_Answer):
+    """Windows over time. Without a window there is nothing to cut into buckets."""
+
+    from_ms: float | None
+    to_ms: float | None
+    step_ms: float | None
+    buckets: list[Bucket]
+
+
+class Session(_Answer):
+    """The windows of a session, first part first."""
+
+    windows: list[SessionRow]
+    live: bool = Field(description="something of it has been received that is not in a window yet")
+
+
+class Timeline(_Answer):
+    """Everything that was received of a session but its replay, each list in order of time."""
+
+    views: list[ViewRow]
+    actions: list[ActionRow]
+    errors: list[ErrorRow]
+    resources: list[ResourceRow]
+    long_tasks: list[LongTaskRow]
+
+
+class ReplayChunk(_Answer):
+    """Can be played alone: it begins with a full snapshot, if the track has any."""
+
+    chunk: int
+    start_ms: int
+    end_ms: int
+    raw_bytes: int = Field(description="of the segments as the SDK made them")
+
+
+class ReplayView(_Answer):
+    """A page of the recording; with rrweb a browser window."""
+
+    view_id: str
+    start_ms: int
+    end_ms: int
+    url: str | None
+
+
+class Track(_Answer):
+    """What one player shows from beginning to end; tabs that were open together are tracks of their own."""
+
+    track: int
+    start_ms: int
+    end_ms: int
+    source: str = Field(description="family of the recording: guance, datadog or rrweb")
+    chunks: list[ReplayChunk]
+    idle: list[tuple[int, int]] = Field(description="more than 60 s without user input: [from, to]")
+    views: list[ReplayView]
+
+
+class Replay(_Answer):
+    """The tracks of a session. While it is `live` ask again: the last chunk grows, and others come behind it."""
+
+    live: bool
+    tracks: list[Track]
+
+
+class Event(BaseModel):
+    """An rrweb event."""
+
+    type: int
+    timestamp: float
+    data: Any = None
+
+
+class Blob(_Answer):
+    """A replay blob as it lies in the lake: docs/formats.md."""
+
+    url: str
+    bytes: int
+    part: int
+    revision: int
+
+
+class Blobs(_Answer):
+    """The blobs of a session, window by window, later revisions behind."""
+
+    blobs: list[Blob]
+
+
+class LinkWanted(_Answer):
+    """A link to one session."""
+
+    app: str = Field(max_length=1024)
+    session_id: str = Field(max_length=1024)
+    seconds: int = Field(ge=60, le=365 * 86_400, description="how long it shall hold; the server may allow less")
+
+
+class Link(_Answer):
+    """A link that opens one session and nothing else, without a token."""
+
+    url: str
+    expires_ms: int

@@ -1,0 +1,41 @@
+"""Who watched what: one JSON line for every answer that holds content of a session. Never the content."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import IO
+
+import msgspec
+
+from viewer.access import Caller
+
+
+class AuditFailed(Exception):
+    """The line could not be written, so the content may not be handed out."""
+
+
+class Audit:
+    """Appends lines. `clock`: epoch seconds."""
+
+    def __init__(self, target: IO[bytes], clock: Callable[[], float]) -> None:
+        self._target = target
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def note(self, caller: Caller, client: str, what: str, app_id: str, session_id: str, **more: int) -> None:
+        """Written before the answer is sent. Raises AuditFailed."""
+        line = {
+            "time": datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds"),
+            "who": caller.name,
+            "client": client,
+            "what": what,
+            "app_id": app_id,
+            "session_id": session_id,
+            **more,
+        }
+        try:
+            with self._lock:
+                self._target.write(msgspec.json.encode(line) + b"\n")
+                self._target.flush()
+        except OSError as error:
+            raise AuditFailed(f"the audit log cannot be written: {error.strerror}") from error

@@ -1,0 +1,148 @@
+"""The explorer's questions: which apps, which sessions, how many of each value, how many when."""
+
+from collections.abc import Sequence
+
+from schemas.units import US_PER_MS
+from viewer.filters import COLUMNS, Condition, Cursor, Wanted, after, column, condition, microseconds, order
+from viewer.session_index import SessionIndex
+
+Row = dict[str, object]
+
+_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+_KEY = ("app_id", "session_id", "session_part")
+
+
+def milliseconds(value: int) -> float:
+    """Epoch us as epoch ms, whole when it is."""
+    whole, rest = divmod(value, US_PER_MS)
+    return whole if not rest else value / US_PER_MS
+
+
+def as_row(values: Sequence[object]) -> Row:
+    """A row of the index as the API shows it."""
+    return {
+        name: milliseconds(value) if field.type == "timestamp" and isinstance(value, int) else value
+        for (name, field), value in zip(COLUMNS.items(), values, strict=True)
+    }
+
+
+def apps(index: SessionIndex, allowed: frozenset[str] | None) -> list[Row]:
+    """Each app with its number of windows and its first and last one."""
+    where = condition(Wanted(allowed))
+    found = index.ask(
+        f"""SELECT app_id, count(*), min("start"), max("start") FROM sessions WHERE {where.sql}
+        GROUP BY app_id ORDER BY count(*) DESC, app_id""",
+        where.params,
+    )
+    return [
+        {"app_id": app, "sessions": count, "first_ms": _ms(first), "last_ms": _ms(last)}
+        for app, count, first, last in found
+    ]
+
+
+def sessions(index: SessionIndex, wanted: Wanted, sort: str, limit: int, cursor: str) -> Row:
+    """One page of windows, the way to the next, and how many there are in all."""
+    where, by = condition(wanted), order(sort)
+    page = where
+    if cursor:
+        behind = after(cursor, sort)
+        page = page.also(behind.sql, *behind.params)
+    # Two steps: columns that are not filtered by are read for the rows of the page alone.
+    found = index.ask(
+        f"""SELECT {_NAMES} FROM sessions WHERE rowid IN
+            (SELECT rowid FROM sessions WHERE {page.sql} ORDER BY {by.sql} LIMIT {limit + 1})
+        ORDER BY {by.sql}""",
+        page.params,
+    )
+    rows = [dict(zip(COLUMNS, values, strict=True)) for values in found[:limit]]
+    following = _cursor(sort, by.column.name, rows[-1]).text() if len(found) > limit else None
+    return {"sessions": [as_row(values) for values in found[:limit]], "next": following, "total": count(index, where)}
+
+
+def count(index: SessionIndex, where: Condition) -> int:
+    return int(str(index.ask(f"SELECT count(*) FROM sessions WHERE {where.sql}", where.params)[0][0]))
+
+
+def window_rows(index: SessionIndex, app_id: str, session_id: str) -> list[Row]:
+    """The windows of one session, first part first."""
+    found = index.ask(
+        f"SELECT {_NAMES} FROM sessions WHERE app_id = ? AND session_id = ? ORDER BY session_part", [app_id, session_id]
+    )
+    return [as_row(values) for values in found]
+
+
+def facets(index: SessionIndex, wanted: Wanted, names: Sequence[str], top: int) -> dict[str, list[Row]]:
+    """The most frequent values of some columns among the wanted sessions."""
+    where = condition(wanted)
+    columns = [column(name) for name in dict.fromkeys(names)]
+    if not columns:
+        return {}
+    selected = ", ".join(f"{one.sql} AS c{number}" for number, one in enumerate(columns))
+    params = [value for one in columns for value in one.params]
+    counted = " UNION ALL ".join(
+        f"""SELECT * FROM (SELECT {number} AS n, c{number}::VARCHAR AS value, count(*) AS hits FROM hit
+        GROUP BY c{number} ORDER BY hits DESC, value NULLS LAST LIMIT {top})"""
+        for number in range(len(columns))
+    )
+    rows = index.ask(
+        f"""WITH hit AS MATERIALIZED (SELECT {selected} FROM sessions WHERE {where.sql})
+        SELECT n, value, hits FROM ({counted}) ORDER BY n, hits DESC, value NULLS LAST""",
+        [*params, *where.params],
+    )
+    found: dict[str, list[Row]] = {one.name: [] for one in columns}
+    for number, value, hits in rows:
+        one = columns[int(str(number))]
+        found[one.name].append({"value": _shown(one.type, value), "count": hits})
+    return found
+
+
+def histogram(index: SessionIndex, wanted: Wanted, buckets: int) -> Row:
+    """Sessions over time by their start, of these with errors and with replay, in equal steps."""
+    where = condition(wanted)
+    found = index.ask(
+        f"""WITH hit AS MATERIALIZED (
+            SELECT "start" AS began, session_error_count > 0 AS wrong, session_has_replay AS shown
+            FROM sessions WHERE {where.sql}
+        ), span AS (
+            SELECT coalesce(?::BIGINT, min(began)) AS first, coalesce(?::BIGINT, max(began) + {US_PER_MS}) AS last
+            FROM hit
+        ), step AS (
+            SELECT first, last, ((last - first - 1) // {buckets * US_PER_MS} + 1) * {US_PER_MS} AS step FROM span
+        )
+        SELECT first, last, step, (began - first) // step AS bucket,
+            count(began), count(*) FILTER (wrong), count(*) FILTER (shown)
+        FROM step LEFT JOIN hit ON true GROUP BY ALL""",
+        [*where.params, *(None if one is None else microseconds(one) for one in (wanted.from_ms, wanted.to_ms))],
+    )
+    first, last, step = (value if isinstance(value, int) else None for value in found[0][:3])
+    if first is None or last is None or step is None or last <= first:
+        return {"from_ms": _ms(first), "to_ms": _ms(last), "step_ms": None, "buckets": []}
+    counted = {bucket: counts for _, _, _, bucket, *counts in found}
+    return {
+        "from_ms": _ms(first),
+        "to_ms": _ms(last),
+        "step_ms": _ms(step),
+        "buckets": [
+            {"start_ms": _ms(first + number * step)}
+            | dict(zip(("sessions", "errors", "replays"), counted.get(number, (0, 0, 0)), strict=True))
+            for number in range(-(-(last - first) // step))
+        ],
+    }
+
+
+def _cursor(sort: str, name: str, row: Row) -> Cursor:
+    key = [row[one] for one in _KEY]
+    return Cursor(sort, row[name], *key)  # type: ignore[arg-type]  # of the declared types
+
+
+def _ms(value: object) -> float | None:
+    return milliseconds(value) if isinstance(value, int) else None
+
+
+def _shown(kind: str, value: object) -> object:
+    if value is None or kind == "string":
+        return value
+    if kind == "bool":
+        return value == "true"
+    number = int(str(value))
+    return milliseconds(number) if kind == "timestamp" else number

@@ -1,0 +1,59 @@
+// The HTTP API. A token, when the server wants one, stays in this tab's sessionStorage.
+
+const BASE = "/api/v1";
+const KEY = "replaylake.token";
+
+export class ApiError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export const token = {
+  get: () => sessionStorage.getItem(KEY) ?? "",
+  set: (value) => (value ? sessionStorage.setItem(KEY, value) : sessionStorage.removeItem(KEY)),
+};
+
+async function call(address, { method = "GET", body, signal } = {}) {
+  const headers = {};
+  if (token.get()) headers.Authorization = `Bearer ${token.get()}`;
+  if (body) headers["Content-Type"] = "application/json";
+  const sent = { method, headers, signal, body: body && JSON.stringify(body) };
+  const response = await fetch(BASE + address, sent).catch((error) => {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "The server does not answer.");
+  });
+  if (response.ok) return response;
+  const said = await response.json().catch(() => ({}));
+  throw new ApiError(response.status, typeof said.error === "string" ? said.error : `The server answered ${response.status}.`);
+}
+
+const json = async (address, options) => (await call(address, options)).json();
+const query = (parameters) => {
+  const text = new URLSearchParams(parameters).toString();
+  return text ? `?${text}` : "";
+};
+const path = ({ app, id }) => `/apps/${encodeURIComponent(app)}/sessions/${encodeURIComponent(id)}`;
+
+/** A signed link in this page's address opens its session for somebody without a token. */
+const signature = () => {
+  const { exp, sig } = Object.fromEntries(new URLSearchParams(location.search));
+  return sig && !token.get() ? { exp, sig } : {};
+};
+const session = (which, below = "", parameters = {}) => json(path(which) + below + query({ ...parameters, ...signature() }));
+
+export const api = {
+  apps: () => json("/apps"),
+  fields: () => json("/fields"),
+  sessions: (filter, signal) => json(`/sessions${query(filter)}`, { signal }),
+  facets: (filter, signal) => json(`/facets${query(filter)}`, { signal }),
+  histogram: (filter, signal) => json(`/histogram${query(filter)}`, { signal }),
+  session: (which) => session(which),
+  timeline: (which) => session(which, "/timeline"),
+  replay: (which) => session(which, "/replay"),
+  /** Text of the JSON array, so that the playing frame parses it. */
+  events: async (which, track, chunk) => (await call(`${path(which)}/replay/events${query({ track, chunk, ...signature() })}`)).text(),
+  /** A link that opens the session for so many seconds. */
+  link: (which, seconds) => json("/links", { method: "POST", body: { app: which.app, session_id: which.id, seconds } }),
+};

@@ -1,0 +1,47 @@
+// Keyboard: each view brings its keys, `?` lists them.
+
+import { h } from "./dom.js";
+
+let bindings = [];
+
+/** `[{keys: ["j"], does: "next session", run}]`; replaces those of the view before. */
+export function bindKeys(list) {
+  bindings = list;
+}
+
+function typing(target) {
+  return target instanceof HTMLElement && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (typing(event.target) && event.target.type !== "checkbox") {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (event.key === "?") return showHelp();
+  const onButton = event.target instanceof Element && event.target.closest("button, a, summary, [role=menuitem], [role=slider]");
+  if (onButton && (event.key === " " || event.key === "Enter")) return;
+  if (onButton?.matches("[role=menuitem], [role=slider]") && event.key.startsWith("Arrow")) return;
+  const binding = bindings.find(({ keys }) => keys.includes(event.key));
+  if (!binding) return;
+  event.preventDefault();
+  binding.run(event);
+});
+
+const NAMES = { " ": "space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
+
+export function showHelp() {
+  const rows = [...bindings, { keys: ["?"], does: "this list" }, { keys: ["Esc"], does: "close" }].map(({ keys, does }) =>
+    h("div", { class: "help-row" }, h("dt", {}, keys.map((key) => h("kbd", {}, NAMES[key] ?? key))), h("dd", {}, does)),
+  );
+  const dialog = h(
+    "dialog",
+    { class: "dialog", "aria-labelledby": "help-title", onclose: () => dialog.remove() },
+    h("h2", { id: "help-title" }, "Keys"),
+    h("dl", {}, rows),
+    h("form", { method: "dialog" }, h("button", { class: "button" }, "Close")),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
+}

@@ -1,0 +1,82 @@
+// The page begins here: finds the view for the address, and asks for a token when the API wants one.
+
+import { api, ApiError, token } from "./api.js";
+import { sessionState } from "./address.js";
+import { h, show } from "./dom.js";
+import { closeMenu } from "./menu.js";
+
+const page = document.getElementById("page");
+let fields = null;
+let view = null;
+
+async function open() {
+  closeMenu();
+  const wanted = sessionState();
+  try {
+    if (view?.accepts(wanted)) return await view.update(wanted);
+    view?.leave();
+    view = await (wanted ? sessionPage() : explorer());
+    await view.update(wanted);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Each view is loaded when it is first wanted; what it needs from the API is asked for meanwhile. */
+async function explorer() {
+  const [{ Explorer }, known, { apps }] = await Promise.all([import("./explorer.js"), fieldsByName(), api.apps()]);
+  return new Explorer(page, known, apps, fail);
+}
+
+async function sessionPage() {
+  const [{ SessionPage }, known] = await Promise.all([import("./session.js"), fieldsByName()]);
+  return new SessionPage(page, known, fail);
+}
+
+async function fieldsByName() {
+  fields ??= new Map((await api.fields()).fields.map((field) => [field.name, field]));
+  return fields;
+}
+
+/** Show what went wrong in place of the view; a 401 asks for the token. */
+function fail(error) {
+  if (error.name === "AbortError") return;
+  if (!(error instanceof ApiError)) console.error(error);
+  view?.leave();
+  view = null;
+  document.title = "Replay Lake";
+  if (error.status === 401) return show(page, tokenForm());
+  const back = h("a", { class: "button", href: "/" }, "Back to the sessions");
+  const again = h("button", { class: "button primary", onclick: open }, "Try again");
+  const said = error instanceof ApiError ? error.message : "Something in this page failed. The console has the details.";
+  show(page, h("main", { class: "notice" }, h("h1", {}, "This did not work"), h("p", { role: "alert" }, said), h("p", { class: "actions" }, again, back)));
+}
+
+function tokenForm() {
+  const field = h("input", { type: "password", id: "token", autocomplete: "current-password", required: true, class: "input" });
+  const use = (event) => {
+    event.preventDefault();
+    token.set(field.value.trim());
+    open();
+  };
+  const hint = token.get() ? h("p", { role: "alert" }, "That token is not accepted.") : null;
+  return h(
+    "main",
+    { class: "notice" },
+    h("h1", {}, "Replay Lake"),
+    h("p", {}, "This server wants an access token. It stays in this tab and is forgotten when the tab closes."),
+    hint,
+    h("form", { class: "token", onsubmit: use }, h("label", { for: "token" }, "Access token"), field, h("button", { class: "button primary" }, "Open")),
+  );
+}
+
+addEventListener("popstate", open);
+addEventListener("navigate-page", open);
+document.addEventListener("click", (event) => {
+  const link = event.target instanceof Element && event.target.closest("a[data-inside]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button > 0) return;
+  event.preventDefault();
+  history.pushState(null, "", link.getAttribute("href"));
+  open();
+});
+open();

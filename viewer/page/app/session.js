@@ -1,0 +1,267 @@
+// One session: its head, and the tabs replay, timeline, pages, properties.
+
+import { api, ApiError } from "./api.js";
+import { explorerAddress, explorerState, go, pair, sessionAddress, sessionState } from "./address.js";
+import { DEFAULT_COLUMNS } from "./columns.js";
+import { announce, h, icon, show } from "./dom.js";
+import { makeEntries } from "./entries.js";
+import { counted, durationNs, fullTime, position } from "./format.js";
+import { bindKeys, showHelp } from "./keys.js";
+import { Pages } from "./pages.js";
+import { Player } from "./player.js";
+import { properties } from "./properties.js";
+import { Timeline } from "./timeline.js";
+
+const TABS = { replay: "Replay", timeline: "Timeline", pages: "Pages", properties: "Properties" };
+const LINK_SECONDS = 86_400;
+const NOTHING = { views: [], actions: [], errors: [], resources: [], long_tasks: [] };
+
+export class SessionPage {
+  constructor(page, fields, fail) {
+    Object.assign(this, { page, fields, fail });
+    bindKeys(this.keys());
+  }
+
+  accepts(wanted) {
+    return Boolean(wanted && this.which && wanted.app === this.which.app && wanted.id === this.which.id);
+  }
+
+  leave() {
+    this.isLeft = true;
+    this.player?.leave();
+  }
+
+  async update(wanted) {
+    const isFirst = !this.which;
+    this.state = wanted;
+    if (isFirst) await this.read(wanted);
+    if (this.isLeft) return;
+    this.openPart();
+    this.openTab(isFirst);
+  }
+
+  async read({ app, id }) {
+    this.which = { app, id };
+    show(this.page, h("main", { class: "notice", "aria-busy": "true" }, "Loading …"));
+    const optional = (promise, otherwise) => promise.catch((error) => (error instanceof ApiError && error.status === 404 ? otherwise : Promise.reject(error)));
+    const [session, timeline, replay] = await Promise.all([
+      api.session(this.which),
+      optional(api.timeline(this.which), NOTHING),
+      optional(api.replay(this.which), { live: false, tracks: [] }),
+    ]);
+    this.windows = [...session.windows].sort((a, b) => a.session_part - b.session_part);
+    this.isLive = session.live || replay.live;
+    this.timeline = timeline;
+    this.replay = replay;
+    const starts = [this.windows[0]?.start, ...(this.windows.length ? [] : replay.tracks.map((track) => track.start_ms))].filter((ms) => typeof ms === "number");
+    this.epoch = Math.min(...(starts.length ? starts : [Date.now()]));
+    this.entries = makeEntries(timeline, replay.tracks);
+    this.hasReplay = replay.tracks.some((track) => track.chunks.length);
+    this.build();
+  }
+
+  build() {
+    const jump = this.hasReplay ? (entry) => this.jump(entry) : null;
+    this.timelineView = new Timeline({ fields: this.fields, epoch: this.epoch, jump });
+    this.pagesView = new Pages({ epoch: this.epoch, jump });
+    this.panels = Object.fromEntries(Object.keys(TABS).map((tab) => [tab, h("div", { class: `tab-panel ${tab}-panel`, id: `panel-${tab}`, role: "tabpanel", "aria-labelledby": `tab-${tab}`, hidden: true })]));
+    this.panels.timeline.append(this.timelineView.element);
+    this.panels.pages.append(this.pagesView.element);
+    this.tabs = Object.fromEntries(Object.entries(TABS).map(([tab, words]) => [tab, h("button", { type: "button", role: "tab", id: `tab-${tab}`, "aria-controls": `panel-${tab}`, onclick: () => this.goTab(tab) }, words)]));
+    const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "Views of the session", onkeydown: (event) => this.tabKeys(event) }, Object.values(this.tabs));
+    this.head = h("div", { class: "session-head" });
+    this.partChoice = h("select", { class: "input", "aria-label": "Part of the session", hidden: this.windows.length < 2, onchange: () => this.goPart(Number(this.partChoice.value)) });
+    const help = h("button", { class: "button plain", type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: showHelp }, icon("help"));
+    const back = h("a", { class: "button plain", href: "/", title: "All sessions", "aria-label": "All sessions", onclick: (event) => this.back(event) }, icon("back"));
+    show(this.page, h("header", { class: "top session-top" }, back, this.head, h("span", { class: "grow" }), this.partChoice, bar, help), h("main", { class: "session" }, Object.values(this.panels)));
+  }
+
+  /** The window that the address names, or the first. */
+  openPart() {
+    const part = this.windows.find((window) => window.session_part === this.state.part) ?? this.windows[0] ?? null;
+    if (part === this.part && this.isBuilt) return;
+    this.isBuilt = true;
+    this.part = part;
+    const isIn = (entry) => !part || this.windows.length < 2 || entry.row.session_part === undefined || entry.row.session_part === part.session_part;
+    const entries = this.entries.filter(isIn);
+    show(this.head, this.headline(part));
+    show(this.partChoice, this.windows.map((window) => h("option", { value: window.session_part }, `Part ${window.session_part + 1} · ${position(window.start - this.epoch)}`)));
+    if (part) this.partChoice.value = String(part.session_part);
+    this.timelineView.setEntries(entries);
+    this.pagesView.setEntries(entries);
+    const row = part ?? { app_id: this.which.app, session_id: this.which.id };
+    show(this.panels.properties, properties(row, this.fields, (name, value, kind) => this.others(name, value, kind)));
+  }
+
+  headline(part) {
+    if (!part) return [h("h1", {}, this.which.id), this.isLive ? h("span", { class: "badge live" }, "live") : null];
+    const user = part.user_name || part.user_email || part.userid || "Unknown visitor";
+    const where = [part.country, part.browser, part.os, part.device].filter(Boolean).join(" · ");
+    document.title = `${user} · ${fullTime(part.start)} · Replay Lake`;
+    const badge = (number, one, kind) => (number > 0 ? h("span", { class: `badge ${kind}` }, counted(number, one)) : null);
+    return [
+      h("h1", { title: user }, user),
+      h("p", { class: "hint" }, [fullTime(part.start), durationNs(part.time_spent), part.app_id, where].filter(Boolean).join("  ·  ")),
+      this.isLive ? h("span", { class: "badge live" }, "live") : null,
+      badge(part.session_error_count, "error", "bad"),
+      badge(part.frustration_count, "frustration", "warn"),
+    ];
+  }
+
+  /** Show the tab of the address; without one, the replay if there is one. */
+  openTab(isFirst) {
+    const tab = TABS[this.state.tab] ? this.state.tab : this.hasReplay ? "replay" : "timeline";
+    for (const [name, panel] of Object.entries(this.panels)) panel.hidden = name !== tab;
+    for (const [name, button] of Object.entries(this.tabs)) {
+      button.setAttribute("aria-selected", String(name === tab));
+      button.tabIndex = name === tab ? 0 : -1;
+    }
+    const wasTab = this.tab;
+    this.tab = tab;
+    if (tab === "replay") this.openPlayer(wasTab);
+    else if (this.player?.tape?.playing) this.player.toggle();
+    if (isFirst && this.state.tab !== tab) this.remember();
+  }
+
+  openPlayer() {
+    if (!this.hasReplay && !this.isLive) return show(this.panels.replay, h("p", { class: "empty" }, "Nothing of this session was recorded."));
+    const { t, track } = this.state;
+    const at = t === null ? null : this.epoch + t * 1000;
+    if (!this.player) {
+      this.player = new Player({ source: this.source(), replay: this.replay, entries: this.entries, epoch: this.epoch, moved: (ms, number) => this.moved(ms, number) });
+      show(this.panels.replay, this.player.element);
+      return this.player.start(track ?? this.usualTrack(at), at, true);
+    }
+    if (at !== null && Math.abs(at - (this.shownAt ?? 0)) > 1500) this.player.start(track ?? this.usualTrack(at), at);
+  }
+
+  /** The track to begin with: of the moment, else of the part. */
+  usualTrack(at) {
+    const tracks = this.replay.tracks.filter((track) => track.chunks.length);
+    const from = at ?? this.part?.start ?? this.epoch;
+    const to = at ?? this.part?.end ?? Infinity;
+    return (tracks.find((track) => track.start_ms <= to && track.end_ms >= from) ?? tracks[0])?.track;
+  }
+
+  source() {
+    const { which } = this;
+    return {
+      replay: () => api.replay(which),
+      events: (track, chunk) => api.events(which, track, chunk),
+      allowed: allowedOrigins,
+      link: (seconds, track) => shareLink(which, { tab: "replay", track, t: seconds }),
+    };
+  }
+
+  /** The picture moved: the address follows now and then, so that a reload comes back here. */
+  moved(ms, track) {
+    this.shownAt = ms;
+    this.shownTrack = track;
+    if (this.remembering) return;
+    this.remembering = setTimeout(() => {
+      this.remembering = null;
+      if (!this.isLeft && this.tab === "replay") this.remember();
+    }, 2000);
+  }
+
+  remember() {
+    const t = this.tab === "replay" && this.shownAt ? Math.max(0, Math.round((this.shownAt - this.epoch) / 1000)) : null;
+    const tracks = this.replay.tracks.length > 1 ? (this.shownTrack ?? null) : null;
+    const { part } = this.state;
+    this.state = { ...sessionState(), ...this.which, part, tab: this.tab, t: t || null, track: t ? tracks : null };
+    go(sessionAddress(this.state), { replace: true });
+  }
+
+  address(where) {
+    const { part, exp, sig } = this.state;
+    return sessionAddress({ ...this.which, part, exp, sig, ...where });
+  }
+
+  goTab(tab) {
+    const t = this.shownAt ? Math.max(0, Math.round((this.shownAt - this.epoch) / 1000)) : null;
+    go(this.address({ tab, t: tab === "replay" ? t : null }));
+  }
+
+  goPart(part) {
+    this.shownAt = null;
+    go(this.address({ part, tab: this.tab, t: this.tab === "replay" ? Math.round((this.windows.find((window) => window.session_part === part).start - this.epoch) / 1000) : null }));
+  }
+
+  jump(entry) {
+    if (this.tab !== "replay") {
+      const t = Math.max(0, Math.round((entry.at - this.epoch) / 100) / 10);
+      if (this.player) this.shownAt = entry.at;
+      go(this.address({ tab: "replay", t }));
+    }
+    this.player?.jump(entry);
+    announce(`Replay at ${position(entry.at - this.epoch)}`, { visible: false });
+  }
+
+  /** The sessions with, or without, a value of this one; or the list with the field as a column. */
+  others(name, value, kind) {
+    const columns = kind === "column" ? [...DEFAULT_COLUMNS, name] : null;
+    const state = { ...explorerState(new URLSearchParams()), app: this.which.app, range: "all", columns };
+    go(explorerAddress(kind === "column" ? state : { ...state, [kind]: [pair(name, value)] }));
+  }
+
+  back(event) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const before = sessionStorage.getItem("replaylake.explorer");
+    history.pushState(null, "", before ?? "/");
+    dispatchEvent(new Event("navigate-page"));
+  }
+
+  tabKeys(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const names = Object.keys(TABS);
+    const next = names[(names.indexOf(this.tab) + step + names.length) % names.length];
+    this.tabs[next].focus();
+    this.goTab(next);
+  }
+
+  keys() {
+    const player = (does) => () => this.tab === "replay" && this.player && does(this.player);
+    return [
+      { keys: [" "], does: "play or pause", run: player((it) => it.toggle()) },
+      { keys: ["ArrowLeft"], does: "5 s back (shift: 30 s)", run: (event) => player((it) => it.step(event.shiftKey ? -30_000 : -5000))() },
+      { keys: ["ArrowRight"], does: "5 s on (shift: 30 s)", run: (event) => player((it) => it.step(event.shiftKey ? 30_000 : 5000))() },
+      { keys: ["j"], does: "next page, action or error", run: player((it) => it.neighbour(1)) },
+      { keys: ["k"], does: "the one before", run: player((it) => it.neighbour(-1)) },
+      { keys: [">", "."], does: "faster", run: player((it) => it.faster(1)) },
+      { keys: ["<", ","], does: "slower", run: player((it) => it.faster(-1)) },
+      { keys: ["s"], does: "skip inactivity, or not", run: player((it) => it.setSkip(!it.skip)) },
+      { keys: ["f"], does: "full screen", run: player((it) => it.fullScreen()) },
+      { keys: ["l"], does: "list of events", run: player((it) => it.toggleList()) },
+      { keys: ["c"], does: "share this moment", run: player((it) => it.share()) },
+      ...Object.keys(TABS).map((tab, place) => ({ keys: [String(place + 1)], does: TABS[tab].toLowerCase(), run: () => this.goTab(tab) })),
+      { keys: ["/"], does: "filter the timeline", run: () => (this.goTab("timeline"), this.timelineView.search.focus()) },
+      { keys: ["u"], does: "all sessions", run: (event) => this.back(event) },
+    ];
+  }
+}
+
+/** The address of a moment, signed so that it opens without a token; unsigned where the server makes no links. */
+async function shareLink(which, where) {
+  const plain = new URL(sessionAddress({ ...which, ...where }), location.href);
+  try {
+    const { url, expires_ms } = await api.link(which, LINK_SECONDS);
+    const signed = new URL(url);
+    for (const [name, value] of plain.searchParams) if (!signed.searchParams.has(name)) signed.searchParams.set(name, value);
+    return { url: signed.href, expires_ms };
+  } catch (error) {
+    if (error instanceof ApiError) return { url: plain.href };
+    throw error;
+  }
+}
+
+/** Origins whose images, styles and fonts the server lets the stage load: they stand in its policy. */
+async function allowedOrigins() {
+  const answer = await fetch("/page/stage.html", { method: "GET", cache: "force-cache" });
+  const policy = answer.headers.get("content-security-policy") ?? "";
+  const images = policy.split(";").map((one) => one.trim().split(/\s+/)).find(([name]) => name === "img-src") ?? [];
+  return images.filter((one) => /^https?:\/\//.test(one)).map((one) => new URL(one).origin);
+}

@@ -1,0 +1,31 @@
+// The time range of the explorer: a name like `7d`, or two moments.
+
+export const RANGES = [
+  ["1h", "Last hour", 3_600_000],
+  ["24h", "Last 24 hours", 86_400_000],
+  ["7d", "Last 7 days", 7 * 86_400_000],
+  ["30d", "Last 30 days", 30 * 86_400_000],
+  ["all", "All time", null],
+];
+
+const USUAL = "7d";
+
+/** The range that is meant when the address names none: the last week, or everything when nothing came in it. */
+export function usualRange(apps, now) {
+  const newest = Math.max(0, ...apps.map((app) => app.last_ms ?? 0));
+  const week = RANGES.find(([name]) => name === USUAL)[2];
+  return newest >= now - week ? USUAL : "all";
+}
+
+/** `{from, to}` as the API wants them; an open end is left out. */
+export function moments(state, apps, now) {
+  if (state.from || state.to) return { ...(state.from && { from: state.from }), ...(state.to && { to: state.to }) };
+  const length = RANGES.find(([name]) => name === (state.range || usualRange(apps, now)))?.[2];
+  return length ? { from: String(now - length) } : {};
+}
+
+/** For `<input type=datetime-local>`, local time. */
+export function localInput(ms) {
+  const at = new Date(Number(ms));
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}

@@ -1,0 +1,136 @@
+// Recorded pages are hostile: take out of rrweb events whatever would run, navigate or call out.
+// The frame's sandbox and the stage's Content-Security-Policy forbid the same again; this comes first, and it also stops
+// what no policy covers (name look-ups of links) and keeps blocked images from leaving gaps without a word.
+
+const FULL_SNAPSHOT = 2;
+const INCREMENTAL = 3;
+const SOURCE = { mutation: 0, styleRule: 8, font: 10, styleDeclaration: 13, adoptedStyles: 15 };
+const ELEMENT = 2;
+const TEXT = 3;
+
+const PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+const IMAGES = new Set(["img", "image", "feimage", "input", "video"]);
+const LOADING = new Set(["src", "srcset", "imagesrcset", "poster", "background", "data", "lowsrc", "dynsrc", "rr_src", "rr_dataurl", "code", "object", "xlink:href"]);
+const GOING = new Set(["href", "action", "formaction", "ping", "target", "manifest", "codebase", "archive", "classid", "profile", "longdesc", "cite"]);
+const DROPPED = new Set(["srcdoc", "http-equiv", "nonce", "integrity", "is", "autofocus", "autoplay", "popovertarget", "commandfor", "attributionsrc"]);
+const WITHOUT_CONTENT = new Set(["script", "noscript", "template"]);
+
+/** `neutral(event)` changes the event in place. `allowed` are origins whose images, styles and fonts may be loaded. */
+export function neutraliser(allowed = []) {
+  const origins = new Set(allowed);
+  const styles = new Set(); // ids of style elements and their texts
+  const tags = new Map(); // id → tag: a changed attribute does not say of which element
+
+  function mayLoad(address) {
+    const text = address.trim();
+    if (text === "" || text.startsWith("#") || /^data:(image|font|audio|video|application\/(x-)?font)/i.test(text)) return true;
+    try {
+      return origins.has(new URL(text).origin); // relative addresses would be ours: they throw here
+    } catch {
+      return false;
+    }
+  }
+
+  function css(text) {
+    return text
+      .replace(/@import\s+(url\(\s*)?("[^"]*"|'[^']*'|[^;)]*)[^;]*;?/gi, (all, _, address) => (mayLoad(unquoted(address)) ? all : ""))
+      .replace(/url\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^)]*)\)/gi, (all, address) => (mayLoad(unquoted(address)) ? all : "none"))
+      .replace(/((?:-webkit-)?image-set\()([^()]*(?:\([^()]*\)[^()]*)*)\)/gi, (all, name, inside) => (/["'][^"']*:\/\//.test(inside) ? "none" : all));
+  }
+
+  function attribute(tag, name, value) {
+    const key = name.toLowerCase();
+    if (key.startsWith("on") || DROPPED.has(key)) return undefined;
+    if (value === null || typeof value === "boolean" || typeof value === "number") return value;
+    if (key === "style") return typeof value === "string" ? css(value) : declarations(value);
+    if (typeof value !== "string") return undefined;
+    if (key === "_csstext") return css(value);
+    if (key === "href" && tag === "link") return mayLoad(value) && value.trim() ? value : undefined;
+    if (key === "href" && IMAGES.has(tag)) return mayLoad(value) ? value : PIXEL;
+    if (key === "href" && tag === "use") return value.startsWith("#") ? value : undefined;
+    if (key === "content" && tag === "meta") return undefined;
+    if (key === "srcset" || key === "imagesrcset") return mayLoadAll(value) ? value : undefined;
+    if (LOADING.has(key)) return loading(tag, key, value);
+    if (GOING.has(key)) return key === "href" && (tag === "a" || tag === "area") ? "#" : undefined;
+    if (/url\(/i.test(value)) return css(value); // fill, filter, mask, cursor of SVG
+    return value;
+  }
+
+  const mayLoadAll = (set) => (/^\s*data:/i.test(set) ? origins.size === 0 && !set.includes("://") : set.split(",").every((one) => mayLoad(one.trim().split(/\s+/)[0])));
+
+  function loading(tag, key, value) {
+    if (["iframe", "frame", "embed", "object", "script", "portal", "fencedframe"].includes(tag)) return undefined;
+    if (mayLoad(value)) return value;
+    return IMAGES.has(tag) && (tag !== "video" || key === "poster") ? PIXEL : undefined;
+  }
+
+  function declarations(style) {
+    if (style === null || typeof style !== "object") return undefined;
+    const clean = ([name, value]) => [name, Array.isArray(value) ? [css(String(value[0])), value[1]] : typeof value === "string" ? css(value) : value];
+    return Object.fromEntries(Object.entries(style).map(clean));
+  }
+
+  function attributes(tag, given) {
+    const kept = {};
+    let isBlocked = false;
+    for (const [name, value] of Object.entries(given)) {
+      const clean = attribute(tag, name, value);
+      if (clean !== undefined) kept[name] = clean;
+      isBlocked ||= (clean === PIXEL || (clean === undefined && /srcset$/i.test(name))) && IMAGES.has(tag) && !given.rr_dataURL;
+    }
+    if (isBlocked) kept["data-not-loaded"] = "";
+    return kept;
+  }
+
+  function node(root) {
+    const open = [root];
+    while (open.length) {
+      const one = open.pop();
+      if (one === null || typeof one !== "object") continue;
+      if (one.type === ELEMENT) {
+        const tag = String(one.tagName).toLowerCase();
+        one.attributes = attributes(tag, one.attributes ?? {});
+        tags.set(one.id, tag);
+        if (tag === "style") styles.add(one.id);
+        if (tag === "style") (one.childNodes ?? []).forEach((text) => text && (text.isStyle = true));
+        if (WITHOUT_CONTENT.has(tag)) one.childNodes = [];
+      } else if (one.type === TEXT && one.isStyle) {
+        styles.add(one.id);
+        one.textContent = css(String(one.textContent ?? ""));
+      }
+      if (Array.isArray(one.childNodes)) open.push(...one.childNodes);
+    }
+  }
+
+  function mutation(data) {
+    for (const added of data.adds ?? []) {
+      if (styles.has(added.parentId) && added.node) added.node.isStyle = true;
+      node(added.node);
+    }
+    for (const text of data.texts ?? []) if (styles.has(text.id) && typeof text.value === "string") text.value = css(text.value);
+    for (const changed of data.attributes ?? []) changed.attributes = attributes(tags.get(changed.id) ?? "unknown", changed.attributes ?? {});
+  }
+
+  function rules(list) {
+    for (const one of list ?? []) if (typeof one.rule === "string") one.rule = css(one.rule);
+  }
+
+  return function neutral(event) {
+    const { data } = event;
+    if (event.type === FULL_SNAPSHOT) {
+      styles.clear();
+      tags.clear();
+      node(data?.node);
+    }
+    if (event.type !== INCREMENTAL || !data) return event;
+    if (data.source === SOURCE.mutation) mutation(data);
+    if (data.source === SOURCE.styleRule) rules(data.adds);
+    if (data.source === SOURCE.adoptedStyles) (data.styles ?? []).forEach((sheet) => rules(sheet.rules));
+    if (data.source === SOURCE.font) data.fontSource = data.buffer ? data.fontSource : css(String(data.fontSource ?? ""));
+    for (const key of ["replace", "replaceSync"]) if (typeof data[key] === "string") data[key] = css(data[key]);
+    if (data.source === SOURCE.styleDeclaration && typeof data.set?.value === "string") data.set.value = css(data.set.value);
+    return event;
+  };
+}
+
+const unquoted = (text) => text.trim().replace(/^(["'])(.*)\1$/s, "$2");

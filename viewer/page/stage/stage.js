@@ -1,0 +1,93 @@
+// The frame that plays: wraps rrweb's Replayer for one run of chunks that follow one another. The page around it calls
+// `window.stage`; recorded content lives one frame deeper, sandboxed without scripts.
+
+import { neutraliser } from "./neutral.js";
+
+const META = 4;
+const CUSTOM = 5;
+const { Replayer } = window.rrwebReplay;
+const root = document.getElementById("stage");
+const NOT_LOADED = "[data-not-loaded]{background:repeating-linear-gradient(45deg,#8883 0 6px,#8881 6px 12px)!important;outline:1px dashed #8886;outline-offset:-1px}";
+
+let replayer = null;
+let origin = 0;
+let neutral = neutraliser();
+let size = { width: 1024, height: 640 };
+let listeners = { finish() {}, ready() {} };
+
+/** Events of a chunk, made harmless; none begins before the track, whose start is offset 0. */
+function events(text) {
+  const list = JSON.parse(text).map((event) => neutral(event));
+  for (const event of list) if (event.timestamp < origin) event.timestamp = origin;
+  return list;
+}
+
+const edge = (timestamp) => ({ type: CUSTOM, timestamp, data: { tag: "edge", payload: {} } });
+
+window.stage = {
+  /** Begin a run: chunks that follow one another, of a track from `start` to `end` (Unix ms). */
+  open({ start, end, texts, speed, allowed, on }) {
+    this.close();
+    origin = start;
+    listeners = on;
+    neutral = neutraliser(allowed);
+    const list = texts.flatMap(events);
+    const first = list.find((event) => event.type === META);
+    replayer = new Replayer([edge(start), ...list, edge(Math.max(end, start + 1))], {
+      root,
+      speed,
+      skipInactive: false,
+      mouseTail: { duration: 600, lineCap: "round", lineWidth: 2, strokeStyle: "#0d9488" },
+      insertStyleRules: [NOT_LOADED],
+      triggerFocus: false,
+      UNSAFE_replayCanvas: false,
+    });
+    if (!replayer.iframe.sandbox.contains("allow-same-origin") || replayer.iframe.sandbox.contains("allow-scripts")) {
+      this.close();
+      throw new Error("the player's frame is not sandboxed");
+    }
+    replayer.iframe.title = "Recorded page";
+    replayer.iframe.tabIndex = -1;
+    replayer.iframe.setAttribute("inert", "");
+    replayer.on("resize", ({ width, height }) => fit({ width, height }));
+    replayer.on("finish", () => listeners.finish());
+    replayer.on("fullsnapshot-rebuilded", () => listeners.ready());
+    if (first) fit(first.data);
+    return list.length;
+  },
+
+  /** The chunk that follows the run. */
+  add(text) {
+    const list = events(text);
+    for (const event of list) replayer.addEvent(event);
+    return new Promise((resolve) => setTimeout(() => resolve(list.length), 0));
+  },
+
+  /** The track became longer. */
+  extend(end) {
+    replayer?.addEvent(edge(end));
+  },
+
+  play: (ms) => replayer?.play(Math.max(0, ms - origin)),
+  pause: (ms) => replayer?.pause(ms === undefined ? undefined : Math.max(0, ms - origin)),
+  speed: (value) => replayer?.setConfig({ speed: value }),
+  time: () => (replayer ? origin + replayer.getCurrentTime() : origin),
+
+  close() {
+    replayer?.destroy();
+    replayer = null;
+  },
+};
+
+/** Scale the recorded page to the frame. */
+function fit(next) {
+  if (next.width > 0 && next.height > 0) size = next;
+  const wrapper = root.querySelector(".replayer-wrapper");
+  if (!wrapper) return;
+  const scale = Math.min(1.5, innerWidth / size.width, innerHeight / size.height);
+  wrapper.style.width = `${size.width}px`;
+  wrapper.style.height = `${size.height}px`;
+  wrapper.style.transform = `translate(${(innerWidth - size.width * scale) / 2}px, ${(innerHeight - size.height * scale) / 2}px) scale(${scale})`;
+}
+
+addEventListener("resize", () => fit(size));

@@ -1,0 +1,89 @@
+"""The parts of the service, put together: what a route asks."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from replay.catalog import Row
+from schemas.units import GIB
+from sinks.store import ObjectStore, StoreError
+from viewer import explorer
+from viewer.access import Access
+from viewer.audit import Audit
+from viewer.player import Player
+from viewer.session_index import IndexLimits, SessionIndex
+from viewer.session_rows import SessionRows
+
+_REST_TIMES = 4  # a look at a large lake is followed by a rest of so many times its length
+_log = logging.getLogger("replaylake.serve")
+
+
+class Missing(Exception):
+    """There is no such thing."""
+
+
+class NotReady(Exception):
+    """The lake could not be read yet; the message says why."""
+
+
+class ServeOptions(msgspec.Struct, frozen=True):
+    """What an operator decides. `origins`: whose images and styles a recording may load."""
+
+    scratch: Path
+    index: IndexLimits = IndexLimits(1 * GIB)
+    refresh_seconds: float = 10
+    requests_at_once: int = 32
+    link_seconds_max: int = 7 * 86_400
+    public_url: str = ""
+    origins: Sequence[str] = ()
+    own_names: frozenset[str] | None = None  # only these host names are answered; None: any
+
+
+class Viewer:
+    """Everything that answers."""
+
+    def __init__(self, store: ObjectStore, access: Access, audit: Audit, options: ServeOptions) -> None:
+        self.store, self.access, self.audit, self.options = store, access, audit, options
+        self.index = SessionIndex(store, options.scratch, options.index)
+        self.rows = SessionRows(store, self.index)
+        self.player = Player(store, self.rows)
+        self._looked = asyncio.Event()
+        self._trouble = ""
+
+    async def follow(self) -> None:
+        """Keep up with the lake until cancelled."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            began = clock()
+            try:
+                await asyncio.to_thread(self.index.refresh)
+                self._trouble = ""
+            except StoreError as error:
+                self._trouble = str(error)
+                _log.warning("cannot read the lake: %s", error)
+            self._looked.set()
+            await asyncio.sleep(max(self.options.refresh_seconds, _REST_TIMES * (clock() - began)))
+
+    async def ready(self) -> None:
+        """Wait for the first look at the lake. Raises NotReady when that fails."""
+        await self._looked.wait()
+        if self.index.version == 0 and self._trouble:
+            raise NotReady(f"cannot read the lake: {self._trouble}")
+
+    @property
+    def is_ready(self) -> bool:
+        return self._looked.is_set() and not self._trouble
+
+    def windows(self, app_id: str, session_id: str) -> list[Row]:
+        """The windows of a session. Raises Missing."""
+        found = explorer.window_rows(self.index, app_id, session_id)
+        if not found:
+            raise Missing("no such session")
+        return found
+
+    def close(self) -> None:
+        """Let go of the copy."""
+        self.index.close()

@@ -1,0 +1,195 @@
+"""What a player fetches: the tracks and chunks of a session's replay, the events of a chunk, the blobs as they are."""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Sequence
+from threading import Lock
+
+import msgspec
+
+from replay.catalog import Row, open_blob
+from replay.chunks import Chunk, Piece, Place, chunk_events, plan
+from replay.track import Event
+from schemas.blob import BlobIndex
+from schemas.items import Family
+from schemas.units import MIB
+from sinks.parallel import in_parallel
+from sinks.store import ObjectStore
+from viewer.session_rows import SessionRows
+
+_PLANS_MAX = 256
+_FRAMES_BYTES = 128 * MIB
+
+
+class BlobPlace(msgspec.Struct, frozen=True, order=True):
+    """A blob of a session: of which window and revision, and its key."""
+
+    part: int
+    revision: int
+    key: str
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """The replay of a session as its rows tell it. `version`: of its rows; `blobs`: keys, in order."""
+
+    version: object
+    family: Family
+    tracks: list[list[Chunk]]
+    blobs: list[BlobPlace]
+    views: dict[str, Row]
+    idle: list[tuple[int, int]]
+
+
+class Player:
+    """Plans and reads replays. Keeps plans and opened frames of the sessions looked at last; any thread."""
+
+    def __init__(self, store: ObjectStore, rows: SessionRows) -> None:
+        self._store = store
+        self._rows = rows
+        self._plans: OrderedDict[tuple[str, str], Planned] = OrderedDict()
+        self._frames = _Frames(store)
+        self._lock = Lock()
+
+    def planned(self, app_id: str, session_id: str, windows: Sequence[Row]) -> Planned:
+        """The plan of a session whose windows are these."""
+        key, version = (app_id, session_id), [(row["session_part"], row["revision"]) for row in windows]
+        with self._lock:
+            known = self._plans.get(key)
+            if known is not None and known.version == version:
+                self._plans.move_to_end(key)
+                return known
+        rows = self._rows.rows("replay_segments", app_id, session_id, windows)
+        fresh = self._plan(version, rows)
+        with self._lock:
+            self._plans[key] = fresh
+            while len(self._plans) > _PLANS_MAX:
+                self._plans.popitem(last=False)
+        return fresh
+
+    def events(self, planned: Planned, chunk: Chunk) -> list[Event]:
+        """The rrweb events of one chunk. Raises ConversionError."""
+        pieces = [*chunk.pieces, *([chunk.head] if chunk.head else [])]
+        return chunk_events(planned.family, chunk, [self._frames.line(piece.place) for piece in pieces])
+
+    def _plan(self, version: object, rows: list[Row]) -> Planned:
+        blobs = sorted(
+            {BlobPlace(_integer(r["session_part"]), _integer(r["revision"]), str(r["replay_key"])) for r in rows}
+        )
+        read = in_parallel(lambda blob: open_blob(self._store, blob.key).index, blobs)
+        indexes = [index for _, index in read]
+        family = Family[indexes[0].family.upper()] if indexes else Family.RRWEB
+        idle = sorted(span for index in indexes for span in index.idle)
+        return Planned(version, family, plan(family, pieces(rows)), blobs, _views(indexes), idle)
+
+
+def as_json(planned: Planned) -> list[Row]:
+    """The tracks as the API shows them."""
+    shown: list[Row] = []
+    for number, chunks in enumerate(planned.tracks):
+        start_ms, end_ms = min(one.start_ms for one in chunks), max(one.end_ms for one in chunks)
+        view_ids = dict.fromkeys(piece.view_id for chunk in chunks for piece in chunk.pieces)
+        shown.append(
+            {
+                "track": number,
+                "start_ms": start_ms,
+                "end_ms": end_ms,
+                "source": planned.family.name.lower(),
+                "chunks": [
+                    {
+                        "chunk": place,
+                        "start_ms": chunk.start_ms,
+                        "end_ms": chunk.end_ms,
+                        "raw_bytes": chunk.raw_bytes,
+                    }
+                    for place, chunk in enumerate(chunks)
+                ],
+                "idle": [
+                    [max(start_ms, begin), min(end_ms, end)]
+                    for begin, end in planned.idle
+                    if begin < end_ms and end > start_ms
+                ],
+                "views": [planned.views[view_id] for view_id in view_ids if view_id in planned.views],
+            }
+        )
+    return shown
+
+
+def pieces(rows: Iterable[Row]) -> list[Piece]:
+    """The segments of the index table, each with its line: a blob is ordered by view start, view, index."""
+    blobs: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        blobs[str(row["replay_key"])].append(row)
+    found: list[Piece] = []
+    for key, own in blobs.items():
+        starts: dict[object, int] = {}
+        for row in own:
+            starts[row["view_id"]] = min(_integer(row["start"]), starts.get(row["view_id"], _integer(row["start"])))
+        own.sort(
+            key=lambda row: (
+                starts[row["view_id"]],
+                row["view_id"],
+                _integer(row["index_in_view"]),
+                _integer(row["start"]),
+            )
+        )
+        lines: defaultdict[int, int] = defaultdict(int)
+        for row in own:
+            offset = _integer(row["frame_offset"])
+            place = Place(key, offset, _integer(row["frame_length"]), lines[offset])
+            lines[offset] += 1
+            found.append(
+                Piece(
+                    str(row["view_id"]), _integer(row["index_in_view"]), _integer(row["start"]), _integer(row["end"]),
+                    _integer(row["raw_bytes"]), bool(row["has_full_snapshot"]), place,
+                )
+            )  # fmt: skip
+    return found
+
+
+def _views(indexes: Iterable[BlobIndex]) -> dict[str, Row]:
+    views: dict[str, Row] = {}
+    for index in indexes:
+        for view in index.views:
+            before = views.get(view.view_id)
+            if before is None:
+                row: Row = {"view_id": view.view_id, "start_ms": view.start_ms, "end_ms": view.end_ms, "url": view.url}
+            else:
+                row = before | {
+                    "start_ms": min(view.start_ms, _integer(before["start_ms"])),
+                    "end_ms": max(view.end_ms, _integer(before["end_ms"])),
+                    "url": before["url"] or view.url,
+                }
+            views[view.view_id] = row
+    return views
+
+
+class _Frames:
+    """Opened frames, the ones used last within a number of bytes."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._opened: OrderedDict[tuple[str, int], tuple[bytes, ...]] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def line(self, place: Place) -> bytes:
+        key = place.key, place.offset
+        with self._lock:
+            lines = self._opened.get(key)
+            if lines is not None:
+                self._opened.move_to_end(key)
+                return lines[place.line]
+        blob = open_blob(self._store, place.key)
+        number = next(n for n, frame in enumerate(blob.frames) if frame.offset == place.offset)
+        lines = blob.frame_segments(number)
+        with self._lock:
+            if key not in self._opened:
+                self._opened[key] = lines
+                self._bytes += sum(map(len, lines))
+            while self._bytes > _FRAMES_BYTES and len(self._opened) > 1:
+                _, dropped = self._opened.popitem(last=False)
+                self._bytes -= sum(map(len, dropped))
+        return lines[place.line]
+
+
+def _integer(value: object) -> int:
+    return int(float(str(value)))

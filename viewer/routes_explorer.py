@@ -1,0 +1,73 @@
+"""Routes of the explorer: apps, fields, sessions, facets, histogram."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from schemas.tables import TABLES
+from viewer import answers, explorer, respond
+from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Filter, Parts, Who
+
+_COLUMNS = 40
+_NOT_COUNTED = {"session_id", "replay_key", "session_first_view_id", "session_last_view_id"}
+_FIELDS = [
+    {
+        "name": field.name,
+        "type": field.type,
+        "unit": field.unit,
+        "doc": field.doc,
+        "facet": field.type in {"string", "bool"} and field.name not in _NOT_COUNTED,
+    }
+    for field in TABLES["sessions"].fields
+]
+
+routes = APIRouter(prefix=PREFIX, responses=FAILURES, tags=["explorer"])
+
+
+@routes.get("/apps", response_model=answers.Apps, openapi_extra=SECURITY)
+def apps(request: Request, viewer: Parts, who: Who) -> Response:
+    """The apps that the caller may read."""
+    return respond.json(request, {"apps": explorer.apps(viewer.index, who.apps)})
+
+
+@routes.get("/fields", response_model=answers.Fields)
+def fields(request: Request) -> Response:
+    """The columns of sessions as declared; nothing of the lake, so anybody may ask."""
+    return respond.json(request, {"fields": _FIELDS})
+
+
+@routes.get("/sessions", response_model=answers.Sessions, openapi_extra=SECURITY)
+def sessions(  # noqa: PLR0913 - FastAPI takes parameters so
+    request: Request,
+    viewer: Parts,
+    wanted: Filter,
+    sort: Annotated[str, Query(max_length=TEXT, description="a column, with `-` descending")] = "-start",
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: Annotated[str, Query(max_length=4 * TEXT, description="`next` of the page before")] = "",
+) -> Response:
+    """One page of windows, newest first unless sorted otherwise."""
+    return respond.json(request, explorer.sessions(viewer.index, wanted, sort, limit, cursor))
+
+
+@routes.get("/facets", response_model=answers.Facets, openapi_extra=SECURITY)
+def facets(
+    request: Request,
+    viewer: Parts,
+    wanted: Filter,
+    columns: Annotated[str, Query(max_length=4 * TEXT, description="names, with commas between")],
+    top: Annotated[int, Query(ge=1, le=100, description="values per column")] = 10,
+) -> Response:
+    """How many windows have which value."""
+    names = [name for name in columns.split(",") if name][:_COLUMNS]
+    return respond.json(request, {"facets": explorer.facets(viewer.index, wanted, names, top)})
+
+
+@routes.get("/histogram", response_model=answers.Histogram, openapi_extra=SECURITY)
+def histogram(
+    request: Request,
+    viewer: Parts,
+    wanted: Filter,
+    buckets: Annotated[int, Query(ge=1, le=500, description="at most")] = 60,
+) -> Response:
+    """Windows over time, by their start."""
+    return respond.json(request, explorer.histogram(viewer.index, wanted, buckets))
