@@ -230,7 +230,7 @@ def await_up(job: JobProcess) -> None:
 
 def await_state(recovery: Path) -> None:
     """Until the job has committed something."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while sum(path.stat().st_size for path in recovery.glob("*.sqlite3-wal")) < 50_000:
         assert time.monotonic() < deadline
         time.sleep(0.1)
