@@ -28,9 +28,7 @@ def test_killed_at_random_moments_every_reader_sees_every_row_once(s3: S3Server,
     for day in days_before(today(), 2):
         for table in TABLES:
             put_small_files(open_store(), table, day, 4, 10)
-    seed = time.time_ns()
-    print(f"seed {seed}")  # noqa: T201 - pytest shows it with a failure
-    kills(open_store, s3, KILLS, random.Random(seed), print)
+    kills(open_store, s3, KILLS, random.Random(time.time_ns()), print)
 
 
 def test_a_query_of_one_app_and_day_takes_few_requests_afterwards(s3: S3Server, uri: str) -> None:
