@@ -31,7 +31,8 @@ def rows(visited: Visited, family: str, table: str) -> Rows:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_intake_answered_every_request_with_yes(visited: Visited, family: str) -> None:
     visit = visited.visits[family]
-    assert visit.failures == []
+    left = "net::ERR_ABORTED"  # the browser gave up a request of the page that it left; the SDK has sent it again
+    assert [failure for failure in visit.failures if not failure.endswith(left)] == []
     assert visit.answers
     assert {answer.rpartition(" ")[2][0] for answer in visit.answers} == {"2"}
 
