@@ -184,6 +184,7 @@ class Blob(_Answer):
     bytes: int
     part: int
     revision: int
+    styles: list[str]  # urls of what its frames need as dictionary, in this order
 
 
 class Blobs(_Answer):

@@ -8,6 +8,7 @@ import msgspec
 
 from replay.catalog import Row, open_blob
 from replay.chunks import Chunk, Piece, Place, chunk_events, plan
+from replay.styles import StyleShelf
 from replay.track import Event
 from schemas.blob import BlobIndex
 from schemas.items import Family
@@ -29,12 +30,15 @@ class BlobPlace(msgspec.Struct, frozen=True, order=True):
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """The replay of a session as its rows tell it. `version`: of its rows; `blobs`: keys, in order."""
+    """The replay of a session as its rows tell it. `version`: of its rows; `blobs`: keys, in order;
+    `styles`: SHA-256 of what is needed to read a blob, by its key.
+    """
 
     version: object
     family: Family
     tracks: list[list[Chunk]]
     blobs: list[BlobPlace]
+    styles: dict[str, tuple[str, ...]]
     views: dict[str, Row]
     idle: list[tuple[int, int]]
 
@@ -46,7 +50,8 @@ class Player:
         self._store = store
         self._rows = rows
         self._plans: OrderedDict[tuple[str, str], Planned] = OrderedDict()
-        self._frames = _Frames(store)
+        self._shelf = StyleShelf(store)
+        self._frames = _Frames(store, self._shelf)
         self._lock = Lock()
 
     def planned(self, app_id: str, session_id: str, windows: Sequence[Row]) -> Planned:
@@ -74,11 +79,14 @@ class Player:
         blobs = sorted(
             {BlobPlace(_integer(r["session_part"]), _integer(r["revision"]), str(r["replay_key"])) for r in rows}
         )
-        read = in_parallel(lambda blob: open_blob(self._store, blob.key).index, blobs)
-        indexes = [index for _, index in read]
+        read = [
+            (one, blob) for one, blob in in_parallel(lambda one: open_blob(self._store, one.key, self._shelf), blobs)
+        ]
+        indexes = [blob.index for _, blob in read]
+        styles = {one.key: blob.styles for one, blob in read}
         family = Family[indexes[0].family.upper()] if indexes else Family.RRWEB
         idle = sorted(span for index in indexes for span in index.idle)
-        return Planned(version, family, plan(family, pieces(rows)), blobs, _views(indexes), idle)
+        return Planned(version, family, plan(family, pieces(rows)), blobs, styles, _views(indexes), idle)
 
 
 def as_json(planned: Planned) -> list[Row]:
@@ -165,8 +173,9 @@ def _views(indexes: Iterable[BlobIndex]) -> dict[str, Row]:
 class _Frames:
     """Opened frames, the ones used last within a number of bytes."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, shelf: StyleShelf) -> None:
         self._store = store
+        self._shelf = shelf
         self._opened: OrderedDict[tuple[str, int], tuple[bytes, ...]] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
@@ -178,7 +187,7 @@ class _Frames:
             if lines is not None:
                 self._opened.move_to_end(key)
                 return lines[place.line]
-        blob = open_blob(self._store, place.key)
+        blob = open_blob(self._store, place.key, self._shelf)
         number = next(n for n, frame in enumerate(blob.frames) if frame.offset == place.offset)
         lines = blob.frame_segments(number)
         with self._lock:

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
+from schemas.keys import style_key
 from viewer import answers, respond
 from viewer.asking import DAMAGED, FAILURES, MISSING, PREFIX, SECURITY, SESSION, Asked, Of
 from viewer.parts import Missing
@@ -39,14 +40,16 @@ def blobs(request: Request, of: Of) -> Response:
     """The blobs themselves, for a player that reads docs/formats.md."""
     base = f"{PREFIX}/apps/{quote(of.app_id, safe='')}/sessions/{quote(of.session_id, safe='')}/replay/blobs"
     query = f"?{of.caller.link}" if of.caller.link else ""
+    planned = _planned(of)
     found = [
         {
             "url": f"{base}/{number}{query}",
             "bytes": of.viewer.store.size(blob.key),
             "part": blob.part,
             "revision": blob.revision,
+            "styles": [f"{base}/{number}/styles/{digest}{query}" for digest in planned.styles[blob.key]],
         }
-        for number, blob in enumerate(_planned(of).blobs)
+        for number, blob in enumerate(planned.blobs)
     ]
     return respond.json(request, {"blobs": found})
 
@@ -75,6 +78,22 @@ def blob(
     of.note("blob", blob=number)
     wanted = found[number]
     return respond.blob(request, of.viewer.store, wanted.key, f"{wanted.part}.{wanted.revision}")
+
+
+@routes.get(
+    f"{SESSION}/replay/blobs/{{number}}/styles/{{digest}}",
+    response_class=Response,
+    responses={200: {"content": _BINARY, "description": "The style as it is stored"}},
+    openapi_extra=SECURITY,
+)
+def style(
+    request: Request, of: Of, number: Annotated[int, Path(ge=0)], digest: Annotated[str, Path(max_length=64)]
+) -> Response:
+    """A style that a blob needs; its name is the SHA-256 of its text, so it never changes."""
+    planned = _planned(of)
+    if number >= len(planned.blobs) or digest not in planned.styles[planned.blobs[number].key]:
+        raise Missing("no such style")
+    return respond.blob(request, of.viewer.store, style_key(planned.blobs[number].key, digest), digest)
 
 
 def _planned(of: Asked) -> Planned:

@@ -24,12 +24,13 @@ def test_every_route_but_the_columns_and_the_description_needs_a_token(guarded: 
     statuses = {}
     for path, operations in described.items():
         filled = path.replace("{app}", row["app_id"]).replace("{session}", row["session_id"]).replace("{number}", "0")
+        filled = filled.replace("{digest}", 64 * "0")
         for method in operations:
             body = {"app": GUANCE, "session_id": row["session_id"], "seconds": 60} if method == "post" else None
             query = "?columns=app_id" if path.endswith("facets") else ""
             statuses[f"{method} {path}"] = guarded.ask(filled + query, method.upper(), body=body).status
     assert statuses.pop(f"get {API}/fields") == 200
-    assert len(statuses) == 11
+    assert len(statuses) == 12
     assert set(statuses.values()) == {401}
 
 
@@ -45,6 +46,9 @@ def test_a_token_of_one_app_reads_that_app_and_nothing_of_another_on_any_route(
         assert guarded.ask(session_path({**others, "session_id": "none"}, route), token=TOKEN_ONE).body == refused.body
         stolen = guarded.ask(session_path({**others, "app_id": GUANCE}, route), token=TOKEN_ONE)
         assert stolen.status == 404, route
+    style = f"/replay/blobs/0/styles/{64 * '0'}"
+    assert guarded.ask(session_path(mine, style), token=TOKEN_ONE).status == 404
+    assert guarded.ask(session_path(others, style), token=TOKEN_ONE).status == 403
     secrets = {text for row in rows if row["app_id"] != GUANCE for text in (row["app_id"], row["session_id"])}
     for route in EXPLORER_ROUTES:
         answer = guarded.ask(API + route, token=TOKEN_ONE)

@@ -11,6 +11,7 @@ import pytest
 from replay.catalog import latest_views, read_rows, session_rows, table_keys
 from replay.export import blob_keys, rrweb_tracks
 from replay.reader import BlobReader, RangeRead
+from schemas.style import open_style
 from sinks.store import LocalStore
 from tests.serve.server import API, Served, session_path
 
@@ -76,7 +77,9 @@ def test_a_blob_can_be_read_over_http_with_nothing_but_the_format_document(
             whole = served.ask(blob["url"])
             assert whole.status == 200
             assert whole.body == (lake / key).read_bytes()
-            reader = BlobReader(_ranges(served, blob["url"]), blob["bytes"])
+            styles = [(url.rpartition("/")[2], served.ask(url).body) for url in blob["styles"]]
+            texts = {digest: open_style(stored, digest) for digest, stored in styles}
+            reader = BlobReader(_ranges(served, blob["url"]), blob["bytes"], texts.__getitem__)
             assert reader.index.session_id == row["session_id"]
             assert sum(1 for _ in reader.segments()) == reader.index.totals.segments
 
