@@ -119,7 +119,7 @@ class Session(_Answer):
     """The windows of a session, first part first."""
 
     windows: list[SessionRow]
-    live: bool = Field(description="something of it has been received that is not in a window yet")
+    live: bool = Field(description="it is still going on; false in this version, which shows closed windows")
 
 
 class Timeline(_Answer):
@@ -163,7 +163,7 @@ class Track(_Answer):
 
 
 class Replay(_Answer):
-    """The tracks of a session. While it is `live` ask again: the last chunk grows, and others come behind it."""
+    """The tracks of a session. `live`: it is still going on; false in this version, which shows closed windows."""
 
     live: bool
     tracks: list[Track]

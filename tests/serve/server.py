@@ -18,7 +18,7 @@ import zstandard
 
 REPOSITORY = Path(__file__).parents[2]
 API = "/api/v1"
-_STOP_SECONDS = 20
+_STOP_SECONDS = 60  # of a slow machine
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -22,16 +22,20 @@ async function after(page, act) {
 }
 
 export async function firstList({ page, job }) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable", { timeDomain: "threadTicks" });
   await open(page, "/");
   const list_ms = await page.evaluate(() => performance.now());
   await page.locator(".chart .bar").first().waitFor();
   await page.locator(".facet").first().waitFor();
+  const { metrics } = await session.send("Performance.getMetrics");
+  const cpu_ms = 1000 * metrics.find(({ name }) => name === "TaskDuration").value;
   await page.screenshot({ path: `${job.folder}/explorer.png` });
   const heads = await page.locator(".sessions thead .sort").allInnerTexts();
   const bytes = await page.evaluate(() => performance.getEntriesByType("resource").reduce((sum, one) => sum + one.transferSize, 0));
   await page.reload();
   await settled(page);
-  return { list_ms, again_ms: await page.evaluate(() => performance.now()), heads: heads.map((head) => head.replace("↓", "").trim()), rows: await rowCount(page), total: await total(page), play: await page.locator(".play-button").count(), bytes };
+  return { list_ms, cpu_ms, again_ms: await page.evaluate(() => performance.now()), heads: heads.map((head) => head.replace("↓", "").trim()), rows: await rowCount(page), total: await total(page), play: await page.locator(".play-button").count(), bytes };
 }
 
 export async function filters({ page }) {

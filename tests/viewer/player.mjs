@@ -35,7 +35,6 @@ export async function plays({ page, job }) {
   await page.keyboard.press("j");
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowRight");
-  const moved = await at(page);
   const marks = { errors: await page.locator(".mark-error").count(), rage: await page.locator(".mark-rage").count(), views: await page.locator(".mark-view").count() };
   await page.mouse.move(400, 300);
   await page.screenshot({ path: `${job.folder}/player.png` });
@@ -48,7 +47,8 @@ export async function plays({ page, job }) {
   await page.keyboard.press("f");
   const isFull = await page.waitForFunction(() => document.fullscreenElement?.className.includes("player")).then(() => true);
   await page.keyboard.press("f");
-  await page.waitForFunction((wanted) => Math.abs(Number(new URLSearchParams(location.search).get("t")) - wanted) <= 1, moved);
+  await page.waitForFunction((wanted) => Math.abs(Number(new URLSearchParams(location.search).get("t")) - wanted) <= 1, Number(link.searchParams.get("t")));
+  const moved = await at(page);
   await page.reload();
   await page.waitForFunction(() => document.querySelector(".clock")?.textContent);
   await playing(page);

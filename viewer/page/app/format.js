@@ -61,11 +61,11 @@ export function fieldText(value, field) {
 
 /** `session_first_view_url` → `First view URL`. */
 export function label(name) {
-  const words = name.replace(/^session_(?=first|last|view|error|action|resource|long|type|ref)/, "").split("_").map((word) => SHORT[word] ?? word);
+  const words = name.replace(/^session_(?=first|last|view|error|action|resource|long|type|ref)/, "").split("_").map((word) => SHORT.get(word) ?? word);
   return words.join(" ").replace(/^./, (first) => first.toUpperCase());
 }
 
-const SHORT = { id: "ID", ids: "IDs", url: "URL", os: "OS", sdk: "SDK", ip: "IP", isp: "ISP", userid: "user ID", dns: "DNS", tcp: "TCP", ssl: "TLS" };
+const SHORT = new Map(Object.entries({ id: "ID", ids: "IDs", url: "URL", os: "OS", sdk: "SDK", ip: "IP", isp: "ISP", userid: "user ID", dns: "DNS", tcp: "TCP", ssl: "TLS" }));
 
 /** `1 error`, `2 errors`. */
 export const counted = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;

@@ -42,7 +42,7 @@ export class Player {
     const skip = h("label", { class: "switch", title: "Jump over stretches of more than a minute without input (s)" }, this.skipBox, h("span", { class: "switch-track", "aria-hidden": "true" }), "Skip inactivity");
     this.tabs = h("select", { class: "input", "aria-label": "Tab of the session", onchange: () => this.openTrack(Number(this.tabs.value), null) });
     this.liveButton = h("button", { class: "button live", type: "button", hidden: true, onclick: () => this.follow() }, h("span", { class: "live-dot", "aria-hidden": "true" }), "Live");
-    this.shareButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", onclick: () => this.share() }, icon("share"), h("span", { class: "wide" }, "Share"));
+    this.shareButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", "aria-label": "Share", onclick: () => this.share() }, icon("share"), h("span", { class: "wide" }, "Share"));
     const full = h("button", { class: "button plain", type: "button", "aria-label": "Full screen", title: "Full screen (f)", onclick: () => this.fullScreen() }, icon("full"));
     this.listButton = h("button", { class: "button plain", type: "button", "aria-label": "List of events", "aria-controls": "event-list", title: "List of events (l)", onclick: () => this.toggleList() }, icon("list"));
     const screen = h("div", { class: "screen" }, this.frame, this.cover, this.veil, this.note);

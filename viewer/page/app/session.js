@@ -110,7 +110,7 @@ export class SessionPage {
 
   /** Show the tab of the address; without one, the replay if there is one. */
   openTab(isFirst) {
-    const tab = TABS[this.state.tab] ? this.state.tab : this.hasReplay ? "replay" : "timeline";
+    const tab = Object.hasOwn(TABS, this.state.tab) ? this.state.tab : this.hasReplay ? "replay" : "timeline";
     for (const [name, panel] of Object.entries(this.panels)) panel.hidden = name !== tab;
     for (const [name, button] of Object.entries(this.tabs)) {
       button.setAttribute("aria-selected", String(name === tab));

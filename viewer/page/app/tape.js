@@ -97,6 +97,10 @@ export class Tape {
   tick() {
     if (!this.playing || this.waiting || !this.run) return;
     this.at = Math.min(this.track.end_ms, this.stage.time());
+    if (this.at >= this.track.end_ms) {
+      this.stage.pause(); // records may claim times after the end
+      return this.finished();
+    }
     const next = this.chunks[this.run.last + 1];
     if (next && this.at >= next.start_ms - 20) {
       this.stage.pause();

@@ -4,10 +4,12 @@
 
 const FULL_SNAPSHOT = 2;
 const INCREMENTAL = 3;
-const SOURCE = { mutation: 0, styleRule: 8, font: 10, styleDeclaration: 13, adoptedStyles: 15 };
+const SOURCE = { mutation: 0, resize: 4, styleRule: 8, font: 10, styleDeclaration: 13, adoptedStyles: 15 };
 const ELEMENT = 2;
 const TEXT = 3;
 
+const LARGEST = 16_384; // pixels: what claims to be larger would take the watcher's memory
+const META = 4;
 const PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
 const IMAGES = new Set(["img", "image", "feimage", "input", "video"]);
 const LOADING = new Set(["src", "srcset", "imagesrcset", "poster", "background", "data", "lowsrc", "dynsrc", "rr_src", "rr_dataurl", "code", "object", "xlink:href"]);
@@ -117,6 +119,9 @@ export function neutraliser(allowed = []) {
 
   return function neutral(event) {
     const { data } = event;
+    if (data && (event.type === META || data.source === SOURCE.resize)) {
+      for (const side of ["width", "height"]) data[side] = Math.min(LARGEST, Math.max(1, Number(data[side]) || 1));
+    }
     if (event.type === FULL_SNAPSHOT) {
       styles.clear();
       tags.clear();
