@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from flows.server_process import LOOPBACK, free_ports
+from flows.server_process import LOOPBACK, dying_with_us, free_ports
 
 _POLL_SECONDS = 0.05
 
@@ -34,7 +34,7 @@ class IntakeProcess:
             "REPLAYLAKE_HTTP__ADDRESS": f"{LOOPBACK}:{self._http_port}",
             **(settings or {}),
         }
-        command = [sys.executable, "-m", "flows.cli", "intake"]
+        command = dying_with_us([sys.executable, "-m", "flows.cli", "intake"])
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         self._wait_listens()

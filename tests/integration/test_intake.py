@@ -25,6 +25,7 @@ from replay.verify import verify
 from sinks.store import LocalStore
 from tests.flow.test_recordings import Manifest, differences
 
+pytestmark = pytest.mark.timeout(300)
 QUICK = {"REPLAYLAKE_INTAKE__CONFIRM_SECONDS": "2", "REPLAYLAKE_LOG__FORMAT": "json"}
 
 
@@ -60,6 +61,7 @@ def test_a_message_has_key_type_and_the_time_of_receipt(tansu: Broker, tmp_path:
     assert all(before <= message.timestamp()[1] <= after for message in found)
 
 
+@pytest.mark.slow
 def test_recorded_requests_sent_again_give_the_counts_of_the_manifest(
     tansu: Broker, recordings_or_samples: Path, tmp_path: Path
 ) -> None:
@@ -105,6 +107,7 @@ def test_a_stop_answers_what_was_begun(tansu: Broker, tmp_path: Path) -> None:
     assert sender.acknowledged == stored
 
 
+@pytest.mark.slow
 def test_while_the_broker_is_away_senders_are_asked_again_and_lose_nothing(tmp_path: Path) -> None:
     """A broker whose messages rest on S3, stopped and started again at its address."""
     with start_s3(buckets=["broker"]) as s3, ExitStack() as first:
@@ -129,6 +132,7 @@ def test_while_the_broker_is_away_senders_are_asked_again_and_lose_nothing(tmp_p
     assert sender.acknowledged == sender.sent == stored
 
 
+@pytest.mark.slow
 def test_several_processes_share_an_address_and_one_that_dies_is_replaced(tansu: Broker, tmp_path: Path) -> None:
     topic = new_topic(tansu)
     with IntakeProcess(tansu.bootstrap, topic, tmp_path, {"REPLAYLAKE_INTAKE__WORKERS": "2"}) as intake:
