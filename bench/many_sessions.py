@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from schemas.fields import Field
 from schemas.keys import table_key
 from schemas.tables import TABLES, arrow_schema
 from schemas.units import NS_PER_MS, US_PER_MS, utc_day
@@ -56,14 +57,17 @@ def _select(first: int, count: int, begin_ms: int, seed: int) -> str:
     """Rows `first` to `first + count`, and new revisions of some of the day before."""
     made = _columns(begin_ms, seed)
     columns = ", ".join(
-        f'{made.get(field.name, f"CAST(NULL AS {_SQL_TYPES.get(field.type, field.type)})")} AS "{field.name}"'
-        for field in TABLES["sessions"].fields
+        f'{made.get(field.name) or _absent(field)} AS "{field.name}"' for field in TABLES["sessions"].fields
     )
     new = f"SELECT range AS n, 0 AS revision FROM range({first}, {first + count})"
     again = (
         f"SELECT range - {count} AS n, 1 AS revision FROM range({first}, {first + count}) WHERE range % {_REVISED} = 0"
     )
     return f'SELECT {columns} FROM ({new}{f" UNION ALL {again}" if first else ""}) ORDER BY "start"'
+
+
+def _absent(field: Field) -> str:
+    return f"CAST({'NULL' if field.nullable else 0} AS {_SQL_TYPES.get(field.type, field.type)})"
 
 
 def _columns(begin_ms: int, seed: int) -> dict[str, str]:

@@ -30,6 +30,7 @@ from sinks.store import LocalStore, ObjectInfo, ObjectStore
 from sinks.swap import commit, prepare, settle, visible_files
 from sinks.tables import encode_rows
 from tests.flow.harness import capture_messages, run
+from tests.required_columns import required
 from tests.torture.small_files import RETENTION_DAYS, counted_rows, put_small_files
 
 DAY = "2026-03-01"
@@ -85,7 +86,7 @@ def test_superseded_revisions_are_gone_and_the_name_says_whether_there_are_revis
 def test_a_second_run_does_nothing_and_late_files_are_taken_up_by_the_next(store: LocalStore) -> None:
     compacted(store)
     assert compacted(store).folders == 0
-    late = encode_rows("errors", [{"app_id": "app-1", "session_id": "late", "session_part": 0}])
+    late = encode_rows("errors", [required("errors") | {"app_id": "app-1", "session_id": "late"}])
     store.put({table_key("errors", RETENTION_DAYS, DAY, "0000-0000000099-late"): late})
     assert compacted(store).files_before == 2
     assert len(keys(store, "errors")) == 1

@@ -21,6 +21,7 @@ from sinks.steady import Patience, SteadyStore
 from sinks.store import LocalStore, ObjectStore
 from sinks.tables import encode_rows
 from tests.flow.harness import capture_messages, run
+from tests.required_columns import required
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAYS = 5
@@ -29,6 +30,7 @@ DAYS = 5
 def session(day: int, number: int, revision: int = 0) -> dict[str, object]:
     start = NOON + timedelta(days=day, minutes=number)
     return {
+        **required("sessions"),
         "app_id": f"app-{number % 3}", "session_id": f"s-{day}-{number}", "session_part": 0, "revision": revision,
         "start": start, "time_spent": 1_000_000_000, "session_error_count": number % 2, "custom": {"plan": "pro"},
     }  # fmt: skip

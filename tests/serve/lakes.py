@@ -6,6 +6,7 @@ from schemas.keys import table_key
 from schemas.units import US_PER_MS
 from sinks.store import ObjectStore
 from sinks.tables import encode_rows
+from tests.required_columns import required
 
 DAY = "2026-11-20"
 START_MS = 1_795_132_800_000
@@ -16,8 +17,8 @@ def session(**given: object) -> dict[str, object]:
     start_us = START_MS * US_PER_MS
     times = dict.fromkeys(("start", "end", "received_start", "received_end"), start_us)
     return {
-        "app_id": "shop", "session_id": "s", "session_part": 0, "revision": 0, **times,
-        "session_error_count": 0, "session_has_replay": False, **given,
+        **required("sessions"), "app_id": "shop", "session_id": "s", "session_part": 0, "revision": 0, **times,
+        **given,
     }  # fmt: skip
 
 

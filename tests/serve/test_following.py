@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.keys import table_key
+from schemas.keys import TABLES, table_key
 from sinks.store import LocalStore, StoreUnavailable
 from tests.serve.lakes import DAY, START_MS, write_sessions
 from viewer.explorer import sessions, window_rows
@@ -141,7 +141,7 @@ def test_files_of_other_epochs_are_not_read_for_a_session(tmp_path: Path) -> Non
     index.refresh()
     store.asked.clear()
     SessionRows(store, index).rows("errors", "shop", "s7", window_rows(index, "shop", "s7"))
-    assert store.asked == [table_key("errors", 14, DAY, "0-0000000007-000000000007")]
+    assert store.tables_asked() == [table_key("errors", 14, DAY, "0-0000000007-000000000007")]
 
 
 def test_merged_files_are_always_read_and_so_is_everything_once_a_revision_is_merged(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_merged_files_are_always_read_and_so_is_everything_once_a_revision_is_me
     index.refresh()
     store.asked.clear()
     SessionRows(store, index).rows("errors", "shop", "a", window_rows(index, "shop", "a"))
-    assert store.asked == sorted(table_key("errors", 14, DAY, name) for name in names)
+    assert store.tables_asked() == sorted(table_key("errors", 14, DAY, name) for name in names)
 
 
 def test_times_are_what_was_written(lake: Lake) -> None:
@@ -189,3 +189,6 @@ class _Counting(LocalStore):
     def read(self, key: str) -> bytes:
         self.asked.append(key)
         return super().read(key)
+
+    def tables_asked(self) -> list[str]:
+        return [key for key in self.asked if key.startswith(TABLES)]

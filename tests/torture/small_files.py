@@ -9,6 +9,7 @@ from schemas.keys import FIRST_REVISIONS, table_key
 from schemas.tables import TABLES as DECLARED
 from sinks.store import ObjectStore
 from sinks.tables import Row, encode_rows
+from tests.required_columns import required
 
 APPS = 8
 REVISED_EVERY = 40  # of as many sessions one is revised in the next file
@@ -60,9 +61,10 @@ def _row(table: str, day: str, file: int, number: int) -> Row:
 
 
 def _known(table: str, row: Row) -> Row:
-
+    """The columns that the table has; what must have a value has one."""
     types = {field.name: field.type for field in DECLARED[table].fields}
-    return {name: str(value) if types[name] == "string" else value for name, value in row.items() if name in types}
+    known = {name: str(value) if types[name] == "string" else value for name, value in row.items() if name in types}
+    return required(table) | known
 
 
 def days_before(today: str, count: int) -> Iterator[str]:
