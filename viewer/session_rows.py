@@ -29,7 +29,7 @@ _TIMES = {
     for field in DECLARED[table].fields
     if field.type == "timestamp"
 }
-_WRITERS_NAME = re.compile(r"(.+-\d{10})-[0-9a-f]{12}\.parquet")
+_WRITERS_NAME = re.compile(r"(.+-\d{10})-[0-9a-f]{12}(?:-r0)?\.parquet")
 
 
 class SessionRows:
