@@ -13,6 +13,7 @@ from typing import IO
 import uvicorn
 
 from flows.settings import ConfigurationError, ServeSettings, Settings
+from schemas.units import MIB
 from sinks.open_store import open_store
 from viewer.access import Access
 from viewer.app import build
@@ -23,6 +24,7 @@ from viewer.session_index import IndexLimits
 
 _LINK_KEY_BYTES = 32
 _STOP_SECONDS = 5
+_HEAD_BYTES = 1 * MIB  # what is too long is refused by us, in words
 
 
 def run_server(settings: Settings, said: Callable[[str], None]) -> None:
@@ -42,6 +44,7 @@ def run_server(settings: Settings, said: Callable[[str], None]) -> None:
             log_config=None,
             access_log=False,  # addresses hold the signatures of links
             server_header=False,
+            h11_max_incomplete_event_size=_HEAD_BYTES,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
         uvicorn.Server(config).run([listener])

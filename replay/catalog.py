@@ -97,7 +97,7 @@ def window_key(row: Row) -> WindowKey:
 def session_keys(store: ObjectStore) -> set[tuple[str, str]]:
     """(app_id, session_id) of every session in the lake."""
 
-    def ids(key: str) -> zip[tuple[str, str]]:
+    def ids(key: str) -> Iterable[tuple[str, str]]:
         content = pq.read_table(io.BytesIO(store.read(key)), columns=["app_id", "session_id"])
         return zip(content["app_id"].to_pylist(), content["session_id"].to_pylist(), strict=True)
 

@@ -15,7 +15,6 @@ PREFIX = "/api/v1"
 SESSION = "/apps/{app}/sessions/{session}"
 TEXT = 1024  # characters of a value
 _PAIRS = 40
-_ENCODED_ID = 12_000
 
 Responses = dict[int | str, dict[str, Any]]
 FAILURES: Responses = {
@@ -87,7 +86,8 @@ class Asked(msgspec.Struct, frozen=True):
         self.viewer.audit.note(self.caller, self.client, what, self.app_id, self.session_id, **more)
 
 
-_Id = Annotated[str, Path(max_length=_ENCODED_ID, description="percent-encoded, `/` too")]
+# As it comes an id is still percent-encoded, so its length is looked at when it is decoded.
+_Id = Annotated[str, Path(description="percent-encoded, `/` too", json_schema_extra={"maxLength": TEXT})]
 
 
 async def asked(  # noqa: PLR0913 - FastAPI takes parameters so
@@ -119,6 +119,9 @@ def client(request: Request) -> str:
 
 def _decoded(segment: str) -> str:
     try:
-        return unquote(segment, errors="strict")
+        found = unquote(segment, errors="strict")
     except UnicodeDecodeError:
         raise BadRequest("an id is UTF-8") from None
+    if len(found) > TEXT:
+        raise BadRequest(f"an id has at most {TEXT} characters")
+    return found

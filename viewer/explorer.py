@@ -43,20 +43,27 @@ def apps(index: SessionIndex, allowed: frozenset[str] | None) -> list[Row]:
 def sessions(index: SessionIndex, wanted: Wanted, sort: str, limit: int, cursor: str) -> Row:
     """One page of windows, the way to the next, and how many there are in all."""
     where, by = condition(wanted), order(sort)
-    page = where
-    if cursor:
-        behind = after(cursor, sort)
-        page = page.also(behind.sql, *behind.params)
-    # Two steps: columns that are not filtered by are read for the rows of the page alone.
+    behind = after(cursor, sort) if cursor else Condition("TRUE", ())
+    # Columns that are not filtered by are read for the rows of the page alone; free text is looked for only once.
+    if wanted.text:
+        hits = f"SELECT rowid FROM sessions WHERE {where.sql}"
+        page = Condition(f"rowid IN (SELECT rowid FROM hit) AND ({behind.sql})", behind.params)
+        counted, params = "(SELECT count(*) FROM hit)", (*where.params, *page.params)
+    else:
+        hits, page = "SELECT 0 AS rowid", where.also(behind.sql, *behind.params)
+        counted, params = "NULL", page.params
     found = index.ask(
-        f"""SELECT {_NAMES} FROM sessions WHERE rowid IN
+        f"""WITH hit AS MATERIALIZED ({hits})
+        SELECT {_NAMES}, {counted} FROM sessions WHERE rowid IN
             (SELECT rowid FROM sessions WHERE {page.sql} ORDER BY {by.sql} LIMIT {limit + 1})
         ORDER BY {by.sql}""",
-        page.params,
+        params,
     )
+    total = found[0][-1] if found and wanted.text else count(index, where)
+    found = [values[:-1] for values in found]
     rows = [dict(zip(COLUMNS, values, strict=True)) for values in found[:limit]]
     following = _cursor(sort, by.column.name, rows[-1]).text() if len(found) > limit else None
-    return {"sessions": [as_row(values) for values in found[:limit]], "next": following, "total": count(index, where)}
+    return {"sessions": [as_row(values) for values in found[:limit]], "next": following, "total": total}
 
 
 def count(index: SessionIndex, where: Condition) -> int:
