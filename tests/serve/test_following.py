@@ -141,11 +141,7 @@ def test_files_of_other_epochs_are_not_read_for_a_session(tmp_path: Path) -> Non
     index.refresh()
     store.asked.clear()
     SessionRows(store, index).rows("errors", "shop", "s7", window_rows(index, "shop", "s7"))
-<<<<<<< HEAD
-    assert store.tables_asked() == [table_key("errors", 14, DAY, "0-0000000007-000000000007")]
-=======
-    assert store.asked == [table_key("errors", 14, DAY, "0-0000000007-000000000007-r0")]
->>>>>>> w-viewer
+    assert store.tables_asked() == [table_key("errors", 14, DAY, "0-0000000007-000000000007-r0")]
 
 
 def test_merged_files_are_always_read_and_so_is_everything_once_a_revision_is_merged(tmp_path: Path) -> None:
