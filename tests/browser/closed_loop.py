@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -76,15 +77,25 @@ def visited_lake(folder: Path, intake_settings: Mapping[str, str] | None = None)
     yield Visited(folder / "lake", visits, metrics)
 
 
+def watch(what: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What somebody sees who looks at these sessions in the page of `serve`; pictures stay in the folder."""
+    found: dict[str, Any] = json.loads(_drive("watch", {**what, "folder": str(folder)}, folder))
+    return found
+
+
 def _visit(folder: Path, intake: str) -> dict[str, Visit]:
     with _site() as site:
-        job = folder / "visit.json"
-        what = {"chromium": shutil.which("chromium"), "site": site, "intake": intake, "names": FAMILIES}
-        job.write_text(json.dumps(what))
-        command = ["node", str(HERE / "visit.mjs"), str(job)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+        seen = _drive("visit", {"site": site, "intake": intake, "names": FAMILIES}, folder)
+    return msgspec.json.decode(seen, type=dict[str, Visit])
+
+
+def _drive(script: str, what: Mapping[str, Any], folder: Path) -> str:
+    job = folder / f"{script}.json"
+    job.write_text(json.dumps({"chromium": shutil.which("chromium"), **what}))
+    command = ["node", str(HERE / f"{script}.mjs"), str(job)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     assert run.returncode == 0, run.stderr
-    return msgspec.json.decode(run.stdout, type=dict[str, Visit])
+    return run.stdout
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from replay.export import blob_keys, native_segments
 from replay.posthog_cv import CvDecoder
 from replay.verify import verify
 from sinks.store import LocalStore
-from tests.browser.closed_loop import FAMILIES, Visited, missing, visited_lake
+from tests.browser.closed_loop import FAMILIES, Visited, missing, visited_lake, watch
+from tests.serve.server import serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420), pytest.mark.skipif(bool(missing()), reason=missing())]
 Rows = list[dict[str, Any]]
+PLAYER = Path(__file__).parents[2] / "viewer" / "page" / "vendor" / "replay.js"
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +85,15 @@ def test_the_lake_verifies_and_nothing_was_refused(visited: Visited) -> None:
     assert verify(store).problems == []
     assert read_rows(store, table_keys(store, "quarantine"), "quarantine") == []
     assert all(count == 0 for name, count in visited.intake_metrics.items() if "intake_refused" in name)
+
+
+@pytest.mark.skipif(not PLAYER.is_file(), reason="no player in viewer/page/vendor: run `make setup`")
+def test_every_visit_is_in_the_explorer_and_plays_in_the_player(visited: Visited, tmp_path: Path) -> None:
+    sessions = [{"family": name, "app": f"{name}-shop", "id": visited.visits[name].session} for name in FAMILIES]
+    with serving(str(visited.lake), tmp_path / "serve") as served:
+        seen = watch({"origin": served.url, "sessions": sessions}, tmp_path)
+    assert len(seen["rows"]) == len(FAMILIES)
+    for family in FAMILIES:
+        assert "Corner shop" in seen["shown"][family]["text"], family
+        assert seen["shown"][family]["events"] >= min(1, len(rows(visited, family, "views"))), family
+    assert seen["complaints"] == []
