@@ -6,7 +6,7 @@ streaming job on an S3 store (packs are cached on local disk). Only the waiting 
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Counted(msgspec.Struct, frozen=True):
     """What was asked of the store so far, and what for."""
 
     requests: dict[str, int]  # by operation
-    copies_of_blobs: int
+    blobs: int  # put under their final names, styles included
     packs: int
     sessions: int  # windows closed for the first time
 
@@ -43,7 +43,7 @@ class Counted(msgspec.Struct, frozen=True):
         """What came after an earlier count."""
         return Counted(
             {name: count - earlier.requests.get(name, 0) for name, count in self.requests.items()},
-            self.copies_of_blobs - earlier.copies_of_blobs,
+            self.blobs - earlier.blobs,
             self.packs - earlier.packs,
             self.sessions - earlier.sessions,
         )
@@ -54,12 +54,11 @@ class _PurposeStore(LocalStore):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self.copies_of_blobs = 0
+        self.blobs = 0
 
-    def copy(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        pairs = list(pairs)
-        self.copies_of_blobs += sum(final.startswith(REPLAYS) for _, final in pairs)
-        return super().copy(pairs)
+    def put(self, objects: Mapping[str, bytes]) -> None:
+        self.blobs += sum(key.startswith(REPLAYS) for key in objects)
+        super().put(objects)
 
 
 class EpochRunner:
@@ -91,7 +90,7 @@ class EpochRunner:
         for (operation, _), count in self._store.counts.requests.items():
             requests[operation] += count
         sessions = sum(sum(one.writer.counts.windows.values()) for one in self._partitions)
-        return Counted(dict(requests), self._purposes.copies_of_blobs, self._packs, sessions)
+        return Counted(dict(requests), self._purposes.blobs, self._packs, sessions)
 
     def _end_epoch(self, seq: int, messages: list[Sent]) -> None:
         self._now_ms = (seq + 1) * self._epoch_ms
