@@ -74,11 +74,14 @@ INTAKE_MASKED = Metric("replaylake_intake_masked", _C, "Texts and values that a 
 INTAKE_PENDING = Metric("replaylake_intake_pending_bytes", _G, "Bodies being read or waiting for the broker.")
 INTAKE_SECONDS = Metric("replaylake_intake_seconds", _H, "From a request's head to its answer.")
 
-METRICS: tuple[Metric, ...] = (
+JOB_METRICS: tuple[Metric, ...] = (
     BUILD, LAG, CLOCK_AGE, LAST_COMMIT, OPEN_SESSIONS, MEMO_SESSIONS, MEMO_BYTES,
     MESSAGES, MESSAGE_BYTES, ITEMS, WINDOWS, REVISIONS, LATE_ITEMS, DUPLICATES, QUARANTINED, ERASED, ROWS, PACK_BYTES,
     BLOB_BYTES, EPOCH_SECONDS, COMMIT_SECONDS, STAGE_SECONDS, PUBLISH_SECONDS,
     STORE_REQUESTS, STORE_BYTES, STORE_RETRIES,
+)  # fmt: skip
+METRICS: tuple[Metric, ...] = (
+    *JOB_METRICS,
     INTAKE_REQUESTS, INTAKE_REFUSED, INTAKE_LEFT_OUT, INTAKE_MESSAGES, INTAKE_BYTES, INTAKE_UNREADABLE, INTAKE_MASKED,
     INTAKE_PENDING, INTAKE_SECONDS,
 )  # fmt: skip

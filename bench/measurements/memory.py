@@ -10,7 +10,7 @@ ABOUT = (
     "The state of open sessions, fed directly: resident memory per open session, of lines alone and with replay "
     "segments, beside a dictionary of first time, last time and count, which could not remove copies, split windows or "
     "find the items again. Then what the engine asks for at every epoch: a snapshot of all sessions that had an item "
-    "or whose shard's clock moved, which is all of them."
+    "or whose partition's clock moved, which is all of them."
 )
 _LINES, _SEGMENTS = 20, 10
 _BASE = "dictionary"

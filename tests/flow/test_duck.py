@@ -124,9 +124,8 @@ def test_real_sessions_are_the_same_as_in_the_catalog(tmp_path: Path, samples: P
         assert len(rows["sessions"]) > 2
 
 
+@pytest.mark.parametrize("lake", ["local"], indirect=True)  # what it prints does not depend on the store
 def test_the_command_prints_tables_json_and_csv(days: SteadyStore) -> None:
-    if not isinstance(days._store, LocalStore):
-        pytest.skip("the command's output does not depend on the store")
     ask = ["sql", "select dt, session_id, custom from sessions where session_id = 's-2-7'", "--lake", days.uri]
     done = CliRunner().invoke(app, [*ask, "--json"])
     assert json.loads(done.stdout) == [{"dt": day_of(2), "session_id": "s-2-7", "custom": {"plan": "pro"}}]

@@ -23,7 +23,7 @@ from flows.server_process import LOOPBACK, free_ports
 from flows.servers import Broker, S3Server, start_broker
 from replay.verify import verify
 from schemas.keys import REPLAYS, is_style
-from schemas.metrics import METRICS
+from schemas.metrics import JOB_METRICS
 from tests.conftest import apache_kafka_libs
 from tests.torture.compare import content
 from tests.torture.job import JobProcess, Place
@@ -136,7 +136,7 @@ def test_a_suspended_job_that_wakes_up_changes_nothing(place: Place, tmp_path: P
 def test_metrics_and_health(place: Place) -> None:
     job = JobProcess(place)
     samples = job.await_idle()
-    missing = [m.name for m in METRICS if not any(name.startswith(m.name) for name in samples)]
+    missing = [m.name for m in JOB_METRICS if not any(name.startswith(m.name) for name in samples)]
     assert missing == []
     assert samples["replaylake_messages_total"] > 0
     for path, status in (("/health/live", 200), ("/health/ready", 200), ("/health", 200), ("/", 404)):

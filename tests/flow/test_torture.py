@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.metrics import ERASED, METRICS, exposed_name
+from schemas.metrics import ERASED, JOB_METRICS, exposed_name
 from tests.conftest import apache_kafka_libs
 from tests.torture.neighbours import Servers
 from tests.torture.scenarios import Stage, broker_restarts, kills, stops, store_away, store_faulty
@@ -59,7 +59,7 @@ def test_a_store_that_is_away_is_waited_for(start: Start, samples: Path, tmp_pat
 def test_a_store_that_fails_at_random_changes_nothing_and_every_metric_moves(stage: Stage) -> None:
     """Late, doubled and broken input is in the traffic, so no panel of the dashboard may stay at zero."""
     highest = store_faulty(stage, 12, print)
-    zero = [metric for metric in METRICS if not highest.get(exposed_name(metric))]
+    zero = [metric for metric in JOB_METRICS if not highest.get(exposed_name(metric))]
     assert zero == [ERASED], "which needs an erasure: tests/integration/test_erase.py"
 
 

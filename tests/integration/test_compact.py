@@ -13,7 +13,7 @@ from tests.torture.compaction import ONE_APP_ONE_DAY, compact_command, cost_of, 
 from tests.torture.small_files import TABLES, days_before, put_small_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-KILLS = 3
+KILLS = 2
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_killed_at_random_moments_every_reader_sees_every_row_once(s3: S3Server,
     def open_store() -> S3Store:
         return S3Store(uri, s3.storage_options())
 
-    for day in days_before(today(), 2):
+    for day in days_before(today(), 1):
         for table in TABLES:
             put_small_files(open_store(), table, day, 4, 10)
     kills(open_store, s3, KILLS, random.Random(time.time_ns()), print)
