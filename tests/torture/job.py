@@ -133,19 +133,17 @@ class JobProcess:
         return total
 
     def await_idle(self, seconds: float = 900.0) -> Samples:
-        """Wait until everything is read and every session is closed and committed."""
+        """Wait until everything is read and every session is closed, and all of that is committed."""
         deadline = time.monotonic() + seconds
-        read_at: float | None = (
-            None  # when everything was seen to be read; what is then in flight is in the next commit
-        )
+        quiet_at: float | None = None  # when that was seen first; what is then in flight is in the next commit
         while time.monotonic() < deadline:
             assert self.poll() is None, f"the job ended by itself\n{self.log_tail()}"
             looked_at, samples = time.time(), self.samples()
-            if samples is None or not _is_all_read(samples):
-                read_at = None
-            elif read_at is None:
-                read_at = looked_at
-            elif samples[f"{_COMMITTED}:min"] > read_at and samples["replaylake_open_sessions"] == 0:
+            if samples is None or not _is_all_read(samples) or samples["replaylake_open_sessions"]:
+                quiet_at = None
+            elif quiet_at is None:
+                quiet_at = looked_at
+            elif samples[f"{_COMMITTED}:min"] > quiet_at:
                 return samples
             time.sleep(0.3)
         raise AssertionError(f"not idle after {seconds:.0f} s: {self.samples()}\n{self.log_tail()}")
