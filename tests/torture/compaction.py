@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -164,7 +165,8 @@ def kills(
                     process.wait(chance.uniform(0.1, 1.0) * work_seconds)
                 except subprocess.TimeoutExpired:
                     process.kill()
-                process.communicate()
+                _, err = process.communicate()
+                assert process.returncode in {0, -signal.SIGKILL}, err
                 is_through = process.returncode == 0  # then begin again with what there was
                 killed += not is_through
                 left, in_swap = sum(1 for _ in store.list("tables/")), read_journal(store).swap
