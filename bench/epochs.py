@@ -114,7 +114,7 @@ class _Partition:
             store, packs, name, Retention(), LakeLimits(), "bench", may_publish=fence.check, board=board, answers=True
         )
         nothing = Stopwatch(lambda: 0.0, _ignore, _ignore)
-        self._sink = LakePartition(SessionTracker(WindowRules()), self.writer, nothing, publish_early=True)
+        self._sink = LakePartition(SessionTracker(WindowRules()), None, self.writer, nothing, publish_early=True)
 
     def epoch(self, seq: int, clock_ms: int, messages: Iterable[Sent]) -> None:
         received = [Received("rum", n, one.received_ms, _message(one)) for n, one in enumerate(messages)]

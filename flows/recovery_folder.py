@@ -2,6 +2,7 @@
 
 <folder>/layout.json           what the state was made with, and the id of the job it belongs to
 <folder>/part-<n>.sqlite3      the engine's files
+<folder>/sessions/             open and remembered sessions of each partition (sinks/session_journal.py)
 <folder>/lock-<process>        held by that process of the job; the kernel lets go of it when the process dies
 <folder>/stop                  when a graceful stop of all processes was asked for
 """
@@ -21,7 +22,7 @@ from flows.settings import ConfigurationError, Settings
 
 _LAYOUT = "layout.json"
 _LAYOUT_LOCK = "layout.lock"
-_VERSION = 3  # 1 and 2 kept sessions in a step of their own
+_VERSION = 4  # until 3 the engine's files held the sessions themselves
 _MARK_OF_VERSION_1 = "shards"  # a file beside the engine's, and no layout
 
 

@@ -5,8 +5,10 @@ same with flags and a prepared recovery folder.
 """
 
 import time
+from collections.abc import Iterable
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import bytewax.operators as op
 import msgspec
@@ -53,7 +55,8 @@ def kafka_job(settings: Settings, registry: CollectorRegistry | None = None) -> 
             f"run.addresses: {len(settings.run.addresses)} processes for {len(partitions)} partitions; some would idle"
         )
     metrics = JobMetrics(version("replaylake"), registry)
-    return build(settings, kafka_source(options, partitions, metrics), partitions, metrics, is_bounded=False)
+    source = kafka_source(options, partitions, metrics)
+    return build(settings, source, partitions, metrics, journals=journal_folder(settings), is_bounded=False)
 
 
 def kafka_range_job(settings: Settings, from_offset: int, to_offset: int) -> Job:
@@ -68,20 +71,24 @@ def kafka_range_job(settings: Settings, from_offset: int, to_offset: int) -> Job
     return build(settings, kafka_source(options, partitions, metrics), partitions, metrics, is_bounded=True)
 
 
-def build(
+def build(  # noqa: PLR0913 - the one place where everything meets
     settings: Settings,
     source: FixedPartitionedSource[Poll, bytes],
     partitions: list[str],
     metrics: JobMetrics,
     *,
     is_bounded: bool,
+    journals: Path | None = None,
 ) -> Job:
-    """Wire a source to the lake. `is_bounded`: its end closes every session, and nothing is visible before."""
+    """Wire a source to the lake. `is_bounded`: its end closes every session, and nothing is visible before.
+
+    `journals`: folder for the state of sessions, beside the engine's own recovery; None for a job without.
+    """
     timings = metrics.timings
     stopwatch = Stopwatch(time.perf_counter, timings.stage.observe, timings.publish.observe)
     build_tracker = tracker_builder(settings, metrics, len(partitions))
     build_writer = writer_builder(settings, metrics, is_bounded=is_bounded)
-    sink = LakeSink(partitions, build_tracker, build_writer, stopwatch, publish_early=not is_bounded)
+    sink = LakeSink(partitions, build_tracker, build_writer, journals, stopwatch, publish_early=not is_bounded)
     decode = partial(decode_poll, limits=settings.limits.decode())
 
     flow = Dataflow("session_replay")
@@ -96,12 +103,17 @@ def tracker_builder(settings: Settings, metrics: JobMetrics, partitions: int) ->
     """How the sink makes the sessions of a partition."""
     rules, memo = settings.sessions.rules(), settings.sessions.memo_limits(partitions)
 
-    def build_tracker(state: bytes) -> SessionTracker:
-        tracker = SessionTracker(rules, memo, state)
+    def build_tracker(saved: Iterable[bytes]) -> SessionTracker:
+        tracker = SessionTracker(rules, memo, saved)
         metrics.trackers.append(tracker)
         return tracker
 
     return build_tracker
+
+
+def journal_folder(settings: Settings) -> Path:
+    """Where the state of sessions is: a part of the recovery folder, moved with it."""
+    return settings.run.recovery_dir / "sessions"
 
 
 def writer_builder(settings: Settings, metrics: JobMetrics, *, is_bounded: bool) -> WriterBuilder:

@@ -36,6 +36,7 @@ class ClosedSessions:
         self._limits = limits
         self._memos: OrderedDict[SessionKey, int] = OrderedDict()
         self._forgotten: OrderedDict[int, Forgotten] = OrderedDict()
+        self._newly: OrderedDict[int, Forgotten] = OrderedDict()
         self.size_bytes = 0
 
     def __len__(self) -> int:
@@ -65,19 +66,31 @@ class ClosedSessions:
     def forget(self, key: SessionKey, left: Forgotten) -> None:
         """Keep only the next part number of a session; of too many, the oldest go altogether."""
         short = key_hash(*key)
-        self._forgotten.pop(short, None)
-        self._forgotten[short] = left
-        while len(self._forgotten) > self._limits.forgotten:
-            self._forgotten.popitem(last=False)
+        self._keep(self._forgotten, short, left)
+        self._keep(self._newly, short, left)
 
     def left_of(self, key: SessionKey) -> Forgotten | None:
         """What is known of a session that has no memo."""
         return self._forgotten.get(key_hash(*key))
 
     def forgotten(self) -> list[tuple[int, Forgotten]]:
-        """For a snapshot."""
+        """All that are known, to be saved."""
+        self._newly.clear()
         return list(self._forgotten.items())
 
+    def newly_forgotten(self) -> list[tuple[int, Forgotten]]:
+        """Those since the last call of this or of `forgotten`."""
+        newly = list(self._newly.items())
+        self._newly.clear()
+        return newly
+
     def restore(self, forgotten: Iterable[tuple[int, Forgotten]]) -> None:
-        """From a snapshot."""
-        self._forgotten = OrderedDict(forgotten)
+        """From what was saved, oldest first."""
+        for short, left in forgotten:
+            self._keep(self._forgotten, short, left)
+
+    def _keep(self, found: OrderedDict[int, Forgotten], short: int, left: Forgotten) -> None:
+        found.pop(short, None)
+        found[short] = left
+        if len(found) > self._limits.forgotten:
+            found.popitem(last=False)

@@ -9,11 +9,22 @@ even later gets a part number of its own and never the number of a row that is a
 import heapq
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 import msgspec
 
 from operators.closed_sessions import ClosedSessions, Forgotten, MemoLimits, SessionKey
+from operators.session_state import (
+    LONG_AGO,
+    NEVER,
+    Grown,
+    Part,
+    Record,
+    Session,
+    decode_record,
+    encode_record,
+)
 from operators.windows import (
     ENDS,
     OPENS,
@@ -32,12 +43,11 @@ from schemas.items import CloseReason, Item, Kind
 from schemas.pack import PackEntry
 from schemas.units import MS_PER_DAY
 
-_STATE_VERSION = 2  # version 1 had no forgotten sessions and no order of memos; it is read as well
 _MOMENT = struct.Struct("<qqqQIIB")
-_NEVER = 1 << 62
-_LONG_AGO = -_NEVER
 _MEMO_OVERHEAD_BYTES = 400  # what a memo costs beside its moments, about
 _SEAL_MS = MS_PER_DAY  # an earlier part of a session that goes on is not revised after this receive time
+_RECORD_SESSIONS = 2048  # so that saving everything takes little memory
+_CHANGED = -1  # more than grown since it was saved
 
 
 class CloseOrder(msgspec.Struct, frozen=True, array_like=True):
@@ -81,54 +91,22 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
     item: Item
 
 
-class _Part(msgspec.Struct, array_like=True, gc=False):
-    """Memo of a closed window."""
-
-    part: int
-    revision: int
-    start_us: int
-    end_us: int
-    activity_received_ms: int
-    marker_received_ms: int
-    marker_end_us: int
-    first_received_ms: int
-    last_received_ms: int
-    is_capped: bool
-    reason: CloseReason
-    late_count: int
-    duplicate_count: int
-    moments: bytes
-    cuts: list[int]
-
-
-class _Session(msgspec.Struct, array_like=True, gc=False):
-    """One session: moments of what is not closed yet, memos of what is."""
-
-    pending: bytearray = msgspec.field(default_factory=bytearray)
-    check_at_ms: int = _NEVER  # receive clock at which windows must be looked at
-    arrived_ms: int = 0  # receive clock when the last item arrived
-    forget_at_ms: int = _NEVER
-    parts: list[_Part] = msgspec.field(default_factory=list)
-    first_part: int = 0  # above 0 when the parts before are forgotten
-    late_before_us: int = _LONG_AGO  # what began before that belongs to a forgotten part
-
-
 class SessionTracker:
     """Open sessions and memos of one partition. Deterministic: no clock, no randomness, no dependence on batch cuts."""
 
-    def __init__(self, rules: WindowRules, limits: MemoLimits | None = None, state: bytes = b"") -> None:
+    def __init__(self, rules: WindowRules, limits: MemoLimits | None = None, saved: Iterable[bytes] = ()) -> None:
         self._rules = rules
         self._limits = limits or MemoLimits()
         self._seq = -1
         self._ordinal = 0
         self._clock_ms = 0
-        self._sessions: dict[SessionKey, _Session] = {}
+        self._sessions: dict[SessionKey, Session] = {}
         self._closed = ClosedSessions(self._limits)
         self._agenda: list[tuple[int, SessionKey]] = []
+        self._saved: dict[SessionKey, int] = {}  # what changed: how much of `pending` the records have, or _CHANGED
         self.duplicate_count = 0  # since this tracker was built, as the next one
         self.late_count = 0
-        if state:
-            self._restore(state)
+        self._restore(saved)
 
     @property
     def open_count(self) -> int:
@@ -169,45 +147,92 @@ class SessionTracker:
             orders.extend(self._review(key, self._sessions[key], self._clock_ms, drain=True))
         return Activation(self._seq, self._clock_ms, [], orders)
 
-    def snapshot(self) -> bytes:
-        """The whole state as one value; `SessionTracker(rules, limits, state)` continues from it."""
-        sessions = [(key, session) for key, session in self._sessions.items() if key not in self._closed]
-        sessions += [(key, self._sessions[key]) for key in self._closed]
-        forgotten = self._closed.forgotten()
-        saved = _Saved(_STATE_VERSION, self._seq, self._ordinal, self._clock_ms, sessions, forgotten)
-        return msgspec.msgpack.encode(saved)
+    def everything(self) -> Iterator[bytes]:
+        """All state as records, oldest memo last; `SessionTracker(rules, limits, records)` continues from them."""
+        self._saved.clear()
+        keys = chain((key for key in self._sessions if key not in self._closed), self._closed)
+        yield self._record(forgotten=self._closed.forgotten())
+        while some := [(key, self._sessions[key]) for key in islice(keys, _RECORD_SESSIONS)]:
+            yield self._record(whole=some)
 
-    def _restore(self, state: bytes) -> None:
-        version = msgspec.msgpack.decode(state, type=_SavedVersion).version
-        if version not in {1, _STATE_VERSION}:
-            raise ValueError(f"session state has version {version}, this release reads versions 1 and {_STATE_VERSION}")
-        decoded = msgspec.msgpack.decode(state, type=_Saved)
-        self._seq, self._ordinal, self._clock_ms = decoded.seq, decoded.ordinal, decoded.clock_ms
-        self._sessions = {(sys.intern(app), name): session for (app, name), session in decoded.sessions}
-        self._closed.restore(decoded.forgotten)
-        for key, session in decoded.sessions:
-            if not session.pending:
-                self._remember(key, session)
+    def changes(self) -> bytes:
+        """What changed since the last call of this or of `everything`, as a record to be applied after those."""
+        gone, whole, grown = [], [], []
+        for key, saved in self._saved.items():
+            session = self._sessions.get(key)
+            if session is None:
+                gone.append(key)
+            elif saved == _CHANGED:
+                whole.append((key, session))
+            else:
+                times = session.check_at_ms, session.arrived_ms, session.forget_at_ms
+                grown.append(Grown(*key, session.pending[saved:], *times))
+        self._saved.clear()
+        return self._record(gone, whole, grown, self._closed.newly_forgotten())
+
+    def discard_changes(self) -> None:
+        """Nobody will save them: as after `changes`, without a record."""
+        self._saved.clear()
+        self._closed.newly_forgotten()
+
+    def _record(
+        self,
+        gone: Sequence[SessionKey] = (),
+        whole: Sequence[tuple[SessionKey, Session]] = (),
+        grown: Sequence[Grown] = (),
+        forgotten: Sequence[tuple[int, Forgotten]] = (),
+    ) -> bytes:
+        return encode_record(Record(self._seq, self._ordinal, self._clock_ms, gone, whole, grown, forgotten))
+
+    def _restore(self, records: Iterable[bytes]) -> None:
+        for record in map(decode_record, records):
+            self._apply_record(record)
         self._agenda = [(min(s.check_at_ms, s.forget_at_ms), key) for key, s in self._sessions.items()]
         heapq.heapify(self._agenda)
+
+    def _apply_record(self, record: Record) -> None:
+        self._seq, self._ordinal, self._clock_ms = record.seq, record.ordinal, record.clock_ms
+        sessions, closed = self._sessions, self._closed
+        for key in record.gone:
+            if sessions.pop(key, None) is not None and key in closed:
+                closed.remove(key)
+        for (app_id, session_id), session in record.whole:
+            key = sys.intern(app_id), session_id
+            if key in closed:
+                closed.remove(key)
+            sessions[key] = session
+            if not session.pending:
+                closed.add(key, _memo_bytes(session))
+        for one in record.grown:
+            key = one.app_id, one.session_id
+            session = sessions[key]
+            if not session.pending and key in closed:
+                closed.remove(key)
+            session.pending += one.moments
+            session.check_at_ms, session.arrived_ms = one.check_at_ms, one.arrived_ms
+            session.forget_at_ms = one.forget_at_ms
+        closed.restore(record.forgotten)
 
     def _receive(self, item: Item, arrival_ms: int) -> None:
         key = (item.app_id, item.session_id)
         session = self._sessions.get(key)
         if session is None:
             key = sys.intern(item.app_id), item.session_id
-            session = self._sessions[key] = _Session()
+            session = self._sessions[key] = Session()
+            self._saved[key] = _CHANGED
             left = self._closed.left_of(key)
             if left is not None:
                 session.first_part, session.late_before_us = left.next_part, left.over_us
-        elif not session.pending:
-            self._closed.remove(key)
+        else:
+            self._saved.setdefault(key, len(session.pending))
+            if not session.pending:
+                self._closed.remove(key)
         session.pending += _pack_item(item, self._seq, self._ordinal)
         session.arrived_ms = max(session.arrived_ms, arrival_ms)
-        session.forget_at_ms = _NEVER
+        session.forget_at_ms = NEVER
         self._schedule(key, session, self._first_check_ms(session, item))
 
-    def _first_check_ms(self, session: _Session, item: Item) -> int:
+    def _first_check_ms(self, session: Session, item: Item) -> int:
         last = session.parts[-1] if session.parts else None
         if last is not None and (not item.opens or item.begin_us < _frozen(last).over_us(self._rules)):
             wait = session.arrived_ms + self._rules.settle_ms  # late: look again once it has been quiet
@@ -216,8 +241,9 @@ class SessionTracker:
             wait += self._rules.end_grace_ms if item.ends else self._rules.gap_ms
         return min(session.check_at_ms, wait)
 
-    def _schedule(self, key: SessionKey, session: _Session, at_ms: int) -> None:
+    def _schedule(self, key: SessionKey, session: Session, at_ms: int) -> None:
         if at_ms != session.check_at_ms:
+            self._saved.setdefault(key, len(session.pending))
             session.check_at_ms = at_ms
             heapq.heappush(self._agenda, (min(at_ms, session.forget_at_ms), key))
 
@@ -233,18 +259,19 @@ class SessionTracker:
             elif session.forget_at_ms < clock_ms:
                 self._forget(key)
 
-    def _remember(self, key: SessionKey, session: _Session) -> None:
+    def _remember(self, key: SessionKey, session: Session) -> None:
         """A session with nothing pending becomes a memo; the oldest ones go when memory is short."""
-        self._closed.add(key, _MEMO_OVERHEAD_BYTES + sum(len(part.moments) for part in session.parts))
+        self._closed.add(key, _memo_bytes(session))
         for oldest in self._closed.surplus():
             self._forget(oldest)
 
     def _forget(self, key: SessionKey) -> None:
         last = self._sessions.pop(key).parts[-1]
+        self._saved[key] = _CHANGED
         self._closed.remove(key)
         self._closed.forget(key, Forgotten(last.part + 1, _frozen(last).over_us(self._rules)))
 
-    def _is_early(self, key: SessionKey, session: _Session, clock_ms: int) -> bool:
+    def _is_early(self, key: SessionKey, session: Session, clock_ms: int) -> bool:
         """Whether all that is pending is one window that is not due: the usual look at a session that goes on."""
         plain_ms = None if session.parts else plain_due_ms(_MOMENT.iter_unpack(session.pending), self._rules)
         if plain_ms is None:
@@ -255,7 +282,7 @@ class SessionTracker:
         self._schedule(key, session, at_ms)
         return True
 
-    def _review(self, key: SessionKey, session: _Session, clock_ms: int, *, drain: bool) -> Iterator[CloseOrder]:
+    def _review(self, key: SessionKey, session: Session, clock_ms: int, *, drain: bool) -> Iterator[CloseOrder]:
         """Split what is pending; write the windows whose time has come; keep the rest."""
         rules, due = self._rules, min(session.check_at_ms, clock_ms)
         while len(session.parts) > 1 and session.parts[0].last_received_ms < clock_ms - _SEAL_MS:
@@ -272,7 +299,7 @@ class SessionTracker:
         windows = split(fresh, [_frozen(part) for part in session.parts], rules, session.first_part)
         settled_ms = session.arrived_ms + rules.settle_ms
         waiting: list[Window] = []
-        next_check, held_ms = _NEVER, _LONG_AGO
+        next_check, held_ms = NEVER, LONG_AGO
         for window in windows:
             if window.is_frozen and not window.moments:
                 continue
@@ -288,13 +315,15 @@ class SessionTracker:
                 waiting.append(window)
                 next_check = min(next_check, at_ms)
         session.pending = bytearray().join(_pack(m) for window in waiting for m in window.moments)
-        session.forget_at_ms = _NEVER if waiting else due + self._limits.age_ms
+        session.forget_at_ms = NEVER if waiting else due + self._limits.age_ms
         session.check_at_ms = next_check
         heapq.heappush(self._agenda, (min(next_check, session.forget_at_ms), key))
+        self._saved.pop(key, None)
+        self._saved[key] = _CHANGED  # last, so that memos are saved in the order in which they closed
         if not waiting:
             self._remember(key, session)
 
-    def _close(self, key: SessionKey, session: _Session, window: Window, *, drained: bool) -> CloseOrder:
+    def _close(self, key: SessionKey, session: Session, window: Window, *, drained: bool) -> CloseOrder:
         new = b"".join(_pack(moment) for moment in sorted(window.moments))
         duplicates = len(window.moments) - window.distinct_count
         if window.is_frozen:
@@ -306,7 +335,7 @@ class SessionTracker:
             self.late_count += window.distinct_count
         else:
             before, cuts = b"", []
-            part = _Part(
+            part = Part(
                 part=window.part,
                 revision=0,
                 start_us=0,
@@ -347,21 +376,6 @@ class SessionTracker:
         )
 
 
-class _Saved(msgspec.Struct, array_like=True):
-    """What `snapshot` writes."""
-
-    version: int
-    seq: int
-    ordinal: int
-    clock_ms: int
-    sessions: list[tuple[SessionKey, _Session]]
-    forgotten: list[tuple[int, Forgotten]] = []
-
-
-class _SavedVersion(msgspec.Struct, array_like=True):
-    version: int
-
-
 def unpack_moments(packed: bytes) -> list[Moment]:
     """The moments of a `CloseOrder`."""
     return list(_unpack(packed))
@@ -392,16 +406,20 @@ _SHARED = (
 )
 
 
+def _memo_bytes(session: Session) -> int:
+    return _MEMO_OVERHEAD_BYTES + sum(len(part.moments) for part in session.parts)
+
+
 def _late_count(window: Window, before_us: int) -> int:
-    if before_us == _LONG_AGO:
+    if before_us == LONG_AGO:
         return 0
     return sum(1 for item in distinct(window.moments) if item.begin_us < before_us)
 
 
-def _frozen(part: _Part) -> Window:
+def _frozen(part: Part) -> Window:
     return Window(part=part.part, is_frozen=True, moments=[], **{name: getattr(part, name) for name in _SHARED})
 
 
-def _remember(part: _Part, window: Window) -> None:
+def _remember(part: Part, window: Window) -> None:
     for name in _SHARED:
         setattr(part, name, getattr(window, name))

@@ -7,7 +7,8 @@ sign that the last one is committed, and may be published.
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
@@ -15,11 +16,11 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from operators.arrivals import DecodedPoll
 from operators.sessions import SessionTracker
 from sinks.lake import LakeWriter, Refusal
+from sinks.session_journal import JournalPlace, SessionJournal
 
-_STATE_VERSION = 1
-_STATE_BYTES_MAX = 999_000_000  # of a value in the engine's recovery store, which is SQLite
+_STATE_VERSION = 2  # 1 held the sessions themselves
 
-TrackerBuilder = Callable[[bytes], SessionTracker]  # state
+TrackerBuilder = Callable[[Iterable[bytes]], SessionTracker]  # what its journal has
 WriterBuilder = Callable[[str, str, bytes], LakeWriter]  # (partition, incarnation, state)
 
 
@@ -35,23 +36,33 @@ class _State(msgspec.Struct, array_like=True):
     """What a partition needs after a restart."""
 
     version: int
-    sessions: bytes
+    sessions: JournalPlace
     lake: bytes
 
 
-class LakeSink(FixedPartitionedSink[DecodedPoll, bytes]):
-    """All partitions of the lake's input. `publish_early` False: nothing is visible before `publish_all`."""
+class _StateVersion(msgspec.Struct, array_like=True):
+    version: int
 
-    def __init__(
+
+class LakeSink(FixedPartitionedSink[DecodedPoll, bytes]):
+    """All partitions of the lake's input.
+
+    `journals`: folder for the state of sessions; None: nothing has to survive the process. `publish_early` False:
+    nothing is visible before `publish_all`.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a partition is made of
         self,
         partitions: list[str],
         build_tracker: TrackerBuilder,
         build_writer: WriterBuilder,
+        journals: Path | None,
         stopwatch: Stopwatch,
         *,
         publish_early: bool,
     ) -> None:
         self._partitions = partitions
+        self._journals = journals
         self._build_tracker = build_tracker
         self._build_writer = build_writer
         self._stopwatch = stopwatch
@@ -69,8 +80,9 @@ class LakeSink(FixedPartitionedSink[DecodedPoll, bytes]):
         state = _restored(resume_state)
         writer = self._build_writer(for_part, self._incarnation, state.lake)
         self.writers[for_part] = writer
-        tracker = self._build_tracker(state.sessions)
-        return LakePartition(tracker, writer, self._stopwatch, publish_early=self._publish_early)
+        journal = SessionJournal(self._journals, for_part, state.sessions) if self._journals else None
+        tracker = self._build_tracker(journal.records() if journal else ())
+        return LakePartition(tracker, journal, writer, self._stopwatch, publish_early=self._publish_early)
 
     def publish_all(self) -> None:
         """Publish what is pending, after a run that ended well with its last epoch committed."""
@@ -87,16 +99,23 @@ class LakePartition(StatefulSinkPartition[DecodedPoll, bytes]):
     """One partition as the engine drives it."""
 
     def __init__(
-        self, tracker: SessionTracker, writer: LakeWriter, stopwatch: Stopwatch, *, publish_early: bool
+        self,
+        tracker: SessionTracker,
+        journal: SessionJournal | None,
+        writer: LakeWriter,
+        stopwatch: Stopwatch,
+        *,
+        publish_early: bool,
     ) -> None:
         self._tracker = tracker
+        self._journal = journal
         self._writer = writer
         self._stopwatch = stopwatch
         self._publish_early = publish_early
         self._is_new_epoch = False
 
     def write_batch(self, values: list[DecodedPoll]) -> None:
-        if self._is_new_epoch and self._publish_early:
+        if self._is_new_epoch:
             self._begin_epoch()
         self._is_new_epoch = False
         for poll in values:
@@ -104,9 +123,15 @@ class LakePartition(StatefulSinkPartition[DecodedPoll, bytes]):
             self._writer.take(self._tracker.apply(poll.seq, poll.clock_ms, poll.arrivals))
             if poll.is_last:
                 self._writer.take(self._tracker.drain())
+        if self._journal is None:
+            self._tracker.discard_changes()
 
     def _begin_epoch(self) -> None:
         """The engine lets in a batch of a new epoch, so it has committed the one before."""
+        if self._journal is not None:
+            self._journal.drop_old()
+        if not self._publish_early:
+            return
         if self._writer.has_pending:
             begin = self._stopwatch.now()
             self._writer.publish()
@@ -117,23 +142,18 @@ class LakePartition(StatefulSinkPartition[DecodedPoll, bytes]):
         self._is_new_epoch = True
         begin = self._stopwatch.now()
         lake = self._writer.stage()
+        place = self._journal.save(self._tracker) if self._journal is not None else JournalPlace()
         self._stopwatch.staged(self._stopwatch.now() - begin)
-        state = msgspec.msgpack.encode(_State(_STATE_VERSION, self._tracker.snapshot(), lake))
-        if len(state) > _STATE_BYTES_MAX:
-            raise RuntimeError(
-                f"partition {self._writer.partition}: {self._tracker.open_count} open sessions take {len(state)} bytes "
-                f"of state, and the engine stores {_STATE_BYTES_MAX} at most: give the topics more partitions"
-            )
-        return state
+        return msgspec.msgpack.encode(_State(_STATE_VERSION, place, lake))
 
 
 def _restored(state: bytes | None) -> _State:
     if not state:
-        return _State(_STATE_VERSION, b"", b"")
-    restored = msgspec.msgpack.decode(state, type=_State)
-    if restored.version != _STATE_VERSION:
-        raise ValueError(f"partition state has version {restored.version}, this release reads {_STATE_VERSION}")
-    return restored
+        return _State(_STATE_VERSION, JournalPlace(), b"")
+    version = msgspec.msgpack.decode(state, type=_StateVersion).version
+    if version != _STATE_VERSION:
+        raise ValueError(f"partition state has version {version}, this release reads {_STATE_VERSION}")
+    return msgspec.msgpack.decode(state, type=_State)
 
 
 def _refusals(poll: DecodedPoll) -> Iterator[Refusal]:

@@ -10,7 +10,7 @@ from bench.spent import charged
 from bench.topic import Topic
 from flows.job import run_bounded_with_recovery
 from flows.metrics import JobMetrics
-from flows.session_replay import build, kafka_options, kafka_source
+from flows.session_replay import build, journal_folder, kafka_options, kafka_source
 from flows.settings import load_settings
 
 
@@ -27,7 +27,7 @@ def run_flow(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
     partitions = [f"{number:04d}" for number in range(len(topic.ends))]
     metrics = JobMetrics("bench")
     source = kafka_source(msgspec.structs.replace(kafka_options(settings), end_offsets=ends), partitions, metrics)
-    job = build(settings, source, partitions, metrics, is_bounded=True)
+    job = build(settings, source, partitions, metrics, is_bounded=True, journals=journal_folder(settings))
     run_bounded_with_recovery(job, settings)
     counts = [writer.counts for writer in job.sink.writers.values()]
     more = {

@@ -2,8 +2,10 @@
 
 import gc
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -12,6 +14,7 @@ from operators.sessions import Arrival, SessionTracker
 from operators.windows import WindowRules
 from schemas.items import Family, Item, Kind
 from schemas.units import US_PER_MS
+from sinks.session_journal import SessionJournal
 
 _START_MS = 1_795_000_000_000
 _PARTITIONS = 4
@@ -48,36 +51,59 @@ def _items(arguments: _Arguments) -> Iterator[Item]:
 
 
 def _tracked(arguments: _Arguments) -> Mapping[str, float]:
-    """Memory per session; then what a snapshot of everything costs, which the engine takes at every epoch."""
+    """Memory per session; then what saving them costs."""
     trackers = [SessionTracker(WindowRules()) for _ in range(_PARTITIONS)]
     gc.collect()
     before = memory_bytes("VmRSS")
-    shares: list[list[Arrival]] = [[] for _ in trackers]
-    for number, item in enumerate(_items(arguments), 1):
-        shares[item.ident >> 16 & _PARTITIONS - 1].append(Arrival(item.received_ms, "rum", number, item))
-        if number % (_BATCH * _PARTITIONS) == 0:
-            _apply(trackers, shares, item.received_ms)
-    _apply(trackers, shares, _START_MS)
+    _feed(trackers, _items(arguments), seq=1)
     gc.collect()
     held = memory_bytes("VmRSS") - before
     assert sum(tracker.open_count for tracker in trackers) == arguments.sessions
+    with tempfile.TemporaryDirectory(prefix="replaylake-bench-") as folder:
+        return {"held_bytes": held, **_saved(trackers, Path(folder), arguments.sessions)}
+
+
+def _saved(trackers: list[SessionTracker], folder: Path, sessions: int) -> Mapping[str, float]:
+    """Seconds to save everything; then one epoch's changes, an item in every tenth session; to restore both."""
+    journals = [SessionJournal(folder, f"{number:04d}", None) for number in range(len(trackers))]
     began = time.perf_counter()
-    states = [tracker.snapshot() for tracker in trackers]
-    snapped = time.perf_counter()
-    restored = [SessionTracker(WindowRules(), state=state) for state in states]
-    ended = time.perf_counter()
-    assert sum(tracker.open_count for tracker in restored) == arguments.sessions
+    for journal, tracker in zip(journals, trackers, strict=True):
+        journal.save(tracker)
+    all_saved = time.perf_counter()
+    everything = sum(path.stat().st_size for path in folder.iterdir())
+    busy = _Arguments(how="", sessions=sessions // 10, lines=1, segments=0)
+    _feed(trackers, _items(busy), seq=2)
+    fed = time.perf_counter()
+    places = [journal.save(tracker) for journal, tracker in zip(journals, trackers, strict=True)]
+    saved = time.perf_counter()
+    changed = sum(path.stat().st_size for path in folder.iterdir()) - everything
+    peak = memory_bytes("VmHWM")
+    for number, place in enumerate(places):
+        journal = SessionJournal(folder, f"{number:04d}", place)
+        restored = SessionTracker(WindowRules(), saved=journal.records())
+        assert restored.open_count == trackers[number].open_count
     return {
-        "held_bytes": held,
-        "snapshot_bytes": sum(map(len, states)),
-        "snapshot_seconds": snapped - began,
-        "restore_seconds": ended - snapped,
+        "everything_bytes": everything,
+        "everything_seconds": all_saved - began,
+        "changes_bytes": changed,
+        "changes_seconds": saved - fed,
+        "peak_bytes": peak,
+        "restore_seconds": time.perf_counter() - saved,
     }
 
 
-def _apply(trackers: list[SessionTracker], shares: list[list[Arrival]], clock_ms: int) -> None:
+def _feed(trackers: list[SessionTracker], items: Iterator[Item], seq: int) -> None:
+    shares: list[list[Arrival]] = [[] for _ in trackers]
+    for number, item in enumerate(items, 1):
+        shares[item.ident >> 16 & _PARTITIONS - 1].append(Arrival(item.received_ms, "rum", number, item))
+        if number % (_BATCH * _PARTITIONS) == 0:
+            _apply(trackers, shares, seq, item.received_ms)
+    _apply(trackers, shares, seq, _START_MS)
+
+
+def _apply(trackers: list[SessionTracker], shares: list[list[Arrival]], seq: int, clock_ms: int) -> None:
     for tracker, share in zip(trackers, shares, strict=True):
-        tracker.apply(1, clock_ms, share)
+        tracker.apply(seq, clock_ms, share)
         share.clear()
 
 

@@ -20,11 +20,12 @@ from bench.spent import charged
 from bench.topic import Topic
 from flows.metrics import JobMetrics
 from flows.recovery_folder import open_recovery_folder
-from flows.session_replay import kafka_options, kafka_source, tracker_builder
+from flows.session_replay import journal_folder, kafka_options, kafka_source, tracker_builder
 from flows.settings import load_settings
 from operators.arrivals import DecodedPoll, decode_poll
 from operators.sessions import SessionTracker
 from sinks.engine import TrackerBuilder
+from sinks.session_journal import SessionJournal
 
 
 class _Arguments(msgspec.Struct):
@@ -35,8 +36,9 @@ class _Arguments(msgspec.Struct):
 class _Nowhere(FixedPartitionedSink[DecodedPoll, bytes]):
     """Keeps sessions and counts their windows."""
 
-    def __init__(self, partitions: list[str], build_tracker: TrackerBuilder) -> None:
+    def __init__(self, partitions: list[str], build_tracker: TrackerBuilder, journals: Path) -> None:
         self._partitions = partitions
+        self._journals = journals
         self._build_tracker = build_tracker
         self.windows = 0
 
@@ -47,13 +49,14 @@ class _Nowhere(FixedPartitionedSink[DecodedPoll, bytes]):
         return self._partitions.index(item_key)
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "_NowherePart":
-        del step_id, for_part
-        return _NowherePart(self, self._build_tracker(resume_state or b""))
+        del step_id, resume_state
+        return _NowherePart(self, self._build_tracker(()), SessionJournal(self._journals, for_part, None))
 
 
 class _NowherePart(StatefulSinkPartition[DecodedPoll, bytes]):
-    def __init__(self, sink: _Nowhere, tracker: SessionTracker) -> None:
+    def __init__(self, sink: _Nowhere, tracker: SessionTracker, journal: SessionJournal) -> None:
         self._sink = sink
+        self._journal = journal
         self._tracker = tracker
 
     def write_batch(self, values: list[DecodedPoll]) -> None:
@@ -63,7 +66,7 @@ class _NowherePart(StatefulSinkPartition[DecodedPoll, bytes]):
                 self._sink.windows += len(self._tracker.drain().orders)
 
     def snapshot(self) -> bytes:
-        return self._tracker.snapshot()
+        return msgspec.msgpack.encode(self._journal.save(self._tracker))
 
 
 def run_sessions(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
@@ -74,7 +77,7 @@ def run_sessions(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
     partitions = [f"{number:04d}" for number in range(len(topic.ends))]
     metrics = JobMetrics("bench")
     source = kafka_source(msgspec.structs.replace(kafka_options(settings), end_offsets=ends), partitions, metrics)
-    sink = _Nowhere(partitions, tracker_builder(settings, metrics, len(partitions)))
+    sink = _Nowhere(partitions, tracker_builder(settings, metrics, len(partitions)), journal_folder(settings))
 
     flow = Dataflow("sessions_only")
     polls = op.input("input", flow, source)

@@ -71,7 +71,7 @@ def run(  # noqa: PLR0913 - what a run may differ in
         state = writer.stage()
         writer.publish()
         if restart_every and number % restart_every == 0:
-            tracker = SessionTracker(rules, state=tracker.snapshot())
+            tracker = SessionTracker(rules, saved=list(tracker.everything()))
             writer = _writer(store, retention, state)
     writer.take(tracker.drain())
     writer.stage()

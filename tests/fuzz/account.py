@@ -79,7 +79,7 @@ def _close(items: list[Item], received_ms: int) -> None:
     tracker = SessionTracker(WindowRules())
     taken = tracker.apply(0, received_ms, [Arrival(received_ms, "rum", 0, item) for item in items])
     orders = taken.orders + tracker.drain().orders
-    SessionTracker(WindowRules(), state=tracker.snapshot())
+    SessionTracker(WindowRules(), saved=tracker.everything())
     _check_pack(items, encode_pack({("a", "s"): taken.items})[0])
     entries = {(0, entry.ordinal): entry for entry in taken.items}
     found: list[tuple[int, int]] = []

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.closed_sessions import MemoLimits
+from operators.session_state import decode_record
 from operators.sessions import Arrival, CloseOrder, SessionTracker, unpack_moments
 from operators.windows import WindowRules
 from schemas.items import Item, Kind
@@ -43,6 +44,7 @@ def sessions(draw: st.DrawFn) -> list[Item]:
 
 def close_all(items: list[Item], cuts: list[int], *, restart: bool = False, memo: MemoLimits = MEMO) -> Result:
     tracker = SessionTracker(RULES, memo)
+    saved = list(tracker.everything())
     orders: list[CloseOrder] = []
     clock_ms = 0
     edges = [0, *sorted({cut % (len(items) + 1) for cut in cuts}), len(items)]
@@ -53,7 +55,8 @@ def close_all(items: list[Item], cuts: list[int], *, restart: bool = False, memo
             arrivals.append(Arrival(clock_ms, "rum", 0, item))
         orders += tracker.apply(seq, clock_ms, arrivals).orders
         if restart:
-            tracker = SessionTracker(RULES, memo, tracker.snapshot())
+            saved.append(tracker.changes())
+            tracker = SessionTracker(RULES, memo, saved)
     orders += tracker.drain().orders
     return sorted(
         (
@@ -112,6 +115,31 @@ def test_forgetting_loses_no_item_and_repeats_no_revision(items: list[Item], siz
     for session_id, part, _, _, _, idents in closed:
         latest[session_id, part] = latest.get((session_id, part), frozenset()) | idents
     assert sorted(ident for idents in latest.values() for ident in idents) == sorted(item.ident for item in items)
+
+
+@given(items=sessions(), cuts=st.lists(st.integers(0, 40), max_size=6), size=st.sampled_from([1, 900, 1500, 10_000]))
+def test_changes_add_up_to_everything(items: list[Item], cuts: list[int], size: int) -> None:
+    """Saved as changes all the way, or as everything at the end: the same state, its memos in the same order."""
+    memo = MemoLimits(size_bytes=size, forgotten=3)
+    tracker = SessionTracker(RULES, memo)
+    saved = list(tracker.everything())
+    edges = [0, *sorted({cut % (len(items) + 1) for cut in cuts}), len(items)]
+    for seq, (start, end) in enumerate(pairwise(edges)):
+        for item in items[start:end]:
+            tracker.apply(seq, item.received_ms, [Arrival(item.received_ms, "rum", 0, item)])
+        saved.append(tracker.changes())
+    again = SessionTracker(RULES, memo, saved)
+    assert (again.open_count, again.memo_bytes) == (tracker.open_count, tracker.memo_bytes)
+    assert _content(again) == _content(tracker)
+    assert again.drain() == tracker.drain()
+
+
+def _content(tracker: SessionTracker) -> list[object]:
+    """Everything, the sessions that are no memos in a fixed order."""
+    first, *rest = [decode_record(record) for record in tracker.everything()]
+    sessions = [pair for record in rest for pair in record.whole]
+    open_ones = sorted((key, repr(session)) for key, session in sessions if session.pending)
+    return [first, open_ones, [(key, repr(session)) for key, session in sessions if not session.pending]]
 
 
 class ThoroughTracker(SessionTracker):

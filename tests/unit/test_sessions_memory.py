@@ -71,7 +71,7 @@ def test_memory_of_closed_sessions_stays_below_its_limit() -> None:
         apply(tracker, action(f"s{number}", DAY_MS + number * MS_PER_MINUTE, number))
         assert tracker.memo_bytes <= limits.size_bytes
     assert 0 < tracker.memo_count < 30
-    assert len(tracker.snapshot()) < 30 * 600 + 50 * 30
+    assert sum(map(len, tracker.everything())) < 30 * 600 + 50 * 30
 
 
 def test_what_is_remembered_survives_a_restart() -> None:
@@ -79,28 +79,22 @@ def test_what_is_remembered_survives_a_restart() -> None:
     tracker = SessionTracker(RULES, limits)
     for number in range(20):
         apply(tracker, action(f"s{number}", DAY_MS + number * MS_PER_MINUTE, number))
-    again = SessionTracker(RULES, limits, tracker.snapshot())
+    again = SessionTracker(RULES, limits, tracker.everything())
     assert (again.open_count, again.memo_count, again.memo_bytes) == (
         tracker.open_count,
         tracker.memo_count,
         tracker.memo_bytes,
     )
-    assert again.snapshot() == tracker.snapshot()
+    assert list(again.everything()) == list(tracker.everything())
 
 
-def test_state_of_version_1_is_read() -> None:
-    """A release without forgotten sessions wrote five fields."""
+def test_what_is_saved_goes_by_what_changed() -> None:
     tracker = SessionTracker(RULES)
-    apply(tracker, action("a", DAY_MS, 1))
-    version_1 = msgspec.msgpack.encode([1, *msgspec.msgpack.decode(tracker.snapshot())[1:5]])
-    [order] = apply(SessionTracker(RULES, state=version_1), clock_ms=DAY_MS + MS_PER_HOUR)
-    assert (order.session_id, order.part) == ("a", 0)
-
-
-def test_state_of_an_unknown_version_is_refused() -> None:
-    state = msgspec.msgpack.encode([99, 0, 0, 0, []])
-    with pytest.raises(ValueError, match="version 99, this release reads versions 1 and 2"):
-        SessionTracker(RULES, state=state)
+    apply(tracker, *(action(f"s{number}", DAY_MS, number) for number in range(1000)))
+    first = tracker.changes()
+    apply(tracker, action("s7", DAY_MS + 1000, 2000))
+    assert len(tracker.changes()) < 150 < len(first) / 500
+    assert len(tracker.changes()) < 50, "nothing but the clock"
 
 
 def test_a_part_that_is_due_waits_for_an_earlier_one() -> None:
