@@ -16,24 +16,17 @@ DAY_MS = 20_000 * MS_PER_DAY
 PARTITION = "0003"
 
 
+def ident(name: str, second: int) -> int:
+    return zlib.crc32(f"{name} {second}".encode())
+
+
 def take(tracker: SessionTracker, *names: str, second: int = 0) -> None:
     at_ms = DAY_MS + second * 1000
     items = [
-        Item(
-            "app",
-            name,
-            Kind.ACTION,
-            0,
-            at_ms * 1000,
-            at_ms * 1000,
-            at_ms,
-            zlib.crc32(f"{name} {second}".encode()),
-            True,
-            False,
-            b"",
-        )  # noqa: FBT003
+        Item("app", name, Kind.ACTION, 0, at_ms * 1000, at_ms * 1000, at_ms, ident(name, second), opens=True, ends=False,
+             body=b"")
         for name in names
-    ]
+    ]  # fmt: skip
     tracker.apply(second, at_ms, [Arrival(at_ms, "rum", 0, item) for item in items])
 
 
