@@ -22,11 +22,11 @@ def ident(name: str, second: int) -> int:
 
 def take(tracker: SessionTracker, *names: str, second: int = 0) -> None:
     at_ms = DAY_MS + second * 1000
+    at_us = at_ms * 1000
     items = [
-        Item("app", name, Kind.ACTION, 0, at_ms * 1000, at_ms * 1000, at_ms, ident(name, second), opens=True, ends=False,
-             body=b"")
+        Item("app", name, Kind.ACTION, 0, at_us, at_us, at_ms, ident(name, second), opens=True, ends=False, body=b"")
         for name in names
-    ]  # fmt: skip
+    ]
     tracker.apply(second, at_ms, [Arrival(at_ms, "rum", 0, item) for item in items])
 
 
