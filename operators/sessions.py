@@ -295,7 +295,7 @@ class SessionTracker:
             self._remember(key, session)
 
     def _close(self, key: SessionKey, session: _Session, window: Window, *, drained: bool) -> CloseOrder:
-        new = b"".join(_pack(moment) for moment in sorted(window.moments))
+        new = pack_moments(sorted(window.moments))
         duplicates = len(window.moments) - window.distinct_count
         if window.is_frozen:
             part = session.parts[window.part - session.parts[0].part]
@@ -360,6 +360,11 @@ class _Saved(msgspec.Struct, array_like=True):
 
 class _SavedVersion(msgspec.Struct, array_like=True):
     version: int
+
+
+def pack_moments(moments: Iterable[Moment]) -> bytes:
+    """Moments as a `CloseOrder` holds them."""
+    return b"".join(map(_pack, moments))
 
 
 def unpack_moments(packed: bytes) -> list[Moment]:
