@@ -35,7 +35,8 @@ def run_server(settings: Settings, said: Callable[[str], None]) -> None:
             open_store(settings.lake, settings.s3.storage_options()),
             _access(serving),
             Audit(target, time.time),
-            _options(serving, folder),
+            _options(settings, folder),
+            time.time,
         )
         host, port = listener.getsockname()[:2]
         said(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
@@ -55,7 +56,8 @@ def _access(serving: ServeSettings) -> Access:
     return Access({name: token.known() for name, token in serving.tokens.items()}, key, time.time)
 
 
-def _options(serving: ServeSettings, folder: Path) -> ServeOptions:
+def _options(settings: Settings, folder: Path) -> ServeOptions:
+    serving = settings.serve
     return ServeOptions(
         scratch=folder,
         index=IndexLimits(serving.memory_bytes),
@@ -65,6 +67,7 @@ def _options(serving: ServeSettings, folder: Path) -> ServeOptions:
         public_url=serving.public_url,
         origins=serving.allow_recorded_origins,
         own_names=None if serving.tokens else own_names(serving.host),
+        rules=settings.sessions.rules(),
     )
 
 

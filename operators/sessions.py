@@ -202,7 +202,7 @@ class SessionTracker:
                 session.first_part, session.late_before_us = left.next_part, left.over_us
         elif not session.pending:
             self._closed.remove(key)
-        session.pending += _pack_item(item, self._seq, self._ordinal)
+        session.pending += _pack(moment(item, self._seq, self._ordinal))
         session.arrived_ms = max(session.arrived_ms, arrival_ms)
         session.forget_at_ms = _NEVER
         self._schedule(key, session, self._first_check_ms(session, item))
@@ -372,9 +372,10 @@ def unpack_moments(packed: bytes) -> list[Moment]:
     return list(_unpack(packed))
 
 
-def _pack_item(item: Item, seq: int, ordinal: int) -> bytes:
+def moment(item: Item, seq: int, ordinal: int) -> Moment:
+    """What the window rules need to know of an item."""
     flags = (OPENS if item.opens else 0) | (ENDS if item.ends else 0) | (SEGMENT if item.kind == Kind.SEGMENT else 0)
-    return _MOMENT.pack(item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, flags)
+    return Moment(item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, flags)
 
 
 def _pack(moment: Moment) -> bytes:

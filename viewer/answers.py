@@ -116,10 +116,12 @@ class Histogram(_Answer):
 
 
 class Session(_Answer):
-    """The windows of a session, first part first."""
+    """The windows of a session, first part first. One without `close_reason` is still open: its row says how things
+    stand, and changes.
+    """
 
     windows: list[SessionRow]
-    live: bool = Field(description="it is still going on; false in this version, which shows closed windows")
+    live: bool = Field(description="a window is open, and not for longer than it can be without anything new")
 
 
 class Timeline(_Answer):
@@ -163,7 +165,7 @@ class Track(_Answer):
 
 
 class Replay(_Answer):
-    """The tracks of a session. `live`: it is still going on; false in this version, which shows closed windows."""
+    """The tracks of a session. `live`: it may go on; then the last chunks grow and others follow."""
 
     live: bool
     tracks: list[Track]
