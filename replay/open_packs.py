@@ -8,12 +8,13 @@ Indexes never change and are kept within a number of bytes.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from threading import Lock
 
 import msgspec
 
 from schemas.keys import OWNER, PACKS
-from schemas.pack import PackEntry, PackIndex, decode_block
+from schemas.pack import PackEntry, PackIndex, decode_block, read_index
 from schemas.units import MIB, MS_PER_MINUTE
 from sinks.packs import read_pack_index
 from sinks.parallel import in_parallel
@@ -103,6 +104,16 @@ class OpenPacks:
         if is_first:
             trail.since_ms = before_ms
 
+    def newest(self, recent_ms: int, room_bytes: int) -> tuple[list[Block], bool]:
+        """Every block of the packs of the last while, newest first, and whether all of them had room."""
+        packs = [pack for _, found in in_parallel(self._look, self._known_folders()) for pack in found]
+        since_ms = max((pack.modified_ms for pack in packs), default=0) - recent_ms
+        recent = sorted((pack for pack in packs if pack.modified_ms >= since_ms), key=_by_age)
+        sizes = accumulate(pack.size for pack in recent)
+        wanted = [pack for pack, size in zip(recent, sizes, strict=True) if size <= room_bytes]
+        blocks = [block for _, found in in_parallel(self._every_block, wanted) for block in found]
+        return blocks, len(wanted) == len(recent)
+
     def _find(self, app_id: str, session_id: str) -> str:
         """The folder whose newest packs have the session; "" when none has."""
         recent: list[tuple[int, str, ObjectInfo]] = []
@@ -159,7 +170,7 @@ class OpenPacks:
                 oldest_ms = folder.newest_ms - self._limits.open_ms
                 folder.packs = {key: pack for key, pack in folder.packs.items() if pack.modified_ms >= oldest_ms}
                 folder.looked_at = now
-            return sorted(folder.packs.values(), key=lambda pack: (pack.modified_ms, pack.key), reverse=True)
+            return sorted(folder.packs.values(), key=_by_age)
 
     def _blocks(self, pack: ObjectInfo, trail: Trail) -> list[Block]:
         index = self._index(pack)
@@ -172,6 +183,14 @@ class OpenPacks:
                 break  # expired
             blocks.append(Block(pack.key, offset, length, entries))
         return blocks
+
+    def _every_block(self, pack: ObjectInfo) -> list[Block]:
+        try:
+            content = self._store.read(pack.key)
+        except ObjectMissing:
+            return []  # expired
+        spans = [(offset, length) for _, offset, length in read_index(content).spans()]
+        return [Block(pack.key, at, length, decode_block(content[at : at + length])) for at, length in spans]
 
     def _index(self, pack: ObjectInfo) -> PackIndex | None:
         """None when the pack has expired."""
@@ -191,6 +210,10 @@ class OpenPacks:
             while self._indexes_bytes > self._limits.index_bytes:
                 self._indexes_bytes -= self._indexes.popitem(last=False)[1].size_bytes
         return index
+
+
+def _by_age(pack: ObjectInfo) -> tuple[int, str]:
+    return -pack.modified_ms, pack.key
 
 
 def _behind(packs: dict[str, ObjectInfo]) -> str:

@@ -15,6 +15,7 @@ from schemas.notices import Notices
 from schemas.units import MIB, MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND, US_PER_MS
 from sinks.notices import NoticeBoard
 from sinks.store import ObjectStore
+from viewer.live_list import LiveList
 
 _SESSIONS_MAX = 256
 _SESSIONS_BYTES = 256 * MIB  # of bodies of lines
@@ -49,6 +50,7 @@ class Live:
         wait_ms = rules.gap_ms + rules.lateness_ms + rules.settle_ms
         self._packs = OpenPacks(store, now, PackLimits(rules.cap_ms + wait_ms + _BEHIND_MS, 2 * wait_ms))
         self._board = NoticeBoard(store, now)
+        self.list = LiveList(self._packs, now, self._look_at_notices)
         self._watched: OrderedDict[tuple[str, str], _Watched] = OrderedDict()
         self._lock = Lock()
         self._board_lock = Lock()

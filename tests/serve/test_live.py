@@ -16,7 +16,7 @@ from operators.decode import Message
 from replay.rrweb import to_rrweb
 from tests.playback.raw_segments import segments_of
 from tests.serve.conftest import DATADOG, GUANCE, TOKEN_ALL, TOKEN_ONE
-from tests.serve.server import Served, serving, session_path
+from tests.serve.server import API, Served, serving, session_path
 from tests.torture.job import JobProcess, Place
 from tests.torture.traffic import recording
 
@@ -115,6 +115,10 @@ def test_an_open_session_is_watched_live_and_on_after_it_has_closed(scene: Scene
         assert scene.ask({**foreign, "app_id": GUANCE}, route, TOKEN_ONE) == 404, route
         assert scene.ask(mine, route, TOKEN_ONE) not in (403, 404), route
 
+    for token, seen in ((TOKEN_ONE, [mine]), (TOKEN_ALL, [foreign, mine])):
+        listed = scene.server.ask(f"{API}/live", token=token).json()["sessions"]
+        assert sorted(({name: one[name] for name in mine} for one in listed), key=str) == sorted(seen, key=str)
+    assert scene.server.ask(f"{API}/live?app={DATADOG}", token=TOKEN_ONE).status == 403
     expected = to_rrweb(family, segments)[0].events
     scene.send(messages[at:])
     until(lambda: scene.events(mine), lambda found: found == expected, 2 * EPOCH_SECONDS + _SLOW_MACHINE_SECONDS)

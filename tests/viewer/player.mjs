@@ -198,8 +198,13 @@ export async function followsLive({ page, job }) {
 
 /** The same with a session in packs: what a job has written of a visit so far, and then its next pack. */
 export async function openSession({ page, job }) {
-  await open(page, job.open);
+  await page.setViewportSize(SMALL);
+  await page.goto("/");
+  await page.getByRole("button", { name: "Live now" }).click();
+  await page.screenshot({ path: `${job.folder}/live-now.png` });
+  await page.locator(".live-list a").click();
   await playing(page);
+  const address = new URL(page.url()).searchParams.get("session");
   const badge = await page.locator(".badge.live").innerText();
   const before = { length: await length(page), events: await page.locator(".event").count() };
   await page.getByRole("button", { name: "Live" }).click();
@@ -209,5 +214,5 @@ export async function openSession({ page, job }) {
   await page.waitForFunction((was) => document.querySelectorAll(".event").length > was, before.events);
   await page.keyboard.press("4");
   const reason = await page.locator(".properties-panel .property", { hasText: "close reason" }).count();
-  return { badge, before, grown: await length(page), reason };
+  return { address, badge, before, grown: await length(page), reason };
 }

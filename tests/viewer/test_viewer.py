@@ -286,6 +286,7 @@ def test_an_open_session_is_followed(seen: Any) -> None:
 
 def test_a_session_in_packs_is_watched_while_it_goes_on(seen: Any) -> None:
     live = seen("openSession")
+    assert live["address"] == OPEN
     assert live["badge"].lower() == "live"
     assert live["grown"] > live["before"]["length"]
     assert live["reason"] == 0
