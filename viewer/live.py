@@ -77,6 +77,11 @@ class Live:
         waits_ms = self._rules.lateness_ms + self._rules.settle_ms + _PUBLISH_MS
         return Opened(found, any(window.due_ms + waits_ms > now_ms for window in found))
 
+    @property
+    def watched_count(self) -> int:
+        """Sessions that are kept at hand."""
+        return len(self._watched)
+
     def _look_at_notices(self) -> Notices:
         with self._board_lock:
             return self._board.look()

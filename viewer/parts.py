@@ -71,6 +71,8 @@ class Viewer:
         self.rows = SessionRows(store, self.index)
         self.live = Live(store, now, options.rules)
         self.player = Player(store, self.rows)
+        self._now = now
+        self._read_at = now()
         self._looked = asyncio.Event()
         self._trouble = ""
 
@@ -82,6 +84,7 @@ class Viewer:
             try:
                 await asyncio.to_thread(self.index.refresh)
                 self._trouble = ""
+                self._read_at = self._now()
             except StoreError as error:
                 self._trouble = str(error)
                 _log.warning("cannot read the lake: %s", error)
@@ -97,6 +100,10 @@ class Viewer:
     @property
     def is_ready(self) -> bool:
         return self._looked.is_set() and not self._trouble
+
+    def age_seconds(self) -> float:
+        """Since the lake was last read; at first, since the start."""
+        return self._now() - self._read_at
 
     def session(self, app_id: str, session_id: str) -> Found:
         """What there is of a session, in the tables and beyond. Raises Missing."""
