@@ -227,7 +227,7 @@ class SessionTracker:
             self._saved.setdefault(key, len(session.pending))
             if not session.pending:
                 self._closed.remove(key)
-        session.pending += _pack_item(item, self._seq, self._ordinal)
+        session.pending += _pack(moment(item, self._seq, self._ordinal))
         session.arrived_ms = max(session.arrived_ms, arrival_ms)
         session.forget_at_ms = NEVER
         self._schedule(key, session, self._first_check_ms(session, item))
@@ -324,7 +324,7 @@ class SessionTracker:
             self._remember(key, session)
 
     def _close(self, key: SessionKey, session: Session, window: Window, *, drained: bool) -> CloseOrder:
-        new = b"".join(_pack(moment) for moment in sorted(window.moments))
+        new = pack_moments(sorted(window.moments))
         duplicates = len(window.moments) - window.distinct_count
         if window.is_frozen:
             part = session.parts[window.part - session.parts[0].part]
@@ -376,14 +376,20 @@ class SessionTracker:
         )
 
 
+def pack_moments(moments: Iterable[Moment]) -> bytes:
+    """Moments as a `CloseOrder` holds them."""
+    return b"".join(map(_pack, moments))
+
+
 def unpack_moments(packed: bytes) -> list[Moment]:
     """The moments of a `CloseOrder`."""
     return list(_unpack(packed))
 
 
-def _pack_item(item: Item, seq: int, ordinal: int) -> bytes:
+def moment(item: Item, seq: int, ordinal: int) -> Moment:
+    """What the window rules need to know of an item."""
     flags = (OPENS if item.opens else 0) | (ENDS if item.ends else 0) | (SEGMENT if item.kind == Kind.SEGMENT else 0)
-    return _MOMENT.pack(item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, flags)
+    return Moment(item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, flags)
 
 
 def _pack(moment: Moment) -> bytes:

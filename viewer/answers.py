@@ -84,6 +84,29 @@ class Sessions(_Answer):
     total: int = Field(description="windows on all pages")
 
 
+class LiveSession(_Answer):
+    """A session that goes on; what is not known, or never said, is null."""
+
+    app_id: str
+    session_id: str
+    received_ms: float = Field(description="receipt of the newest thing, epoch ms")
+    has_replay: bool = Field(description="a segment of its replay is among what came in the last two minutes")
+    view_url: str | None
+    userid: str | None
+    user_name: str | None
+    browser: str | None
+    os: str | None
+    device: str | None
+    country: str | None
+
+
+class LiveSessions(_Answer):
+    """Sessions that were heard of in the last two minutes, the latest first."""
+
+    sessions: list[LiveSession]
+    complete: bool = Field(description="there are no more; too much came to look at all of it when not")
+
+
 class FacetValue(_Answer):
     """A value and how many windows have it; null: not known."""
 
@@ -116,10 +139,12 @@ class Histogram(_Answer):
 
 
 class Session(_Answer):
-    """The windows of a session, first part first."""
+    """The windows of a session, first part first. One without `close_reason` is still open: its row says how things
+    stand, and changes.
+    """
 
     windows: list[SessionRow]
-    live: bool = Field(description="it is still going on; false in this version, which shows closed windows")
+    live: bool = Field(description="a window is open, and not for longer than it can be without anything new")
 
 
 class Timeline(_Answer):
@@ -163,7 +188,7 @@ class Track(_Answer):
 
 
 class Replay(_Answer):
-    """The tracks of a session. `live`: it is still going on; false in this version, which shows closed windows."""
+    """The tracks of a session. `live`: it may go on; then the last chunks grow and others follow."""
 
     live: bool
     tracks: list[Track]

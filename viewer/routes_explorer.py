@@ -1,4 +1,4 @@
-"""Routes of the explorer: apps, fields, sessions, facets, histogram."""
+"""Routes of the explorer: apps, fields, sessions, live ones, facets, histogram."""
 
 from typing import Annotated
 
@@ -47,6 +47,21 @@ def sessions(  # noqa: PLR0913 - FastAPI takes parameters so
 ) -> Response:
     """One page of windows, newest first unless sorted otherwise."""
     return respond.json(request, explorer.sessions(viewer.index, wanted, sort, limit, cursor))
+
+
+@routes.get("/live", response_model=answers.LiveSessions, openapi_extra=SECURITY)
+def live(
+    request: Request,
+    viewer: Parts,
+    who: Who,
+    app: Annotated[str | None, Query(max_length=TEXT, description="only this app")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Response:
+    """Sessions that are going on, heard of last first."""
+    if app is not None:
+        who.check(app)
+    found, is_whole = viewer.live.list.sessions(who.apps if app is None else frozenset({app}), limit)
+    return respond.json(request, {"sessions": found, "complete": is_whole})
 
 
 @routes.get("/facets", response_model=answers.Facets, openapi_extra=SECURITY)

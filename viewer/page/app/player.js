@@ -26,8 +26,13 @@ export class Player {
     this.scrubber = new Scrubber((ms) => this.seek(ms), epoch);
     this.list = new EventList(epoch, (entry) => this.jump(entry));
     this.build(kept.list ?? true);
-    this.list.setEntries(entries, (entry) => this.tabOf(entry));
+    this.setEntries(entries);
     this.frame.addEventListener("load", () => this.begin(), { once: true });
+  }
+
+  setEntries(entries) {
+    this.entries = entries;
+    this.list.setEntries(entries, (entry) => this.tabOf(entry));
   }
 
   build(isListOpen) {
