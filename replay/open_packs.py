@@ -189,9 +189,11 @@ class OpenPacks:
     def _every_block(self, pack: ObjectInfo) -> list[Block]:
         try:
             content = self._store.read(pack.key)
+            spans = [(offset, length) for _, offset, length in read_index(content).spans()]
         except ObjectMissing:
             return []  # expired
-        spans = [(offset, length) for _, offset, length in read_index(content).spans()]
+        except PackFormatError:
+            return []  # said where its index is read
         return [Block(pack.key, at, length, decode_block(content[at : at + length])) for at, length in spans]
 
     def _index(self, pack: ObjectInfo) -> PackIndex | None:
