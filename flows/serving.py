@@ -63,6 +63,7 @@ def run_server(settings: Settings, said: Callable[[str], None]) -> None:
             log_config=None,
             access_log=False,  # addresses hold the signatures of links
             server_header=False,
+            http="h11",  # httptools gives up at 64 KiB of address, in words of its own
             h11_max_incomplete_event_size=_HEAD_BYTES,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )

@@ -6,6 +6,7 @@ is. Its older blocks are looked for once, backwards, until it has been silent fo
 Indexes never change and are kept within a number of bytes.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import accumulate
@@ -14,12 +15,13 @@ from threading import Lock
 import msgspec
 
 from schemas.keys import OWNER, PACKS
-from schemas.pack import PackEntry, PackIndex, decode_block, read_index
+from schemas.pack import PackEntry, PackFormatError, PackIndex, decode_block, read_index
 from schemas.units import MIB, MS_PER_MINUTE
 from sinks.packs import read_pack_index
 from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 
+_log = logging.getLogger("replaylake.serve")
 _LOOK_SECONDS = 1.0  # a partition is listed no more often
 _FOLDERS_SECONDS = 10.0
 _EPOCHS_AGAIN = 8  # an epoch that was interrupted runs again under its number
@@ -187,9 +189,11 @@ class OpenPacks:
     def _every_block(self, pack: ObjectInfo) -> list[Block]:
         try:
             content = self._store.read(pack.key)
+            spans = [(offset, length) for _, offset, length in read_index(content).spans()]
         except ObjectMissing:
             return []  # expired
-        spans = [(offset, length) for _, offset, length in read_index(content).spans()]
+        except PackFormatError:
+            return []  # said where its index is read
         return [Block(pack.key, at, length, decode_block(content[at : at + length])) for at, length in spans]
 
     def _index(self, pack: ObjectInfo) -> PackIndex | None:
@@ -203,6 +207,9 @@ class OpenPacks:
             index = read_pack_index(self._store, pack.key, pack.size)
         except ObjectMissing:
             return None
+        except PackFormatError as error:  # of a later release, say: nobody else's session is the worse for it
+            _log.warning("pack %s cannot be read: %s", pack.key, error)
+            index = PackIndex(b"")
         with self._lock:
             if pack.key not in self._indexes:
                 self._indexes[pack.key] = index

@@ -61,19 +61,35 @@ class Apps(_Answer):
 
 
 class Column(_Answer):
-    """A column of the sessions table."""
+    """A column of a table."""
 
     name: str
     type: str
     unit: str
     doc: str
+
+
+class SessionColumn(Column):
+    """A column of the sessions table."""
+
     facet: bool = Field(description="counting its values makes sense")
 
 
-class Fields(_Answer):
-    """What can be filtered, sorted and counted by. `custom.KEY` can be filtered and counted by, too."""
+class LineColumns(_Answer):
+    """The columns of what a timeline lists. One name has one type and unit wherever it is."""
 
-    fields: list[Column]
+    views: list[Column]
+    actions: list[Column]
+    errors: list[Column]
+    resources: list[Column]
+    long_tasks: list[Column]
+
+
+class Fields(_Answer):
+    """`fields`: what can be filtered, sorted and counted by; `custom.KEY` can be filtered and counted by, too."""
+
+    fields: list[SessionColumn]
+    lines: LineColumns
 
 
 class Sessions(_Answer):

@@ -174,3 +174,10 @@ def _link(server: Served, row: Row, seconds: int) -> str:
     asked = parse_qs(urlsplit(url).query)
     assert asked["app"] == [row["app_id"]]
     return f"exp={asked['exp'][0]}&sig={asked['sig'][0]}"
+
+
+@pytest.mark.parametrize("length", [20_000, 70_000, 500_000])
+def test_an_address_that_is_too_long_is_refused_in_our_words(served: Served, length: int) -> None:
+    answer = served.ask(f"{API}/sessions?q={'%C3%BC' * (length // 6)}")
+    assert answer.status == 400
+    assert answer.json() == {"error": "the address is too long"}

@@ -14,7 +14,7 @@ from operators.sessions import SessionTracker
 from operators.windows import WindowRules
 from replay.catalog import read_file, session_rows, table_keys
 from replay.export import blob_keys, rrweb_tracks
-from schemas.keys import NOTICES, PACKS
+from schemas.keys import NOTICES, PACKS, pack_key
 from schemas.notices import Notice, NoticeKind, UserField, encode_notice, user_digest
 from schemas.pack import decode_block, key_hash, read_index
 from schemas.retention import Retention
@@ -182,6 +182,16 @@ def test_windows_in_the_tables_take_what_is_theirs_and_the_rest_is_open(tmp_path
     job.store.asked.clear()
     assert job.live.opened(*key, long_ago).windows == ()
     assert job.store.asked == []
+
+
+def test_a_pack_that_cannot_be_read_hides_nothing_of_the_others(job: Job, samples: Path) -> None:
+    in_epochs(job, capture_messages([samples / "guance" / "gc-shop.jsonl.gz"]))
+    (key,) = _keys_of_packs(job)
+    job.store.put({pack_key(_PARTITION, job.seq, 0, "test"): b"of a later release" * 10})
+    assert job.live.opened(*key, []).windows
+    assert not job.live.opened(key[0], "another", []).windows
+    job.now = time.time()  # what this recording sent was received long ago
+    assert job.live.list.sessions(None, 10) == ([], True)
 
 
 def test_an_erased_session_is_gone_at_once(job: Job, samples: Path) -> None:

@@ -98,7 +98,7 @@ def open_session(lake: Path, capture: Path, next_pack: Path) -> dict[str, str]:
     """A visit that goes on right now: one pack of it lies in the lake, the next one beside it."""
     messages = recording(capture)
     old = messages[0][0]
-    now_ms = int(time.time() * 1000)
+    now_ms = int((time.time() + 300) * 1000)  # it is looked at after other scenarios, and is to be live then
     clones = [renamed(message, old.encode(), OPEN.encode()) for _, message in messages]
     received = [msgspec.structs.replace(message, received_ms=now_ms) for message in clones if message is not None]
     first, then = pack_of(0, received[: len(received) // 2]), pack_of(1, received[len(received) // 2 :])

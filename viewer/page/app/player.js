@@ -258,8 +258,9 @@ export class Player {
       } catch (error) {
         if (error.status !== 0) return this.fail(error);
       }
-      if (this.replay.live) this.poll();
-      else this.liveButton.hidden = true;
+      if (this.replay.live) return this.poll();
+      if (!this.tape?.playing) this.say(""); // nobody is waited for any more
+      this.liveButton.hidden = true;
     }, POLL_MS);
   }
 
