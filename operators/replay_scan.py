@@ -158,7 +158,7 @@ def _scan(raw: bytes, family: Family, meta: SegmentMeta, *, find_styles: bool) -
 def _styles(records: Iterable[_Record]) -> Iterable[bytes]:
     for record in records:
         if record.type == _FULL_SNAPSHOT:
-            yield from styles_of(bytes(record.data))
+            yield from styles_of(record.data)
 
 
 def _check_utf8(raw: bytes) -> None:
