@@ -53,14 +53,10 @@ def decode_poll(poll: Poll, limits: Limits) -> DecodedPoll:
     """Every message ends as arrivals, refusals, or both."""
     arrivals: list[Arrival] = []
     refused: list[Refused] = []
-    for topic, offset, clock_ms, message in map(_fields, poll.messages):
-        for result in decode(message, limits):
+    for one in poll.messages:
+        for result in decode(one.message, limits):
             if isinstance(result, Item):
-                arrivals.append(Arrival(clock_ms, topic, offset, result))
+                arrivals.append(Arrival(one.clock_ms, one.topic, one.offset, result))
             else:
-                refused.append(Refused(topic, offset, message.received_ms, result))
+                refused.append(Refused(one.topic, one.offset, one.message.received_ms, result))
     return DecodedPoll(poll.partition, poll.seq, poll.clock_ms, arrivals, refused, poll.is_last)
-
-
-def _fields(received: Received) -> tuple[str, int, int, Message]:
-    return received.topic, received.offset, received.clock_ms, received.message

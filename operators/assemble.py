@@ -4,6 +4,7 @@ A pure function of the *set* of items: copies are settled by content, rows are o
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import cast
 
 import msgspec
 
@@ -19,6 +20,8 @@ from schemas.pack import PackEntry
 from schemas.units import US_PER_MS
 
 Reference = tuple[int, int]  # (seq, ordinal) of a pack entry
+
+_TABLES = {int(kind): table for kind, table in LINE_TABLE.items()}  # an IntEnum is slow to make of every line's number
 
 
 class LineRecord(msgspec.Struct, frozen=True):
@@ -57,17 +60,18 @@ def assemble(
 ) -> Assembled:
     """Build a window's rows and blob. `blob_key`: the object key of a revision's blob."""
     revisions = [*_revisions(order, entries), _pick(entries, order.new_moments)]
-    cuts = [_cut(order, revision, limits) for revision in revisions]
+    segments = [_segments(revision) for revision in revisions]
+    cuts = [_cut(order, found, limits) for found in segments]
     keys = [blob_key(number) if replay.blob else "" for number, replay in enumerate(cuts)]
     session, rows, refused = _rows(order, revisions, cuts, keys)
     return Assembled(
         session=session,
         # What comes late can change what is said of every view of its window, so a revision brings all of them.
         lines=[record for record, is_new in rows if is_new or (order.revision and record.table == "views")],
-        segments=_segment_rows(order, revisions[-1], cuts[-1], keys[-1]),
+        segments=_segment_rows(order, segments[-1], cuts[-1], keys[-1]),
         blob_key=keys[-1],
         blob=cuts[-1].blob,
-        refused=refused + _refused(revisions[-1], cuts[-1]),
+        refused=refused + _refused(segments[-1], cuts[-1]),
         styles=cuts[-1].styles,
     )
 
@@ -99,7 +103,7 @@ def _rows(
     tables = _by_table(record for record, _ in rows)
     window = Window(order.start_us, order.end_us)
     view_signals(window, tables, _inputs_by_view(cuts))
-    skew_ms = min(e.item.received_ms - e.item.end_us // US_PER_MS for e in everything)
+    skew_ms = min([e.item.received_ms - e.item.end_us // US_PER_MS for e in everything])
     every_row = [record.row for record, _ in rows]
     session = session_row(order, every_row, tables, totals, _activity(window, tables, cuts), skew_ms)
     return session, rows, refused
@@ -111,27 +115,24 @@ def _revisions(order: CloseOrder, entries: Mapping[Reference, PackEntry]) -> lis
 
 
 def _pick(entries: Mapping[Reference, PackEntry], packed: bytes) -> list[PackEntry]:
-    """The entries of some moments, one per identity: the copy with the most content, received first."""
+    """The entries of some moments, one per identity: the copy with the most content, as if received first."""
     best: dict[int, PackEntry] = {}
-    first_ms: dict[int, int] = {}
     for moment in unpack_moments(packed):
         entry = entries[moment.seq, moment.ordinal]
-        ident = entry.item.ident
-        if ident not in best or _content(entry.item) > _content(best[ident].item):
-            best[ident] = entry
-        first_ms[ident] = min(first_ms.get(ident, entry.item.received_ms), entry.item.received_ms)
-    return [_received_at(entry, first_ms[ident]) for ident, entry in best.items()]
+        known = best.get(moment.ident)
+        best[moment.ident] = entry if known is None else _richer(known, entry)
+    return list(best.values())
+
+
+def _richer(known: PackEntry, copy: PackEntry) -> PackEntry:
+    entry = copy if _content(copy.item) > _content(known.item) else known
+    received_ms = min(known.item.received_ms, copy.item.received_ms)
+    item = msgspec.structs.replace(entry.item, received_ms=received_ms)
+    return msgspec.structs.replace(entry, item=item)
 
 
 def _content(item: Item) -> tuple[int, bytes]:
     return item.end_us, item.body
-
-
-def _received_at(entry: PackEntry, received_ms: int) -> PackEntry:
-    if entry.item.received_ms == received_ms:
-        return entry
-    item = msgspec.structs.replace(entry.item, received_ms=received_ms)
-    return msgspec.structs.replace(entry, item=item)
 
 
 def _line_rows(
@@ -139,13 +140,19 @@ def _line_rows(
 ) -> list[tuple[LineRecord, bool]]:
     """Rows of all lines (views once, in their final state) in a fixed order, each with: is it new in this revision?"""
     rows: list[tuple[tuple[int, int, int], LineRecord, bool]] = []
+    window: Row = {
+        "app_id": order.app_id,
+        "session_id": order.session_id,
+        "session_part": order.part,
+        "revision": order.revision,
+    }
     views: dict[str, list[tuple[Item, Row]]] = {}
     for entry in entries:
         item = entry.item
         if item.kind == Kind.SEGMENT:
             continue
         try:
-            row: Row = dict(line_row(Family(item.family), item.body).row)
+            row = cast("Row", line_row(item.family, item.body).row)
         except ValueError as error:  # it passed decode, which reads only what the session rules need
             if item.ident in new:
                 refused.append(RefusedEntry(entry, RejectReason.MALFORMED_JSON, str(error)))
@@ -154,26 +161,23 @@ def _line_rows(
             views.setdefault(str(row.get("view_id", "")), []).append((item, row))
         else:
             place = (item.begin_us, item.kind, item.ident)
-            rows.append((place, _record(order, item, row), item.ident in new))
+            rows.append((place, _record(window, item, row), item.ident in new))
     for updates in views.values():
         item, row = _final_view(updates)
         is_new = any(update.ident in new for update, _ in updates)
-        rows.append(((item.begin_us, item.kind, item.ident), _record(order, item, row), is_new))
+        rows.append(((item.begin_us, item.kind, item.ident), _record(window, item, row), is_new))
     rows.sort(key=lambda one: one[0])
     return [(record, is_new) for _, record, is_new in rows]
 
 
-def _record(order: CloseOrder, item: Item, row: Row) -> LineRecord:
-    row["app_id"] = order.app_id
-    row["session_id"] = order.session_id
-    row["session_part"] = order.part
-    row["revision"] = order.revision
+def _record(window: Row, item: Item, row: Row) -> LineRecord:
+    row.update(window)
     row["received_at"] = item.received_ms * US_PER_MS
     if item.kind == Kind.RESOURCE:
         row["is_slow"] = is_slow(row)
     elif item.kind == Kind.ERROR:
         row["error_fingerprint"] = fingerprint(row.get("error_type"), row.get("error_message"), row.get("error_stack"))
-    return LineRecord(LINE_TABLE[Kind(item.kind)], item.received_ms, row)
+    return LineRecord(_TABLES[item.kind], item.received_ms, row)
 
 
 def _final_view(updates: Sequence[tuple[Item, Row]]) -> tuple[Item, Row]:
@@ -211,9 +215,7 @@ def _view_age(update: tuple[Item, Row]) -> tuple[int, int, int, bytes]:
 
 
 def _cut(order: CloseOrder, entries: Iterable[PackEntry], limits: CutLimits) -> CutReplay:
-    segments = tuple(
-        ReplaySegment(_meta(entry.item), Family(entry.item.family), entry.item.body) for entry in _segments(entries)
-    )
+    segments = tuple(ReplaySegment(_meta(entry.item), Family(entry.item.family), entry.item.body) for entry in entries)
     return cut(ReplayWindow(order.app_id, order.session_id, order.part, segments), limits)
 
 
@@ -261,8 +263,7 @@ def _activity(window: Window, tables: Mapping[str, Sequence[Row]], cuts: Iterabl
     return activity(window, inputs_ms.union(time_us // US_PER_MS for time_us in times if isinstance(time_us, int)))
 
 
-def _segment_rows(order: CloseOrder, entries: Iterable[PackEntry], replay: CutReplay, key: str) -> list[Row]:
-    found = _segments(entries)
+def _segment_rows(order: CloseOrder, found: Sequence[PackEntry], replay: CutReplay, key: str) -> list[Row]:
     rows: list[Row] = []
     for placement in replay.placements:
         item = found[placement.position].item
@@ -293,6 +294,5 @@ def _segment_rows(order: CloseOrder, entries: Iterable[PackEntry], replay: CutRe
     return rows
 
 
-def _refused(entries: Iterable[PackEntry], replay: CutReplay) -> list[RefusedEntry]:
-    found = _segments(entries)
+def _refused(found: Sequence[PackEntry], replay: CutReplay) -> list[RefusedEntry]:
     return [RefusedEntry(found[r.position], r.reason, r.detail) for r in (*replay.rejected, *replay.over)]

@@ -1,7 +1,7 @@
 """Decode: every message to items, refusals, or both; never an exception, never nothing."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -25,7 +25,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 Result = Item | Rejected
-_Decoder = Callable[[Message, Limits], Iterator[Result]]
+_Decoder = Callable[[Message, Limits], Iterable[Result]]
 
 _PROTOCOL_LINE = re.compile(rb"[\r\n]*[a-z_]+[, ]")
 
@@ -48,7 +48,7 @@ def decode(message: Message, limits: Limits) -> list[Result]:
     return results
 
 
-def _guance_rum(message: Message, limits: Limits) -> Iterator[Result]:
+def _guance_rum(message: Message, limits: Limits) -> Iterable[Result]:
     return decode_guance.decode_lines(_inflated(message, limits), message.received_ms, limits)
 
 

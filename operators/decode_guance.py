@@ -64,16 +64,14 @@ _decode_line = tolerant(msgspec.json.Decoder(_Line))
 _ENCODER = msgspec.json.Encoder()
 
 
-def decode_lines(body: bytes, received_ms: int, limits: Limits) -> Iterator[Item | Rejected]:
+def decode_lines(body: bytes, received_ms: int, limits: Limits) -> Iterable[Item | Rejected]:
     """Items of a RUM body without compression; a bad row is refused alone. Raises Unusable for the whole body."""
     start = body.lstrip()[:1]
     if start == b"{":
-        yield _json_line(body, received_ms, limits)
-    elif start == b"[":
-        for row in array_elements(body, limits.lines_per_message):
-            yield _json_line(row, received_ms, limits)
-    else:
-        yield from _protocol_lines(body, received_ms, limits)
+        return [_json_line(body, received_ms, limits)]
+    if start == b"[":
+        return [_json_line(row, received_ms, limits) for row in array_elements(body, limits.lines_per_message)]
+    return _protocol_lines(body, received_ms, limits)
 
 
 def decode_segment(parts: Mapping[str, bytes], received_ms: int, limits: Limits) -> Item:

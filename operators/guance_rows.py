@@ -79,16 +79,14 @@ def guance_row(body: bytes) -> LineRow:
     if time_us is None or not columns.texts.issuperset(tags) or not fields.keys().isdisjoint(tags):
         return unusual_guance_row(msgspec.structs.asdict(line))
     row = cast("Row", tags)  # every tag is a text column under its own name
-    custom: dict[str, str] = {}
+    row.update(fields)
     types, converters = columns.types, columns.converters
-    for name, value in fields.items():
-        if type(value) is types.get(name):
-            row[name] = value
-            continue
+    custom: dict[str, str] = {}
+    for name in [name for name, value in fields.items() if type(value) is not types.get(name)]:
         convert = converters.get(name)
-        converted = None if convert is None else convert(value)
+        converted = None if convert is None else convert(fields[name])
         if converted is None:
-            keep(custom, name, value)
+            keep(custom, name, row.pop(name))
         else:
             row[name] = converted
     row["time"] = time_us

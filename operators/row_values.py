@@ -103,6 +103,8 @@ def ms_as_ns(value: object) -> int | None:
 
 def scaled(value: object, factor: int) -> int | None:
     """A number in a finer unit, rounded to a whole."""
+    if type(value) is int and abs(value) * factor <= _EXACT_FLOAT_MAX:
+        return value * factor
     number = double(value)
     if number is None or abs(number) * factor > _INT64_MAX:
         return None

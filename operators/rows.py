@@ -8,14 +8,14 @@ from operators.posthog_rows import posthog_row
 from operators.row_values import LineRow
 from schemas.items import Family
 
-_READERS: dict[Family, Callable[[bytes], LineRow]] = {
+_READERS: dict[int, Callable[[bytes], LineRow]] = {
     Family.GUANCE: guance_row,
     Family.DATADOG: datadog_row,
     Family.RRWEB: posthog_row,
 }
 
 
-def line_row(family: Family, body: bytes) -> LineRow:
+def line_row(family: int, body: bytes) -> LineRow:
     """The row of a line: the columns it fills, typed, and `custom` with all else that it says.
 
     `body` is one JSON object as in `Item.body`. An attribute of a wrong type costs nobody but itself: it goes to

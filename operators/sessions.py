@@ -10,7 +10,7 @@ import heapq
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, starmap
 
 import msgspec
 
@@ -36,7 +36,7 @@ from operators.windows import (
     close_reason,
     distinct,
     due_ms,
-    plain_due_ms,
+    plain_window,
     split,
 )
 from schemas.items import CloseReason, Item, Kind
@@ -144,7 +144,8 @@ class SessionTracker:
         """The input has ended for good: close everything."""
         orders: list[CloseOrder] = []
         for key in sorted(key for key, session in self._sessions.items() if session.pending):
-            orders.extend(self._review(key, self._sessions[key], self._clock_ms, drain=True))
+            session = self._sessions[key]
+            orders.extend(self._review(key, session, self._plain_window(session), self._clock_ms, drain=True))
         return Activation(self._seq, self._clock_ms, [], orders)
 
     def everything(self) -> Iterator[bytes]:
@@ -227,7 +228,7 @@ class SessionTracker:
             self._saved.setdefault(key, len(session.pending))
             if not session.pending:
                 self._closed.remove(key)
-        session.pending += _pack(moment(item, self._seq, self._ordinal))
+        session.pending += _MOMENT.pack(*moment(item, self._seq, self._ordinal))
         session.arrived_ms = max(session.arrived_ms, arrival_ms)
         session.forget_at_ms = NEVER
         self._schedule(key, session, self._first_check_ms(session, item))
@@ -254,8 +255,9 @@ class SessionTracker:
             if session is None:
                 continue
             if session.check_at_ms < clock_ms:
-                if not self._is_early(key, session, clock_ms):
-                    yield from self._review(key, session, clock_ms, drain=False)
+                plain = self._plain_window(session)
+                if plain is None or not self._is_early(key, session, plain, clock_ms):
+                    yield from self._review(key, session, plain, clock_ms, drain=False)
             elif session.forget_at_ms < clock_ms:
                 self._forget(key)
 
@@ -271,32 +273,32 @@ class SessionTracker:
         self._closed.remove(key)
         self._closed.forget(key, Forgotten(last.part + 1, _frozen(last).over_us(self._rules)))
 
-    def _is_early(self, key: SessionKey, session: Session, clock_ms: int) -> bool:
-        """Whether all that is pending is one window that is not due: the usual look at a session that goes on."""
-        plain_ms = None if session.parts else plain_due_ms(_MOMENT.iter_unpack(session.pending), self._rules)
-        if plain_ms is None:
-            return False
-        at_ms = max(plain_ms + self._rules.lateness_ms, session.arrived_ms + self._rules.settle_ms)
+    def _plain_window(self, session: Session) -> Window | None:
+        """All that is pending without its moments, where it is plainly the first window of a session."""
+        if session.parts or not session.pending:
+            return None
+        return plain_window(_MOMENT.iter_unpack(session.pending), self._rules, session.first_part)
+
+    def _is_early(self, key: SessionKey, session: Session, window: Window, clock_ms: int) -> bool:
+        """Whether the only window is not due: the usual look at a session that goes on."""
+        at_ms = max(due_ms(window, self._rules) + self._rules.lateness_ms, session.arrived_ms + self._rules.settle_ms)
         if clock_ms > at_ms:
             return False
         self._schedule(key, session, at_ms)
         return True
 
-    def _review(self, key: SessionKey, session: Session, clock_ms: int, *, drain: bool) -> Iterator[CloseOrder]:
-        """Split what is pending; write the windows whose time has come; keep the rest."""
+    def _review(
+        self, key: SessionKey, session: Session, plain: Window | None, clock_ms: int, *, drain: bool
+    ) -> Iterator[CloseOrder]:
+        """Write the windows of what is pending whose time has come; keep the rest. `plain`: the only one, if known."""
         rules, due = self._rules, min(session.check_at_ms, clock_ms)
         while len(session.parts) > 1 and session.parts[0].last_received_ms < clock_ms - _SEAL_MS:
             del session.parts[0]
-        known = {m.ident: part for part in session.parts for m in _unpack(part.moments)}
-        fresh: list[Distinct] = []
-        for item in distinct(_unpack(session.pending)):
-            part = known.get(item.ident)
-            if part is None:
-                fresh.append(item)
-            else:  # a copy of what was written: counted with the next revision, if there is one
-                part.duplicate_count += len(item.copies)
-                self.duplicate_count += len(item.copies)
-        windows = split(fresh, [_frozen(part) for part in session.parts], rules, session.first_part)
+        if plain is None:
+            windows = self._split(session)
+        else:
+            plain.moments = unpack_moments(session.pending)
+            windows = [plain]
         settled_ms = session.arrived_ms + rules.settle_ms
         waiting: list[Window] = []
         next_check, held_ms = NEVER, LONG_AGO
@@ -314,7 +316,7 @@ class SessionTracker:
             else:
                 waiting.append(window)
                 next_check = min(next_check, at_ms)
-        session.pending = bytearray().join(_pack(m) for window in waiting for m in window.moments)
+        session.pending = bytearray().join(pack_moments(window.moments) for window in waiting)
         session.forget_at_ms = NEVER if waiting else due + self._limits.age_ms
         session.check_at_ms = next_check
         heapq.heappush(self._agenda, (min(next_check, session.forget_at_ms), key))
@@ -322,6 +324,19 @@ class SessionTracker:
         self._saved[key] = _CHANGED  # last, so that memos are saved in the order in which they closed
         if not waiting:
             self._remember(key, session)
+
+    def _split(self, session: Session) -> list[Window]:
+        """The windows of what is pending, those closed before among them."""
+        known = {m.ident: part for part in session.parts for m in unpack_moments(part.moments)}
+        fresh: list[Distinct] = []
+        for item in distinct(unpack_moments(session.pending)):
+            part = known.get(item.ident)
+            if part is None:
+                fresh.append(item)
+            else:  # a copy of what was written: counted with the next revision, if there is one
+                part.duplicate_count += len(item.copies)
+                self.duplicate_count += len(item.copies)
+        return split(fresh, [_frozen(part) for part in session.parts], self._rules, session.first_part)
 
     def _close(self, key: SessionKey, session: Session, window: Window, *, drained: bool) -> CloseOrder:
         new = pack_moments(sorted(window.moments))
@@ -378,26 +393,18 @@ class SessionTracker:
 
 def pack_moments(moments: Iterable[Moment]) -> bytes:
     """Moments as a `CloseOrder` holds them."""
-    return b"".join(map(_pack, moments))
+    return b"".join(starmap(_MOMENT.pack, moments))
 
 
-def unpack_moments(packed: bytes) -> list[Moment]:
+def unpack_moments(packed: bytes | bytearray) -> list[Moment]:
     """The moments of a `CloseOrder`."""
-    return list(_unpack(packed))
+    return list(map(Moment._make, _MOMENT.iter_unpack(packed)))
 
 
 def moment(item: Item, seq: int, ordinal: int) -> Moment:
     """What the window rules need to know of an item."""
     flags = (OPENS if item.opens else 0) | (ENDS if item.ends else 0) | (SEGMENT if item.kind == Kind.SEGMENT else 0)
     return Moment(item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, flags)
-
-
-def _pack(moment: Moment) -> bytes:
-    return _MOMENT.pack(*moment)
-
-
-def _unpack(packed: bytes | bytearray) -> Iterator[Moment]:
-    return map(Moment._make, _MOMENT.iter_unpack(packed))
 
 
 _SHARED = (

@@ -106,16 +106,16 @@ def _claimed(value: object) -> int:
 
 def _context(rows: Sequence[Row], segments: Sequence[SegmentMeta]) -> Row:
     context: Row = {}
-    custom: object = None
     if segments:
         context = {"sdk_name": segments[0].sdk_name, "sdk_version": segments[0].sdk_version}
-    for row in rows:
-        for name in _CONTEXT:
-            if name in row:
-                context[name] = row[name]
-        custom = row.get("custom", custom)
-    if custom:
-        context["custom"] = custom
+    wanted = [*_CONTEXT, "custom"]
+    for row in reversed(rows):
+        found = [name for name in wanted if name in row]
+        if found:
+            context.update((name, row[name]) for name in found)
+            wanted = [name for name in wanted if name not in row]
+    if not context.get("custom", True):
+        del context["custom"]
     return context
 
 

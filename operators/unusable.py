@@ -53,7 +53,8 @@ def time_us(name: str, value_ms: float) -> int:
     """Epoch ms as the SDK sends it, in us. Comparing refuses NaN, infinities and integers no float can hold."""
     if not 0 < value_ms < _TIME_MAX_MS:
         raise Unusable(RejectReason.INVALID_TIME, f"{name} is {value_ms!r:.40}")
-    return int(value_ms) * US_PER_MS if value_ms == int(value_ms) else int(value_ms * US_PER_MS)
+    whole_ms = int(value_ms)
+    return whole_ms * US_PER_MS if value_ms == whole_ms else int(value_ms * US_PER_MS)
 
 
 def duration_us(name: str, value_ns: float | None) -> int:
@@ -67,8 +68,11 @@ def duration_us(name: str, value_ns: float | None) -> int:
 
 def identity(kind: int, *parts: bytes | str) -> int:
     """64 bits that are equal for copies of one item and differ otherwise."""
-    whole = [part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part for part in parts]
-    text = b"%c%b\0" % (kind, b"\0".join(whole))
+    if len(parts) == 1 and isinstance(parts[0], str):  # the usual line has one id, and there are many lines
+        text = f"{kind:c}{parts[0]}\0".encode("utf-8", "surrogatepass")
+    else:
+        whole = [part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part for part in parts]
+        text = b"%c%b\0" % (kind, b"\0".join(whole))
     return xxhash.xxh3_64_intdigest(text) >> 1  # 63 bits: it also fits signed columns and structs
 
 

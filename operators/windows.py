@@ -7,7 +7,7 @@ on the receive clock.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from operator import sub
 from typing import NamedTuple
 
 import msgspec
@@ -121,29 +121,42 @@ def due_ms(window: Window, rules: WindowRules) -> int:
     return due
 
 
-def plain_due_ms(moments: Iterable[tuple[int, ...]], rules: WindowRules) -> int | None:
-    """The `due_ms` of moments that are plainly one window, without splitting; None when only `split` can tell.
+def plain_window(moments: Iterable[tuple[int, ...]], rules: WindowRules, part: int = 0) -> Window | None:
+    """What `split` makes of the usual session, found without folding: one window, here without its moments.
 
-    They are when no instant is the gap or more after the one before, everything lies inside one cap, nothing marks an
-    end, and no two copies of an item differ.
+    None when only `split` can tell. Moments (at least one; plain tuples, because a session that goes on is looked at
+    often) are plainly one window when no instant is the gap or more after the one before, everything lies inside one
+    cap, nothing marks an end, and no two copies of an item differ.
     """
-    known: dict[int, tuple[int, int, int, int]] = {}
-    for begin_us, end_us, received_ms, ident, _, _, flags in moments:
-        item = known.get(ident)
-        if flags & ENDS or (item is not None and item[:2] != (begin_us, end_us)):
-            return None
-        if item is None or received_ms < item[2]:
-            known[ident] = begin_us, end_us, received_ms, flags
-    if not known:
+    begins, ends, receipts, idents, _, _, flags = zip(*moments, strict=True)
+    kinds = set(flags)
+    known = set(idents)
+    if any(kind & ENDS for kind in kinds) or len(set(zip(idents, begins, ends, flags, strict=True))) != len(known):
         return None
-    instants = sorted([item[0] if item[3] & SEGMENT else item[1] for item in known.values()])
-    gap_us = rules.gap_ms * US_PER_MS
-    if any(later - earlier >= gap_us for earlier, later in pairwise(instants)):
+    instants, active = ends, ends
+    if any(kind & SEGMENT for kind in kinds):
+        lines_and_segments = list(zip(begins, ends, flags, strict=True))
+        instants = tuple(begin if kind & SEGMENT else end for begin, end, kind in lines_and_segments)
+        active = tuple(_activity_end(*one, rules) for one in lines_and_segments)
+    ordered = sorted(instants)
+    if max(map(sub, ordered[1:], ordered), default=0) >= rules.gap_ms * US_PER_MS:
         return None
-    length_us = max(item[1] for item in known.values()) - min(item[0] for item in known.values())
-    if length_us >= rules.cap_ms * US_PER_MS:
+    start_us = min(begins)
+    if max(ends) - start_us >= rules.cap_ms * US_PER_MS:
         return None
-    return max(item[2] for item in known.values()) + rules.gap_ms
+    last_ms = max(receipts)
+    if len(known) < len(idents):  # of copies, the one received first counts
+        latest_first = sorted(zip(receipts, idents, strict=True), reverse=True)
+        last_ms = max({ident: received_ms for received_ms, ident in latest_first}.values())
+    return Window(
+        part=part,
+        start_us=start_us,
+        end_us=max(active),
+        activity_received_ms=last_ms,
+        first_received_ms=min(receipts),
+        last_received_ms=last_ms,
+        distinct_count=len(known),
+    )
 
 
 def close_reason(window: Window, *, drained: bool, rules: WindowRules) -> CloseReason:
@@ -186,7 +199,7 @@ def _open(item: Distinct, previous: Window | None, rules: WindowRules, first_par
         last_received_ms=item.received_ms,
         moments=[],
     )
-    _extend(window, _activity_end(item, rules), None, rules)
+    _extend(window, _activity_end(item.begin_us, item.end_us, item.flags, rules), None, rules)
     _take(window, item)
     return window
 
@@ -205,7 +218,7 @@ def _join(windows: list[Window], index: int, item: Distinct, rules: WindowRules)
     window.start_us = min(window.start_us, item.begin_us)
     if item.instant_us < window.end_us + rules.gap_ms * US_PER_MS:
         window.activity_received_ms = max(window.activity_received_ms, item.received_ms)
-        _extend(window, _activity_end(item, rules), following, rules)
+        _extend(window, _activity_end(item.begin_us, item.end_us, item.flags, rules), following, rules)
     else:  # tail (rule 4): stored and counted, the end not moved
         _extend(window, window.end_us, following, rules)
     _take(window, item)
@@ -225,10 +238,10 @@ def _take(window: Window, item: Distinct) -> None:
     window.distinct_count += 1
 
 
-def _activity_end(item: Distinct, rules: WindowRules) -> int:
-    if item.flags & SEGMENT and item.end_us - item.begin_us >= rules.gap_ms * US_PER_MS:
-        return item.begin_us
-    return item.end_us
+def _activity_end(begin_us: int, end_us: int, flags: int, rules: WindowRules) -> int:
+    if flags & SEGMENT and end_us - begin_us >= rules.gap_ms * US_PER_MS:
+        return begin_us
+    return end_us
 
 
 def _extend(window: Window, end_us: int, following: Window | None, rules: WindowRules) -> None:

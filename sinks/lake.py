@@ -8,6 +8,7 @@ Packs go up once, under names that nothing refers to until the state does.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 
@@ -119,7 +120,7 @@ class LakeWriter:
         self.counts = LakeCounts()
         self._seq = -1
         self._number = 0  # of objects made in this epoch
-        self._buffer: dict[tuple[str, str], list[PackEntry]] = {}
+        self._buffer: defaultdict[tuple[str, str], list[PackEntry]] = defaultdict(list)
         self._buffer_bytes = 0
         self._pack_keys: dict[int, tuple[int, list[str]]] = {}
         self._clock_ms = 0
@@ -170,15 +171,18 @@ class LakeWriter:
     def take(self, output: Activation) -> None:
         """Keep the items that came of a poll and write the windows that it closes."""
         self._enter(output.seq, output.clock_ms)
-        erase_anything = self._notices.erase_anything
-        for entry in output.items:
+        items = output.items
+        if self._notices.erase_anything:
+            items = [
+                one for one in items if not self._is_erased(one.item.app_id, one.item.session_id, one.item.received_ms)
+            ]
+            self.counts.erased += len(output.items) - len(items)
+        buffer = self._buffer
+        for entry in items:
             item = entry.item
-            if erase_anything and self._is_erased(item.app_id, item.session_id, item.received_ms):
-                self.counts.erased += 1
-                continue
-            self.counts.items += 1
-            self._buffer.setdefault((item.app_id, item.session_id), []).append(entry)
-            self._buffer_bytes += len(item.body)
+            buffer[item.app_id, item.session_id].append(entry)
+        self.counts.items += len(items)
+        self._buffer_bytes += sum([len(entry.item.body) for entry in items])
         for order in output.orders:
             self._write(order)
         if self._buffer_bytes > self._limits.pack_bytes:
@@ -343,7 +347,7 @@ class LakeWriter:
         key = pack_key(self.partition, self._seq, len(keys), self._incarnation)
         self.counts.pack_bytes += self._packs.write(key, self._buffer)
         keys.append(key)
-        self._buffer, self._buffer_bytes = {}, 0
+        self._buffer, self._buffer_bytes = defaultdict(list), 0
 
     def _flush_published(self) -> None:
         objects: dict[str, bytes] = {}
