@@ -128,9 +128,9 @@ def test_a_zstd_body_cut_between_two_blocks_is_refused() -> None:
 def test_thousands_of_empty_streams_cost_no_time(pack: Callable[[bytes], bytes]) -> None:
     """Each cost a copy of all that followed: minutes for one message."""
     body = pack(b"") * 300_000
-    begun = time.monotonic()
+    begun = time.process_time()
     assert reason(rum(body[: 8 << 20])) == RejectReason.CORRUPT_COMPRESSION
-    assert time.monotonic() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS
 
 
 @pytest.mark.parametrize(
@@ -182,10 +182,10 @@ def test_a_line_beyond_the_limit_is_refused_alone(body: bytes, kind: str) -> Non
 def test_many_paths_that_are_alike_cost_no_time() -> None:
     """Each tried all names that went before; every value is kept under a name of its own."""
     custom: dict[str, str] = {}
-    begun = time.monotonic()
+    begun = time.process_time()
     for number in range(20_000):
         keep(custom, "a.b", number)
-    assert time.monotonic() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS
     assert len(custom) == 20_000
     assert list(custom)[:2] == ["a.b", "a.b~"]
 

@@ -443,12 +443,12 @@ def test_a_tree_deeper_than_any_page_is_left_out(depth: int, event_count: int) -
 
 
 def test_long_lists_of_siblings_take_no_long_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     before = [1, [2, DIV], *([-1 - at, DIV] for at in range(50_000))]
     chain = [add(LIST, element(100 + at, "li"), 101 + at) for at in range(50_000)]
     convert(meta(), change_snapshot(), change(before))
     convert(meta(), snapshot(), mutation(adds=chain))
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
 
 
 def test_half_a_surrogate_pair_is_replaced() -> None:
