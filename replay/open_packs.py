@@ -192,8 +192,9 @@ class OpenPacks:
             spans = [(offset, length) for _, offset, length in read_index(content).spans()]
         except ObjectMissing:
             return []  # expired
-        except PackFormatError:
-            return []  # said where its index is read
+        except PackFormatError as error:
+            _log.warning("pack %s cannot be read: %s", pack.key, error)
+            return []
         return [Block(pack.key, at, length, decode_block(content[at : at + length])) for at, length in spans]
 
     def _index(self, pack: ObjectInfo) -> PackIndex | None:
