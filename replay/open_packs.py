@@ -16,7 +16,7 @@ import msgspec
 
 from schemas.keys import OWNER, PACKS
 from schemas.pack import PackEntry, PackFormatError, PackIndex, decode_block, read_index
-from schemas.units import MIB, MS_PER_MINUTE
+from schemas.units import KIB, MIB, MS_PER_MINUTE
 from sinks.packs import read_pack_index
 from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
@@ -26,14 +26,18 @@ _LOOK_SECONDS = 1.0  # a partition is listed no more often
 _FOLDERS_SECONDS = 10.0
 _EPOCHS_AGAIN = 8  # an epoch that was interrupted runs again under its number
 _BATCH_PACKS = 64
+_INDEX_GUESS_BYTES = 8 * KIB  # of 400 sessions
 _SEQ_DIGITS = 10
 _STEP_MAX_MS = MS_PER_MINUTE  # between two packs the job may have stood still: that is no silence of a session
 
 
 class PackLimits(msgspec.Struct, frozen=True):
-    """How far back to look, by the store's clock. `quiet_ms`: an open session is not silent for so long."""
+    """How far back to look, by the store's clock: for anything of an open session; for the newest thing of one; over
+    how much silence.
+    """
 
     open_ms: int
+    newest_ms: int
     quiet_ms: int
     index_bytes: int = 128 * MIB
 
@@ -52,7 +56,7 @@ class Trail(msgspec.Struct):
 
     app_id: str
     session_id: str
-    folder: str = ""  # of its partition, once that is known
+    folder: str = ""  # of its partition, once that is known: `pack_folder`
     looked: set[str] = set()
     since_ms: int = 0  # older packs have nothing of it
 
@@ -85,7 +89,8 @@ class OpenPacks:
 
     def new_blocks(self, trail: Trail) -> Iterator[Block]:
         """What has come of a session since the last call; at the first call everything there is."""
-        trail.folder = trail.folder or self._find(trail.app_id, trail.session_id)
+        folders = self._known_folders()
+        trail.folder = trail.folder or self._find(trail.app_id, trail.session_id, folders)
         if not trail.folder:
             return
         packs = self._look(trail.folder)
@@ -116,15 +121,15 @@ class OpenPacks:
         blocks = [block for _, found in in_parallel(self._every_block, wanted) for block in found]
         return blocks, len(wanted) == len(recent)
 
-    def _find(self, app_id: str, session_id: str) -> str:
+    def _find(self, app_id: str, session_id: str, folders: list[str]) -> str:
         """The folder whose newest packs have the session; "" when none has."""
         recent: list[tuple[int, str, ObjectInfo]] = []
-        for folder, packs in in_parallel(self._look, self._known_folders()):
+        for folder, packs in in_parallel(self._look, folders):
             newest_ms = packs[0].modified_ms if packs else 0
             recent += [
                 (-pack.modified_ms, folder, pack)
                 for pack in packs
-                if pack.modified_ms >= newest_ms - self._limits.quiet_ms
+                if pack.modified_ms >= newest_ms - self._limits.newest_ms
             ]
         unknown: list[tuple[str, ObjectInfo]] = []
         room = self._limits.index_bytes // 2  # of what is kept, so that the next search has it at hand
@@ -192,8 +197,9 @@ class OpenPacks:
             spans = [(offset, length) for _, offset, length in read_index(content).spans()]
         except ObjectMissing:
             return []  # expired
-        except PackFormatError:
-            return []  # said where its index is read
+        except PackFormatError as error:
+            _log.warning("pack %s cannot be read: %s", pack.key, error)
+            return []
         return [Block(pack.key, at, length, decode_block(content[at : at + length])) for at, length in spans]
 
     def _index(self, pack: ObjectInfo) -> PackIndex | None:
@@ -204,7 +210,7 @@ class OpenPacks:
                 self._indexes.move_to_end(pack.key)
                 return index
         try:
-            index = read_pack_index(self._store, pack.key, pack.size)
+            index = read_pack_index(self._store, pack.key, pack.size, _INDEX_GUESS_BYTES)
         except ObjectMissing:
             return None
         except PackFormatError as error:  # of a later release, say: nobody else's session is the worse for it

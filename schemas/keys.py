@@ -102,7 +102,11 @@ def replay_owner(key: str) -> tuple[str, str]:
 
 
 def pack_key(partition: str, seq: int, number: int, incarnation: str) -> str:
-    return f"{PACKS}{safe_segment(partition)}/{seq:010d}-{number:03d}-{incarnation}.pack"
+    return f"{pack_folder(partition)}{seq:010d}-{number:03d}-{incarnation}.pack"
+
+
+def pack_folder(partition: str) -> str:
+    return f"{PACKS}{safe_segment(partition)}/"
 
 
 def staging_key(partition: str, seq: int, number: int, incarnation: str) -> str:

@@ -82,9 +82,12 @@ class PackStore:
             self._cache.delete([key])
 
 
-def read_pack_index(store: ObjectStore, key: str, size: int) -> PackIndex:
-    """The index of a pack of `size` bytes, with one or two reads. Raises PackFormatError."""
-    tail = store.read_range(key, max(0, size - _TAIL_GUESS), _TAIL_GUESS)
+def read_pack_index(store: ObjectStore, key: str, size: int, guess_bytes: int = _TAIL_GUESS) -> PackIndex:
+    """The index of a pack of `size` bytes, with one read if it is no longer than the guess, else two.
+
+    Raises PackFormatError.
+    """
+    tail = store.read_range(key, max(0, size - guess_bytes), guess_bytes)
     length = index_length(tail)
     if length > len(tail):
         tail = store.read_range(key, size - length, length)

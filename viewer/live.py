@@ -11,6 +11,7 @@ from replay.catalog import Row
 from replay.open_packs import OpenPacks, PackLimits, Trail
 from replay.open_session import OpenSession, OpenWindow
 from schemas.items import Item
+from schemas.keys import pack_folder
 from schemas.notices import Notices
 from schemas.units import MIB, MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND, US_PER_MS
 from sinks.notices import NoticeBoard
@@ -48,15 +49,19 @@ class Live:
         self._now = now
         self._rules = rules
         wait_ms = rules.gap_ms + rules.lateness_ms + rules.settle_ms
-        self._packs = OpenPacks(store, now, PackLimits(rules.cap_ms + wait_ms + _BEHIND_MS, 2 * wait_ms))
+        self._packs = OpenPacks(
+            store, now, PackLimits(rules.cap_ms + wait_ms + _BEHIND_MS, wait_ms + _PUBLISH_MS, 2 * wait_ms)
+        )
         self._board = NoticeBoard(store, now)
         self.list = LiveList(self._packs, now, self._look_at_notices)
         self._watched: OrderedDict[tuple[str, str], _Watched] = OrderedDict()
         self._lock = Lock()
         self._board_lock = Lock()
 
-    def opened(self, app_id: str, session_id: str, closed: Sequence[Row]) -> Opened:
-        """What is open of a session. `closed`: its rows in the tables, first part first."""
+    def opened(
+        self, app_id: str, session_id: str, closed: Sequence[Row], partition: Callable[[], str] = lambda: ""
+    ) -> Opened:
+        """What is open of a session. `closed`: its rows in the tables, first part first; `partition`: if they tell."""
         now_ms = self._now() * MS_PER_SECOND
         if closed and now_ms - max(_number(row["received_end"]) for row in closed) > _REOPENS_MS:
             return Opened()
@@ -65,6 +70,8 @@ class Live:
             fresh = _Watched(Trail(app_id, session_id), OpenSession(app_id, session_id))
             watched = self._watched.setdefault((app_id, session_id), fresh)
         with watched.lock:
+            if closed and not watched.trail.folder and (known := partition()):
+                watched.trail.folder = pack_folder(known)
             for block in self._packs.new_blocks(watched.trail):
                 watched.session.add(block)
             version = watched.session.count, [_frozen(row) for row in closed], self._board.names

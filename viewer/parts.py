@@ -108,7 +108,7 @@ class Viewer:
     def session(self, app_id: str, session_id: str) -> Found:
         """What there is of a session, in the tables and beyond. Raises Missing."""
         closed = explorer.window_rows(self.index, app_id, session_id)
-        opened = self.live.opened(app_id, session_id, closed)
+        opened = self.live.opened(app_id, session_id, closed, lambda: self.rows.partition(app_id, session_id))
         if not closed and not opened.windows:
             raise Missing("no such session")
         return Found(app_id, session_id, closed, opened)

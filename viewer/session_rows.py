@@ -74,6 +74,14 @@ class SessionRows:
             return []
         raise LakeRestless(f"files of {table} were replaced {_TRIES} times while they were read: try again")
 
+    def partition(self, app_id: str, session_id: str) -> str:
+        """The partition whose writer has written the session; "" when the names of its files do not tell."""
+        for _, _, key in self._files(app_id, session_id):
+            name = _WRITERS_NAME.fullmatch(str(key).rpartition("/")[2])
+            if name is not None:
+                return name[1].rpartition("-")[0]
+        return ""
+
     def _read(self, key: str, table: str, app_id: str, session_id: str) -> list[Row]:
         wanted = [("app_id", "=", app_id), ("session_id", "=", session_id)]
         content = pq.read_table(io.BytesIO(self._store.read(key)), filters=wanted)
@@ -93,13 +101,17 @@ class SessionRows:
         classes = self._store.folders(f"{TABLES}{table}/")
         return [f"{TABLES}{table}/{retention}/dt={day}/" for retention in classes for day in days]
 
-    def _epochs(self, app_id: str, session_id: str) -> set[str] | None:
-        """Partition and epoch of every file that can hold the session; None when that cannot be told."""
-        found = self._index.ask(
+    def _files(self, app_id: str, session_id: str) -> list[tuple[object, ...]]:
+        """Part, revision and file of every row of the session."""
+        return self._index.ask(
             """SELECT session_part, revision, key FROM known JOIN files USING (file_no)
             WHERE app_id = ? AND session_id = ?""",
             [app_id, session_id],
         )
+
+    def _epochs(self, app_id: str, session_id: str) -> set[str] | None:
+        """Partition and epoch of every file that can hold the session; None when that cannot be told."""
+        found = self._files(app_id, session_id)
         names = [_WRITERS_NAME.fullmatch(str(key).rpartition("/")[2]) for _, _, key in found]
         revisions = {(int(str(part)), int(str(revision))) for part, revision, _ in found}
         last = {part: max(r for p, r in revisions if p == part) for part, _ in revisions}

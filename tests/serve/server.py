@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -18,6 +19,7 @@ import zstandard
 
 REPOSITORY = Path(__file__).parents[2]
 API = "/api/v1"
+Seen = TypeVar("Seen")
 _STOP_SECONDS = 60  # of a slow machine
 
 
@@ -93,6 +95,15 @@ def serving(lake: str, folder: Path, settings: str = "", **sections: str) -> Ite
                 raise
         assert process.returncode == 0, rest.decode()
         assert b"Traceback" not in rest, rest.decode()
+
+
+def until(look: Callable[[], Seen], is_right: Callable[[Seen], bool], seconds: float) -> Seen:
+    """What is seen as soon as it is right."""
+    deadline = time.monotonic() + seconds
+    while not is_right(seen := look()):
+        assert time.monotonic() < deadline, repr(seen)[:2000]
+        time.sleep(0.3)  # the page looks every 4 s
+    return seen
 
 
 def _plain(body: bytes, encoding: str) -> bytes:

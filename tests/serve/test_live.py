@@ -2,10 +2,10 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,7 +16,7 @@ from operators.decode import Message
 from replay.rrweb import to_rrweb
 from tests.playback.raw_segments import segments_of
 from tests.serve.conftest import DATADOG, GUANCE, TOKEN_ALL, TOKEN_ONE
-from tests.serve.server import API, Served, serving, session_path
+from tests.serve.server import API, Served, serving, session_path, until
 from tests.torture.job import JobProcess, Place
 from tests.torture.traffic import recording
 
@@ -31,7 +31,6 @@ apps = ["*"]
 token = "{TOKEN_ONE}"
 apps = ["{GUANCE}"]
 """
-Seen = TypeVar("Seen")
 Row = dict[str, Any]
 
 
@@ -133,12 +132,3 @@ def test_an_open_session_is_watched_live_and_on_after_it_has_closed(scene: Scene
     assert scene.events(mine) == expected
     kept = {name: value for name, value in closed["windows"][0].items() if not name.startswith(("close_", "replay_"))}
     assert kept == {name: open_session["windows"][0][name] for name in kept}
-
-
-def until(look: Callable[[], Seen], is_right: Callable[[Seen], bool], seconds: float) -> Seen:
-    """What is seen as soon as it is right."""
-    deadline = time.monotonic() + seconds
-    while not is_right(seen := look()):
-        assert time.monotonic() < deadline, repr(seen)[:2000]
-        time.sleep(0.3)  # the page looks every 4 s
-    return seen

@@ -24,6 +24,7 @@ from sinks.store import LocalStore, ObjectInfo
 from sinks.tables import as_declared
 from tests.flow.harness import capture_messages
 from tests.serve.conftest import DATADOG, GUANCE
+from tests.serve.lakes import pack_of
 from viewer.live import Live
 from viewer.player import Player
 from viewer.session_index import IndexLimits, SessionIndex
@@ -63,7 +64,8 @@ class Job:
         self._offset = 0
         self.now = time.time()
         self.live = Live(self.store, lambda: self.now, rules)
-        self.rows = SessionRows(self.store, SessionIndex(self.store, folder / "scratch", IndexLimits(64 << 20, 1)))
+        self.index = SessionIndex(self.store, folder / "scratch", IndexLimits(64 << 20, 1))
+        self.rows = SessionRows(self.store, self.index)
         self.player = Player(self.store, self.rows)
 
     def epoch(self, messages: Sequence[Message]) -> None:
@@ -192,6 +194,21 @@ def test_a_pack_that_cannot_be_read_hides_nothing_of_the_others(job: Job, sample
     assert not job.live.opened(key[0], "another", []).windows
     job.now = time.time()  # what this recording sent was received long ago
     assert job.live.list.sessions(None, 10) == ([], True)
+
+
+def test_of_a_session_with_a_closed_window_only_its_partition_is_looked_at(job: Job, samples: Path) -> None:
+    in_epochs(job, capture_messages([samples / "guance" / "gc-shop.jsonl.gz"]))
+    foreign = pack_of(0, capture_messages([samples / "datadog" / "dd-shop.jsonl.gz"]))
+    job.store.put(dict([foreign]))
+    (key,) = {key for key in _keys_of_packs(job) if key[0] == GUANCE}
+    job.close()
+    rows = [{**row, "received_end": job.now * 1000} for row in job.table("sessions")]
+    job.index.refresh()
+    assert job.rows.partition(*key) == _PARTITION
+    job.store.asked.clear()
+    assert not job.live.opened(*key, rows, lambda: job.rows.partition(*key)).windows
+    assert job.store.asked
+    assert not [one for one in job.store.asked if foreign[0].rpartition("/")[0] in one]
 
 
 def test_an_erased_session_is_gone_at_once(job: Job, samples: Path) -> None:
