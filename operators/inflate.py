@@ -1,9 +1,9 @@
 """Bounded decompression: zlib, gzip, zstd or nothing, told apart by the first bytes."""
 
-import zlib
 from collections.abc import Callable
 
 import zstandard
+from zlib_ng import zlib_ng
 
 from operators.unusable import Unusable
 from schemas.items import RejectReason
@@ -36,7 +36,7 @@ def is_zlib(body: bytes) -> bool:
 
 
 def _zlib(body: bytes, limit_bytes: int) -> bytes:
-    raw, rest = _member(body, zlib.MAX_WBITS, limit_bytes)
+    raw, rest = _member(body, zlib_ng.MAX_WBITS, limit_bytes)
     if rest:
         raise Unusable(RejectReason.CORRUPT_COMPRESSION, f"{len(rest)} bytes after the zlib stream")
     return raw
@@ -59,10 +59,10 @@ def _gzip_member(body: bytes, limit_bytes: int) -> tuple[bytes, bytes]:
 
 
 def _member(body: bytes, wbits: int, limit_bytes: int) -> tuple[bytes, bytes]:
-    stream = zlib.decompressobj(wbits)
+    stream = zlib_ng.decompressobj(wbits)
     try:
         raw = stream.decompress(body, limit_bytes + 1)
-    except zlib.error as error:
+    except zlib_ng.error as error:  # type: ignore[misc] # its stub calls the class an instance
         raise Unusable(RejectReason.CORRUPT_COMPRESSION, str(error)) from None
     if len(raw) > limit_bytes:
         raise Unusable(RejectReason.INFLATED_TOO_LARGE, f"more than {limit_bytes} bytes inflated")

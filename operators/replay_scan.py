@@ -2,11 +2,11 @@
 
 import codecs
 import re
-import zlib
 from collections.abc import Iterable
 
 import msgspec
 from xxhash import xxh3_128_digest
+from zlib_ng import zlib_ng
 
 from operators.json_text import tolerant
 from operators.replay_styles import StyleMark, mark, styles_of
@@ -129,10 +129,10 @@ def to_line(raw: bytes) -> bytes:
 
 
 def _inflate_zlib(body: bytes, limit_bytes: int) -> bytes:
-    stream = zlib.decompressobj()
+    stream = zlib_ng.decompressobj()
     try:
         raw = stream.decompress(body, limit_bytes + 1)
-    except zlib.error as error:
+    except zlib_ng.error as error:  # type: ignore[misc] # its stub calls the class an instance
         raise SegmentError(RejectReason.CORRUPT_COMPRESSION, str(error)) from error
     if len(raw) <= limit_bytes and not stream.eof:
         raise SegmentError(RejectReason.CORRUPT_COMPRESSION, f"zlib stream cut short after {len(raw)} bytes")
