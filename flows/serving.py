@@ -7,47 +7,68 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
 import uvicorn
 
-from flows.settings import ConfigurationError, ServeSettings, Settings
+from flows.http_server import serve
+from flows.settings import ConfigurationError, HttpSettings, ServeSettings, Settings
 from schemas.units import MIB
 from sinks.open_store import open_store
+from sinks.steady import Patience, SteadyStore, StoreCounts
 from viewer.access import Access
 from viewer.app import build
 from viewer.audit import Audit
 from viewer.gate import own_names
+from viewer.metrics import ServeMetrics
 from viewer.parts import ServeOptions, Viewer
 from viewer.session_index import IndexLimits
 
 _LINK_KEY_BYTES = 32
+_NO_PATIENCE = Patience(0)  # who asks may ask again
 _STOP_SECONDS = 5
 _HEAD_BYTES = 1 * MIB  # what is too long is refused by us, in words
+
+
+class _Shown(ServeMetrics):
+    """Metrics, and health: ready means that the lake was read, and can be."""
+
+    def __init__(self, release: str, store: StoreCounts, viewer: Viewer) -> None:
+        super().__init__(release, store, viewer.age_seconds, lambda: viewer.live.watched_count)
+        self._viewer = viewer
+
+    def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, dict[str, float]]:  # noqa: ARG002 - as the job's
+        return not ready or self._viewer.is_ready, {"lake_age_seconds": self._viewer.age_seconds()}
 
 
 def run_server(settings: Settings, said: Callable[[str], None]) -> None:
     """Answer until SIGTERM or SIGINT; `said` gets the address. Raises ConfigurationError when it is taken."""
     serving = settings.serve
     with _listening(serving) as listener, _scratch(serving) as folder, _audit(serving) as target:
+        store = SteadyStore(open_store(settings.lake, settings.s3.storage_options()), _NO_PATIENCE)
         viewer = Viewer(
-            open_store(settings.lake, settings.s3.storage_options()),
+            store,
             _access(serving),
             Audit(target, time.time),
-            _options(serving, folder),
+            _options(settings, folder),
+            time.time,
         )
+        shown = _Shown(version("replaylake"), store.counts, viewer)
         host, port = listener.getsockname()[:2]
         said(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
         config = uvicorn.Config(
-            build(viewer),
+            build(viewer, shown.answered),
             log_config=None,
             access_log=False,  # addresses hold the signatures of links
             server_header=False,
+            http="h11",  # httptools gives up at 64 KiB of address, in words of its own
             h11_max_incomplete_event_size=_HEAD_BYTES,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
-        uvicorn.Server(config).run([listener])
+        with serve(settings.http, shown):
+            uvicorn.Server(config).run([listener])
 
 
 def _access(serving: ServeSettings) -> Access:
@@ -55,7 +76,8 @@ def _access(serving: ServeSettings) -> Access:
     return Access({name: token.known() for name, token in serving.tokens.items()}, key, time.time)
 
 
-def _options(serving: ServeSettings, folder: Path) -> ServeOptions:
+def _options(settings: Settings, folder: Path) -> ServeOptions:
+    serving = settings.serve
     return ServeOptions(
         scratch=folder,
         index=IndexLimits(serving.memory_bytes),
@@ -65,6 +87,7 @@ def _options(serving: ServeSettings, folder: Path) -> ServeOptions:
         public_url=serving.public_url,
         origins=serving.allow_recorded_origins,
         own_names=None if serving.tokens else own_names(serving.host),
+        rules=settings.sessions.rules(),
     )
 
 

@@ -60,21 +60,12 @@ def assemble(
 ) -> Assembled:
     """Build a window's rows and blob. `blob_key`: the object key of a revision's blob."""
     revisions = [*_revisions(order, entries), _pick(entries, order.new_moments)]
-    everything = [entry for revision in revisions for entry in revision]
-    new = {entry.item.ident for entry in revisions[-1]}
     segments = [_segments(revision) for revision in revisions]
-    refused: list[RefusedEntry] = []
-    rows = _line_rows(order, everything, new, refused)
     cuts = [_cut(order, found, limits) for found in segments]
     keys = [blob_key(number) if replay.blob else "" for number, replay in enumerate(cuts)]
-    totals = _replay_totals(cuts, keys)
-    tables = _by_table(record for record, _ in rows)
-    window = Window(order.start_us, order.end_us)
-    view_signals(window, tables, _inputs_by_view(cuts))
-    skew_ms = min([e.item.received_ms - e.item.end_us // US_PER_MS for e in everything])
-    every_row = [record.row for record, _ in rows]
+    session, rows, refused = _rows(order, revisions, cuts, keys)
     return Assembled(
-        session=session_row(order, every_row, tables, totals, _activity(window, tables, cuts), skew_ms),
+        session=session,
         # What comes late can change what is said of every view of its window, so a revision brings all of them.
         lines=[record for record, is_new in rows if is_new or (order.revision and record.table == "views")],
         segments=_segment_rows(order, segments[-1], cuts[-1], keys[-1]),
@@ -85,9 +76,37 @@ def assemble(
     )
 
 
+def assemble_open(
+    order: CloseOrder, entries: Mapping[Reference, PackEntry], replay: CutReplay
+) -> tuple[Row, list[LineRecord]]:
+    """The session row and the lines of a window that is still open, as they would be if it closed now.
+
+    `replay`: from `uncut`; the bodies of segments are not looked at.
+    """
+    session, rows, _ = _rows(order, [_pick(entries, order.new_moments)], [replay], [""])
+    return session, [record for record, _ in rows]
+
+
 def references(order: CloseOrder) -> list[Reference]:
     """Which pack entries `assemble` needs."""
     return [(m.seq, m.ordinal) for m in unpack_moments(order.moments + order.new_moments)]
+
+
+def _rows(
+    order: CloseOrder, revisions: Sequence[Sequence[PackEntry]], cuts: Sequence[CutReplay], keys: Sequence[str]
+) -> tuple[Row, list[tuple[LineRecord, bool]], list[RefusedEntry]]:
+    """The session row; every line, each with: is it new in this revision; lines that no row can be made of."""
+    everything = [entry for revision in revisions for entry in revision]
+    refused: list[RefusedEntry] = []
+    rows = _line_rows(order, everything, {entry.item.ident for entry in revisions[-1]}, refused)
+    totals = _replay_totals(cuts, keys)
+    tables = _by_table(record for record, _ in rows)
+    window = Window(order.start_us, order.end_us)
+    view_signals(window, tables, _inputs_by_view(cuts))
+    skew_ms = min([e.item.received_ms - e.item.end_us // US_PER_MS for e in everything])
+    every_row = [record.row for record, _ in rows]
+    session = session_row(order, every_row, tables, totals, _activity(window, tables, cuts), skew_ms)
+    return session, rows, refused
 
 
 def _revisions(order: CloseOrder, entries: Mapping[Reference, PackEntry]) -> list[list[PackEntry]]:

@@ -1,8 +1,8 @@
 """Parts of a multipart/form-data body, by the `multipart` library."""
 
-import io
+from collections.abc import Iterator
 
-from multipart import MultipartError, MultipartParser, parse_options_header
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from operators.unusable import Unusable
 from schemas.items import RejectReason
@@ -17,15 +17,7 @@ def multipart_fields(body: bytes, content_type: str) -> dict[str, bytes]:
         boundary = options.get("boundary", "")
         if media_type.lower() != "multipart/form-data" or not boundary:
             raise Unusable(RejectReason.MALFORMED_MULTIPART, f"content type {content_type[:100]!r}")
-        parser = MultipartParser(
-            io.BytesIO(body),
-            boundary,
-            part_limit=_PARTS_MAX,
-            spool_limit=len(body) + 1,  # the body is in memory already: nothing goes to disk
-            memory_limit=len(body) + 1,
-            strict=True,
-        )
-        return {part.name: part.raw for part in parser}
+        return dict(_parts(body, boundary))
     except (MultipartError, UnicodeError, ValueError, LookupError) as error:
         raise Unusable(RejectReason.MALFORMED_MULTIPART, str(error)[:200]) from None
 
@@ -36,3 +28,16 @@ def sniffed_boundary(body: bytes) -> str | None:
     if not newline or not line.startswith(b"--"):
         return None
     return f'multipart/form-data; boundary="{line[2:].decode("latin-1")}"'
+
+
+def _parts(body: bytes, boundary: str) -> Iterator[tuple[str, bytes]]:
+    """The body is in memory, so the library's parser takes it at once, without a buffer for each part."""
+    name, content = "", b""
+    with PushMultipartParser(boundary, max_segment_count=_PARTS_MAX, strict=True) as parser:
+        for event in parser.parse(body):
+            if isinstance(event, MultipartSegment):
+                name, content = event.name, b""
+            elif event:
+                content += event
+            else:
+                yield name, content

@@ -102,6 +102,31 @@ def cut(window: ReplayWindow, limits: CutLimits | None = None) -> CutReplay:
     )
 
 
+def uncut(window: ReplayWindow, kept: Sequence[Kept]) -> CutReplay:
+    """The same for a window that is still open: what its segments say, in order, and no blob yet.
+
+    `kept`: from `settled`; their bodies are not looked at.
+    """
+    return CutReplay(
+        blob=b"",
+        index=build_index(window.app_id, window.session_id, window.session_part, [kept], [0]) if kept else None,
+        placements=tuple(_placement(one, 0, 0) for one in kept),
+        input_times_ms=_input_times(kept),
+        view_inputs_ms=_view_inputs(kept),
+        rejected=(),
+        over=(),
+        counts=CutCounts(
+            received=len(window.segments),
+            kept=len(kept),
+            duplicates=len(window.segments) - len(kept),
+            rejected=0,
+            over=0,
+            record_count_mismatches=0,
+        ),
+        styles={},
+    )
+
+
 def _split_at_limit(kept: Sequence[Kept], limit_bytes: int) -> tuple[list[Kept], tuple[Refused, ...]]:
     """From the first segment that does not fit, everything is over: what follows a hole could not be played anyway."""
     ends = accumulate(one.scan.raw_bytes for one in kept)

@@ -1,16 +1,20 @@
 """Which segments share a zstd frame, and how a frame is compressed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 import zstandard
 
 from schemas.blob import WINDOW_LOG_MAX, raw_dictionary
+from schemas.units import MIB
 
 # Measured on real recordings, with the alternatives: docs/decisions/0003-replay-blob-compression.md
 _LEVEL = 9
 _STYLED_SEARCH_LOG = 5  # one more than the level has: what styles save in time is spent on looking longer (0006)
 _WINDOW_LOG_MIN = 10
+_DIGESTED_MAX = 8  # dictionaries kept with their search tables, which take 2 MiB for 250 kB of styles
+_DIGESTED_BYTES_MAX = MIB  # of styles; with more, the tables are made for every frame
 
 
 class FrameLine(Protocol):
@@ -50,8 +54,9 @@ def compress_frame(lines: Iterable[bytes], raw_length: int, dictionary: bytes = 
 
     `dictionary`: the styles of the blob, which a reader of the frame has to have.
     """
-    parameters = _parameters(raw_length, {"search_log": _STYLED_SEARCH_LOG} if dictionary else {})
-    styles = raw_dictionary(dictionary) if dictionary else None
+    size_log = (raw_length - 1).bit_length()
+    parameters = _parameters(size_log, styled=bool(dictionary))
+    styles = _digested(dictionary, size_log) if dictionary else None
     stream = zstandard.ZstdCompressor(dict_data=styles, compression_params=parameters).compressobj(size=raw_length)
     frame = bytearray()
     for line in lines:
@@ -75,9 +80,31 @@ def _has_snapshot(frame: Iterable[FrameLine]) -> bool:
     return any(line.has_full_snapshot for line in frame)
 
 
-def _parameters(raw_length: int, changed: Mapping[str, int]) -> zstandard.ZstdCompressionParameters:
-    """The window is no larger than the frame, so a short session costs its reader little memory."""
-    window_log = max(_WINDOW_LOG_MIN, min(WINDOW_LOG_MAX, (raw_length - 1).bit_length()))
+def _digested(dictionary: bytes, size_log: int) -> zstandard.ZstdCompressionDict:
+    """The dictionary with its search tables. Most sessions of a site have the styles of the session before."""
+    if len(dictionary) > _DIGESTED_BYTES_MAX:
+        return raw_dictionary(dictionary)
+    return _kept_digest(dictionary, size_log)
+
+
+@lru_cache(_DIGESTED_MAX)
+def _kept_digest(dictionary: bytes, size_log: int) -> zstandard.ZstdCompressionDict:
+    digested = raw_dictionary(dictionary)
+    digested.precompute_compress(compression_params=_parameters(size_log, styled=True))
+    return digested
+
+
+def _parameters(size_log: int, *, styled: bool) -> zstandard.ZstdCompressionParameters:
+    """Those of frames up to 2 ** `size_log` bytes and longer than half of that.
+
+    The window is no larger than the frame, so a short session costs its reader little memory.
+    """
+    changed = {"search_log": _STYLED_SEARCH_LOG} if styled else {}
     return zstandard.ZstdCompressionParameters.from_level(
-        _LEVEL, source_size=raw_length, window_log=window_log, write_content_size=True, write_checksum=True, **changed
+        _LEVEL,
+        source_size=1 << size_log,
+        window_log=max(_WINDOW_LOG_MIN, min(WINDOW_LOG_MAX, size_log)),
+        write_content_size=True,
+        write_checksum=True,
+        **changed,
     )

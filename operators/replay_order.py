@@ -65,8 +65,14 @@ def order(segments: Sequence[ReplaySegment], segment_raw_bytes: int, *, find_sty
             usable.append(Kept(position, segment, found, raw if room >= 0 else None))
         except SegmentError as error:
             refused.append(Refused(position, error.reason, error.detail))
-    kept = [kept for _, same in groupby(usable, _identity) for kept in _settle(list(same))]
-    return Ordered(_by_view(kept), refused, len(segments) - len(refused) - len(kept))
+    kept = settled(usable)
+    return Ordered(kept, refused, len(segments) - len(refused) - len(kept))
+
+
+def settled(usable: Iterable[Kept]) -> list[Kept]:
+    """Each segment once, in the order of the blob."""
+    ranked = sorted(usable, key=_identity)
+    return _by_view(kept for _, same in groupby(ranked, _identity) for kept in _settle(list(same)))
 
 
 def _distinct(segments: Sequence[ReplaySegment]) -> list[int]:

@@ -6,7 +6,7 @@ that is what the segments repeat. Why and how much it gains: docs/decisions/0006
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from xxhash import xxh3_128_digest
@@ -46,13 +46,16 @@ class _AddedNode(msgspec.Struct, array_like=True, gc=False):
     """Datadog 7: where it goes, then its name or the number of the string that is its name."""
 
     where: int | None
-    name: int | str
+    name: msgspec.Raw
 
 
 _PAGE = msgspec.json.Decoder(_Page)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ADDED_NODES = msgspec.json.Decoder(list[int | _AddedNode])  # after the kind of the change
 _ATTACHED = msgspec.json.Decoder(list[int | list[int]])
+_ROLES = msgspec.json.Decoder(list[int | list[msgspec.Raw]])
+_BEGINS_LIST = re.compile(rb"\s*\[")
+_NUMBER = re.compile(rb"\d{1,9}")
 _KIND = re.compile(rb"\s*\[\s*(\d+)\s*[,\]]")
 
 
@@ -60,15 +63,15 @@ def mark(style: bytes) -> StyleMark:
     return StyleMark(len(style), xxh3_128_digest(style))
 
 
-def styles_of(data: bytes) -> list[bytes]:
-    """The styles of a full snapshot, from its record's `data`, each once. A snapshot of unknown shape has none."""
-    if len(data) < STYLE_BYTES_MIN:
+def styles_of(data: bytes | msgspec.Raw) -> list[bytes]:
+    """The styles of a full snapshot, from its record's `data`. A snapshot of unknown shape has none."""
+    if memoryview(data).nbytes < STYLE_BYTES_MIN:
         return []
     try:
-        found = list(_of_changes(data) if data.lstrip()[:1] == b"[" else _of_tree(data))
+        found = list(_of_changes(data) if _BEGINS_LIST.match(data) else _of_tree(data))
     except (msgspec.DecodeError, ValueError, RecursionError, IndexError):
         return []  # stored as it is; it only shares nothing
-    return list(dict.fromkeys(style for style in found if STYLE_BYTES_MIN <= len(style) <= STYLES_BYTES_MAX))
+    return [style for style in found if STYLE_BYTES_MIN <= len(style) <= STYLES_BYTES_MAX]
 
 
 def choose(marks: Iterable[StyleMark]) -> list[StyleMark]:
@@ -82,70 +85,69 @@ def choose(marks: Iterable[StyleMark]) -> list[StyleMark]:
     return chosen[::-1]
 
 
-def _of_tree(data: bytes) -> Iterator[bytes]:
+def _of_tree(data: bytes | msgspec.Raw) -> Iterator[bytes]:
     """Guance, Datadog before 7 and rrweb: the page as a tree of nodes."""
     left = [_PAGE.decode(data).node]
     while left:
         node = left.pop()
         if node.tag.lower() == "link":
-            yield from _text_of(bytes(node.attributes.css_text))
+            yield _unquoted(node.attributes.css_text)
         left.extend(node.children)
 
 
-def _of_changes(data: bytes) -> Iterator[bytes]:
+def _of_changes(data: bytes | msgspec.Raw) -> Iterator[bytes]:
     """Datadog 7: a list of changes that fill tables."""
     tables = _Tables()
     for change in _LIST.decode(data):
-        tables.apply(bytes(change))
+        tables.apply(change)
     for sheet, node in sorted(tables.owners.items()):
-        if tables.names[node].lower() == b"link":
-            yield tables.sheets[sheet]
+        if _unquoted(_numbered(*tables.names[node])).lower() == b"link":
+            yield _unquoted(tables.sheets[sheet])
 
 
 class _Tables:
     """Strings, names of nodes and sheets by number. The kinds of change are in a table in replay/datadog_change.py.
 
-    Strings are as the JSON has them, without quotes.
+    Each is a text as the JSON has it, quotes and all, and a name may be the number of a string: few are looked at.
     """
 
     def __init__(self) -> None:
-        self.strings: list[bytes] = []
-        self.names: list[bytes] = []
-        self.sheets: list[bytes] = []
+        self.strings: list[msgspec.Raw] = []
+        self.names: list[tuple[msgspec.Raw, list[msgspec.Raw]]] = []  # with the strings of its time
+        self.sheets: list[msgspec.Raw] = []
         self.owners: dict[int, int] = {}  # sheet to the node it was attached to first
 
-    def apply(self, change: bytes) -> None:
+    def apply(self, change: msgspec.Raw) -> None:
         kind = _KIND.match(change)
         match int(kind[1]) if kind else None:
             case 0:  # strings
-                self.strings += [bytes(string)[1:-1] for string in _LIST.decode(change)[1:]]
+                self.strings += _LIST.decode(change)[1:]
             case 1:  # added nodes
-                nodes = [node for node in _ADDED_NODES.decode(change) if isinstance(node, _AddedNode)]
-                self.names += [self._string(node.name) for node in nodes]
-            case 7:  # added sheets
-                self.sheets += [self._rules(bytes(_LIST.decode(sheet)[0])) for sheet in _LIST.decode(change)[1:]]
+                nodes = (node for node in _ADDED_NODES.decode(change) if isinstance(node, _AddedNode))
+                self.names += [(node.name, self.strings) for node in nodes]
+            case 7:  # added sheets: texts, or lists of rules, which are no styles
+                self.sheets += [_numbered(_LIST.decode(sheet)[0], self.strings) for sheet in _LIST.decode(change)[1:]]
             case 8:  # a node and the sheets it has now
                 attached = (entry for entry in _ATTACHED.decode(change) if isinstance(entry, list))
                 for node, *sheets in attached:
                     for sheet in sheets:
                         self.owners.setdefault(sheet, node)
             case 11:  # strings of a role
-                self.strings += [
-                    bytes(one)[1:-1] for role in _LIST.decode(change)[1:] for one in _LIST.decode(role)[1:]
-                ]
+                roles = (role for role in _ROLES.decode(change) if isinstance(role, list))
+                self.strings += [one for role in roles for one in role[1:]]
             case 14:  # forget all strings
                 self.strings = []
             case _:
                 pass
 
-    def _string(self, name: int | str) -> bytes:
-        return self.strings[name] if isinstance(name, int) else name.encode()
 
-    def _rules(self, rules: bytes) -> bytes:
-        """A sheet's text, which is a string or the number of one. What is a list of rules is no style."""
-        return self.strings[int(rules)] if rules[:1].isdigit() else rules[1:-1] if rules[:1] == b'"' else b""
+def _numbered(text: msgspec.Raw, strings: Sequence[msgspec.Raw]) -> msgspec.Raw:
+    """The text itself, or the string whose number it is."""
+    number = _NUMBER.fullmatch(text)
+    return strings[int(number[0])] if number else text
 
 
-def _text_of(value: bytes) -> Iterator[bytes]:
-    if value[:1] == b'"':
-        yield value[1:-1]
+def _unquoted(text: msgspec.Raw) -> bytes:
+    """What is no string has no text."""
+    view = memoryview(text)
+    return bytes(view[1:-1]) if view[0] == ord('"') else b""

@@ -228,7 +228,7 @@ class SessionTracker:
             self._saved.setdefault(key, len(session.pending))
             if not session.pending:
                 self._closed.remove(key)
-        session.pending += _pack_item(item, self._seq, self._ordinal)
+        session.pending += _MOMENT.pack(*moment(item, self._seq, self._ordinal))
         session.arrived_ms = max(session.arrived_ms, arrival_ms)
         session.forget_at_ms = NEVER
         self._schedule(key, session, self._first_check_ms(session, item))
@@ -316,7 +316,7 @@ class SessionTracker:
             else:
                 waiting.append(window)
                 next_check = min(next_check, at_ms)
-        session.pending = bytearray().join(_packed(window.moments) for window in waiting)
+        session.pending = bytearray().join(pack_moments(window.moments) for window in waiting)
         session.forget_at_ms = NEVER if waiting else due + self._limits.age_ms
         session.check_at_ms = next_check
         heapq.heappush(self._agenda, (min(next_check, session.forget_at_ms), key))
@@ -339,7 +339,7 @@ class SessionTracker:
         return split(fresh, [_frozen(part) for part in session.parts], self._rules, session.first_part)
 
     def _close(self, key: SessionKey, session: Session, window: Window, *, drained: bool) -> CloseOrder:
-        new = _packed(sorted(window.moments))
+        new = pack_moments(sorted(window.moments))
         duplicates = len(window.moments) - window.distinct_count
         if window.is_frozen:
             part = session.parts[window.part - session.parts[0].part]
@@ -391,18 +391,20 @@ class SessionTracker:
         )
 
 
+def pack_moments(moments: Iterable[Moment]) -> bytes:
+    """Moments as a `CloseOrder` holds them."""
+    return b"".join(starmap(_MOMENT.pack, moments))
+
+
 def unpack_moments(packed: bytes | bytearray) -> list[Moment]:
     """The moments of a `CloseOrder`."""
     return list(map(Moment._make, _MOMENT.iter_unpack(packed)))
 
 
-def _pack_item(item: Item, seq: int, ordinal: int) -> bytes:
+def moment(item: Item, seq: int, ordinal: int) -> Moment:
+    """What the window rules need to know of an item."""
     flags = (OPENS if item.opens else 0) | (ENDS if item.ends else 0) | (SEGMENT if item.kind == Kind.SEGMENT else 0)
-    return _MOMENT.pack(item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, flags)
-
-
-def _packed(moments: Iterable[Moment]) -> bytes:
-    return b"".join(starmap(_MOMENT.pack, moments))
+    return Moment(item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, flags)
 
 
 _SHARED = (

@@ -1,4 +1,4 @@
-"""Every metric of job and intake, declared once: exporters, the dashboard's test and docs/metrics.md derive from it."""
+"""Every metric of job, intake and viewer, declared once: exporters, dashboard and docs/metrics.md follow."""
 
 from enum import StrEnum
 
@@ -74,6 +74,15 @@ INTAKE_MASKED = Metric("replaylake_intake_masked", _C, "Texts and values that a 
 INTAKE_PENDING = Metric("replaylake_intake_pending_bytes", _G, "Bodies being read or waiting for the broker.")
 INTAKE_SECONDS = Metric("replaylake_intake_seconds", _H, "From a request's head to its answer.")
 
+SERVE_REQUESTS = Metric("replaylake_serve_requests", _C, "Requests answered, by route and status.", ("route", "status"))
+SERVE_SECONDS = Metric("replaylake_serve_seconds", _H, "From a request's head to the end of its answer.")
+SERVE_AGE = Metric("replaylake_serve_lake_age_seconds", _G, "Since the list of sessions was last read from the lake.")
+SERVE_WATCHED = Metric("replaylake_serve_watched_sessions", _G, "Sessions in memory that are not closed, or just were.")
+SERVE_STORE_REQUESTS = Metric(
+    "replaylake_serve_store_requests", _C, "Calls to the object store, by outcome.", ("outcome",)
+)
+SERVE_STORE_BYTES = Metric("replaylake_serve_store_bytes", _C, "Bytes read from the object store.")
+
 JOB_METRICS: tuple[Metric, ...] = (
     BUILD, LAG, CLOCK_AGE, LAST_COMMIT, OPEN_SESSIONS, MEMO_SESSIONS, MEMO_BYTES,
     MESSAGES, MESSAGE_BYTES, ITEMS, WINDOWS, REVISIONS, LATE_ITEMS, DUPLICATES, QUARANTINED, ERASED, ROWS, PACK_BYTES,
@@ -84,6 +93,7 @@ METRICS: tuple[Metric, ...] = (
     *JOB_METRICS,
     INTAKE_REQUESTS, INTAKE_REFUSED, INTAKE_LEFT_OUT, INTAKE_MESSAGES, INTAKE_BYTES, INTAKE_UNREADABLE, INTAKE_MASKED,
     INTAKE_PENDING, INTAKE_SECONDS,
+    SERVE_REQUESTS, SERVE_SECONDS, SERVE_AGE, SERVE_WATCHED, SERVE_STORE_REQUESTS, SERVE_STORE_BYTES,
 )  # fmt: skip
 
 

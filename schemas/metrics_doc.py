@@ -11,7 +11,8 @@ Made from the declarations in `schemas/metrics.py` by `python -m schemas.metrics
 
 Served at `/metrics` when `http.address` is set. Counters begin at the start of the process. A histogram also has
 `_sum` and `_count`; its buckets are seconds. `partition` is the number of the Kafka partition in four digits.
-[deploy](deploy.md) says what to alert on. `replaylake_intake_...` is of the [intake](intake.md), all else of the job.
+[deploy](deploy.md) says what to alert on. `replaylake_intake_...` is of the [intake](intake.md),
+`replaylake_serve_...` of the [viewer](viewer.md), all else of the job.
 
 | in a query | kind | labels | meaning |
 | --- | --- | --- | --- |

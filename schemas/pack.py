@@ -42,24 +42,37 @@ class PackEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class PackIndex:
-    """Where each session's block lies in a pack."""
+    """Where each session's block lies in a pack; `rows` as they are stored, because many indexes are kept."""
 
-    def __init__(self, rows: Sequence[tuple[int, int, int]]) -> None:
-        self._hashes = [row[0] for row in rows]
+    def __init__(self, rows: bytes) -> None:
         self._rows = rows
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory, about."""
+        return len(self._rows)
 
     def spans(self) -> Iterator[tuple[int, int, int]]:
         """(key hash, offset, length) of every block."""
-        return iter(self._rows)
+        return map(self._row, range(self._count))
 
     def find(self, app_id: str, session_id: str) -> Iterator[tuple[int, int]]:
         """(offset, length) of each block that may hold the session."""
         wanted = key_hash(app_id, session_id)
-        for position in range(bisect.bisect_left(self._hashes, wanted), len(self._hashes)):
-            found, offset, length = self._rows[position]
+        first = bisect.bisect_left(range(self._count), wanted, key=lambda number: self._row(number)[0])
+        for number in range(first, self._count):
+            found, offset, length = self._row(number)
             if found != wanted:
                 return
             yield offset, length
+
+    @property
+    def _count(self) -> int:
+        return len(self._rows) // _ROW.size
+
+    def _row(self, number: int) -> tuple[int, int, int]:
+        key, offset, length = _ROW.unpack_from(self._rows, number * _ROW.size)
+        return key, offset, length
 
 
 def key_hash(app_id: str, session_id: str) -> int:
@@ -76,10 +89,8 @@ def encode_pack(sessions: Mapping[tuple[str, str], Sequence[PackEntry]]) -> tupl
         block = compressor.compress(encoder.encode(entries))
         rows.append((key_hash(app_id, session_id), len(blocks), len(block)))
         blocks += block
-    rows.sort()
-    for row in rows:
-        blocks += _ROW.pack(*row)
-    return bytes(blocks + _FOOTER.pack(len(rows), VERSION, _MAGIC)), PackIndex(rows)
+    index = b"".join(_ROW.pack(*row) for row in sorted(rows))
+    return bytes(blocks + index + _FOOTER.pack(len(rows), VERSION, _MAGIC)), PackIndex(index)
 
 
 def decode_block(block: bytes) -> list[PackEntry]:
@@ -104,7 +115,7 @@ def index_length(tail: bytes) -> int:
 
 def decode_index(tail: bytes) -> PackIndex:
     """The index, from exactly the last `index_length` bytes of a pack."""
-    return PackIndex(list(_ROW.iter_unpack(tail[: -_FOOTER.size])))
+    return PackIndex(tail[: -_FOOTER.size])
 
 
 def read_index(pack: bytes) -> PackIndex:

@@ -66,12 +66,7 @@ class PackStore:
     def _index(self, key: str, source: ObjectStore) -> PackIndex:
         index = self._indexes.get(key)
         if index is None:
-            size = source.size(key)
-            tail = source.read_range(key, max(0, size - _TAIL_GUESS), _TAIL_GUESS)
-            length = index_length(tail)
-            if length > len(tail):
-                tail = source.read_range(key, size - length, length)
-            index = decode_index(tail[-length:])
+            index = read_pack_index(source, key, source.size(key))
             self._remember_index(key, index)
         return index
 
@@ -85,3 +80,12 @@ class PackStore:
         while sum(self._cached.values()) > self._cache_bytes:
             key, _ = self._cached.popitem(last=False)
             self._cache.delete([key])
+
+
+def read_pack_index(store: ObjectStore, key: str, size: int) -> PackIndex:
+    """The index of a pack of `size` bytes, with one or two reads. Raises PackFormatError."""
+    tail = store.read_range(key, max(0, size - _TAIL_GUESS), _TAIL_GUESS)
+    length = index_length(tail)
+    if length > len(tail):
+        tail = store.read_range(key, size - length, length)
+    return decode_index(tail[-length:])

@@ -72,8 +72,8 @@ class S3Store(ObjectStore):
             chunk = [self._path(key) for key in keys[start : start + 1000]]
             self._one(keys[start], self._fs._bulk_delete(chunk))
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        page: dict[str, Any] = {}
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        page: dict[str, Any] = {"StartAfter": self.prefix + after} if after else {}
         while True:
             try:
                 found = self.call("list_objects_v2", Prefix=self.prefix + prefix, **page)

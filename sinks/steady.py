@@ -72,8 +72,8 @@ class SteadyStore(ObjectStore):
         keys = list(keys)
         self._call("delete", len(keys), lambda: self._store.delete(keys))
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        return iter(self._call("list", 1, lambda: [*self._store.list(prefix)]))
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        return iter(self._call("list", 1, lambda: [*self._store.list(prefix, after)]))
 
     def folders(self, prefix: str) -> Sequence[str]:
         return self._call("list", 1, lambda: self._store.folders(prefix))

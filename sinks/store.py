@@ -83,8 +83,8 @@ class ObjectStore(ABC):
         """Delete; a missing key is no error, a failed delete is."""
 
     @abstractmethod
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Every object whose key begins with `prefix`, in key order."""
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        """Every object whose key begins with `prefix` and comes behind `after`, in key order."""
 
     @abstractmethod
     def folders(self, prefix: str) -> Sequence[str]:
@@ -157,11 +157,10 @@ class LocalStore(ObjectStore):
             path.unlink(missing_ok=True)
             self._prune(path.parent)
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         folder = self._root / prefix.rpartition("/")[0]
-        for path in sorted(folder.rglob("*")):
-            key = path.relative_to(self._root).as_posix()
-            if key.startswith(prefix) and not path.name.startswith("."):
+        for key, path in sorted((path.relative_to(self._root).as_posix(), path) for path in folder.rglob("*")):
+            if key.startswith(prefix) and key > after and not path.name.startswith("."):
                 try:
                     stat = path.stat()
                 except FileNotFoundError:

@@ -41,7 +41,12 @@ class Rows(msgspec.Struct):
 
 def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
     """One Parquet file. Raises ValueError for a column that the table does not declare."""
-    spec = TABLES[table]
+    content = as_declared(table, rows)
+    return write_parquet(content.sort_by([(name, "ascending") for name in TABLES[table].sort_by]))
+
+
+def as_declared(table: str, rows: Sequence[Row]) -> pa.Table:
+    """Rows with every column of the table, of its type. Raises ValueError for a column that it does not declare."""
     schema = arrow_schema(table)
     filled = set().union(*rows)
     if not filled.issubset(schema.names):
@@ -51,8 +56,7 @@ def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
     arrays = [
         structs.field(field.name) if field.name in filled else pa.nulls(len(rows), field.type) for field in schema
     ]
-    content = pa.Table.from_arrays(arrays, schema=schema)
-    return write_parquet(content.sort_by([(name, "ascending") for name in spec.sort_by]))
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def write_parquet(table: pa.Table) -> bytes:

@@ -61,19 +61,35 @@ class Apps(_Answer):
 
 
 class Column(_Answer):
-    """A column of the sessions table."""
+    """A column of a table."""
 
     name: str
     type: str
     unit: str
     doc: str
+
+
+class SessionColumn(Column):
+    """A column of the sessions table."""
+
     facet: bool = Field(description="counting its values makes sense")
 
 
-class Fields(_Answer):
-    """What can be filtered, sorted and counted by. `custom.KEY` can be filtered and counted by, too."""
+class LineColumns(_Answer):
+    """The columns of what a timeline lists. One name has one type and unit wherever it is."""
 
-    fields: list[Column]
+    views: list[Column]
+    actions: list[Column]
+    errors: list[Column]
+    resources: list[Column]
+    long_tasks: list[Column]
+
+
+class Fields(_Answer):
+    """`fields`: what can be filtered, sorted and counted by; `custom.KEY` can be filtered and counted by, too."""
+
+    fields: list[SessionColumn]
+    lines: LineColumns
 
 
 class Sessions(_Answer):
@@ -82,6 +98,29 @@ class Sessions(_Answer):
     sessions: list[SessionRow]
     next: str | None = Field(description="`cursor` of the next page; null on the last")
     total: int = Field(description="windows on all pages")
+
+
+class LiveSession(_Answer):
+    """A session that goes on; what is not known, or never said, is null."""
+
+    app_id: str
+    session_id: str
+    received_ms: float = Field(description="receipt of the newest thing, epoch ms")
+    has_replay: bool = Field(description="a segment of its replay is among what came in the last two minutes")
+    view_url: str | None
+    userid: str | None
+    user_name: str | None
+    browser: str | None
+    os: str | None
+    device: str | None
+    country: str | None
+
+
+class LiveSessions(_Answer):
+    """Sessions that were heard of in the last two minutes, the latest first."""
+
+    sessions: list[LiveSession]
+    complete: bool = Field(description="there are no more; too much came to look at all of it when not")
 
 
 class FacetValue(_Answer):
@@ -116,10 +155,12 @@ class Histogram(_Answer):
 
 
 class Session(_Answer):
-    """The windows of a session, first part first."""
+    """The windows of a session, first part first. One without `close_reason` is still open: its row says how things
+    stand, and changes.
+    """
 
     windows: list[SessionRow]
-    live: bool = Field(description="it is still going on; false in this version, which shows closed windows")
+    live: bool = Field(description="a window is open, and not for longer than it can be without anything new")
 
 
 class Timeline(_Answer):
@@ -163,7 +204,7 @@ class Track(_Answer):
 
 
 class Replay(_Answer):
-    """The tracks of a session. `live`: it is still going on; false in this version, which shows closed windows."""
+    """The tracks of a session. `live`: it may go on; then the last chunks grow and others follow."""
 
     live: bool
     tracks: list[Track]

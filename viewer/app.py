@@ -19,7 +19,7 @@ from viewer import respond, routes_explorer, routes_replay, routes_session
 from viewer.access import NotAllowed, NotKnown
 from viewer.audit import AuditFailed
 from viewer.filters import BadRequest
-from viewer.gate import Gate
+from viewer.gate import Answered, Gate
 from viewer.parts import Missing, NotReady, Viewer
 
 _PAGE = Path(__file__).parent / "page"
@@ -42,8 +42,8 @@ _STATUS: dict[type[Exception], int] = {
 }
 
 
-def build(viewer: Viewer) -> FastAPI:
-    """The service around its parts."""
+def build(viewer: Viewer, answered: Answered) -> FastAPI:
+    """The service around its parts. `answered` hears of every answer."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -71,7 +71,13 @@ def build(viewer: Viewer) -> FastAPI:
     _health(app, viewer)
     _page(app)
     options = viewer.options
-    app.add_middleware(Gate, at_once=options.requests_at_once, own_names=options.own_names, origins=options.origins)
+    app.add_middleware(
+        Gate,
+        at_once=options.requests_at_once,
+        own_names=options.own_names,
+        origins=options.origins,
+        answered=answered,
+    )
     return app
 
 

@@ -1,6 +1,7 @@
 """Before and behind every route: how much is taken in at once, whose host it is, and the headers of every answer."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,11 +18,18 @@ _TARGET_BYTES = 16 * KIB
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
+Answered = Callable[[str, int, float], None]
+"""`answered(route, status, seconds)` hears of every answer; a route as it is described, without ids."""
+
+
 class Gate:
     """ASGI middleware. `own_names`: the only hosts it answers to, None for any; `origins`: see `stage_policy`."""
 
-    def __init__(self, app: ASGIApp, at_once: int, own_names: frozenset[str] | None, origins: Sequence[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, at_once: int, own_names: frozenset[str] | None, origins: Sequence[str], answered: Answered
+    ) -> None:
         self._app = app
+        self._answered = answered
         self._at_once = at_once
         self._own_names = own_names
         self._page_policy = page_policy()
@@ -32,6 +40,21 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        now = asyncio.get_running_loop().time
+        begun, status = now(), 500  # of an answer that never began
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        inside = dict(scope)
+        try:
+            await self._let_in(inside, receive, noted)
+        finally:
+            self._answered(_route(inside), status, now() - begun)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_api = scope["path"].startswith(API)
         outwards = self._with_headers(send, is_api=is_api, is_stage=scope["path"] == STAGE)
         refusal = self._refusal(scope, is_api=is_api)
@@ -39,7 +62,7 @@ class Gate:
             await refusal(scope, receive, outwards)
             return
         if is_api:  # ids are data: a `%2F` in one does not end it
-            scope = {**scope, "path": scope.get("raw_path", scope["path"].encode()).decode("ascii", "replace")}
+            scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("ascii", "replace")
         self._inside += is_api
         try:
             await self._app(scope, receive, outwards)
@@ -103,6 +126,12 @@ def stage_policy(origins: Sequence[str]) -> str:
 def own_names(host: str) -> frozenset[str]:
     """Names under which a server bound to loopback is asked."""
     return frozenset({*_LOCAL_NAMES, host.strip("[]").lower()})
+
+
+def _route(scope: Scope) -> str:
+    """Few different ones, whatever is asked."""
+    path = getattr(scope.get("route"), "path", None)
+    return path if isinstance(path, str) and path else "page" if not scope["path"].startswith(API) else "none"
 
 
 def _host(header: str) -> str:

@@ -1,21 +1,24 @@
-"""The parts of the service, put together: what a route asks."""
+"""The parts of the service, put together: what a route asks. `now`: seconds."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from operators.windows import WindowRules
 from replay.catalog import Row
 from schemas.units import GIB
 from sinks.store import ObjectStore, StoreError
+from sinks.tables import as_declared
 from viewer import explorer
 from viewer.access import Access
 from viewer.audit import Audit
+from viewer.live import Live, Opened
 from viewer.player import Player
 from viewer.session_index import IndexLimits, SessionIndex
-from viewer.session_rows import SessionRows
+from viewer.session_rows import SessionRows, as_json
 
 _REST_TIMES = 4  # a look at a large lake is followed by a rest of so many times its length
 _log = logging.getLogger("replaylake.serve")
@@ -29,6 +32,20 @@ class NotReady(Exception):
     """The lake could not be read yet; the message says why."""
 
 
+class Found(msgspec.Struct, frozen=True):
+    """A session. `closed`: its windows in the tables, first part first; `opened`: what packs have beyond these."""
+
+    app_id: str
+    session_id: str
+    closed: list[Row]
+    opened: Opened
+
+    def windows(self) -> list[Row]:
+        """Rows of all windows; of an open one as if it closed now, without a reason why."""
+        rows = [{**window.rows()[0], "close_reason": None} for window in self.opened.windows]
+        return self.closed + as_json(as_declared("sessions", rows))
+
+
 class ServeOptions(msgspec.Struct, frozen=True):
     """What an operator decides. `origins`: whose images and styles a recording may load."""
 
@@ -40,16 +57,22 @@ class ServeOptions(msgspec.Struct, frozen=True):
     public_url: str = ""
     origins: Sequence[str] = ()
     own_names: frozenset[str] | None = None  # only these host names are answered; None: any
+    rules: WindowRules = WindowRules()  # those of the job
 
 
 class Viewer:
     """Everything that answers."""
 
-    def __init__(self, store: ObjectStore, access: Access, audit: Audit, options: ServeOptions) -> None:
+    def __init__(
+        self, store: ObjectStore, access: Access, audit: Audit, options: ServeOptions, now: Callable[[], float]
+    ) -> None:
         self.store, self.access, self.audit, self.options = store, access, audit, options
         self.index = SessionIndex(store, options.scratch, options.index)
         self.rows = SessionRows(store, self.index)
+        self.live = Live(store, now, options.rules)
         self.player = Player(store, self.rows)
+        self._now = now
+        self._read_at = now()
         self._looked = asyncio.Event()
         self._trouble = ""
 
@@ -61,6 +84,7 @@ class Viewer:
             try:
                 await asyncio.to_thread(self.index.refresh)
                 self._trouble = ""
+                self._read_at = self._now()
             except StoreError as error:
                 self._trouble = str(error)
                 _log.warning("cannot read the lake: %s", error)
@@ -77,12 +101,17 @@ class Viewer:
     def is_ready(self) -> bool:
         return self._looked.is_set() and not self._trouble
 
-    def windows(self, app_id: str, session_id: str) -> list[Row]:
-        """The windows of a session. Raises Missing."""
-        found = explorer.window_rows(self.index, app_id, session_id)
-        if not found:
+    def age_seconds(self) -> float:
+        """Since the lake was last read; at first, since the start."""
+        return self._now() - self._read_at
+
+    def session(self, app_id: str, session_id: str) -> Found:
+        """What there is of a session, in the tables and beyond. Raises Missing."""
+        closed = explorer.window_rows(self.index, app_id, session_id)
+        opened = self.live.opened(app_id, session_id, closed)
+        if not closed and not opened.windows:
             raise Missing("no such session")
-        return found
+        return Found(app_id, session_id, closed, opened)
 
     def close(self) -> None:
         """Let go of the copy."""

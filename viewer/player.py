@@ -1,20 +1,23 @@
 """What a player fetches: the tracks and chunks of a session's replay, the events of a chunk, the blobs as they are."""
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
+from types import MappingProxyType
 
 import msgspec
 
 from replay.catalog import Row, open_blob
 from replay.chunks import Chunk, Piece, Place, chunk_events, plan
+from replay.open_session import OpenWindow, block_segments
 from replay.styles import StyleShelf
 from replay.track import Event
 from schemas.blob import BlobIndex
 from schemas.items import Family
+from schemas.keys import PACKS
 from schemas.units import MIB
 from sinks.parallel import in_parallel
-from sinks.store import ObjectStore
+from sinks.store import ObjectMissing, ObjectStore
 from viewer.session_rows import SessionRows
 
 _PLANS_MAX = 256
@@ -54,8 +57,17 @@ class Player:
         self._frames = _Frames(store, self._shelf)
         self._lock = Lock()
 
-    def planned(self, app_id: str, session_id: str, windows: Sequence[Row]) -> Planned:
-        """The plan of a session whose windows are these."""
+    def planned(
+        self, app_id: str, session_id: str, windows: Sequence[Row], opened: Sequence[OpenWindow] = ()
+    ) -> Planned:
+        """The plan of a session. `windows`: those in the tables, `opened`: those that are not.
+
+        When an open window closes, its segments have another place and the plan is the same.
+        """
+        closed = self._planned(app_id, session_id, windows)
+        return _continued(closed, opened) if any(window.pieces for window in opened) else closed
+
+    def _planned(self, app_id: str, session_id: str, windows: Sequence[Row]) -> Planned:
         key, version = (app_id, session_id), [(row["session_part"], row["revision"]) for row in windows]
         with self._lock:
             known = self._plans.get(key)
@@ -87,6 +99,22 @@ class Player:
         family = Family[indexes[0].family.upper()] if indexes else Family.RRWEB
         idle = sorted(span for index in indexes for span in index.idle)
         return Planned(version, family, plan(family, pieces(rows)), blobs, styles, _views(indexes), idle)
+
+
+def _continued(closed: Planned, opened: Iterable[OpenWindow]) -> Planned:
+    """The plan with what is not in blobs yet."""
+    indexes = [window.index for window in opened if window.index is not None]
+    family = closed.family if closed.tracks else Family[indexes[0].family.upper()]
+    known = [piece for track in closed.tracks for chunk in track for piece in chunk.pieces]
+    fresh = [piece for window in opened for piece in window.pieces]
+    own = [index for index in indexes if index.family == family.name.lower()]
+    return msgspec.structs.replace(
+        closed,
+        family=family,
+        tracks=plan(family, [*known, *(fresh if len(own) == len(indexes) else [])]),
+        views=_views(own, closed.views),
+        idle=sorted([*closed.idle, *(span for index in own for span in index.idle)]),
+    )
 
 
 def as_json(planned: Planned) -> list[Row]:
@@ -153,8 +181,9 @@ def pieces(rows: Iterable[Row]) -> list[Piece]:
     return found
 
 
-def _views(indexes: Iterable[BlobIndex]) -> dict[str, Row]:
-    views: dict[str, Row] = {}
+def _views(indexes: Iterable[BlobIndex], known: Mapping[str, Row] = MappingProxyType({})) -> dict[str, Row]:
+    """The views of blobs, after those that are `known`."""
+    views = dict(known)
     for index in indexes:
         for view in index.views:
             before = views.get(view.view_id)
@@ -182,14 +211,17 @@ class _Frames:
 
     def line(self, place: Place) -> bytes:
         key = place.key, place.offset
+        if place.key.startswith(PACKS):
+            return self._read(key, lambda: self._block(place))[place.line]
+        return self._read(key, lambda: self._frame(place))[place.line]
+
+    def _read(self, key: tuple[str, int], opened: Callable[[], tuple[bytes, ...]]) -> tuple[bytes, ...]:
         with self._lock:
             lines = self._opened.get(key)
             if lines is not None:
                 self._opened.move_to_end(key)
-                return lines[place.line]
-        blob = open_blob(self._store, place.key, self._shelf)
-        number = next(n for n, frame in enumerate(blob.frames) if frame.offset == place.offset)
-        lines = blob.frame_segments(number)
+                return lines
+        lines = opened()
         with self._lock:
             if key not in self._opened:
                 self._opened[key] = lines
@@ -197,7 +229,18 @@ class _Frames:
             while self._bytes > _FRAMES_BYTES and len(self._opened) > 1:
                 _, dropped = self._opened.popitem(last=False)
                 self._bytes -= sum(map(len, dropped))
-        return lines[place.line]
+        return lines
+
+    def _frame(self, place: Place) -> tuple[bytes, ...]:
+        blob = open_blob(self._store, place.key, self._shelf)
+        number = next(n for n, frame in enumerate(blob.frames) if frame.offset == place.offset)
+        return blob.frame_segments(number)
+
+    def _block(self, place: Place) -> tuple[bytes, ...]:
+        lines = block_segments(self._store.read_range(place.key, place.offset, place.length))
+        if place.line >= len(lines):
+            raise ObjectMissing("the session has been erased")
+        return lines
 
 
 def _integer(value: object) -> int:

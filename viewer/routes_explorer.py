@@ -1,25 +1,30 @@
-"""Routes of the explorer: apps, fields, sessions, facets, histogram."""
+"""Routes of the explorer: apps, fields, sessions, live ones, facets, histogram."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from schemas.fields import Field
 from schemas.tables import TABLES
 from viewer import answers, explorer, respond
 from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Filter, Parts, Who
+from viewer.session_rows import TIMELINE
 
 _COLUMNS = 40
 _NOT_COUNTED = {"session_id", "replay_key", "session_first_view_id", "session_last_view_id"}
-_FIELDS = [
-    {
-        "name": field.name,
-        "type": field.type,
-        "unit": field.unit,
-        "doc": field.doc,
-        "facet": field.type in {"string", "bool"} and field.name not in _NOT_COUNTED,
-    }
-    for field in TABLES["sessions"].fields
-]
+
+
+def _described(field: Field) -> explorer.Row:
+    return {"name": field.name, "type": field.type, "unit": field.unit, "doc": field.doc}
+
+
+_FIELDS = {
+    "fields": [
+        _described(field) | {"facet": field.type in {"string", "bool"} and field.name not in _NOT_COUNTED}
+        for field in TABLES["sessions"].fields
+    ],
+    "lines": {table: [_described(field) for field in TABLES[table].fields] for table in TIMELINE},
+}
 
 routes = APIRouter(prefix=PREFIX, responses=FAILURES, tags=["explorer"])
 
@@ -32,8 +37,8 @@ def apps(request: Request, viewer: Parts, who: Who) -> Response:
 
 @routes.get("/fields", response_model=answers.Fields)
 def fields(request: Request) -> Response:
-    """The columns of sessions as declared; nothing of the lake, so anybody may ask."""
-    return respond.json(request, {"fields": _FIELDS})
+    """The columns of sessions and lines as declared; nothing of the lake, so anybody may ask."""
+    return respond.json(request, _FIELDS)
 
 
 @routes.get("/sessions", response_model=answers.Sessions, openapi_extra=SECURITY)
@@ -47,6 +52,21 @@ def sessions(  # noqa: PLR0913 - FastAPI takes parameters so
 ) -> Response:
     """One page of windows, newest first unless sorted otherwise."""
     return respond.json(request, explorer.sessions(viewer.index, wanted, sort, limit, cursor))
+
+
+@routes.get("/live", response_model=answers.LiveSessions, openapi_extra=SECURITY)
+def live(
+    request: Request,
+    viewer: Parts,
+    who: Who,
+    app: Annotated[str | None, Query(max_length=TEXT, description="only this app")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Response:
+    """Sessions that are going on, heard of last first."""
+    if app is not None:
+        who.check(app)
+    found, is_whole = viewer.live.list.sessions(who.apps if app is None else frozenset({app}), limit)
+    return respond.json(request, {"sessions": found, "complete": is_whole})
 
 
 @routes.get("/facets", response_model=answers.Facets, openapi_extra=SECURITY)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from schemas.keys import style_key
 from viewer import answers, respond
 from viewer.asking import DAMAGED, FAILURES, MISSING, PREFIX, SECURITY, SESSION, Asked, Of
-from viewer.parts import Missing
+from viewer.parts import Found, Missing
 from viewer.player import Planned, as_json
 
 _BINARY = {"application/zstd": {"schema": {"type": "string", "format": "binary"}}}
@@ -19,8 +19,8 @@ routes = APIRouter(prefix=PREFIX, responses=FAILURES | MISSING | DAMAGED, tags=[
 @routes.get(f"{SESSION}/replay", response_model=answers.Replay, openapi_extra=SECURITY)
 def replay(request: Request, of: Of) -> Response:
     """What there is to play. Without a recording there are no tracks."""
-    planned = _planned(of)
-    return respond.json(request, {"live": False, "tracks": as_json(planned)})
+    found = of.viewer.session(of.app_id, of.session_id)
+    return respond.json(request, {"live": found.opened.is_live, "tracks": as_json(_plan_of(of, found))})
 
 
 @routes.get(f"{SESSION}/replay/events", response_model=list[answers.Event], openapi_extra=SECURITY)
@@ -97,4 +97,8 @@ def style(
 
 
 def _planned(of: Asked) -> Planned:
-    return of.viewer.player.planned(of.app_id, of.session_id, of.viewer.windows(of.app_id, of.session_id))
+    return _plan_of(of, of.viewer.session(of.app_id, of.session_id))
+
+
+def _plan_of(of: Asked, found: Found) -> Planned:
+    return of.viewer.player.planned(of.app_id, of.session_id, found.closed, found.opened.windows)

@@ -14,9 +14,9 @@ routes = APIRouter(prefix=PREFIX, responses=FAILURES, tags=["session"])
 @routes.get(SESSION, response_model=answers.Session, responses=MISSING, openapi_extra=SECURITY)
 def session(request: Request, viewer: Parts, of: Of) -> Response:
     """The windows of a session."""
-    windows = viewer.windows(of.app_id, of.session_id)
+    found = viewer.session(of.app_id, of.session_id)
     of.note("session")
-    return respond.json(request, {"windows": windows, "live": False})
+    return respond.json(request, {"windows": found.windows(), "live": found.opened.is_live})
 
 
 @routes.get(f"{SESSION}/timeline", response_model=answers.Timeline, responses=MISSING, openapi_extra=SECURITY)
@@ -27,9 +27,10 @@ def timeline(
     part: Annotated[int | None, Query(ge=0, description="only this window")] = None,
 ) -> Response:
     """Views, actions, errors, resources and long tasks, with all their columns."""
-    windows = viewer.windows(of.app_id, of.session_id)
+    found = viewer.session(of.app_id, of.session_id)
     of.note("timeline")
-    return respond.json(request, viewer.rows.timeline(of.app_id, of.session_id, windows, part))
+    lines = viewer.rows.timeline(of.app_id, of.session_id, found.closed, found.opened.windows, part)
+    return respond.json(request, lines)
 
 
 @routes.post("/links", response_model=answers.Link, openapi_extra=SECURITY)

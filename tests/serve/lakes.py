@@ -1,8 +1,11 @@
-"""Small lakes of made-up session rows."""
+"""Small lakes of made-up session rows, and packs of sessions that are not closed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from schemas.keys import table_key
+from operators.decode import Limits, Message, decode
+from schemas.items import Item
+from schemas.keys import pack_key, table_key
+from schemas.pack import PackEntry, encode_pack
 from schemas.units import US_PER_MS
 from sinks.store import ObjectStore
 from sinks.tables import encode_rows
@@ -27,3 +30,20 @@ def write_sessions(store: ObjectStore, name: str, rows: Iterable[Mapping[str, ob
     key = table_key("sessions", days, DAY, name)
     store.put({key: encode_rows("sessions", [session(**row) for row in rows])})
     return key
+
+
+def items_of(message: Message) -> list[Item]:
+    """What a message holds; it is a good one."""
+    items = decode(message, Limits())
+    assert all(isinstance(item, Item) for item in items)
+    return [item for item in items if isinstance(item, Item)]
+
+
+def pack_of(seq: int, messages: Sequence[Message]) -> tuple[str, bytes]:
+    """Key and content of the pack that a job writes when these come in one epoch."""
+    sessions: dict[tuple[str, str], list[PackEntry]] = {}
+    for offset, message in enumerate(messages):
+        for item in items_of(message):
+            own = sessions.setdefault((item.app_id, item.session_id), [])
+            own.append(PackEntry(len(own), "rum", seq * 1_000_000 + offset, item))
+    return pack_key("0000", seq, 0, "test"), encode_pack(sessions)[0]

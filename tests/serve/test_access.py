@@ -11,7 +11,7 @@ from tests.serve.server import API, Answer, Served, session_path
 
 Row = dict[str, Any]
 SESSION_ROUTES = ("", "/timeline", "/replay", "/replay/events", "/replay/blobs", "/replay/blobs/0")
-EXPLORER_ROUTES = ("/sessions", "/facets?columns=app_id,session_id", "/histogram", "/apps")
+EXPLORER_ROUTES = ("/sessions", "/live", "/facets?columns=app_id,session_id", "/histogram", "/apps")
 
 
 def one(rows: list[Row], app: str) -> Row:
@@ -30,7 +30,7 @@ def test_every_route_but_the_columns_and_the_description_needs_a_token(guarded: 
             query = "?columns=app_id" if path.endswith("facets") else ""
             statuses[f"{method} {path}"] = guarded.ask(filled + query, method.upper(), body=body).status
     assert statuses.pop(f"get {API}/fields") == 200
-    assert len(statuses) == 12
+    assert len(statuses) == 13
     assert set(statuses.values()) == {401}
 
 
@@ -55,10 +55,11 @@ def test_a_token_of_one_app_reads_that_app_and_nothing_of_another_on_any_route(
         assert answer.status == 200, route
         assert not [secret for secret in secrets if secret.encode() in answer.body], route
         sign = "&" if "?" in route else "?"
-        assert (
-            guarded.ask(f"{API}{route}{sign}is=app_id:{DATADOG}", token=TOKEN_ONE).json()
-            != guarded.ask(f"{API}{route}{sign}is=app_id:{DATADOG}", token=TOKEN_ALL).json()
-        )
+        if route != "/live":  # nothing of this lake goes on: see test_live.py
+            assert (
+                guarded.ask(f"{API}{route}{sign}is=app_id:{DATADOG}", token=TOKEN_ONE).json()
+                != guarded.ask(f"{API}{route}{sign}is=app_id:{DATADOG}", token=TOKEN_ALL).json()
+            )
         if route != "/apps":
             assert guarded.ask(f"{API}{route}{sign}app={DATADOG}", token=TOKEN_ONE).status == 403, route
     link = {"app": DATADOG, "session_id": others["session_id"], "seconds": 60}
@@ -173,3 +174,10 @@ def _link(server: Served, row: Row, seconds: int) -> str:
     asked = parse_qs(urlsplit(url).query)
     assert asked["app"] == [row["app_id"]]
     return f"exp={asked['exp'][0]}&sig={asked['sig'][0]}"
+
+
+@pytest.mark.parametrize("length", [20_000, 70_000, 500_000])
+def test_an_address_that_is_too_long_is_refused_in_our_words(served: Served, length: int) -> None:
+    answer = served.ask(f"{API}/sessions?q={'%C3%BC' * (length // 6)}")
+    assert answer.status == 400
+    assert answer.json() == {"error": "the address is too long"}

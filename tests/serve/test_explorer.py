@@ -7,7 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from schemas.tables import TABLES
 from tests.serve.server import API, Served
+from viewer.session_rows import TIMELINE
 
 Row = dict[str, Any]
 
@@ -105,6 +107,18 @@ def test_entries_of_custom_can_be_filtered_and_counted(served: Served, rows: lis
     assert ids(found["sessions"]) == ids(expected)
     counted = ask(served, "/facets", ("columns", f"custom.{name}"))["facets"][f"custom.{name}"]
     assert {"value": value, "count": len(expected)} in counted
+
+
+def test_every_column_of_sessions_and_lines_is_described_and_a_name_means_one_thing(served: Served) -> None:
+    found = ask(served, "/fields")
+    shown = {"sessions": found["fields"], **found["lines"]}
+    names = ("name", "type", "unit", "doc")
+    for table, columns in shown.items():
+        declared = [{name: getattr(field, name) for name in names} for field in TABLES[table].fields]
+        assert [{name: column[name] for name in names} for column in columns] == declared
+    assert set(shown) == {"sessions", *TIMELINE}
+    kinds = {(column["name"], column["type"], column["unit"]) for columns in shown.values() for column in columns}
+    assert len(kinds) == len({name for name, _, _ in kinds})
 
 
 def test_facets_count_what_the_list_shows(served: Served, rows: list[Row]) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sysconfig
 import tomllib
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 STATEFUL_SET: dict[str, Any] = _yaml(KUBERNETES / "statefulset.yaml")
 POD: dict[str, Any] = STATEFUL_SET["spec"]["template"]["spec"]
 [CONTAINER] = POD["containers"]
+VIEWER: dict[str, Any] = _yaml(KUBERNETES / "serve-deployment.yaml")
 KUSTOMIZATION: dict[str, Any] = _yaml(KUBERNETES / "kustomization.yaml")
 
 
@@ -184,7 +186,7 @@ def test_the_composed_job_may_do_nothing_that_it_need_not() -> None:
 def test_every_manifest_is_listed_but_the_example() -> None:
     files = {path.name for path in KUBERNETES.iterdir()} - {"kustomization.yaml"}
     generated = {name for generator in KUSTOMIZATION["configMapGenerator"] for name in generator["files"]}
-    assert {*KUSTOMIZATION["resources"], *generated, "secret.example.yaml"} == files
+    assert {*KUSTOMIZATION["resources"], *generated, "secret.example.yaml", "secret-serve.example.yaml"} == files
 
 
 def test_no_manifest_names_a_namespace() -> None:
@@ -277,3 +279,43 @@ def test_the_pod_reads_the_secret_that_the_example_makes() -> None:
 
 def test_the_pod_has_time_to_commit_at_a_stop() -> None:
     assert POD["terminationGracePeriodSeconds"] >= 60
+
+
+def test_the_composed_viewer_takes_its_configuration_and_asks_for_a_token(environment: pytest.MonkeyPatch) -> None:
+    viewer = SERVICES["serve"]
+    _set(environment, viewer["environment"])
+    settings = load_settings()
+    assert settings.lake == SERVICES["replaylake"]["environment"]["REPLAYLAKE_LAKE"]
+    assert not ip_address(settings.serve.host).is_loopback
+    assert [*settings.serve.tokens] == ["local"]
+    [port] = viewer["ports"]
+    assert settings.serve.public_url == f"http://{port.rpartition(':')[0]}"
+    assert port.endswith(f":{settings.serve.port}")
+    assert viewer["read_only"] is True
+    assert viewer["cap_drop"] == ["ALL"]
+
+
+def test_the_pod_of_the_viewer_takes_its_configuration_and_asks_for_a_token(environment: pytest.MonkeyPatch) -> None:
+    pod = VIEWER["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    secrets = {
+        name: _yaml(KUBERNETES / f"secret{ending}.example.yaml")["stringData"]
+        for name, ending in (("replaylake", ""), ("replaylake-serve", "-serve"))
+    }
+    given = {
+        one["name"]: one.get("value") or secrets[one["valueFrom"]["secretKeyRef"]["name"]][one["name"]]
+        for one in container["env"]
+    }
+    [[source]] = [one.values() for one in container["envFrom"]]
+    _set(environment, given | secrets[source["name"]] | {CONFIG_VARIABLE: str(KUBERNETES / "replaylake.toml")})
+    settings = load_settings()
+    assert settings.serve.tokens
+    assert settings.serve.link_key
+    assert not ip_address(settings.serve.host).is_loopback
+    assert settings.s3.storage_options()["key"] == "change-me"
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"http": settings.serve.port, "metrics": settings.http.place()[1]}
+    labels = VIEWER["spec"]["template"]["metadata"]["labels"]
+    assert _yaml(KUBERNETES / "serve-service.yaml")["spec"]["selector"] == labels
+    assert pod["enableServiceLinks"] is False
+    assert container["securityContext"] == CONTAINER["securityContext"]

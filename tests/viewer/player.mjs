@@ -1,4 +1,5 @@
 // What is done in the player.
+import { copyFile } from "node:fs/promises";
 
 const sessionUrl = ({ app, id }, more = "") => `/?app=${encodeURIComponent(app)}&session=${encodeURIComponent(id)}&tab=replay${more}`;
 const stageOf = (page) => page.frames().find((frame) => frame.url().endsWith("/page/stage.html"));
@@ -193,4 +194,25 @@ export async function followsLive({ page, job }) {
   isLive = false;
   await button.waitFor({ state: "hidden" });
   return { before, grown, note: await page.locator(".stage-note").innerText() };
+}
+
+/** The same with a session in packs: what a job has written of a visit so far, and then its next pack. */
+export async function openSession({ page, job }) {
+  await page.setViewportSize(SMALL);
+  await page.goto("/");
+  await page.getByRole("button", { name: "Live now" }).click();
+  await page.screenshot({ path: `${job.folder}/live-now.png` });
+  await page.locator(".live-list a").click();
+  await playing(page);
+  const address = new URL(page.url()).searchParams.get("session");
+  const badge = await page.locator(".badge.live").innerText();
+  const before = { length: await length(page), events: await page.locator(".event").count() };
+  await page.getByRole("button", { name: "Live" }).click();
+  await page.screenshot({ path: `${job.folder}/live.png` });
+  await copyFile(job.open.pack, job.open.target);
+  await page.waitForFunction((was) => Number(document.querySelector(".scrubber").getAttribute("aria-valuemax")) > was, before.length);
+  await page.waitForFunction((was) => document.querySelectorAll(".event").length > was, before.events);
+  await page.keyboard.press("4");
+  const reason = await page.locator(".properties-panel .property", { hasText: "close reason" }).count();
+  return { address, badge, before, grown: await length(page), reason };
 }

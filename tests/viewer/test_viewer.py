@@ -7,21 +7,27 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import msgspec
 import pytest
 
 from flows.server_process import free_ports
+from sinks.store import LocalStore
+from tests.serve.lakes import items_of, pack_of
+from tests.torture.traffic import recording, renamed
 from tests.viewer import hostile
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 CHROMIUM = shutil.which("chromium")
 OWN = {name: value for name, value in os.environ.items() if not name.startswith("REPLAYLAKE_")}
+OPEN = "0be2c0de-0000-4000-8000-00000000beef"  # a session that is not closed
 TOKEN = "a-token-of-the-test-that-nobody-guesses"
 
 # What is on the recorded page at a share of the replay's length.
@@ -68,13 +74,14 @@ def drive(folder: Path, recordings: Path) -> dict[str, Any]:
         str(folder / "hostile.jsonl.gz"),
     ]
     subprocess.run([*backfill, "--lake", str(lake)], check=True, capture_output=True, cwd=ROOT, env=OWN, timeout=120)
+    visit = open_session(lake, files["gc-shop"], folder / "next.pack")
     guard = {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "apps": [hostile.APP]}
     with serving(lake) as origin, serving(lake, {"REPLAYLAKE_SERVE__TOKENS": json.dumps({"test": guard})}) as guarded:
         job = {
             "chromium": CHROMIUM, "origin": origin, "evil": evil, "folder": str(folder), "root": str(ROOT),
             "sessions": sessions(recordings, origin),
             "families": FAMILIES, "idle": [name for name in IDLE if name in files],
-            "guarded": {"origin": guarded, "token": TOKEN},
+            "open": visit, "guarded": {"origin": guarded, "token": TOKEN},
         }  # fmt: skip
         if names := os.environ.get("VIEWER_SCENARIOS"):
             job["scenarios"] = names.split(",")
@@ -85,6 +92,20 @@ def drive(folder: Path, recordings: Path) -> dict[str, Any]:
     (folder / "results.json").write_text(done.stdout)
     results: dict[str, Any] = json.loads(done.stdout)
     return results
+
+
+def open_session(lake: Path, capture: Path, next_pack: Path) -> dict[str, str]:
+    """A visit that goes on right now: one pack of it lies in the lake, the next one beside it."""
+    messages = recording(capture)
+    old = messages[0][0]
+    now_ms = int((time.time() + 300) * 1000)  # it is looked at after other scenarios, and is to be live then
+    clones = [renamed(message, old.encode(), OPEN.encode()) for _, message in messages]
+    received = [msgspec.structs.replace(message, received_ms=now_ms) for message in clones if message is not None]
+    first, then = pack_of(0, received[: len(received) // 2]), pack_of(1, received[len(received) // 2 :])
+    LocalStore(lake).put(dict([first]))
+    next_pack.write_bytes(then[1])
+    (ids,) = {(item.app_id, item.session_id) for message in received for item in items_of(message)}
+    return {"app": ids[0], "id": ids[1], "pack": str(next_pack), "target": str(lake / then[0])}
 
 
 def captures(recordings: Path) -> dict[str, Path]:
@@ -261,6 +282,14 @@ def test_an_open_session_is_followed(seen: Any) -> None:
     live = seen("followsLive")
     assert live["grown"] > live["before"]
     assert live["note"] == ""
+
+
+def test_a_session_in_packs_is_watched_while_it_goes_on(seen: Any) -> None:
+    live = seen("openSession")
+    assert live["address"] == OPEN
+    assert live["badge"].lower() == "live"
+    assert live["grown"] > live["before"]["length"]
+    assert live["reason"] == 0
 
 
 def test_a_hostile_recording_neither_runs_nor_calls_out(run: dict[str, Any]) -> None:

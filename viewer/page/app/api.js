@@ -47,6 +47,7 @@ export const api = {
   apps: () => json("/apps"),
   fields: () => json("/fields"),
   sessions: (filter, signal) => json(`/sessions${query(filter)}`, { signal }),
+  live: (parameters) => json(`/live${query(parameters)}`),
   facets: (filter, signal) => json(`/facets${query(filter)}`, { signal }),
   histogram: (filter, signal) => json(`/histogram${query(filter)}`, { signal }),
   session: (which) => session(which),

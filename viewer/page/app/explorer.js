@@ -1,14 +1,14 @@
 // The session explorer: filters, chart, facets, list.
 
 import { api } from "./api.js";
-import { explorerAddress, explorerState, go, pair } from "./address.js";
+import { explorerAddress, explorerState, go, pair, sessionAddress } from "./address.js";
 import { Chart } from "./chart.js";
 import { DEFAULT_COLUMNS, head } from "./columns.js";
 import { h, icon, show } from "./dom.js";
 import { facetColumns, Facets } from "./facets.js";
-import { count, label, span } from "./format.js";
+import { count, duration, label, span } from "./format.js";
 import { bindKeys, showHelp } from "./keys.js";
-import { openPanel } from "./menu.js";
+import { closeMenu, openPanel } from "./menu.js";
 import { filterChips, Table } from "./table.js";
 import { localInput, moments, RANGES, usualRange } from "./timerange.js";
 
@@ -63,6 +63,7 @@ export class Explorer {
     this.chips = h("div", { class: "chips" });
     this.total = h("p", { class: "total", role: "status" });
     this.columnsButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", onclick: () => this.chooseColumns() }, icon("columns"), "Columns");
+    this.liveButton = h("button", { class: "button live", type: "button", "aria-haspopup": "dialog", onclick: () => this.showLive() }, h("span", { class: "live-dot", "aria-hidden": "true" }), "Live now");
     this.next = h("button", { class: "button", type: "button", onclick: () => this.change({ cursor: this.nextCursor }) }, "Older", icon("next"));
     this.first = h("button", { class: "button", type: "button", onclick: () => this.change({ cursor: "" }) }, icon("back"), "First page");
     this.empty = h("div", { class: "empty", hidden: true }, h("p", {}, "No session fits."), h("button", { class: "button", type: "button", onclick: () => this.reset() }, "Remove all filters"));
@@ -81,7 +82,7 @@ export class Explorer {
           { class: "results" },
           h("h1", { class: "visually-hidden" }, "Sessions"),
           this.chart.element,
-          h("div", { class: "bar-row" }, this.total, this.chips, h("span", { class: "grow" }), this.columnsButton),
+          h("div", { class: "bar-row" }, this.total, this.chips, h("span", { class: "grow" }), this.liveButton, this.columnsButton),
           this.table.element,
           this.empty,
           h("nav", { class: "paging", "aria-label": "Pages of the list" }, this.first, this.next),
@@ -195,6 +196,19 @@ export class Explorer {
     });
     const usual = h("button", { class: "button", type: "button", onclick: () => go(explorerAddress({ ...this.state, columns: null })) }, "Usual columns");
     openPanel(this.columnsButton, "Columns", find, list, usual);
+  }
+
+  /** Sessions that go on are not in the list, which holds closed ones. */
+  async showLive() {
+    try {
+      const { sessions, complete } = await api.live(this.state.app ? { app: this.state.app } : {});
+      const words = (one) => [one.user_name || one.userid || "Unknown visitor", one.view_url, one.browser, one.country].filter(Boolean).join(" · ");
+      const link = (one) => h("li", {}, h("a", { href: sessionAddress({ app: one.app_id, id: one.session_id }), "data-inside": true, title: one.session_id, onclick: closeMenu }, words(one)), h("span", { class: "hint" }, ` ${duration(Math.max(0, Date.now() - one.received_ms))} ago`));
+      const list = sessions.length ? h("ul", { class: "live-list" }, sessions.map(link)) : h("p", { class: "hint" }, "Nobody was heard of in the last two minutes.");
+      openPanel(this.liveButton, "Live now", list, complete ? null : h("p", { class: "hint" }, "There are more."));
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   chooseRange() {

@@ -46,7 +46,7 @@ export function bytes(value) {
   return `${(value / 1000 ** power).toPrecision(3).replace(/\.0+$/, "")} ${["B", "kB", "MB", "GB", "TB"][power]}`;
 }
 
-/** A field's value as text, by its type and unit in `/api/v1/fields`. */
+/** A field's value as text, by its type and unit in `/api/v1/fields`, which has those of lines too. */
 export function fieldText(value, field) {
   if (value === null || value === undefined || value === "") return "";
   if (field?.type === "timestamp" && typeof value === "number") return fullTime(value);

@@ -25,16 +25,21 @@ async function open() {
 /** Each view is loaded when it is first wanted; what it needs from the API is asked for meanwhile. */
 async function explorer() {
   const [{ Explorer }, known, { apps }] = await Promise.all([import("./explorer.js"), fieldsByName(), api.apps()]);
-  return new Explorer(page, known, apps, fail);
+  return new Explorer(page, known.sessions, apps, fail);
 }
 
 async function sessionPage() {
   const [{ SessionPage }, known] = await Promise.all([import("./session.js"), fieldsByName()]);
-  return new SessionPage(page, known, fail);
+  return new SessionPage(page, known.all, fail);
 }
 
+/** Columns by name: of the list of sessions, and of lines too. */
 async function fieldsByName() {
-  fields ??= new Map((await api.fields()).fields.map((field) => [field.name, field]));
+  if (!fields) {
+    const named = (columns) => columns.map((field) => [field.name, field]);
+    const { fields: columns, lines } = await api.fields();
+    fields = { sessions: new Map(named(columns)), all: new Map(named([...Object.values(lines).flat(), ...columns])) };
+  }
   return fields;
 }
 

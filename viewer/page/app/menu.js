@@ -30,7 +30,7 @@ export function openMenu(anchor, title, items) {
 export function openPanel(anchor, title, ...content) {
   const panel = h("div", { class: "menu panel", role: "dialog", "aria-label": title }, content);
   place(anchor, panel);
-  panel.querySelector("input, button, select")?.focus();
+  panel.querySelector("input, button, select, a")?.focus();
   return panel;
 }
 

@@ -26,8 +26,13 @@ export class Player {
     this.scrubber = new Scrubber((ms) => this.seek(ms), epoch);
     this.list = new EventList(epoch, (entry) => this.jump(entry));
     this.build(kept.list ?? true);
-    this.list.setEntries(entries, (entry) => this.tabOf(entry));
+    this.setEntries(entries);
     this.frame.addEventListener("load", () => this.begin(), { once: true });
+  }
+
+  setEntries(entries) {
+    this.entries = entries;
+    this.list.setEntries(entries, (entry) => this.tabOf(entry));
   }
 
   build(isListOpen) {
@@ -253,8 +258,9 @@ export class Player {
       } catch (error) {
         if (error.status !== 0) return this.fail(error);
       }
-      if (this.replay.live) this.poll();
-      else this.liveButton.hidden = true;
+      if (this.replay.live) return this.poll();
+      if (!this.tape?.playing) this.say(""); // nobody is waited for any more
+      this.liveButton.hidden = true;
     }, POLL_MS);
   }
 

@@ -15,10 +15,6 @@ const GROUPS = [
   ["Replay", /^replay_/],
 ];
 
-/** Columns that only the lines have: the API describes those of sessions. */
-const NS = /^(duration|blocking_duration|loading_time|time_to_interactive|dom(_.*)?|load_event|first_.*|largest_contentful_paint|interaction_to_next_paint|cumulative_layout_shift_time|render_start|style_and_layout_start|long_task_start_time|resource_(dns|tcp|ssl|ttfb|trans|redirect|first_byte|load_time))$/;
-const ofLine = (name) => (/(_at|_timestamp)$/.test(name) ? { type: "timestamp" } : NS.test(name) ? { unit: "ns" } : /^resource_.*size$/.test(name) ? { unit: "bytes" } : undefined);
-
 const isEmpty = (value) => value === null || value === undefined || value === "" || (typeof value === "object" && !Object.keys(value).length);
 
 /** Fields of a session, `custom` apart as "extended". `act(name, value, kind)`: kind `is`, `not` or `column`. */
@@ -39,7 +35,7 @@ function group(title, entries, fields, act) {
 }
 
 export function propertyList(entries, fields, act) {
-  return h("dl", { class: "properties" }, entries.map(([name, value]) => property(name, value, fields.get(name) ?? ofLine(name), act)));
+  return h("dl", { class: "properties" }, entries.map(([name, value]) => property(name, value, fields.get(name), act)));
 }
 
 function property(name, value, field, act) {

@@ -49,15 +49,32 @@ export class SessionPage {
       optional(api.timeline(this.which), NOTHING),
       optional(api.replay(this.which), { live: false, tracks: [] }),
     ]);
-    this.windows = [...session.windows].sort((a, b) => a.session_part - b.session_part);
-    this.isLive = session.live || replay.live;
-    this.timeline = timeline;
-    this.replay = replay;
+    this.take(session, timeline, replay);
     const starts = [this.windows[0]?.start, ...(this.windows.length ? [] : replay.tracks.map((track) => track.start_ms))].filter((ms) => typeof ms === "number");
     this.epoch = Math.min(...(starts.length ? starts : [Date.now()]));
+    this.build();
+  }
+
+  take(session, timeline, replay) {
+    this.windows = [...session.windows].sort((a, b) => a.session_part - b.session_part);
+    this.isLive = session.live || replay.live;
+    this.replay = replay;
     this.entries = makeEntries(timeline, replay.tracks);
     this.hasReplay = replay.tracks.some((track) => track.chunks.length);
-    this.build();
+  }
+
+  /** A session that goes on: when its replay has grown, or it has closed, everything about it is read again. */
+  async follow() {
+    const replay = await api.replay(this.which);
+    const size = ({ live, tracks }) => JSON.stringify([live, tracks.map(({ end_ms, chunks }) => [end_ms, chunks.length, chunks.at(-1)?.raw_bytes])]);
+    if (this.isLeft || size(replay) === size(this.replay)) return replay;
+    const [session, timeline] = await Promise.all([api.session(this.which), api.timeline(this.which)]);
+    if (this.isLeft) return replay;
+    const count = this.entries.length;
+    this.take(session, timeline, replay);
+    this.openPart(count !== this.entries.length);
+    if (count !== this.entries.length) this.player?.setEntries(this.entries);
+    return replay;
   }
 
   build() {
@@ -77,7 +94,7 @@ export class SessionPage {
   }
 
   /** The window that the address names, or the first. */
-  openPart() {
+  openPart(isGrown = true) {
     const part = this.windows.find((window) => window.session_part === this.state.part) ?? this.windows[0] ?? null;
     if (part === this.part && this.isBuilt) return;
     this.isBuilt = true;
@@ -87,8 +104,10 @@ export class SessionPage {
     show(this.head, this.headline(part));
     show(this.partChoice, this.windows.map((window) => h("option", { value: window.session_part }, `Part ${window.session_part + 1} · ${position(window.start - this.epoch)}`)));
     if (part) this.partChoice.value = String(part.session_part);
-    this.timelineView.setEntries(entries);
-    this.pagesView.setEntries(entries);
+    if (isGrown) {
+      this.timelineView.setEntries(entries);
+      this.pagesView.setEntries(entries);
+    }
     const row = part ?? { app_id: this.which.app, session_id: this.which.id };
     show(this.panels.properties, properties(row, this.fields, (name, value, kind) => this.others(name, value, kind)));
   }
@@ -146,7 +165,7 @@ export class SessionPage {
   source() {
     const { which } = this;
     return {
-      replay: () => api.replay(which),
+      replay: () => this.follow(),
       events: (track, chunk) => api.events(which, track, chunk),
       allowed: allowedOrigins,
       link: (seconds, track) => shareLink(which, { tab: "replay", track, t: seconds }),

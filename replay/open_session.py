@@ -1,0 +1,159 @@
+"""A session that is not closed yet, from its blocks in packs: its windows as they would be if they closed now.
+
+The same functions that split and write windows for good (`operators.windows`, `operators.assemble`) work here, on what
+has been received so far. Windows that are in the tables already take up what is theirs, as they do in the job; what
+remains is open. Bodies of lines are kept, those of segments are read again from their pack when they are played.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from operators.assemble import LineRecord, assemble_open
+from operators.replay_cut import CutLimits, CutReplay, ReplayWindow, uncut
+from operators.replay_order import Kept, settled
+from operators.replay_scan import ReplaySegment, SegmentError, inflate, scan
+from operators.sessions import CloseOrder, moment, pack_moments
+from operators.windows import Window, WindowRules, close_reason, distinct, due_ms, split
+from replay.chunks import Piece, Place
+from replay.open_packs import Block
+from schemas.blob import BlobIndex
+from schemas.items import Family, Item, SegmentMeta
+from schemas.pack import PackEntry, decode_block
+
+Row = dict[str, object]
+
+_SEGMENT_RAW_BYTES = CutLimits().segment_raw_bytes
+
+
+class OpenWindow(msgspec.Struct, frozen=True):
+    """One window that is not in the tables. `due_ms`: receive time at which its close becomes due as things stand."""
+
+    order: CloseOrder
+    due_ms: int
+    entries: Mapping[tuple[int, int], PackEntry]
+    replay: CutReplay
+    pieces: list[Piece]
+
+    @property
+    def index(self) -> BlobIndex | None:
+        """What the index of its blob would say; None without a replay."""
+        return self.replay.index
+
+    def rows(self) -> tuple[Row, list[LineRecord]]:
+        """Its session row and its lines."""
+        return assemble_open(self.order, self.entries, self.replay)
+
+
+class OpenSession:
+    """Collects what was received of one session. Of one thread at a time."""
+
+    def __init__(self, app_id: str, session_id: str) -> None:
+        self._app_id = app_id
+        self._session_id = session_id
+        self._entries: list[PackEntry] = []
+        self._known: set[tuple[str, int, int]] = set()
+        self._segments: dict[int, Kept] = {}  # by place in `_entries`
+        self._places: dict[int, Place] = {}
+        self.size_bytes = 0  # of the bodies that are kept
+
+    @property
+    def count(self) -> int:
+        """Goes up with everything that comes."""
+        return len(self._entries)
+
+    def add(self, block: Block) -> None:
+        """Take the session's own entries of a block; an epoch that ran twice has left them twice."""
+        for line, entry in enumerate(block.entries):
+            item = entry.item
+            origin = entry.topic, entry.offset, item.ident
+            if (item.app_id, item.session_id) != (self._app_id, self._session_id) or origin in self._known:
+                continue
+            self._known.add(origin)
+            place = Place(block.key, block.offset, block.length, line)
+            kept = entry if item.segment is None else self._take_segment(entry, item.segment, place)
+            self.size_bytes += len(kept.item.body)
+            self._entries.append(kept)
+
+    def windows(
+        self, closed: Iterable[Window], rules: WindowRules, keep: Callable[[Item], bool] = lambda _: True
+    ) -> list[OpenWindow]:
+        """The open ones, by part. `closed`: those in the tables, frozen; `keep`: what may be shown."""
+        moments = [moment(e.item, 0, number) for number, e in enumerate(self._entries) if keep(e.item)]
+        found = split(distinct(moments), list(closed), rules)
+        return [self._open(window, rules) for window in found if not window.is_frozen]
+
+    def _take_segment(self, entry: PackEntry, meta: SegmentMeta, place: Place) -> PackEntry:
+        """Read what the segment says; the entry without its body."""
+        number, item = len(self._entries), entry.item
+        segment = ReplaySegment(meta, Family(item.family), item.body)
+        bare = msgspec.structs.replace(segment, body=b"")
+        try:
+            found = scan(inflate(segment, _SEGMENT_RAW_BYTES), segment.family, segment.meta)
+            self._segments[number], self._places[number] = Kept(number, bare, found, None), place
+        except SegmentError:
+            pass  # it goes into quarantine when the window closes
+        return msgspec.structs.replace(entry, item=msgspec.structs.replace(item, body=b""))
+
+    def _open(self, window: Window, rules: WindowRules) -> OpenWindow:
+        numbers = sorted(one.ordinal for one in window.moments)
+        usable = sorted((self._segments[n] for n in numbers if n in self._segments), key=_by_start)
+        kept = settled(one for one in usable if one.segment.family is usable[0].segment.family)
+        segments = ReplayWindow(self._app_id, self._session_id, window.part, tuple(one.segment for one in usable))
+        order = CloseOrder(
+            app_id=self._app_id,
+            session_id=self._session_id,
+            part=window.part,
+            revision=0,
+            start_us=window.start_us,
+            end_us=window.end_us,
+            received_start_ms=window.first_received_ms,
+            received_end_ms=window.last_received_ms,
+            reason=close_reason(window, drained=False, rules=rules),
+            late_count=0,
+            duplicate_count=len(window.moments) - window.distinct_count,
+            moments=b"",
+            cuts=[],
+            new_moments=pack_moments(sorted(window.moments)),
+        )
+        return OpenWindow(
+            order=order,
+            due_ms=due_ms(window, rules),
+            entries={(0, n): self._entries[n] for n in numbers},
+            replay=uncut(segments, kept),
+            pieces=self._pieces(kept),
+        )
+
+    def _pieces(self, kept: Sequence[Kept]) -> list[Piece]:
+        return [
+            Piece(
+                view_id=one.segment.meta.view_id,
+                index_in_view=one.segment.meta.index_in_view,
+                start_ms=one.segment.meta.start_ms,
+                end_ms=one.segment.meta.end_ms,
+                raw_bytes=one.scan.raw_bytes,
+                has_full_snapshot=one.has_full_snapshot,
+                place=self._places[one.position],
+            )
+            for one in kept
+        ]
+
+
+def block_segments(block: bytes) -> tuple[bytes, ...]:
+    """The segments of a block by their place in it; what is no usable segment is empty. Raises PackFormatError."""
+    return tuple(map(_segment, decode_block(block)))
+
+
+def _segment(entry: PackEntry) -> bytes:
+    item = entry.item
+    if item.segment is None:
+        return b""
+    try:
+        return inflate(ReplaySegment(item.segment, Family(item.family), item.body), _SEGMENT_RAW_BYTES)
+    except SegmentError:
+        return b""
+
+
+def _by_start(one: Kept) -> tuple[int, str, int]:
+    meta = one.segment.meta
+    return meta.start_ms, meta.view_id, meta.index_in_view
