@@ -272,7 +272,8 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
             self._broker_lost_ms = time.time() * MS_PER_SECOND
 
     def _advance(self) -> None:
-        busy = [clock for topic, clock in self._topic_clock.items() if topic not in self._drained]
+        drained, clocks = self._drained, self._topic_clock
+        busy = [clock for topic, clock in clocks.items() if topic not in drained] if drained else clocks.values()
         self.clock_ms = max(self.clock_ms, min(busy)) if busy else self.clock_ms
 
     def _follow_wall_clock(self, now_ms: float) -> None:
