@@ -37,7 +37,8 @@ def test_what_is_put_is_read_back(store: ObjectStore) -> None:
     assert [found.key for found in store.list("a/")] == sorted(KEYS)
     assert {found.key: found.size for found in store.list("a/")} == {key: len(one) for key, one in contents.items()}
     assert [found.key for found in store.list("a/x=1/")] == [KEYS[2]]
-    assert list(store.list("nothing/")) == []
+    assert [found.key for found in store.list("a/", sorted(KEYS)[1])] == sorted(KEYS)[2:]
+    assert list(store.list("a/", "a/z")) == list(store.list("nothing/")) == []
 
 
 def test_ranges_end_with_the_object(store: ObjectStore) -> None:
