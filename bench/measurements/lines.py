@@ -30,7 +30,7 @@ _CONSUMERS = {"consume": "consume", "consume and orjson": "orjson", _BASE: "loop
 
 def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
     """Lines per CPU second and per second of wall time."""
-    load = Load(sessions=options.size(500, 6_000), lines_per_session=80, hours=2, seed=options.seed)
+    load = Load(sessions=options.size(2_000, 6_000), lines_per_session=80, hours=2, seed=options.seed)
     spent: dict[str, list[Spent]] = defaultdict(list)
     with start_broker() as broker, tempfile.TemporaryDirectory(prefix="replaylake-bench-") as folder:
         broker.create_topic("lines", 1)
