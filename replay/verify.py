@@ -32,6 +32,25 @@ _COUNTED = {
     "resources": "session_resource_count",
     "long_tasks": "session_long_task_count",
 }
+_WINDOW = ["app_id", "session_id", "session_part"]
+# What the checks need of a row; of a table that is only counted, its windows are enough.
+_NEEDED = {
+    "sessions": [
+        *_WINDOW,
+        "revision",
+        "start",
+        *_COUNTED.values(),
+        "session_view_count",
+        "replay_segment_count",
+        "replay_record_count",
+        "replay_raw_bytes",
+        "replay_bytes",
+        "replay_key",
+    ],
+    "views": [*_WINDOW, "view_id", "revision"],
+    "replay_segments": [*_WINDOW, "replay_key", "frame_offset", "frame_length", "records_count", "raw_bytes"],
+    "quarantine": [],
+}
 
 
 class Report(msgspec.Struct):
@@ -95,26 +114,45 @@ def _read(  # noqa: PLR0913 - what reading adds to
     expiry: Expiry,
     fading: set[WindowKey],
 ) -> list[Row]:
-    """Rows of a table. `fading` takes up the windows whose session row may be gone."""
+    """What is needed of a table, all of which is read. `fading` takes up the windows whose session row may be gone."""
 
-    def read(key: str) -> tuple[str, list[Row], str]:
+    def read(key: str) -> tuple[str, int, list[Row], str]:
         if expiry.covers(key):
-            return "", [], ""
+            return "", 0, [], ""
         progress(key)
         try:
-            return key, read_file(store, key, table).to_pylist(), ""
+            content = read_file(store, key, table)
+            return key, content.num_rows, _needed(content, table), ""
         except (pa.ArrowException, OSError) as error:
-            return key, [], str(error)
+            return key, 0, [], str(error)
 
     rows: list[Row] = []
-    for key, found, problem in each_file(store, table, read):
+    report.rows[table] = 0
+    for key, count, found, problem in each_file(store, table, read):
         report.files += bool(key)
+        report.rows[table] += count
         rows.extend(found)
-        fading |= {window_key(r) for r in found if r.get("app_id") and expiry.covers_session(str(r["app_id"]), key)}
+        fading |= {window_key(row) for row in found if expiry.covers_session(str(row["app_id"]), key)}
         if problem:
             report.problems.append(f"{key}: not readable: {problem}")
-    report.rows[table] = len(rows)
     return rows
+
+
+def _needed(content: pa.Table, table: str) -> list[Row]:
+    if table in _COUNTED:
+        content = content.group_by(_WINDOW).aggregate([([], "count_all")])
+    else:
+        content = content.select(_NEEDED[table])
+    found: list[Row] = content.to_pylist()
+    return found
+
+
+def _counts(windows: Iterable[Row]) -> Counter[WindowKey]:
+    """Rows by window, from what is needed of a table that is only counted."""
+    found: Counter[WindowKey] = Counter()
+    for row in windows:
+        found[window_key(row)] += int(str(row["count_all"]))
+    return found
 
 
 def _check_sessions(tables: dict[str, list[Row]], report: Report, expiry: Expiry, fading: set[WindowKey]) -> None:
@@ -125,7 +163,7 @@ def _check_sessions(tables: dict[str, list[Row]], report: Report, expiry: Expiry
                 f"session {session_id!r} of {app_id!r} part {part}: revision {revision} {count} times"
             )
     latest = {window_key(row): row for row in latest_sessions(tables["sessions"])}
-    counted = {table: Counter(map(window_key, tables[table])) for table in _COUNTED}
+    counted = {table: _counts(tables[table]) for table in _COUNTED}
     counted["views"] = Counter(map(window_key, latest_views(tables["views"])))
     columns = {**_COUNTED, "views": "session_view_count"}
     for table, column in columns.items():
