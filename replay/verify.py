@@ -143,7 +143,7 @@ def _needed(content: pa.Table, table: str) -> list[Row]:
         content = content.group_by(_WINDOW).aggregate([([], "count_all")])
     else:
         content = content.select(_NEEDED[table])
-    found: list[Row] = content.to_pylist()
+    found: list[Row] = content.to_pylist() if content.column_names else []
     return found
 
 

@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from replay.verify import verify
 from schemas.style import encode_style
+from schemas.tables import TABLES
 from sinks.store import LocalStore
 from tests.flow.harness import capture_messages, run
 
@@ -34,6 +36,16 @@ def test_damage_to_a_blob_is_found(damage: Callable[[Path], None], samples: Path
     damage(blob)
     problems = verify(LocalStore(tmp_path)).problems
     assert any(".jsonl.zst" in problem for problem in problems)
+
+
+def test_the_rows_of_every_table_are_counted(samples: Path, tmp_path: Path) -> None:
+    messages = capture_messages([samples / "guance" / "gc-spa-json.jsonl.gz"])
+    bad = msgspec.structs.replace(messages[-1], value=b"\x00 nothing that is known", type=None)
+    written = run([*messages, bad], [], tmp_path)
+    report = verify(LocalStore(tmp_path))
+    assert report.problems == []
+    assert report.rows == {table: len(written.tables.get(table, [])) for table in TABLES}
+    assert report.rows["quarantine"] == 1
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, _flip, _truncate])
