@@ -60,14 +60,28 @@ class Duck:
         again, so every row counts exactly once beside a compaction. Raises `self.Error`.
         """
         for _ in range(_TRIES):
+            self._forget_errors()
             try:
                 relation = self.connection.sql(sql, params=parameters)
-                return pa.table({}) if relation is None else relation.to_arrow_table()
+                found = pa.table({}) if relation is None else relation.to_arrow_table()
             except Exception:
-                if not any(files.missing for files in self._files):
+                if not self._errors():
                     raise
-                self.refresh()
+            else:
+                if not self._errors():
+                    return found
+            for error in self._errors():
+                if not isinstance(error, ObjectMissing):
+                    raise error
+            self.refresh()
         raise StoreError(f"files of {self._store.uri} went {_TRIES} times while the query ran: try again later")
+
+    def _errors(self) -> list[Exception]:
+        return [error for files in self._files for error in files.errors]
+
+    def _forget_errors(self) -> None:
+        for files in self._files:
+            files.errors.clear()
 
     def _create_views(self) -> None:
         for table in TABLES:
@@ -129,22 +143,27 @@ def _folder(key: str) -> Any:  # noqa: ANN401 - pyarrow has no types
 
 
 class StoreFiles(pyarrow.fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no types
-    """Listed objects of a store as files that Arrow can read; a small one in one request. `missing`: what had gone."""
+    """Listed objects of a store as files that Arrow can read; a small one in one request.
+
+    What the store raises is put into `errors`, and Arrow finds a file without content, which it refuses by itself. An
+    exception of Python must not come out here: Arrow 26 writes its text down on a thread of its own, for which it waits
+    for the interpreter, while `Scanner.to_reader` holds that and waits for the thread.
+    """
 
     def __init__(self, store: ObjectStore, files: list[ObjectInfo]) -> None:
         super().__init__()
         self._store = store
         self._sizes = {one.key: one.size for one in files}
-        self.missing: list[str] = []
+        self.errors: list[Exception] = []
 
     def open_input_file(self, path: str) -> Any:  # noqa: ANN401 - pyarrow has no types
         if self._sizes[path] > _WHOLE_BYTES:
             return pa.PythonFile(_Ranges(self, self._store, path, self._sizes[path]), mode="r")
         try:
             return pa.BufferReader(self._store.read(path))
-        except ObjectMissing as error:
-            self.missing.append(path)
-            raise FileNotFoundError(str(error)) from error
+        except Exception as error:  # noqa: BLE001 - it is raised by the query
+            self.errors.append(error)
+            return pa.BufferReader(b"")
 
     def get_type_name(self) -> str:
         return "lake"
@@ -169,6 +188,6 @@ class _Ranges(RangeFile):
     def read(self, size: int = -1) -> bytes:
         try:
             return super().read(size)
-        except ObjectMissing as error:
-            self._files.missing.append(self._key)
-            raise FileNotFoundError(str(error)) from error
+        except Exception as error:  # noqa: BLE001 - it is raised by the query
+            self._files.errors.append(error)
+            return b""
