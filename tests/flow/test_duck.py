@@ -18,7 +18,7 @@ from schemas.keys import table_key
 from schemas.tables import TABLES
 from sinks.s3 import S3Store
 from sinks.steady import Patience, SteadyStore
-from sinks.store import LocalStore, ObjectStore
+from sinks.store import LocalStore, ObjectStore, StoreError
 from sinks.tables import encode_rows
 from tests.flow.harness import capture_messages, run
 from tests.required_columns import required
@@ -109,6 +109,29 @@ def test_a_file_that_was_replaced_while_somebody_asks_is_looked_for_again(days: 
         days.put({new: days.read(old)})
         days.delete([old])
         assert one(duck, "select count(*) from sessions") == DAYS * 30
+
+
+class _Away(LocalStore):
+    """A local lake that cannot be read for a while."""
+
+    is_away = False
+
+    def read(self, key: str) -> bytes:
+        if self.is_away:
+            raise StoreError(f"{key} cannot be read now")
+        return super().read(key)
+
+
+def test_a_store_that_fails_is_what_the_query_raises_and_the_next_one_works(tmp_path: Path) -> None:
+    store = _Away(tmp_path)
+    rows = [session(0, number) for number in range(3)]
+    store.put({table_key("sessions", 30, "2026-03-01", "a"): encode_rows("sessions", rows)})
+    with open_duck(store) as duck:
+        store.is_away = True
+        with pytest.raises(StoreError, match="cannot be read now"):
+            duck.query("select count(session_id) n from sessions")
+        store.is_away = False
+        assert duck.query("select count(session_id) n from sessions").to_pylist() == [{"n": 3}]
 
 
 def test_real_sessions_are_the_same_as_in_the_catalog(tmp_path: Path, samples: Path) -> None:
