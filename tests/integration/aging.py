@@ -45,14 +45,23 @@ def make_upload_older(server: S3Server, upload_id: str, days: float, bucket: str
 
 
 def run_lifecycle(server: S3Server) -> None:
-    """One pass of the server's lifecycle worker; returns when it is through."""
+    """One pass of the server's lifecycle worker; returns when it is through.
+
+    A pass is repeated when the worker says that it could not do something (it also runs by itself, and two passes are
+    in each other's way); what is asserted is what is left in the end.
+    """
     request = urllib.request.Request(
         f"{server.admin_url}/api/plugin/job-types/s3_lifecycle/run",
         data=json.dumps({"timeout_seconds": 60}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=90) as response:
-        assert json.load(response).get("error_count", 0) == 0
+    answers = []
+    while len(answers) < 3:
+        with urllib.request.urlopen(request, timeout=90) as response:
+            answers.append(json.load(response))
+        if not answers[-1].get("error_count", 0):
+            return
+    raise AssertionError(answers)
 
 
 def _aged(field: Field, days: float) -> Field:
