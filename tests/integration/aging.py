@@ -55,7 +55,7 @@ def run_lifecycle(server: S3Server) -> None:
         data=json.dumps({"timeout_seconds": 60}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    answers = []
+    answers: list[dict[str, object]] = []
     while len(answers) < 3:
         with urllib.request.urlopen(request, timeout=90) as response:
             answers.append(json.load(response))
