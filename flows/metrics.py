@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from prometheus_client import CollectorRegistry, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -18,16 +17,15 @@ import schemas.metrics as names
 from flows.kafka_source import KafkaPartition
 from flows.settings import HttpSettings
 from operators.sessions import SessionTracker
+from schemas.exposition import Labels, family
 from schemas.items import CloseReason, RejectReason
-from schemas.metrics import Metric, MetricKind
+from schemas.metrics import Metric
 from schemas.tables import TABLES
 from schemas.units import MS_PER_SECOND
 from sinks.lake import LakeWriter
 from sinks.steady import SteadyStore
 
 _BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-
-Labels = tuple[str, ...]
 
 
 class Timings:
@@ -57,7 +55,7 @@ class JobMetrics(Collector):
         self.registry.register(self)
 
     def collect(self) -> Iterator[Family]:
-        yield _family(names.BUILD, {(self._version,): 1})
+        yield family(names.BUILD, {(self._version,): 1})
         yield from self._of_partitions()
         yield from self._of_sessions()
         yield from self._of_lake()
@@ -81,45 +79,45 @@ class JobMetrics(Collector):
     def _of_partitions(self) -> Iterator[Family]:
         now = time.time()
         parts = list(self.partitions)
-        yield _family(names.LAG, {(topic, p.name): lag for p in parts for topic, lag in p.lags().items()})
-        yield _family(
+        yield family(names.LAG, {(topic, p.name): lag for p in parts for topic, lag in p.lags().items()})
+        yield family(
             names.CLOCK_AGE,
             {(p.name,): max(0.0, now - p.clock_ms / MS_PER_SECOND) for p in parts if p.clock_ms},
         )
-        yield _family(names.LAST_COMMIT, {(p.name,): p.committed_at for p in parts if p.committed_at})
-        yield _family(names.MESSAGES, {(p.name,): p.messages for p in parts})
-        yield _family(names.MESSAGE_BYTES, {(p.name,): p.message_bytes for p in parts})
+        yield family(names.LAST_COMMIT, {(p.name,): p.committed_at for p in parts if p.committed_at})
+        yield family(names.MESSAGES, {(p.name,): p.messages for p in parts})
+        yield family(names.MESSAGE_BYTES, {(p.name,): p.message_bytes for p in parts})
 
     def _of_sessions(self) -> Iterator[Family]:
         trackers = list(self.trackers)
-        yield _family(names.OPEN_SESSIONS, {(): sum(t.open_count for t in trackers)})
-        yield _family(names.MEMO_SESSIONS, {(): sum(t.memo_count for t in trackers)})
-        yield _family(names.MEMO_BYTES, {(): sum(t.memo_bytes for t in trackers)})
-        yield _family(names.LATE_ITEMS, {(): sum(t.late_count for t in trackers)})
-        yield _family(names.DUPLICATES, {(): sum(t.duplicate_count for t in trackers)})
+        yield family(names.OPEN_SESSIONS, {(): sum(t.open_count for t in trackers)})
+        yield family(names.MEMO_SESSIONS, {(): sum(t.memo_count for t in trackers)})
+        yield family(names.MEMO_BYTES, {(): sum(t.memo_bytes for t in trackers)})
+        yield family(names.LATE_ITEMS, {(): sum(t.late_count for t in trackers)})
+        yield family(names.DUPLICATES, {(): sum(t.duplicate_count for t in trackers)})
 
     def _of_lake(self) -> Iterator[Family]:
         writers = list(self.writers)
         counts = [writer.counts for writer in writers]
-        yield _family(names.ITEMS, {(writer.partition,): writer.counts.items for writer in writers})
-        yield _family(names.WINDOWS, _sum(CloseReason, (one.windows for one in counts)))
-        yield _family(names.REVISIONS, {(): sum(one.revisions for one in counts)})
-        yield _family(names.QUARANTINED, _sum(RejectReason, (one.quarantined for one in counts)))
-        yield _family(names.ERASED, {(): sum(one.erased for one in counts)})
-        yield _family(names.ROWS, _sum(TABLES, (one.rows for one in counts)))
-        yield _family(names.PACK_BYTES, {(): sum(one.pack_bytes for one in counts)})
-        yield _family(names.BLOB_BYTES, {(): sum(one.replay_bytes for one in counts)})
+        yield family(names.ITEMS, {(writer.partition,): writer.counts.items for writer in writers})
+        yield family(names.WINDOWS, _sum(CloseReason, (one.windows for one in counts)))
+        yield family(names.REVISIONS, {(): sum(one.revisions for one in counts)})
+        yield family(names.QUARANTINED, _sum(RejectReason, (one.quarantined for one in counts)))
+        yield family(names.ERASED, {(): sum(one.erased for one in counts)})
+        yield family(names.ROWS, _sum(TABLES, (one.rows for one in counts)))
+        yield family(names.PACK_BYTES, {(): sum(one.pack_bytes for one in counts)})
+        yield family(names.BLOB_BYTES, {(): sum(one.replay_bytes for one in counts)})
 
     def _of_stores(self) -> Iterator[Family]:
         counts = [store.counts for store in self.stores]
         requests: Tally[Labels] = Tally()
         for one in counts:
             requests.update(cast("Mapping[Labels, int]", dict(one.requests)))
-        yield _family(names.STORE_REQUESTS, requests)
+        yield family(names.STORE_REQUESTS, requests)
         transferred: dict[Labels, int] = {("out",): sum(c.bytes_out for c in counts)}
         transferred["in",] = sum(c.bytes_in for c in counts)
-        yield _family(names.STORE_BYTES, transferred)
-        yield _family(names.STORE_RETRIES, {(): sum(one.retries for one in counts)})
+        yield family(names.STORE_BYTES, transferred)
+        yield family(names.STORE_RETRIES, {(): sum(one.retries for one in counts)})
 
 
 def _sum(known: Iterable[str], tallies: Iterable[dict[str, int]]) -> dict[Labels, int]:
@@ -132,11 +130,3 @@ def _sum(known: Iterable[str], tallies: Iterable[dict[str, int]]) -> dict[Labels
 
 def _histogram(metric: Metric, registry: CollectorRegistry) -> Histogram:
     return Histogram(metric.name, metric.help, metric.labels, buckets=_BUCKETS, registry=registry)
-
-
-def _family(metric: Metric, values: Mapping[Labels, float]) -> Family:
-    kind = CounterMetricFamily if metric.kind == MetricKind.COUNTER else GaugeMetricFamily
-    family = kind(metric.name, metric.help, labels=metric.labels)
-    for labels, value in values.items():
-        family.add_metric(labels, value)
-    return family

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -11,11 +10,9 @@ from prometheus_client.registry import Collector
 import schemas.metrics as names
 from intake.counts import Counts
 from intake.refusals import Refusal
-from schemas.metrics import Metric, MetricKind
+from schemas.exposition import Labels, family
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-Labels = tuple[str, ...]
 
 
 class IntakeMetrics(Collector):
@@ -33,15 +30,15 @@ class IntakeMetrics(Collector):
 
     def collect(self) -> Iterator[Family]:
         counts = self.counts
-        yield _family(names.BUILD, {(self._version,): 1})
-        yield _family(names.INTAKE_REQUESTS, {(kind, status): n for (kind, status), n in dict(counts.requests).items()})
-        yield _family(names.INTAKE_REFUSED, _by_reason(counts.refused))
-        yield _family(names.INTAKE_LEFT_OUT, _by_reason(counts.left_out))
-        yield _family(names.INTAKE_MESSAGES, {(kind,): count for kind, count in dict(counts.messages).items()})
-        yield _family(names.INTAKE_BYTES, {(): counts.message_bytes})
-        yield _family(names.INTAKE_UNREADABLE, {(): counts.unreadable})
-        yield _family(names.INTAKE_MASKED, {(): self._masked()})
-        yield _family(names.INTAKE_PENDING, {(): counts.pending_bytes})
+        yield family(names.BUILD, {(self._version,): 1})
+        yield family(names.INTAKE_REQUESTS, {(kind, status): n for (kind, status), n in dict(counts.requests).items()})
+        yield family(names.INTAKE_REFUSED, _by_reason(counts.refused))
+        yield family(names.INTAKE_LEFT_OUT, _by_reason(counts.left_out))
+        yield family(names.INTAKE_MESSAGES, {(kind,): count for kind, count in dict(counts.messages).items()})
+        yield family(names.INTAKE_BYTES, {(): counts.message_bytes})
+        yield family(names.INTAKE_UNREADABLE, {(): counts.unreadable})
+        yield family(names.INTAKE_MASKED, {(): self._masked()})
+        yield family(names.INTAKE_PENDING, {(): counts.pending_bytes})
 
     def describe(self) -> Iterable[Family]:
         return []
@@ -50,11 +47,3 @@ class IntakeMetrics(Collector):
 def _by_reason(counts: Mapping[Refusal, int]) -> dict[Labels, float]:
     """Every reason is there from the start, at 0, so that the first increase is seen as one."""
     return {(reason.value,): counts.get(reason, 0) for reason in Refusal}
-
-
-def _family(metric: Metric, values: Mapping[Labels, float]) -> Family:
-    kind = CounterMetricFamily if metric.kind == MetricKind.COUNTER else GaugeMetricFamily
-    family = kind(metric.name, metric.help, labels=metric.labels)
-    for labels, value in values.items():
-        family.add_metric(labels, value)
-    return family

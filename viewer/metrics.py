@@ -1,20 +1,17 @@
 """The viewer's metrics for Prometheus, read from its parts when somebody asks."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 import schemas.metrics as names
-from schemas.metrics import Metric, MetricKind
+from schemas.exposition import Labels, family
 from sinks.steady import StoreCounts
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-Labels = tuple[str, ...]
 
 
 class ServeMetrics(Collector):
@@ -44,20 +41,12 @@ class ServeMetrics(Collector):
         by_outcome: dict[Labels, float] = {("ok",): 0, ("missing",): 0, ("failed",): 0}
         for (_, outcome), count in dict(self._store.requests).items():
             by_outcome[outcome,] = by_outcome.get((outcome,), 0) + count
-        yield _family(names.BUILD, {(self._version,): 1})
-        yield _family(names.SERVE_REQUESTS, dict(self._requests))
-        yield _family(names.SERVE_AGE, {(): self._age_seconds()})
-        yield _family(names.SERVE_WATCHED, {(): self._watched()})
-        yield _family(names.SERVE_STORE_REQUESTS, by_outcome)
-        yield _family(names.SERVE_STORE_BYTES, {(): self._store.bytes_in})
+        yield family(names.BUILD, {(self._version,): 1})
+        yield family(names.SERVE_REQUESTS, dict(self._requests))
+        yield family(names.SERVE_AGE, {(): self._age_seconds()})
+        yield family(names.SERVE_WATCHED, {(): self._watched()})
+        yield family(names.SERVE_STORE_REQUESTS, by_outcome)
+        yield family(names.SERVE_STORE_BYTES, {(): self._store.bytes_in})
 
     def describe(self) -> Iterable[Family]:
         return []
-
-
-def _family(metric: Metric, values: Mapping[Labels, float]) -> Family:
-    kind = CounterMetricFamily if metric.kind == MetricKind.COUNTER else GaugeMetricFamily
-    family = kind(metric.name, metric.help, labels=metric.labels)
-    for labels, value in values.items():
-        family.add_metric(labels, value)
-    return family

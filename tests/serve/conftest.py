@@ -13,6 +13,14 @@ from tests.serve.server import API, Served, serving
 TOKEN_ALL = "all-apps-token-0123456789abcdef"
 TOKEN_ONE = "one-app-token-0123456789abcdef"
 GUANCE = "appid_a1b2c3d4e5f6"
+TOKENS = f"""
+[serve.tokens.everything]
+token = "{TOKEN_ALL}"
+apps = ["*"]
+[serve.tokens.shop]
+token = "{TOKEN_ONE}"
+apps = ["{GUANCE}"]
+"""
 DATADOG = "6f2a1c9e-0000-4000-8000-000000000001"
 
 
@@ -34,16 +42,8 @@ def served(lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 @pytest.fixture(scope="session")
 def guarded(lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """With a token for every app and one for the Guance app alone."""
-    tokens = f"""
-link_key = "a key for links that is long enough"
-[serve.tokens.everything]
-token = "{TOKEN_ALL}"
-apps = ["*"]
-[serve.tokens.shop]
-token = "{TOKEN_ONE}"
-apps = ["{GUANCE}"]
-"""
-    with serving(str(lake), tmp_path_factory.mktemp("guarded"), tokens) as server:
+    link_key = 'link_key = "a key for links that is long enough"\n'
+    with serving(str(lake), tmp_path_factory.mktemp("guarded"), link_key + TOKENS) as server:
         yield server
 
 

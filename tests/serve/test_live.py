@@ -15,7 +15,7 @@ from flows.servers import Broker, S3Server, start_broker
 from operators.decode import Message
 from replay.rrweb import to_rrweb
 from tests.playback.raw_segments import segments_of
-from tests.serve.conftest import DATADOG, GUANCE, TOKEN_ALL, TOKEN_ONE
+from tests.serve.conftest import DATADOG, GUANCE, TOKEN_ALL, TOKEN_ONE, TOKENS
 from tests.serve.server import API, Served, serving, session_path, until
 from tests.torture.job import JobProcess, Place
 from tests.torture.traffic import recording
@@ -23,14 +23,6 @@ from tests.torture.traffic import recording
 EPOCH_SECONDS = 2
 GAP_SECONDS = 15  # longer than the test looks at an open window
 _SLOW_MACHINE_SECONDS = 8
-_TOKENS = f"""
-[serve.tokens.everything]
-token = "{TOKEN_ALL}"
-apps = ["*"]
-[serve.tokens.shop]
-token = "{TOKEN_ONE}"
-apps = ["{GUANCE}"]
-"""
 Row = dict[str, Any]
 
 
@@ -76,7 +68,7 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     with start_broker() as broker:
         broker.create_topic("rum", 2)
         place = Place(broker, lake, tmp_path / "recovery", s3, extra=extra)
-        with _running(place), serving(lake, tmp_path / "serve", _TOKENS, **sections) as server:
+        with _running(place), serving(lake, tmp_path / "serve", TOKENS, **sections) as server:
             yield Scene(broker, server)
 
 
