@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate
 
 import msgspec
@@ -14,6 +15,8 @@ from operators.replay_styles import StyleMark, choose, mark
 from schemas.blob import BlobIndex, encode_tail, version_of
 from schemas.items import Family, RejectReason, SegmentMeta
 from schemas.units import MIB
+
+_NAMES_KEPT = 16  # of styles, with their text: 64 MiB at the very worst
 
 
 class ReplayWindow(msgspec.Struct, frozen=True):
@@ -144,7 +147,13 @@ def _styles(kept: Sequence[Kept], segment_raw_bytes: int) -> dict[str, bytes]:
         if any(found in chosen and found not in texts for found in one.scan.styles):
             raw = one.inflated(segment_raw_bytes)
             texts |= {mark(text): text for text in style_texts(raw, one.segment.family)}
-    return {hashlib.sha256(texts[found]).hexdigest(): texts[found] for found in chosen}
+    return {_name(texts[found]): texts[found] for found in chosen}
+
+
+@lru_cache(_NAMES_KEPT)
+def _name(style: bytes) -> str:
+    """Most sessions of a site have the styles of the session before, and equality is sooner seen than SHA-256 made."""
+    return hashlib.sha256(style).hexdigest()
 
 
 def _compact(

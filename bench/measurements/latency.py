@@ -14,17 +14,24 @@ from bench.options import Options
 from bench.results import Figure, figure
 from bench.templates import LINE_KINDS, Line, line_templates
 from bench.topic import Topic
+from bench.watching import Watched
 from flows.servers import start_broker
+from operators.windows import WindowRules
 from schemas.units import MS_PER_SECOND
 
 ABOUT = (
     "`replaylake run` under steady traffic of short sessions, with a gap of 3 s and a lateness of 1 s instead of 15 "
     "min and 60 s. A close is due when the receive clock has passed the session's last line by both; its row is "
-    "readable when the Parquet file has its final name. Between the two lie the rest of the epoch, its commit, and the "
-    "first batch of the next one."
+    "readable when the Parquet file has its final name, and blobs get theirs before. Between the two lie the rest of "
+    "the epoch, its commit, and the first batch of the next one. Beside it recorded visits send a segment five times a "
+    "second, and somebody watches them while they last, with what `replaylake serve` does for that, which looks for "
+    "new packs once a second: from sending a segment until it can be played."
 )
+_CLOSED, _LIVE = "due to readable", "a segment of an open session, sent to readable"
+_Round = tuple[int, list[float]]  # seconds of an epoch; waits in seconds, ascending
 _GAP_MS, _LATENESS_MS = 3_000, 1_000
 _RATE = 100  # sessions a second, of one line each
+_RULES = WindowRules(gap_ms=_GAP_MS, lateness_ms=_LATENESS_MS, settle_ms=0)
 _SETTINGS = {
     "REPLAYLAKE_SESSIONS__GAP_SECONDS": "3",
     "REPLAYLAKE_SESSIONS__LATENESS_SECONDS": "1",
@@ -63,25 +70,30 @@ class _Visitors:
 
 def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
     """p50 and p99 in epochs and in seconds."""
-    in_epochs: dict[str, list[float]] = defaultdict(list)
-    in_seconds: dict[str, list[float]] = defaultdict(list)
-    lengths = (1, 5, 10) if options.full else (1, 5)
+    rounds: dict[str, list[_Round]] = {_CLOSED: [], _LIVE: []}
     for _ in range(options.rounds):
-        for epoch in lengths:
-            waited = sorted(_waits(epoch))
-            for name, share in (("p50", 0.5), ("p99", 0.99)):
-                seconds = waited[int(share * (len(waited) - 1))]
-                in_epochs[f"{name}, epochs of {epoch} s"].append(seconds / epoch)
-                in_seconds[f"{name}, epochs of {epoch} s"].append(seconds)
+        for epoch in (1, 5, 10) if options.full else (1, 5):
+            closed, live = _waits(epoch)
+            rounds[_CLOSED].append((epoch, sorted(closed)))
+            rounds[_LIVE].append((epoch, sorted(live)))
     parameters: dict[str, str | float] = {"sessions a second": _RATE, "partitions": 1}
-    return parameters, [
-        figure("due to readable", "epochs", "p50, epochs of 1 s", in_epochs),
-        figure("due to readable", "s", "p50, epochs of 1 s", in_seconds),
-    ]
+    figures = [_figure(name, unit, found) for name, found in rounds.items() for unit in ("epochs", "s")]
+    return parameters, figures
 
 
-def _waits(epoch_seconds: int) -> list[float]:
-    """Seconds from due to readable, of every session of a run that is past its start."""
+def _figure(name: str, unit: str, rounds: list[_Round]) -> Figure:
+    found: dict[str, list[float]] = defaultdict(list)
+    for epoch, waited in rounds:
+        for percentile, share in (("p50", 0.5), ("p99", 0.99)):
+            seconds = waited[int(share * (len(waited) - 1))]
+            found[f"{percentile}, epochs of {epoch} s"].append(seconds / epoch if unit == "epochs" else seconds)
+    return figure(name, unit, "p50, epochs of 1 s", found)
+
+
+def _waits(epoch_seconds: int) -> tuple[list[float], list[float]]:
+    """Seconds from due to readable of every session of a run that is past its start; from sent to readable of segments
+    of sessions that go on.
+    """
     with start_broker() as broker, tempfile.TemporaryDirectory(prefix="replaylake-bench-") as folder:
         broker.create_topic("latency", 1)
         topic = Topic(broker.bootstrap, "latency", [0])
@@ -89,15 +101,18 @@ def _waits(epoch_seconds: int) -> list[float]:
         with Job(topic, Path(folder), settings) as job:
             job.wait(job.is_ready, 60)
             visitors = _Visitors(broker.bootstrap, "latency")
+            watched = Watched(broker.bootstrap, "latency", Path(folder) / "lake", _RULES)
             time.sleep(max(15, 6 * epoch_seconds) + (_GAP_MS + _LATENESS_MS) / MS_PER_SECOND)
             due_at = {one: (ms + _GAP_MS + _LATENESS_MS) / MS_PER_SECOND for one, ms in visitors.sent_ms.items()}
             last_due = time.time() - 3 * epoch_seconds  # what became due later may not be readable yet
             readable_at = _readable(Path(folder) / "lake")
             visitors.stop()
+            watched.stop()
             job.kill()
     known = sorted(due_at.items(), key=lambda one: one[1])
     first_due = known[0][1] + epoch_seconds  # the first epoch is not steady
-    return [readable_at[one] - at for one, at in known if first_due <= at <= last_due]
+    closed = [readable_at[one] - at for one, at in known if first_due <= at <= last_due]
+    return closed, [seconds for sent_after, seconds in watched.waited if sent_after > epoch_seconds]
 
 
 def _readable(lake: Path) -> dict[str, float]:

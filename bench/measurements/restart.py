@@ -34,10 +34,10 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
             broker.create_topic("restart", _PARTITIONS)
             topic = fill(broker.bootstrap, "restart", _PARTITIONS, _open_sessions(count), compression="zstd")
             side = f"{count:,} open sessions"
-            for seconds in _restarts(topic, Path(folder), options.rounds):
+            for seconds in _restarts(topic, Path(folder), options.rounds, count):
                 ready[side].append(seconds)
-                sizes = [path.stat().st_size for path in (Path(folder) / "recovery").glob("part-*")]
-                state[side].append(sum(sizes) / 1e6)
+                files = [path for path in (Path(folder) / "recovery").rglob("*") if path.is_file()]
+                state[side].append(sum(path.stat().st_size for path in files) / 1e6)
     parameters: dict[str, str | float] = {"lines a session": _LINES, "partitions": _PARTITIONS, "epoch seconds": 1}
     return parameters, [
         figure("seconds until ready after kill -9", "s", "0 open sessions", ready),
@@ -45,15 +45,24 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
     ]
 
 
-def _restarts(topic: Topic, folder: Path, rounds: int) -> Iterator[float]:
+def _restarts(topic: Topic, folder: Path, rounds: int, count: int) -> Iterator[float]:
     with Job(topic, folder, _SETTINGS) as job:
         job.wait_read(topic.messages, 1800)
+        _check_open(job, count)
         job.kill()
     for _ in range(rounds):
         began = time.monotonic()
         with Job(topic, folder, _SETTINGS) as job:
             job.wait(job.is_ready, 600)
-            yield time.monotonic() - began
+            seconds = time.monotonic() - began
+            _check_open(job, count)
+            yield seconds
+
+
+def _check_open(job: Job, count: int) -> None:
+    found = (job.metrics() or {}).get("replaylake_open_sessions")
+    if found != count:
+        raise RuntimeError(f"{found} sessions are open, not {count}")
 
 
 def _open_sessions(count: int) -> Iterator[Sent]:
