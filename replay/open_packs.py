@@ -89,7 +89,7 @@ class OpenPacks:
 
     def new_blocks(self, trail: Trail) -> Iterator[Block]:
         """What has come of a session since the last call; at the first call everything there is."""
-        folders = self._known_folders()
+        folders = self._known_folders(_FOLDERS_SECONDS if trail.folder else _LOOK_SECONDS)
         trail.folder = trail.folder or self._find(trail.app_id, trail.session_id, folders)
         if not trail.folder:
             return
@@ -149,10 +149,11 @@ class OpenPacks:
                 break
         return ""
 
-    def _known_folders(self) -> list[str]:
+    def _known_folders(self, seconds: float = _FOLDERS_SECONDS) -> list[str]:
+        """Those of a look that is no older than this."""
         now = self._now()
         with self._lock:
-            if not self._folders_at or now - self._folders_at > _FOLDERS_SECONDS:
+            if not self._folders_at or now - self._folders_at > seconds:
                 self._folders_at = now
                 owner = self._read_owner()
                 if owner != self._owner:  # another job numbers its epochs anew

@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from operators.arrivals import Poll, Received, decode_poll
-from operators.decode import Limits, Message
+from operators.decode import Limits, Message, decode
 from operators.sessions import SessionTracker
 from operators.windows import WindowRules
 from replay.catalog import read_file, session_rows, table_keys
 from replay.export import blob_keys, rrweb_tracks
+from schemas.items import Item
 from schemas.keys import NOTICES, PACKS, pack_key
 from schemas.notices import Notice, NoticeKind, UserField, encode_notice, user_digest
 from schemas.pack import decode_block, key_hash, read_index
@@ -147,6 +148,14 @@ def test_what_comes_is_seen_after_its_epoch_and_costs_few_requests(job: Job, sam
     now_played = job.played(key)
     assert [len(track) for track in now_played] != [len(track) for track in played]
     assert now_played[0][: len(played[0]) // 2] == played[0][: len(played[0]) // 2]
+
+
+def test_the_first_session_of_a_partition_is_seen_as_soon_as_any_other(job: Job, samples: Path) -> None:
+    messages = capture_messages([samples / "guance" / "gc-shop.jsonl.gz"])
+    (key,) = {(i.app_id, i.session_id) for m in messages for i in decode(m, Limits()) if isinstance(i, Item)}
+    assert not job.live.opened(*key, []).windows
+    job.epoch(messages)
+    assert job.live.opened(*key, []).windows
 
 
 def test_an_epoch_that_ran_twice_is_seen_once(job: Job, samples: Path) -> None:
