@@ -16,7 +16,7 @@ from bench.topic import Topic
 from flows.server_process import LOOPBACK, free_ports, listens
 
 Metrics = dict[str, float]  # summed over labels and processes
-_POLL_SECONDS = 0.05
+LOOK_SECONDS = 0.25  # while the job works: answering takes time of its own
 
 
 class Job:
@@ -79,13 +79,13 @@ class Job:
         """Of the one process."""
         return memory_bytes("VmHWM", str(self._process.pid))
 
-    def wait(self, reached: Callable[[], object], seconds: float) -> None:
+    def wait(self, reached: Callable[[], object], seconds: float, look_seconds: float = 0.05) -> None:
         """Until something holds. Raises RuntimeError when the job ends before, or the time is over."""
         deadline = time.monotonic() + seconds
         while not reached():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the job did not get there (exit {self._process.poll()})\n{self._tail()}")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(look_seconds)
 
     def wait_read(self, messages: int, seconds: float) -> None:
         """Until so many messages were read and an epoch was committed after that."""
@@ -99,7 +99,7 @@ class Job:
             read_at = read_at or time.time()
             return _oldest_commit(self._ports) > read_at
 
-        self.wait(committed, seconds)
+        self.wait(committed, seconds, LOOK_SECONDS)
 
     def _tail(self) -> str:
         return self._log.read_text(errors="replace")[-3000:]

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bench.goals import Goal, standing
 from bench.results import Figure, Place, Result, spread
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -41,7 +42,26 @@ def terminal(result: Result) -> str:
 def page(results: Mapping[str, Result], order: Iterable[str]) -> str:
     """docs/benchmarks.md: what has been measured, in this order."""
     sections = ["\n".join(_section(results[name])) for name in order if name in results]
-    return "\n".join([_INTRODUCTION, *sections])
+    return "\n".join([_INTRODUCTION, *_standing(results), *sections])
+
+
+def _standing(results: Mapping[str, Result]) -> Iterator[str]:
+    yield "## What was to be reached\n"
+    yield "| goal | bound | measured | reached |"
+    yield "| --- | ---: | ---: | --- |"
+    for goal, value in standing(results):
+        yield f"| {goal.what} | {_bound(goal)} | {' | '.join(_outcome(goal, value))} |"
+    yield ""
+
+
+def _bound(goal: Goal) -> str:
+    return f"{'at least' if goal.is_least else 'at most'} {number(goal.bound)}"
+
+
+def _outcome(goal: Goal, value: float | None) -> tuple[str, str]:
+    if value is None:
+        return "", "not measured in this size"
+    return number(value), "yes" if goal.reached(value) else "**no**"
 
 
 def _section(result: Result) -> Iterator[str]:

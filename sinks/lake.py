@@ -50,7 +50,7 @@ class LakeLimits(msgspec.Struct, frozen=True):
     """When the writer empties its buffers before the end of an epoch. Bytes are of bodies as received."""
 
     pack_bytes: int = 64 * MIB
-    blob_bytes: int = 64 * MIB
+    blob_bytes: int = 64 * MIB  # and of what is refused
     rows: int = 100_000
     pack_age_ms: int = 2 * MS_PER_DAY  # receive time after which nothing refers to a pack
     cut: CutLimits = CutLimits()
@@ -125,6 +125,7 @@ class LakeWriter:
         self._pack_keys: dict[int, tuple[int, list[str]]] = {}
         self._clock_ms = 0
         self._rows = Rows(added=self.counts.rows)
+        self._refused_bytes = 0
         self._blobs: dict[str, bytes] = {}
         self._styles: dict[str, bytes] = {}  # text by key
         self._known_styles: set[str] = set()  # keys that this writer has staged
@@ -187,7 +188,7 @@ class LakeWriter:
             self._write(order)
         if self._buffer_bytes > self._limits.pack_bytes:
             self._flush_pack()
-        held = sum(map(len, self._blobs.values())) + sum(map(len, self._styles.values()))
+        held = sum(map(len, self._blobs.values())) + sum(map(len, self._styles.values())) + self._refused_bytes
         if self._rows.count > self._limits.rows or held > self._limits.blob_bytes:
             self._flush_published()
 
@@ -208,6 +209,7 @@ class LakeWriter:
             if refusal.app_id is not None:
                 row |= {"app_id": refusal.app_id, "session_id": refusal.session_id}
             days = self._retention.rum_days(refusal.app_id or "")
+            self._refused_bytes += len(refusal.rejected.raw)
             self._rows.add("quarantine", days, utc_day(refusal.received_ms), row)
 
     def stage(self) -> bytes:
@@ -360,7 +362,7 @@ class LakeWriter:
         if len(self._known_styles) > _KNOWN_STYLES_MAX:
             self._known_styles = set()
         self._known_styles |= self._styles.keys()
-        self._blobs, self._styles = {}, {}
+        self._blobs, self._styles, self._refused_bytes = {}, {}, 0
         if not objects:
             return
         key = staging_key(self.partition, self._seq, self._number, self._incarnation)

@@ -14,34 +14,67 @@ Row = dict[str, object]
 Folder = tuple[str, int, str]  # (table, retention days, day)
 
 _ROW_GROUP_ROWS = 50_000
+_LOOSE_MAX = 4_000
 _COMPRESSION_LEVEL = 3
 _FALSE_POSITIVES = 0.01
 
 
-class Rows(msgspec.Struct):
-    """Rows waiting to be written, by folder. `added`: all since the start, by table."""
+class _Pile(msgspec.Struct):
+    """Rows of one folder, in the order in which they came: those that are columns already, then the others."""
 
-    folders: dict[Folder, list[Row]] = msgspec.field(default_factory=dict)
+    settled: list[pa.Table] = msgspec.field(default_factory=list)
+    loose: list[Row] = msgspec.field(default_factory=list)
+    is_first: bool = True  # nothing but first revisions
+
+    def settle(self, table: str) -> None:
+        if self.loose:
+            self.settled.append(as_declared(table, self.loose))
+            self.is_first = self.is_first and not (table in REVISED and any(row["revision"] for row in self.loose))
+            self.loose = []
+
+
+class Rows(msgspec.Struct):
+    """Rows waiting to be written, by folder. `added`: all since the start, by table.
+
+    A row as a dictionary takes ten times what it takes in columns, so no more than `loose_max` of them are kept so.
+    """
+
+    piles: dict[Folder, _Pile] = msgspec.field(default_factory=dict)
     count: int = 0
     added: dict[str, int] = msgspec.field(default_factory=dict)
+    loose_max: int = _LOOSE_MAX
+    _loose: int = 0
 
     def add(self, table: str, retention_days: int, day: str, row: Row) -> None:
-        self.folders.setdefault((table, retention_days, day), []).append(row)
+        """Raises ValueError for a column that the table does not declare, now or later."""
+        self.piles.setdefault((table, retention_days, day), _Pile()).loose.append(row)
         self.count += 1
         self.added[table] = self.added.get(table, 0) + 1
+        self._loose += 1
+        if self._loose >= self.loose_max:
+            self._settle()
 
     def take(self) -> Iterator[tuple[Folder, bytes, str]]:
         """Encode and forget everything, folder by folder in a fixed order; with the end of the file's name."""
-        folders, self.folders, self.count = self.folders, {}, 0
-        for folder in sorted(folders):
-            rows = folders[folder]
-            is_first = folder[0] in REVISED and not any(row["revision"] for row in rows)
-            yield folder, encode_rows(folder[0], rows), FIRST_REVISIONS if is_first else ""
+        self._settle()
+        piles, self.piles, self.count = self.piles, {}, 0
+        for folder in sorted(piles):
+            pile, table = piles.pop(folder), folder[0]
+            content = pa.concat_tables(pile.settled).combine_chunks()
+            yield folder, _encoded(table, content), FIRST_REVISIONS if table in REVISED and pile.is_first else ""
+
+    def _settle(self) -> None:
+        for folder, pile in self.piles.items():
+            pile.settle(folder[0])
+        self._loose = 0
 
 
 def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
     """One Parquet file. Raises ValueError for a column that the table does not declare."""
-    content = as_declared(table, rows)
+    return _encoded(table, as_declared(table, rows))
+
+
+def _encoded(table: str, content: pa.Table) -> bytes:
     return write_parquet(content.sort_by([(name, "ascending") for name in TABLES[table].sort_by]))
 
 

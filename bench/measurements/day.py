@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from bench.clones import capture_files, recordings
-from bench.job import Job
+from bench.job import LOOK_SECONDS, Job
 from bench.options import Options
 from bench.results import Figure, figure
 from bench.site import Site, site_traffic
@@ -51,7 +51,7 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
         with Job(topic, folder, _SETTINGS) as job:
             job.wait_read(topic.messages, 6 * 3600)
             read_seconds = time.monotonic() - began
-            job.wait(lambda: (job.metrics() or {}).get("replaylake_open_sessions") == 0, 3600)
+            job.wait(lambda: (job.metrics() or {}).get("replaylake_open_sessions") == 0, 3600, LOOK_SECONDS)
             closed_seconds = time.monotonic() - began
             found = job.metrics() or {}
             peak_bytes = job.peak_bytes()

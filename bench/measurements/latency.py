@@ -1,20 +1,17 @@
 """From the moment a session's close is due to the moment its row can be read."""
 
 import tempfile
-import threading
 import time
 from collections import defaultdict
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from confluent_kafka import Producer
 
 from bench.job import Job
 from bench.options import Options
 from bench.results import Figure, figure
-from bench.templates import LINE_KINDS, Line, line_templates
 from bench.topic import Topic
-from bench.watching import Watched
+from bench.watching import Visitors, Watched
 from flows.servers import start_broker
 from operators.windows import WindowRules
 from schemas.units import MS_PER_SECOND
@@ -38,34 +35,6 @@ _SETTINGS = {
     "REPLAYLAKE_SESSIONS__SETTLE_SECONDS": "0",
     "REPLAYLAKE_LOG__LEVEL": "warning",
 }
-
-
-class _Visitors:
-    """Sends one line of a new session every few ms, stamped with now, and remembers when."""
-
-    def __init__(self, bootstrap: str, topic: str) -> None:
-        self.sent_ms: dict[str, int] = {}
-        self._topic = topic
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "log_level": 0})
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._producer.flush(10)
-
-    def _run(self) -> None:
-        template = line_templates()[LINE_KINDS[3]][0]
-        while not self._stop.wait(1 / _RATE):
-            now_ms = int(time.time() * MS_PER_SECOND)
-            session_id = f"s-{len(self.sent_ms):08d}"
-            value = Line("app-0001", session_id, "v", "l", "u", now_ms, 0).fill(template)
-            headers: list[tuple[str, str | bytes | None]] = [("type", b"guance.rum")]
-            self._producer.produce(self._topic, value, key=session_id, headers=headers, timestamp=now_ms)
-            self._producer.poll(0)
-            self.sent_ms[session_id] = now_ms
 
 
 def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
@@ -100,7 +69,7 @@ def _waits(epoch_seconds: int) -> tuple[list[float], list[float]]:
         settings = {**_SETTINGS, "REPLAYLAKE_RUN__EPOCH_SECONDS": str(epoch_seconds)}
         with Job(topic, Path(folder), settings) as job:
             job.wait(job.is_ready, 60)
-            visitors = _Visitors(broker.bootstrap, "latency")
+            visitors = Visitors(broker.bootstrap, "latency", _RATE)
             watched = Watched(broker.bootstrap, "latency", Path(folder) / "lake", _RULES)
             time.sleep(max(15, 6 * epoch_seconds) + (_GAP_MS + _LATENESS_MS) / MS_PER_SECOND)
             due_at = {one: (ms + _GAP_MS + _LATENESS_MS) / MS_PER_SECOND for one, ms in visitors.sent_ms.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.job import Job
+from bench.job import LOOK_SECONDS, Job
 from bench.options import Options
 from bench.results import Figure, figure
 from bench.spent import run_side
@@ -73,7 +73,7 @@ def _cluster(topic: Topic, processes: int) -> tuple[float, float]:
         job.wait(lambda: (job.metrics() or {}).get("replaylake_messages_total"), 60)
         began = time.monotonic()
         job.wait_read(topic.messages, 600)
-        job.wait(lambda: (job.metrics() or {}).get("replaylake_open_sessions") == 0, 600)
+        job.wait(lambda: (job.metrics() or {}).get("replaylake_open_sessions") == 0, 600, LOOK_SECONDS)
         seconds = time.monotonic() - began
         cpu_seconds = (job.metrics() or {})["process_cpu_seconds_total"]
         job.stop()

@@ -68,7 +68,7 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
         "segments": sum(one.segments for one in found),
         "raw MB": sum(one.raw_bytes for one in found) / 1e6,
     }
-    figures = [_figure("all", found)]
+    figures = [_figure("all", found), _figure("guance and datadog", [one for one in found if one.family != "rrweb"])]
     figures += [_figure(family, _of(found, family)) for family in sorted({one.family for one in found})]
     least = 0
     for name, below in _CLASSES:

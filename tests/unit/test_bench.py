@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from bench.__main__ import MEASUREMENTS
+from bench.goals import standing
 from bench.render import PAGE, number, page, terminal
 from bench.results import Place, Result, figure, load_all
 from bench.traffic import Load, Sent, traffic
@@ -64,6 +65,26 @@ def test_a_result_shows_median_and_range() -> None:
 )
 def test_numbers_have_three_digits_or_all_before_the_point(value: float, shown: str) -> None:
     assert number(value) == shown
+
+
+def test_a_goal_is_held_against_the_median_of_its_rounds() -> None:
+    def said(loop: list[float], quix: list[float]) -> list[str]:
+        found = figure("lines per CPU second", "", "", {"whole flow": [10, 20, 30], "hand-written loop": loop})
+        found.sides["Quix Streams"] = quix
+        where = Place("cpu", 2, 4.0, "Linux", "3.11", {}, "abc", "2026-11-21", 0.5)
+        text = page({"lines": Result("lines", "About.", "make bench", {}, [found], where)}, ())
+        return [line for line in text.splitlines() if line.startswith("| lines")]
+
+    assert said([10, 40, 100], [2, 4, 6]) == [
+        "| lines, to a hand-written loop | at least 0.5 | 0.5 | yes |",
+        "| lines, to Quix Streams | at least 5 | 5 | yes |",
+        "| lines, to a DuckDB batch | at least 0.5 |  | not measured in this size |",
+    ]
+    assert "| lines, to Quix Streams | at least 5 | 4 | **no** |" in said([10, 40, 100], [1, 5, 10])
+
+
+def test_every_goal_is_of_a_figure_that_is_kept() -> None:
+    assert [goal.what for goal, value in standing(load_all()) if value is None] == []
 
 
 def test_the_page_is_made_from_the_kept_results() -> None:

@@ -1,0 +1,66 @@
+"""What this project set out to reach, beside what was measured: the first table of docs/benchmarks.md."""
+
+import statistics
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from bench.results import Figure, Result
+
+
+class Goal(NamedTuple):
+    """A bound for a side of a figure, or for its ratio to another side. The figure's name begins with `figure`."""
+
+    what: str
+    result: str
+    figure: str
+    side: str
+    bound: float
+    beside: str = ""
+    is_least: bool = False  # else the bound is the most
+
+    def reached(self, value: float) -> bool:
+        return value >= self.bound if self.is_least else value <= self.bound
+
+
+_PER_CPU, _FLOW = "lines per CPU second", "whole flow"
+_SAVED, _MOST_OPEN = "saving and restoring", "lines and replay, 1,000,000"
+_LIVE = "a segment of an open session, sent to readable, s"
+_PUTS = "PUT, COPY and LIST"
+_EPOCHS = "Replay Lake, epochs of 300 s, 1 partition, everything"
+
+GOALS = (
+    Goal("lines, to a hand-written loop", "lines", _PER_CPU, _FLOW, 0.5, "hand-written loop", is_least=True),
+    Goal("lines, to Quix Streams", "lines", _PER_CPU, _FLOW, 5, "Quix Streams", is_least=True),
+    Goal("lines, to a DuckDB batch", "lines", _PER_CPU, _FLOW, 0.5, "DuckDB batch", is_least=True),
+    Goal("replay, to its codecs alone", "replay", "raw MB", _FLOW, 0.6, "inflate and zstd alone", is_least=True),
+    Goal("stored replay, to the SDKs' bytes", "storage", "guance and", "Replay Lake", 0.24, "as the SDK sent it"),
+    Goal("stored replay, to snappy blocks", "storage", "guance and", "Replay Lake", 1 / 7, "snappy blocks of 10 s"),
+    Goal("requests, to an object a segment", "requests", _PUTS, _EPOCHS, 0.05, "replay: one object a segment"),
+    Goal("a million open sessions, peak MiB", "memory", "peak", _MOST_OPEN, 2048),
+    Goal("their changes at an epoch of 10 s, ms", "memory", _SAVED, f"changes, {_MOST_OPEN}", 1000),
+    Goal("ready after kill -9 with as many, s", "restart", "seconds", "1,000,000 open sessions", 10),
+    Goal("due to readable, p99 of epochs of 5 s, s", "latency", "due to readable, s", "p99, epochs of 5 s", 15),
+    Goal("a live segment readable, the same, s", "latency", _LIVE, "p99, epochs of 5 s", 10),
+    Goal("two processes, to one", "scale", "clusters", "2 processes", 1.7, "1 process", is_least=True),
+)
+
+
+def standing(results: Mapping[str, Result]) -> Iterator[tuple[Goal, float | None]]:
+    """Every goal, with the median of the rounds; None when that was not measured, or only in a quick size."""
+    for goal in GOALS:
+        found = _figure(goal, results[goal.result]) if goal.result in results else None
+        yield goal, _median(goal, found) if found else None
+
+
+def _median(goal: Goal, figure: Figure) -> float:
+    values = figure.sides[goal.side]
+    if goal.beside:
+        values = [one / of for one, of in zip(values, figure.sides[goal.beside], strict=True)]
+    return statistics.median(values)
+
+
+def _figure(goal: Goal, result: Result) -> Figure | None:
+    for figure in result.figures:
+        if f"{figure.name}, {figure.unit}".startswith(goal.figure) and goal.side in figure.sides:
+            return figure
+    return None
