@@ -60,7 +60,8 @@ def _median(goal: Goal, figure: Figure) -> float:
 
 
 def _figure(goal: Goal, result: Result) -> Figure | None:
+    sides = {goal.side, goal.beside or goal.side}
     for figure in result.figures:
-        if f"{figure.name}, {figure.unit}".startswith(goal.figure) and goal.side in figure.sides:
+        if f"{figure.name}, {figure.unit}".startswith(goal.figure) and sides <= figure.sides.keys():
             return figure
     return None
