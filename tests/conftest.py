@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from itertools import chain, islice
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,26 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 def pytest_configure() -> None:
     """Refuse every connection and look-up that Python code makes beyond loopback, whatever a library's default is."""
     sys.addaudithook(_refuse_beyond_loopback)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests begin first, some on every worker, so that at the end nobody waits for them alone.
+
+    A worker gets a share of the list in one piece, and what it has not begun goes to those who are done. The tests of a
+    file stay together for what they share.
+    """
+    by_file: dict[Path, list[pytest.Item]] = {}
+    others: list[pytest.Item] = []
+    for item in items:
+        (by_file.setdefault(item.path, []) if item.get_closest_marker("slow") else others).append(item)
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for slow in sorted(by_file.values(), key=len, reverse=True):
+        min(shares, key=len).extend(slow)
+    left = iter(others)
+    for share in shares:
+        share += islice(left, max(0, len(items) // workers - len(share)))
+    items[:] = [*chain.from_iterable(shares), *left]
 
 
 def pytest_report_header() -> str:
