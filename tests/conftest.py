@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         min(shares, key=len).extend(slow)
     left = iter(others)
     for share in shares:
-        share += islice(left, max(0, len(items) // workers - len(share)))
+        share.extend(islice(left, max(0, len(items) // workers - len(share))))
     items[:] = [*chain.from_iterable(shares), *left]
 
 
