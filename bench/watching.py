@@ -2,6 +2,7 @@
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ _EVERY_SECONDS = 0.2
 _SESSIONS = 10  # watched at a time: half a minute
 
 
-class _Sender:
+class _Sender(ABC):
     """Sends in a thread of its own, until it is stopped."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
@@ -37,8 +38,8 @@ class _Sender:
         self._thread.join()
         self._producer.flush(10)
 
-    def _run(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _run(self) -> None: ...
 
     def _produce(self, one: Sent) -> None:
         headers: list[tuple[str, str | bytes | None]] = [("type", one.type), *one.headers.items()]

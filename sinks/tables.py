@@ -36,7 +36,7 @@ class _Pile(msgspec.Struct):
 class Rows(msgspec.Struct):
     """Rows waiting to be written, by folder. `added`: all since the start, by table.
 
-    A row as a dictionary takes ten times what it takes in columns, so no more than `loose_max` of them are kept so.
+    A row as a dictionary takes five times what it takes in columns, so no more than `loose_max` of them are kept so.
     """
 
     piles: dict[Folder, _Pile] = msgspec.field(default_factory=dict)
