@@ -27,6 +27,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
 Result = Item | Rejected
 _Decoder = Callable[[Message, Limits], Iterable[Result]]
 
+_FIELDS = {"event", "index_in_view"}  # headers that say: the form was read already, the value is the segment
 _PROTOCOL_LINE = re.compile(rb"[\r\n]*[a-z_]+[, ]")
 
 
@@ -123,7 +124,7 @@ def _inflated(message: Message, limits: Limits) -> bytes:
 def form_parts(message: Message) -> dict[str, bytes]:
     """Form fields of a multipart body; else the headers with the value as part `segment`. Raises Unusable."""
     content_type = message.headers.get("content-type", b"").decode("latin-1")
-    if not content_type.startswith("multipart/") and "event" not in message.headers:
+    if not content_type.startswith("multipart/") and message.headers.keys().isdisjoint(_FIELDS):
         content_type = sniffed_boundary(message.value) or content_type
     if content_type.startswith("multipart/"):
         return multipart_fields(message.value, content_type)

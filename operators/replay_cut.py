@@ -166,9 +166,10 @@ def _compact(
     lengths: list[int] = []
     placements: list[Placement] = []
     names, dictionary = list(styles), b"".join(styles.values())
+    family = kept[0].segment.family
     for frame in frames:
         raw_length = sum(one.line_bytes for one in frame)
-        packed = compress_frame(_lines(frame, limits.segment_raw_bytes), raw_length, dictionary)
+        packed = compress_frame(_lines(frame, limits.segment_raw_bytes), raw_length, family, dictionary)
         placements += [_placement(one, len(blob), len(packed)) for one in frame]
         lengths.append(len(packed))
         blob += packed

@@ -7,13 +7,14 @@ from typing import Protocol, TypeVar
 import zstandard
 
 from schemas.blob import WINDOW_LOG_MAX, raw_dictionary
+from schemas.items import Family
 from schemas.units import MIB
 
 # Measured on real recordings, with the alternatives: docs/decisions/0003-replay-blob-compression.md
 _LEVEL = 9
-_STYLED_SEARCH_LOG = 5  # one more than the level has: what styles save in time is spent on looking longer (0006)
+_MIN_MATCH = 4  # of segments of Guance and Datadog: quicker and smaller than the level's 5 (0003)
 _WINDOW_LOG_MIN = 10
-_DIGESTED_MAX = 8  # dictionaries kept with their search tables, which take 2 MiB for 250 kB of styles
+_DIGESTED_MAX = 32  # dictionaries kept with their search tables, which take 2 MiB for 250 kB of styles
 _DIGESTED_BYTES_MAX = MIB  # of styles; with more, the tables are made for every frame
 
 
@@ -49,14 +50,14 @@ def plan_frames(lines: Sequence[Line], frame_raw_bytes: int) -> list[list[Line]]
     return frames
 
 
-def compress_frame(lines: Iterable[bytes], raw_length: int, dictionary: bytes = b"") -> bytes:
+def compress_frame(lines: Iterable[bytes], raw_length: int, family: Family, dictionary: bytes = b"") -> bytes:
     """One zstd frame of these lines, taken one after the other. The same lines always give the same bytes.
 
     `dictionary`: the styles of the blob, which a reader of the frame has to have.
     """
     size_log = (raw_length - 1).bit_length()
-    parameters = _parameters(size_log, styled=bool(dictionary))
-    styles = _digested(dictionary, size_log) if dictionary else None
+    styles = _digested(dictionary, size_log, family) if dictionary else None
+    parameters = _parameters(size_log, family)
     stream = zstandard.ZstdCompressor(dict_data=styles, compression_params=parameters).compressobj(size=raw_length)
     frame = bytearray()
     for line in lines:
@@ -80,26 +81,27 @@ def _has_snapshot(frame: Iterable[FrameLine]) -> bool:
     return any(line.has_full_snapshot for line in frame)
 
 
-def _digested(dictionary: bytes, size_log: int) -> zstandard.ZstdCompressionDict:
+def _digested(dictionary: bytes, size_log: int, family: Family) -> zstandard.ZstdCompressionDict:
     """The dictionary with its search tables. Most sessions of a site have the styles of the session before."""
     if len(dictionary) > _DIGESTED_BYTES_MAX:
         return raw_dictionary(dictionary)
-    return _kept_digest(dictionary, size_log)
+    return _kept_digest(dictionary, size_log, family)
 
 
 @lru_cache(_DIGESTED_MAX)
-def _kept_digest(dictionary: bytes, size_log: int) -> zstandard.ZstdCompressionDict:
+def _kept_digest(dictionary: bytes, size_log: int, family: Family) -> zstandard.ZstdCompressionDict:
     digested = raw_dictionary(dictionary)
-    digested.precompute_compress(compression_params=_parameters(size_log, styled=True))
+    digested.precompute_compress(compression_params=_parameters(size_log, family))
     return digested
 
 
-def _parameters(size_log: int, *, styled: bool) -> zstandard.ZstdCompressionParameters:
+def _parameters(size_log: int, family: Family) -> zstandard.ZstdCompressionParameters:
     """Those of frames up to 2 ** `size_log` bytes and longer than half of that.
 
-    The window is no larger than the frame, so a short session costs its reader little memory.
+    The window is no larger than the frame, so a short session costs its reader little memory. Recordings of rrweb hold
+    pictures and compressed texts, in which short matches are many and worth nothing.
     """
-    changed = {"search_log": _STYLED_SEARCH_LOG} if styled else {}
+    changed = {} if family is Family.RRWEB else {"min_match": _MIN_MATCH}
     return zstandard.ZstdCompressionParameters.from_level(
         _LEVEL,
         source_size=1 << size_log,

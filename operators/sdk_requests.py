@@ -29,6 +29,7 @@ ROUTES = {
     "/batch": "rrweb",
 }
 REPLAYS = ("guance.replay", "datadog.replay")
+_NO_FIELDS = {"segment", "content-type", "type"}
 _PLAIN_BYTES_MAX = 1 * MIB  # what is put together anew is cut into messages of about this size
 
 Edit = Callable[[Item], bytes]
@@ -124,15 +125,26 @@ def _segment(message: Message, limits: Limits, edit: Edit | None) -> Keyed:
     except Unusable:
         return Keyed("", "", message)
     if edit is None and all(ids):
-        return Keyed(*ids, message)
+        return Keyed(*ids, _fields_as_headers(message, parts))
     [result] = decode(message, limits)
     if isinstance(result, Rejected):
         return Keyed("", "", message)
     body = result.body if edit is None else edit(result)
-    if body is result.body:
-        return Keyed(result.app_id, result.session_id, message)
-    headers = {name: value for name, value in parts.items() if name not in {"segment", "content-type"}}
-    return Keyed(result.app_id, result.session_id, Message(message.type, headers, body, message.received_ms))
+    if body is not result.body:
+        parts = {**parts, "segment": body}
+    return Keyed(result.app_id, result.session_id, _fields_as_headers(message, parts))
+
+
+def _fields_as_headers(message: Message, parts: Mapping[str, bytes]) -> Message:
+    """The form is read here already, so that the job need not: its fields become headers, the segment is the value.
+
+    What has no segment stays as it is, for the quarantine. Names in capital letters and the name of the type's own
+    header are no fields of an SDK, and would read as another.
+    """
+    if not parts.get("segment"):
+        return message
+    fields = {name: value for name, value in parts.items() if name == name.lower() and name not in _NO_FIELDS}
+    return Message(message.type, fields, parts["segment"], message.received_ms)
 
 
 def _form_ids(kind: str, parts: Mapping[str, bytes]) -> tuple[str, str]:

@@ -13,10 +13,10 @@ from bench.topic import Topic
 from operators.decode import Limits, Message, decode
 from operators.inflate import inflate
 from operators.replay_frames import compress_frame
-from schemas.items import Item, Kind
+from schemas.items import Family, Item, Kind
 from schemas.units import GIB
 
-Bodies = dict[str, list[bytes]]  # by session
+Bodies = dict[tuple[str, Family], list[bytes]]  # by session
 
 
 class _Arguments(msgspec.Struct):
@@ -34,7 +34,7 @@ def _bodies(topic: Topic) -> Bodies:
             message = Message(headers.pop("type", b"").decode(), headers, one.value() or b"", 0)
             for item in decode(message, Limits()):
                 if isinstance(item, Item) and item.kind == Kind.SEGMENT:
-                    found[item.session_id].append(item.body)
+                    found[item.session_id, Family(item.family)].append(item.body)
 
     consume(topic, take)
     return found
@@ -47,11 +47,11 @@ def _inflate(bodies: Bodies) -> tuple[int, int]:
 
 def _both(bodies: Bodies) -> tuple[int, int]:
     raw = stored = 0
-    for session in bodies.values():
+    for (_, family), session in bodies.items():
         segments = [inflate(body, GIB) for body in session]
         size = sum(map(len, segments))
         raw += size
-        stored += len(compress_frame(segments, size))
+        stored += len(compress_frame(segments, size, family))
     return raw, stored
 
 

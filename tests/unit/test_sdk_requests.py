@@ -3,17 +3,20 @@
 import gzip
 import json
 import zlib
+from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.captures import CaptureCounts, read_captures
 from operators.decode import Limits, Message, decode
 from operators.line_protocol import only_session
 from operators.sdk_requests import ROUTES, UnknownEncoding, keyed_by_session, request_message, route_of
 from operators.unusable import Unusable
-from schemas.items import Item
+from schemas.items import Item, Rejected
 
 LIMITS = Limits()
 
@@ -122,16 +125,52 @@ def test_nothing_that_comes_is_lost_or_makes_an_error(body: bytes, kind: str) ->
     assert all(one.message.type == kind for one in keyed)
 
 
-def test_a_segment_is_keyed_by_its_form_without_inflating_it() -> None:
-    form = b"".join(
-        b'--x\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % part
-        for part in [(b"app_id", b"shop"), (b"session_id", b"s-1"), (b"segment", b"\x78\x9cnot zlib")]
-    )
+def form_request(parts: Sequence[tuple[bytes, bytes]]) -> Message:
+    body = b"".join(b'--x\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % part for part in parts)
     headers = {"content-type": "multipart/form-data; boundary=x", "cookie": "secret"}
-    sent = request_message("guance.replay", headers, form + b"--x--\r\n", 7, LIMITS)
+    return request_message("guance.replay", headers, body + b"--x--\r\n", 7, LIMITS)
+
+
+def test_a_segment_is_keyed_by_its_form_without_inflating_it() -> None:
+    segment = b"\x78\x9cnot zlib"
+    sent = form_request([(b"app_id", b"shop"), (b"session_id", b"s-1"), (b"start", b"5"), (b"segment", segment)])
     assert sent.headers.keys() == {"content-type"}
     [keyed] = keyed_by_session(sent, LIMITS)
-    assert (keyed.app_id, keyed.session_id, keyed.message) == ("shop", "s-1", sent)
+    assert (keyed.app_id, keyed.session_id) == ("shop", "s-1")
+    fields = {"app_id": b"shop", "session_id": b"s-1", "start": b"5"}
+    assert keyed.message == Message("guance.replay", fields, segment, 7)
+
+
+@pytest.mark.parametrize("family", ["guance", "datadog"])
+def test_the_job_reads_the_same_from_headers_as_from_the_form(family: str, samples: Path) -> None:
+    paths = sorted((samples / family).glob("*.jsonl.gz"))
+    sent = [one.message for one in read_captures(paths, CaptureCounts()) if one.message.type == f"{family}.replay"]
+    assert len(sent) > 10
+    for one in sent:
+        [keyed] = keyed_by_session(one, LIMITS)
+        assert "content-type" not in keyed.message.headers
+        assert decode(keyed.message, LIMITS) == decode(one, LIMITS)
+
+
+def test_a_form_without_a_segment_stays_as_it_is() -> None:
+    sent = form_request([(b"app_id", b"shop"), (b"session_id", b"s-1")])
+    [keyed] = keyed_by_session(sent, LIMITS)
+    assert (keyed.session_id, keyed.message) == ("s-1", sent)
+
+
+def test_no_name_in_a_form_changes_what_the_job_reads() -> None:
+    names = [b"type", b"Type", b"SESSION_ID", b"Session_id", b"content-type"]
+    sent = form_request([(b"app_id", b"shop"), (b"session_id", b"s-1"), *((name, b"rrweb") for name in names), (b"segment", b"x")])
+    [keyed] = keyed_by_session(sent, LIMITS)
+    assert keyed.message.headers == {"app_id": b"shop", "session_id": b"s-1"}
+
+
+def test_a_segment_that_looks_like_a_form_is_not_read_as_one() -> None:
+    inner = b'--x\r\nContent-Disposition: form-data; name="session_id"\r\n\r\ns-2\r\n--x--\r\n'
+    fields = {"app_id": b"shop", "session_id": b"s-1", "index_in_view": b"0"}
+    [result] = decode(Message("guance.replay", fields, inner, 7), LIMITS)
+    assert isinstance(result, Rejected)
+    assert result.detail == "segment without view_id"
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "raw", "identity"])
