@@ -22,7 +22,7 @@ from flows.settings import ConfigurationError, Settings
 
 _LAYOUT = "layout.json"
 _LAYOUT_LOCK = "layout.lock"
-_VERSION = 4  # until 3 the engine's files held the sessions themselves
+_VERSION = 5  # until 4 it led to packs of version 1; until 3 the engine's files held the sessions themselves
 _MARK_OF_VERSION_1 = "shards"  # a file beside the engine's, and no layout
 
 

@@ -128,7 +128,6 @@ class LimitSettings(_Section):
     def lake(self) -> LakeLimits:
         cut = CutLimits(
             window_raw_bytes=self.replay_window_bytes,
-            segment_raw_bytes=self.segment_inflated_bytes,
             share_styles=self.share_styles,
         )
         return LakeLimits(cut=cut)

@@ -10,12 +10,12 @@ import msgspec
 
 from operators.error_groups import fingerprint
 from operators.replay_cut import CutLimits, CutReplay, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment
+from operators.replay_scan import replay_segment
 from operators.rows import line_row
 from operators.sessions import CloseOrder, unpack_moments
 from operators.signals import Activity, Window, activity, in_order, is_slow, view_signals
 from operators.totals import ReplayTotals, Row, session_row
-from schemas.items import LINE_TABLE, Family, Item, Kind, RejectReason, SegmentMeta
+from schemas.items import LINE_TABLE, Family, Item, Kind, RejectReason
 from schemas.pack import PackEntry
 from schemas.units import US_PER_MS
 
@@ -215,18 +215,13 @@ def _view_age(update: tuple[Item, Row]) -> tuple[int, int, int, bytes]:
 
 
 def _cut(order: CloseOrder, entries: Iterable[PackEntry], limits: CutLimits) -> CutReplay:
-    segments = tuple(ReplaySegment(_meta(entry.item), Family(entry.item.family), entry.item.body) for entry in entries)
+    segments = tuple(replay_segment(entry.item) for entry in entries)
     return cut(ReplayWindow(order.app_id, order.session_id, order.part, segments), limits)
 
 
 def _segments(entries: Iterable[PackEntry]) -> list[PackEntry]:
     found = [entry for entry in entries if entry.item.kind == Kind.SEGMENT]
     return sorted(found, key=lambda entry: (entry.item.begin_us, entry.item.ident))
-
-
-def _meta(item: Item) -> SegmentMeta:
-    assert item.segment is not None
-    return item.segment
 
 
 def _replay_totals(cuts: Sequence[CutReplay], keys: Sequence[str]) -> ReplayTotals:

@@ -14,6 +14,7 @@ import msgspec
 
 from operators.inflate import inflate
 from operators.json_text import array_elements, tolerant
+from operators.replay_scan import Record, scan_records
 from operators.unusable import (
     JSON_ERRORS,
     Limits,
@@ -33,19 +34,14 @@ _VIEW_EVENTS = {"$pageview", "$pageleave", "$web_vitals"}
 _FORM_FIELDS_MAX = 16  # posthog-js sends 2
 
 
-class _Record(msgspec.Struct, gc=False):
-    type: int
-    timestamp: float
-
-
 class _Properties(msgspec.Struct, gc=False):
     session_id: str = msgspec.field(default="", name="$session_id")
     window_id: str = msgspec.field(default="", name="$window_id")
     token: str = ""
     lib: str = msgspec.field(default="", name="$lib")
     lib_version: str = msgspec.field(default="", name="$lib_version")
-    snapshot_data: list[_Record] | None = msgspec.field(default=None, name="$snapshot_data")
-    snapshot_items: list[_Record] | None = msgspec.field(default=None, name="$snapshot_items")
+    snapshot_data: list[Record] | None = msgspec.field(default=None, name="$snapshot_data")
+    snapshot_items: list[Record] | None = msgspec.field(default=None, name="$snapshot_items")
     pageview_id: str | None = msgspec.field(default=None, name="$pageview_id")
     prev_pageview_id: str | None = msgspec.field(default=None, name="$prev_pageview_id")
     prev_pageview_duration: float | None = msgspec.field(default=None, name="$prev_pageview_duration")
@@ -60,7 +56,7 @@ class _Message(msgspec.Struct, gc=False):
     api_key: str = ""
     timestamp: str | None = None
     properties: _Properties = msgspec.field(default_factory=_Properties)
-    events: list[_Record] | None = None
+    events: list[Record] | None = None
     session_id: str = ""
     window_id: str = ""
     app_id: str = ""
@@ -166,8 +162,10 @@ def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: i
         records = properties.snapshot_data if properties.snapshot_data is not None else properties.snapshot_items
     if not records:
         raise Unusable(RejectReason.INVALID_FIELD, "no rrweb events")
-    start_us = time_us("timestamp", min(record.timestamp for record in records))
-    end_us = time_us("timestamp", max(record.timestamp for record in records))
+    times_ms = [record.timestamp for record in records if record.timestamp is not None]
+    if len(times_ms) < len(records):
+        raise Unusable(RejectReason.INVALID_TIME, "an rrweb event without timestamp")
+    start_us, end_us = time_us("timestamp", min(times_ms)), time_us("timestamp", max(times_ms))
     window_id = checked_id("window id", message.window_id or properties.window_id or "0", limits)
     meta = SegmentMeta(
         view_id=window_id,
@@ -195,4 +193,5 @@ def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: i
         ends=False,
         body=raw,
         segment=meta,
+        scan=scan_records(raw, records, Family.RRWEB, meta),
     )

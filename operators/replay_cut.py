@@ -11,12 +11,12 @@ from operators.replay_frames import compress_frame, plan_frames
 from operators.replay_index import build_index
 from operators.replay_order import Kept, Refused, order
 from operators.replay_scan import ReplaySegment, style_texts, to_line
-from operators.replay_styles import StyleMark, choose, mark
+from operators.replay_styles import choose, mark
 from schemas.blob import BlobIndex, encode_tail, version_of
-from schemas.items import Family, RejectReason, SegmentMeta
+from schemas.items import Family, RejectReason, SegmentMeta, StyleMark
 from schemas.units import MIB
 
-_NAMES_KEPT = 16  # of styles, with their text: 64 MiB at the very worst
+_STYLES_KEPT = 16  # with their text: 64 MiB at the very worst
 
 
 class ReplayWindow(msgspec.Struct, frozen=True):
@@ -32,7 +32,6 @@ class CutLimits(msgspec.Struct, frozen=True):
     """Sizes are of inflated JSON."""
 
     window_raw_bytes: int = 512 * MIB  # a canvas recorder makes 2.5 MB/s; one session must not fill a worker
-    segment_raw_bytes: int = 32 * MIB
     frame_raw_bytes: int = 16 * MIB  # what a player fetches at most for a seek, and the compressor's window
     share_styles: bool = True  # linked style sheets become objects of their own, which blobs have in common
 
@@ -77,13 +76,12 @@ class CutReplay(msgspec.Struct, frozen=True):
 def cut(window: ReplayWindow, limits: CutLimits | None = None) -> CutReplay:
     """Make the blob of a window. The same set of segments gives the same bytes, whatever their order or copies.
 
-    Segments are inflated to be read, and stay so while they are not many; those of a long window are inflated again,
-    one at a time, for the text of their styles and to be compressed.
+    Segments are inflated one at a time, to be compressed, and some before that for the text of their styles.
     """
     limits = limits or CutLimits()
-    ordered = order(window.segments, limits.segment_raw_bytes, find_styles=limits.share_styles)
+    ordered = order(window.segments)
     kept, over = _split_at_limit(ordered.kept, limits.window_raw_bytes)
-    styles = _styles(kept, limits.segment_raw_bytes)
+    styles = _styles(kept) if limits.share_styles else {}
     blob, index, placements = _compact(window, kept, styles, limits)
     return CutReplay(
         blob=blob,
@@ -99,7 +97,7 @@ def cut(window: ReplayWindow, limits: CutLimits | None = None) -> CutReplay:
             duplicates=ordered.duplicate_count,
             rejected=len(ordered.refused),
             over=len(over),
-            record_count_mismatches=sum(one.scan.records_count != one.segment.meta.records_count for one in kept),
+            record_count_mismatches=sum(one.has_other_count for one in kept),
         ),
         styles=styles,
     )
@@ -132,28 +130,29 @@ def uncut(window: ReplayWindow, kept: Sequence[Kept]) -> CutReplay:
 
 def _split_at_limit(kept: Sequence[Kept], limit_bytes: int) -> tuple[list[Kept], tuple[Refused, ...]]:
     """From the first segment that does not fit, everything is over: what follows a hole could not be played anyway."""
-    ends = accumulate(one.scan.raw_bytes for one in kept)
+    ends = accumulate(one.segment.meta.raw_bytes for one in kept)
     fitting = sum(end <= limit_bytes for end in ends)
     detail = f"the window's replay has more than {limit_bytes} bytes"
     over = tuple(Refused(one.position, RejectReason.REPLAY_TOO_LARGE, detail) for one in kept[fitting:])
     return list(kept[:fitting]), over
 
 
-def _styles(kept: Sequence[Kept], segment_raw_bytes: int) -> dict[str, bytes]:
-    """The text of the styles that the blob shares, smallest first."""
-    chosen = choose(found for one in kept for found in one.scan.styles)
-    texts: dict[StyleMark, bytes] = {}
+def _styles(kept: Sequence[Kept]) -> dict[str, bytes]:
+    """The text of the styles that the blob shares, by name, smallest first."""
+    found = {one: _known(one) for one in choose(style for one in kept for style in one.segment.scan.styles)}
     for one in kept:
-        if any(found in chosen and found not in texts for found in one.scan.styles):
-            raw = one.inflated(segment_raw_bytes)
-            texts |= {mark(text): text for text in style_texts(raw, one.segment.family)}
-    return {_name(texts[found]): texts[found] for found in chosen}
+        if any(style in found and not found[style] for style in one.segment.scan.styles):
+            for text in style_texts(one.segment.inflated(), one.segment.family):
+                known = found.get(mark(text))
+                if known is not None and not known:
+                    known.append((hashlib.sha256(text).hexdigest(), text))
+    return dict(known[0] for known in found.values() if known)
 
 
-@lru_cache(_NAMES_KEPT)
-def _name(style: bytes) -> str:
-    """Most sessions of a site have the styles of the session before, and equality is sooner seen than SHA-256 made."""
-    return hashlib.sha256(style).hexdigest()
+@lru_cache(_STYLES_KEPT)
+def _known(_: StyleMark) -> list[tuple[str, bytes]]:
+    """Name and text of a style, once they were found: most sessions of a site have the styles of the session before."""
+    return []
 
 
 def _compact(
@@ -169,7 +168,7 @@ def _compact(
     family = kept[0].segment.family
     for frame in frames:
         raw_length = sum(one.line_bytes for one in frame)
-        packed = compress_frame(_lines(frame, limits.segment_raw_bytes), raw_length, family, dictionary)
+        packed = compress_frame(_lines(frame), raw_length, family, dictionary)
         placements += [_placement(one, len(blob), len(packed)) for one in frame]
         lengths.append(len(packed))
         blob += packed
@@ -179,31 +178,31 @@ def _compact(
     return bytes(blob), index, tuple(placements)
 
 
-def _lines(frame: Iterable[Kept], segment_raw_bytes: int) -> Iterator[bytes]:
+def _lines(frame: Iterable[Kept]) -> Iterator[bytes]:
     for one in frame:
-        yield to_line(one.inflated(segment_raw_bytes))
+        yield to_line(one.segment.inflated())
 
 
 def _placement(one: Kept, frame_offset: int, frame_length: int) -> Placement:
     return Placement(
         position=one.position,
         segment=one.segment.meta,
-        records_count=one.scan.records_count,
+        records_count=one.segment.scan.records_count,
         has_full_snapshot=one.has_full_snapshot,
-        raw_bytes=one.scan.raw_bytes,
+        raw_bytes=one.segment.meta.raw_bytes,
         frame_offset=frame_offset,
         frame_length=frame_length,
     )
 
 
 def _input_times(kept: Iterable[Kept]) -> tuple[int, ...]:
-    return tuple(sorted({time_ms for one in kept for time_ms in one.scan.input_times_ms}))
+    return tuple(sorted({time_ms for one in kept for time_ms in one.input_times_ms}))
 
 
 def _view_inputs(kept: Iterable[Kept]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for one in kept:
-        if one.scan.input_times_ms:
+        if one.segment.scan.input_offsets_ms:
             view_id = "" if one.segment.family is Family.RRWEB else one.segment.meta.view_id
-            found.setdefault(view_id, []).extend(one.scan.input_times_ms)
+            found.setdefault(view_id, []).extend(one.input_times_ms)
     return found

@@ -42,11 +42,11 @@ def build_index(  # noqa: PLR0913 - what an index says
             for frame, offset, length in zip(frames, offsets, lengths, strict=True)
         ),
         views=entries,
-        idle=idle_intervals(start_ms, end_ms, (time_ms for one in kept for time_ms in one.scan.input_times_ms)),
+        idle=idle_intervals(start_ms, end_ms, (time_ms for one in kept for time_ms in one.input_times_ms)),
         totals=Totals(
             segments=len(kept),
-            records=sum(one.scan.records_count for one in kept),
-            raw_bytes=sum(one.scan.raw_bytes for one in kept),
+            records=sum(one.segment.scan.records_count for one in kept),
+            raw_bytes=sum(one.segment.meta.raw_bytes for one in kept),
             missing_segments=sum(entry.missing_segments for entry in entries),
         ),
     )
@@ -81,7 +81,7 @@ def _frame(frame: Sequence[Kept], offset: int, length: int, number: Mapping[str,
         snapshots=tuple(
             Snapshot(time_ms, number[one.segment.meta.view_id], line)
             for line, one in enumerate(frame)
-            for time_ms in one.scan.snapshot_times_ms
+            for time_ms in one.segment.scan.snapshot_times_ms
         ),
     )
 
@@ -92,7 +92,7 @@ def _view(view_id: str, segments: Sequence[Kept]) -> ViewEntry:
         view_id=view_id,
         start_ms=start_ms,
         end_ms=end_ms,
-        url=next((one.scan.url for one in segments if one.scan.url), None),
+        url=next((one.segment.scan.url for one in segments if one.segment.scan.url), None),
         segments=len(segments),
         missing_segments=_missing(segments),
     )

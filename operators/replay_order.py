@@ -5,32 +5,34 @@ from itertools import groupby
 
 import msgspec
 
-from operators.replay_scan import ReplaySegment, SegmentError, SegmentScan, inflate, scan
+from operators.replay_scan import ReplaySegment
 from schemas.items import Family, RejectReason
-from schemas.units import MIB
-
-_HELD_RAW_BYTES = 32 * MIB  # of a window: few have more, and inflating once more costs a tenth of what compressing does
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """A usable segment, its place in the caller's list, and what its records say."""
+    """A usable segment and its place in the caller's list."""
 
     position: int
     segment: ReplaySegment
-    scan: SegmentScan
-    raw: bytes | None  # inflated, while a window holds few of these
-
-    def inflated(self, limit_bytes: int) -> bytes:
-        """The segment's JSON."""
-        return inflate(self.segment, limit_bytes) if self.raw is None else self.raw
 
     @property
     def line_bytes(self) -> int:
-        return self.scan.line_bytes
+        return self.segment.scan.line_bytes
 
     @property
     def has_full_snapshot(self) -> bool:
-        return bool(self.scan.snapshot_times_ms)
+        return bool(self.segment.scan.snapshot_times_ms)
+
+    @property
+    def has_other_count(self) -> bool:
+        """Whether its header claims another number of records."""
+        return self.segment.scan.records_count != self.segment.meta.records_count
+
+    @property
+    def input_times_ms(self) -> list[int]:
+        """When the visitor did something, by the client's clock."""
+        start_ms = self.segment.meta.start_ms
+        return [start_ms + offset_ms for offset_ms in self.segment.scan.input_offsets_ms]
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -49,23 +51,16 @@ class Ordered(msgspec.Struct, frozen=True):
     duplicate_count: int
 
 
-def order(segments: Sequence[ReplaySegment], segment_raw_bytes: int, *, find_styles: bool = False) -> Ordered:
+def order(segments: Sequence[ReplaySegment]) -> Ordered:
     """Sort out a window's segments. The result depends on the set of segments alone, not on their arrival."""
-    refused: list[Refused] = []
-    usable: list[Kept] = []
     copies = _distinct(segments)
-    room = _HELD_RAW_BYTES
-    for position in copies:
-        segment = segments[position]
-        try:
-            _check_family(segment, segments[copies[0]].family)
-            raw = inflate(segment, segment_raw_bytes)
-            found = scan(raw, segment.family, segment.meta, find_styles=find_styles)
-            room -= len(raw)
-            usable.append(Kept(position, segment, found, raw if room >= 0 else None))
-        except SegmentError as error:
-            refused.append(Refused(position, error.reason, error.detail))
-    kept = settled(usable)
+    if not copies:
+        return Ordered([], [], 0)
+    family = segments[copies[0]].family
+    kept = settled(Kept(position, segments[position]) for position in copies if segments[position].family is family)
+    refused = [
+        _foreign(position, segments[position], family) for position in copies if segments[position].family is not family
+    ]
     return Ordered(kept, refused, len(segments) - len(refused) - len(kept))
 
 
@@ -87,9 +82,10 @@ def _rank(segment: ReplaySegment) -> tuple[int, str, int, int, bytes, tuple[obje
     return meta.start_ms, meta.view_id, meta.index_in_view, segment.family, segment.body, rest
 
 
-def _check_family(segment: ReplaySegment, family: Family) -> None:
-    if segment.family is not family:  # its record types would be read as something else
-        raise SegmentError(RejectReason.INVALID_FIELD, f"{segment.family.name} segment in a {family.name} replay")
+def _foreign(position: int, segment: ReplaySegment, family: Family) -> Refused:
+    """Its record types would be read as something else."""
+    detail = f"{segment.family.name} segment in a {family.name} replay"
+    return Refused(position, RejectReason.INVALID_FIELD, detail)
 
 
 def _identity(kept: Kept) -> tuple[int, str, int]:
@@ -105,7 +101,7 @@ def _settle(same: list[Kept]) -> list[Kept]:
     """
     if len(same) == 1:
         return same
-    by_content = {(kept.scan.raw_bytes, kept.scan.raw_digest): kept for kept in reversed(same)}
+    by_content = {(kept.segment.meta.raw_bytes, kept.segment.scan.raw_digest): kept for kept in reversed(same)}
     contents = sorted(by_content)
     if same[0].segment.family is not Family.RRWEB:
         contents = contents[-1:]

@@ -1,16 +1,17 @@
-"""One replay segment: inflate it, read the few facts its records hold for the index, make it one line."""
+"""One replay segment: read the few facts its records hold, inflate it, make it one line."""
 
 import codecs
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from xxhash import xxh3_128_digest
 from zlib_ng import zlib_ng
 
 from operators.json_text import tolerant
-from operators.replay_styles import StyleMark, mark, styles_of
-from schemas.items import Family, RejectReason, SegmentMeta
+from operators.replay_styles import mark, styles_of
+from operators.unusable import Unusable
+from schemas.items import Family, Item, RejectReason, SegmentMeta, SegmentScan
 from schemas.units import KIB
 
 
@@ -20,31 +21,16 @@ class ReplaySegment(msgspec.Struct, frozen=True):
     meta: SegmentMeta
     family: Family
     body: bytes
+    scan: SegmentScan
+
+    def inflated(self) -> bytes:
+        """The JSON, which was proved to be whole when the segment was scanned."""
+        if self.meta.encoding == "identity":
+            return self.body
+        return zlib_ng.decompress(self.body, bufsize=self.meta.raw_bytes)
 
 
-class SegmentError(Exception):
-    """A segment cannot be used. Does not leave the replay cut, which turns it into a value."""
-
-    def __init__(self, reason: RejectReason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-
-
-class SegmentScan(msgspec.Struct, frozen=True):
-    """What was read from a segment's records. Times: client clock, epoch ms."""
-
-    raw_bytes: int
-    raw_digest: bytes  # of the inflated JSON: tells copies from different segments whatever their compression
-    line_bytes: int  # as stored: with exactly one line end
-    records_count: int
-    snapshot_times_ms: tuple[int, ...]
-    input_times_ms: tuple[int, ...]  # records made by the visitor's hand
-    url: str | None  # of the first Meta record
-    styles: tuple[StyleMark, ...] = ()  # of its full snapshots
-
-
-class _Record(msgspec.Struct, gc=False):
+class Record(msgspec.Struct, gc=False):
     """`data` stays unparsed: a full snapshot is skipped over, not built."""
 
     type: int
@@ -53,18 +39,18 @@ class _Record(msgspec.Struct, gc=False):
 
 
 class _SdkSegment(msgspec.Struct):
-    records: list[_Record]
+    records: list[Record]
 
 
 class _Properties(msgspec.Struct):
-    data: list[_Record] | None = msgspec.field(default=None, name="$snapshot_data")
-    items: list[_Record] | None = msgspec.field(default=None, name="$snapshot_items")
+    data: list[Record] | None = msgspec.field(default=None, name="$snapshot_data")
+    items: list[Record] | None = msgspec.field(default=None, name="$snapshot_items")
 
 
 class _RrwebSegment(msgspec.Struct):
     """`events` of a plain batch, or a PostHog message with its records one level down."""
 
-    events: list[_Record] | None = None
+    events: list[Record] | None = None
     properties: _Properties | None = None
 
 
@@ -94,30 +80,48 @@ _UTF8_STEP = 16 * KIB  # the text that a step makes stays in the processor's cac
 _BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 
 
-def inflate(segment: ReplaySegment, limit_bytes: int) -> bytes:
-    """The segment's JSON. What would inflate beyond the limit is given up there, not inflated. Raises SegmentError."""
-    raw = segment.body if segment.meta.encoding == "identity" else _inflate_zlib(segment.body, limit_bytes)
-    if len(raw) > limit_bytes:
-        raise SegmentError(RejectReason.INFLATED_TOO_LARGE, f"more than {limit_bytes} bytes")
-    return raw
+def replay_segment(item: Item) -> ReplaySegment:
+    """An item of kind SEGMENT."""
+    assert item.segment is not None
+    assert item.scan is not None
+    return ReplaySegment(item.segment, Family(item.family), item.body, item.scan)
 
 
-def scan(raw: bytes, family: Family, meta: SegmentMeta, *, find_styles: bool = False) -> SegmentScan:
-    """Read a segment's records as far as the index needs them. Raises SegmentError."""
+def scan(raw: bytes, family: Family, meta: SegmentMeta) -> SegmentScan:
+    """Read the records of a segment, inflated. Raises Unusable."""
     try:
-        _check_utf8(raw)
-        return _scan(raw, family, meta, find_styles=find_styles)
+        return scan_records(raw, _records(raw, family), family, meta)
     except msgspec.ValidationError as error:
-        raise SegmentError(RejectReason.INVALID_FIELD, str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SegmentError(RejectReason.MALFORMED_JSON, str(error)) from error
-    except RecursionError as error:  # decode, which let it through, may have stood higher on the stack
-        raise SegmentError(RejectReason.MALFORMED_JSON, "nested too deep") from error
+        raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
+    except msgspec.DecodeError as error:
+        raise Unusable(RejectReason.MALFORMED_JSON, str(error)) from None
+    except RecursionError:
+        raise Unusable(RejectReason.MALFORMED_JSON, "nested too deep") from None
+
+
+def scan_records(raw: bytes, records: Sequence[Record], family: Family, meta: SegmentMeta) -> SegmentScan:
+    """The same, for who has decoded them already. Raises Unusable."""
+    _check_utf8(raw)
+    return SegmentScan(
+        raw_digest=xxh3_128_digest(raw),
+        line_bytes=len(raw) + (not raw.endswith(b"\n")),
+        records_count=len(records),
+        snapshot_times_ms=tuple(_snapshot_times(records, meta)),
+        input_offsets_ms=tuple(_input_offsets(records, family, meta)),
+        url=next((url for record in records if (url := _url(record))), None),
+        styles=tuple(dict.fromkeys(map(mark, _styles(records)))),
+    )
 
 
 def style_texts(raw: bytes, family: Family) -> Iterable[bytes]:
-    """The styles of a segment that could be scanned, each once for every full snapshot that has it."""
-    return _styles(_records(raw, family))
+    """The styles of a scanned segment, each once for every full snapshot that has it.
+
+    How deep JSON may be nested depends on the stack: what could be scanned may be too deep here, and then has none.
+    """
+    try:
+        return list(_styles(_records(raw, family)))
+    except RecursionError:
+        return []
 
 
 def to_line(raw: bytes) -> bytes:
@@ -128,34 +132,7 @@ def to_line(raw: bytes) -> bytes:
     return line + b"\n"
 
 
-def _inflate_zlib(body: bytes, limit_bytes: int) -> bytes:
-    stream = zlib_ng.decompressobj()
-    try:
-        raw = stream.decompress(body, limit_bytes + 1)
-    except zlib_ng.error as error:  # type: ignore[misc] # its stub calls the class an instance
-        raise SegmentError(RejectReason.CORRUPT_COMPRESSION, str(error)) from error
-    if len(raw) <= limit_bytes and not stream.eof:
-        raise SegmentError(RejectReason.CORRUPT_COMPRESSION, f"zlib stream cut short after {len(raw)} bytes")
-    if stream.unused_data:
-        raise SegmentError(RejectReason.CORRUPT_COMPRESSION, f"{len(stream.unused_data)} bytes after the zlib stream")
-    return raw
-
-
-def _scan(raw: bytes, family: Family, meta: SegmentMeta, *, find_styles: bool) -> SegmentScan:
-    records = _records(raw, family)
-    return SegmentScan(
-        raw_bytes=len(raw),
-        raw_digest=xxh3_128_digest(raw),
-        line_bytes=len(raw) + (not raw.endswith(b"\n")),
-        records_count=len(records),
-        snapshot_times_ms=tuple(_snapshot_times(records, meta)),
-        input_times_ms=tuple(_input_times(records, family, meta)),
-        url=next((url for record in records if (url := _url(record))), None),
-        styles=tuple(dict.fromkeys(map(mark, _styles(records)))) if find_styles else (),
-    )
-
-
-def _styles(records: Iterable[_Record]) -> Iterable[bytes]:
+def _styles(records: Iterable[Record]) -> Iterable[bytes]:
     for record in records:
         if record.type == _FULL_SNAPSHOT:
             yield from styles_of(record.data)
@@ -166,12 +143,15 @@ def _check_utf8(raw: bytes) -> None:
     if raw.isascii():
         return
     decoder = codecs.getincrementaldecoder("utf-8")()
-    for start in range(0, len(raw), _UTF8_STEP):
-        decoder.decode(raw[start : start + _UTF8_STEP])
-    decoder.decode(b"", final=True)
+    try:
+        for start in range(0, len(raw), _UTF8_STEP):
+            decoder.decode(raw[start : start + _UTF8_STEP])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise Unusable(RejectReason.MALFORMED_JSON, str(error)) from None
 
 
-def _records(raw: bytes, family: Family) -> list[_Record]:
+def _records(raw: bytes, family: Family) -> list[Record]:
     if family is not Family.RRWEB:
         return _decode_sdk_segment(raw).records
     message = _decode_rrweb_segment(raw)
@@ -179,17 +159,17 @@ def _records(raw: bytes, family: Family) -> list[_Record]:
     for records in (message.events, properties.data, properties.items):
         if records is not None:
             return records
-    raise SegmentError(RejectReason.INVALID_FIELD, "no list of events")
+    raise Unusable(RejectReason.INVALID_FIELD, "no list of events")
 
 
-def _time_ms(record: _Record, meta: SegmentMeta) -> int | None:
+def _time_ms(record: Record, meta: SegmentMeta) -> int | None:
     """A record's time; None for a time outside of its segment, which a broken clock or number made."""
     if record.timestamp is None or not meta.start_ms <= record.timestamp <= meta.end_ms:
         return None
     return int(record.timestamp)
 
 
-def _snapshot_times(records: Iterable[_Record], meta: SegmentMeta) -> Iterable[int]:
+def _snapshot_times(records: Iterable[Record], meta: SegmentMeta) -> Iterable[int]:
     """A full snapshot counts whatever its time is, since frames are cut at them."""
     for record in records:
         if record.type == _FULL_SNAPSHOT:
@@ -197,14 +177,14 @@ def _snapshot_times(records: Iterable[_Record], meta: SegmentMeta) -> Iterable[i
             yield meta.start_ms if time_ms is None else time_ms
 
 
-def _input_times(records: Iterable[_Record], family: Family, meta: SegmentMeta) -> Iterable[int]:
+def _input_offsets(records: Iterable[Record], family: Family, meta: SegmentMeta) -> Iterable[int]:
     for record in records:
         time_ms = _time_ms(record, meta)
         if time_ms is not None and _is_input(record, family):
-            yield time_ms
+            yield time_ms - meta.start_ms
 
 
-def _is_input(record: _Record, family: Family) -> bool:
+def _is_input(record: Record, family: Family) -> bool:
     if record.type == _INCREMENTAL_SNAPSHOT:
         return _source(record) in _INPUT_SOURCES
     if family is Family.GUANCE:
@@ -212,7 +192,7 @@ def _is_input(record: _Record, family: Family) -> bool:
     return family is Family.DATADOG and record.type == _CHANGE and _changes_input(record)
 
 
-def _source(record: _Record) -> int | None:
+def _source(record: Record) -> int | None:
     first = _SOURCE_FIRST.match(record.data)
     if first:
         return int(first[1])
@@ -222,7 +202,7 @@ def _source(record: _Record) -> int | None:
         return None  # stored as it is; a record of unknown shape is only no sign of the visitor
 
 
-def _changes_input(record: _Record) -> bool:
+def _changes_input(record: Record) -> bool:
     try:
         changes = msgspec.json.decode(record.data, type=list[msgspec.Raw])
     except msgspec.ValidationError:
@@ -230,7 +210,7 @@ def _changes_input(record: _Record) -> bool:
     return any(_INPUT_CHANGE.match(change) for change in changes)
 
 
-def _url(record: _Record) -> str | None:
+def _url(record: Record) -> str | None:
     if record.type != _META_RECORD:
         return None
     try:

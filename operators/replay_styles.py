@@ -12,20 +12,11 @@ import msgspec
 from xxhash import xxh3_128_digest
 
 from schemas.blob import STYLES_MAX
+from schemas.items import StyleMark
 from schemas.style import STYLES_BYTES_MAX
 from schemas.units import KIB
 
 STYLE_BYTES_MIN = 4 * KIB  # what is smaller gains less than an object of its own costs
-
-
-class StyleMark(msgspec.Struct, frozen=True):
-    """A style without its text, so that a long session does not hold thousands of copies of one sheet.
-
-    Every snapshot has it again, so it is known by XXH3-128; the SHA-256 of its name takes ten times as long.
-    """
-
-    length: int
-    digest: bytes
 
 
 class _Attributes(msgspec.Struct, frozen=True):

@@ -1,13 +1,14 @@
-"""A replay segment of the Guance or Datadog SDK as an item: its header is trusted, its body only checked.
+"""A replay segment of the Guance or Datadog SDK as an item: its header is trusted, its records are scanned.
 
-The body is inflated once to prove that it is whole and JSON. What the SDKs send, zlib or plain, is kept as it came.
-Where the header is missing, the copy inside the segment stands in.
+What the SDKs send, zlib or plain, is kept as it came. Where the header is missing, the copy inside the segment stands
+in.
 """
 
 import msgspec
 
 from operators.inflate import inflate, is_zlib
 from operators.json_text import tolerant
+from operators.replay_scan import scan
 from operators.unusable import JSON_ERRORS, Limits, Unusable, checked_id, identity, json_refusal, time_us
 from schemas.items import Family, Item, Kind, RejectReason, SegmentMeta
 from schemas.units import US_PER_MS
@@ -47,7 +48,7 @@ def segment_item(  # noqa: PLR0913 - what a segment consists of
     family: Family, ids: tuple[str, str], meta: SegmentMeta, body: bytes, received_ms: int, limits: Limits
 ) -> Item:
     """Check the body and build the item. `ids`: (app_id, session_id). Raises Unusable."""
-    raw, _ = _checked_body(body, limits)
+    raw = _inflated(body, limits)
     begin_us, end_us = time_us("start", meta.start_ms), time_us("end", meta.end_ms)
     if end_us < begin_us:
         raise Unusable(RejectReason.INVALID_TIME, f"segment ends at {meta.end_ms}, before its start {meta.start_ms}")
@@ -70,12 +71,13 @@ def segment_item(  # noqa: PLR0913 - what a segment consists of
         ends=False,
         body=body if as_it_came else raw,
         segment=meta,
+        scan=scan(raw, family, meta),
     )
 
 
 def self_described(family: Family, body: bytes, received_ms: int, limits: Limits) -> Item:
     """A segment that came without its header. Raises Unusable."""
-    _, inner = _checked_body(body, limits)
+    inner = _inner_header(body, limits)
     meta = SegmentMeta(
         view_id=inner.view.id,
         index_in_view=inner.index_in_view,
@@ -95,15 +97,18 @@ def self_described(family: Family, body: bytes, received_ms: int, limits: Limits
 
 def describes_datadog(body: bytes, limits: Limits) -> bool:
     """Whether a segment without header was made by the Datadog SDK."""
-    _, inner = _checked_body(body, limits)
+    inner = _inner_header(body, limits)
     return bool(inner.application.id)
 
 
-def _checked_body(body: bytes, limits: Limits) -> tuple[bytes, _Segment]:
-    if not body:
-        raise Unusable(RejectReason.EMPTY_BODY, "segment without content")
-    raw = inflate(body, limits.inflated_bytes)
+def _inner_header(body: bytes, limits: Limits) -> _Segment:
     try:
-        return raw, _decode_segment(raw)
+        return _decode_segment(_inflated(body, limits))
     except JSON_ERRORS as error:
         raise json_refusal(error) from None
+
+
+def _inflated(body: bytes, limits: Limits) -> bytes:
+    if not body:
+        raise Unusable(RejectReason.EMPTY_BODY, "segment without content")
+    return inflate(body, limits.inflated_bytes)

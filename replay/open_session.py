@@ -10,20 +10,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from operators.assemble import LineRecord, assemble_open
-from operators.replay_cut import CutLimits, CutReplay, ReplayWindow, uncut
+from operators.replay_cut import CutReplay, ReplayWindow, uncut
 from operators.replay_order import Kept, settled
-from operators.replay_scan import ReplaySegment, SegmentError, inflate, scan
+from operators.replay_scan import replay_segment
 from operators.sessions import CloseOrder, moment, pack_moments
 from operators.windows import Window, WindowRules, close_reason, distinct, due_ms, split
 from replay.chunks import Piece, Place
 from replay.open_packs import Block
 from schemas.blob import BlobIndex
-from schemas.items import Family, Item, SegmentMeta
+from schemas.items import Item
 from schemas.pack import PackEntry, decode_block
 
 Row = dict[str, object]
-
-_SEGMENT_RAW_BYTES = CutLimits().segment_raw_bytes
 
 
 class OpenWindow(msgspec.Struct, frozen=True):
@@ -71,7 +69,7 @@ class OpenSession:
                 continue
             self._known.add(origin)
             place = Place(block.key, block.offset, block.length, line)
-            kept = entry if item.segment is None else self._take_segment(entry, item.segment, place)
+            kept = entry if item.segment is None else self._take_segment(entry, place)
             self.size_bytes += len(kept.item.body)
             self._entries.append(kept)
 
@@ -83,17 +81,11 @@ class OpenSession:
         found = split(distinct(moments), list(closed), rules)
         return [self._open(window, rules) for window in found if not window.is_frozen]
 
-    def _take_segment(self, entry: PackEntry, meta: SegmentMeta, place: Place) -> PackEntry:
-        """Read what the segment says; the entry without its body."""
-        number, item = len(self._entries), entry.item
-        segment = ReplaySegment(meta, Family(item.family), item.body)
-        bare = msgspec.structs.replace(segment, body=b"")
-        try:
-            found = scan(inflate(segment, _SEGMENT_RAW_BYTES), segment.family, segment.meta)
-            self._segments[number], self._places[number] = Kept(number, bare, found, None), place
-        except SegmentError:
-            pass  # it goes into quarantine when the window closes
-        return msgspec.structs.replace(entry, item=msgspec.structs.replace(item, body=b""))
+    def _take_segment(self, entry: PackEntry, place: Place) -> PackEntry:
+        """The entry without its body."""
+        number, bare = len(self._entries), msgspec.structs.replace(entry.item, body=b"")
+        self._segments[number], self._places[number] = Kept(number, replay_segment(bare)), place
+        return msgspec.structs.replace(entry, item=bare)
 
     def _open(self, window: Window, rules: WindowRules) -> OpenWindow:
         numbers = sorted(one.ordinal for one in window.moments)
@@ -131,7 +123,7 @@ class OpenSession:
                 index_in_view=one.segment.meta.index_in_view,
                 start_ms=one.segment.meta.start_ms,
                 end_ms=one.segment.meta.end_ms,
-                raw_bytes=one.scan.raw_bytes,
+                raw_bytes=one.segment.meta.raw_bytes,
                 has_full_snapshot=one.has_full_snapshot,
                 place=self._places[one.position],
             )
@@ -140,18 +132,9 @@ class OpenSession:
 
 
 def block_segments(block: bytes) -> tuple[bytes, ...]:
-    """The segments of a block by their place in it; what is no usable segment is empty. Raises PackFormatError."""
-    return tuple(map(_segment, decode_block(block)))
-
-
-def _segment(entry: PackEntry) -> bytes:
-    item = entry.item
-    if item.segment is None:
-        return b""
-    try:
-        return inflate(ReplaySegment(item.segment, Family(item.family), item.body), _SEGMENT_RAW_BYTES)
-    except SegmentError:
-        return b""
+    """The segments of a block by their place in it; a line is empty. Raises PackFormatError."""
+    items = [entry.item for entry in decode_block(block)]
+    return tuple(b"" if item.segment is None else replay_segment(item).inflated() for item in items)
 
 
 def _by_start(one: Kept) -> tuple[int, str, int]:

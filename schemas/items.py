@@ -54,6 +54,7 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     ends: bool  # end marker of the SDK: no activity itself (rule 6)
     body: bytes
     segment: "SegmentMeta | None" = None
+    scan: "SegmentScan | None" = None  # with `segment`
 
 
 class SegmentMeta(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -70,6 +71,28 @@ class SegmentMeta(msgspec.Struct, frozen=True, gc=False, array_like=True):
     encoding: str  # of Item.body: "zlib" or "identity"
     sdk_name: str
     sdk_version: str
+
+
+class StyleMark(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A style sheet without its text, so that a long session does not hold thousands of copies of one.
+
+    Every snapshot has it again, so it is known by XXH3-128; the SHA-256 of its name takes ten times as long.
+    """
+
+    length: int
+    digest: bytes
+
+
+class SegmentScan(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What was read from a segment's records, so that nobody has to read them again."""
+
+    raw_digest: bytes  # XXH3-128 of the inflated JSON: tells copies from different segments whatever their compression
+    line_bytes: int  # as a blob has it: with exactly one line end
+    records_count: int
+    snapshot_times_ms: tuple[int, ...]
+    input_offsets_ms: tuple[int, ...]  # records made by the visitor's hand, since the segment's start
+    url: str | None  # of the first Meta record
+    styles: tuple[StyleMark, ...]  # of its full snapshots
 
 
 class RejectReason(StrEnum):

@@ -21,7 +21,7 @@ import zstandard
 
 from schemas.items import Item
 
-VERSION = 1
+VERSION = 2  # until 1 entries did not say what was read from the records of a segment
 _MAGIC = b"RLAKPACK"
 _FOOTER = struct.Struct("<II8s")
 _ROW = struct.Struct("<QQI")

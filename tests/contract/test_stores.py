@@ -9,7 +9,7 @@ from s3fs import S3FileSystem
 
 from flows.servers import S3Server
 from operators.replay_cut import CutLimits, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment
+from operators.replay_scan import ReplaySegment, scan
 from replay.catalog import open_blob
 from replay.styles import StyleShelf
 from schemas.items import Family, SegmentMeta
@@ -123,5 +123,5 @@ def _replay(family: Family, segments: list[bytes]) -> tuple[ReplaySegment, ...]:
             inner["view"]["id"], inner["index_in_view"], inner["start"], inner["end"], inner["records_count"],
             inner["has_full_snapshot"], "", len(body), "identity", "sdk", "1",
         )  # fmt: skip
-        found.append(ReplaySegment(meta, family, body))
+        found.append(ReplaySegment(meta, family, body, scan(body, family, meta)))
     return tuple(found)

@@ -8,7 +8,7 @@ import msgspec
 from operators.assemble import assemble, references
 from operators.decode import Limits, Message, decode
 from operators.replay_cut import CutLimits, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment
+from operators.replay_scan import replay_segment
 from operators.rows import line_row
 from operators.sessions import Arrival, SessionTracker
 from operators.windows import WindowRules
@@ -66,9 +66,7 @@ def _has_row(item: Item) -> bool:
 
 
 def _refused_segments(items: list[Item]) -> int:
-    segments = tuple(
-        ReplaySegment(item.segment, Family(item.family), item.body) for item in items if item.segment is not None
-    )
+    segments = tuple(replay_segment(item) for item in items)
     done = cut(ReplayWindow("a", "s", 0, segments), CutLimits())
     counts = done.counts
     assert len(items) == counts.kept + counts.duplicates + counts.rejected + counts.over

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from operators.replay_cut import CutLimits, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment
+from operators.replay_scan import ReplaySegment, scan
 from replay.reader import BlobReader
 from schemas.blob import BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry
 from schemas.items import Family, SegmentMeta
@@ -45,7 +45,7 @@ def _segment(view_id: str, index: int, time_ms: int, raw: bytes) -> ReplaySegmen
         sdk_name="df_web_rum_sdk",
         sdk_version="3.2.27",
     )
-    return ReplaySegment(meta, Family.GUANCE, raw)
+    return ReplaySegment(meta, Family.GUANCE, raw, scan(raw, Family.GUANCE, meta))
 
 
 WINDOW = ReplayWindow(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.replay_cut import CutLimits, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment
+from operators.replay_scan import ReplaySegment, scan
 from replay.reader import BlobReader
 from schemas.blob import FOOTER_BYTES, BlobFormatError, BlobIndex, parse_footer, parse_tail
 from schemas.items import Family, SegmentMeta
@@ -26,7 +26,7 @@ def segment(view_id: str, index: int, start_ms: int, end_ms: int, *, text: str =
     record = f'{{"type":{3 if index else 2},"timestamp":{start_ms},"data":{{"source":0,"text":"{text}"}}}}'
     raw = f'{{"records":[{record}]}}\n'.encode()
     meta = SegmentMeta(view_id, index, start_ms, end_ms, 1, not index, "init", len(raw), "identity", "sdk", "1.0")
-    return ReplaySegment(meta, Family.GUANCE, raw)
+    return ReplaySegment(meta, Family.GUANCE, raw, scan(raw, Family.GUANCE, meta))
 
 
 def blob_of(segments: Sequence[ReplaySegment], frame_raw_bytes: int = 1 << 24) -> bytes:

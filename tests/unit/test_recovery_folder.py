@@ -43,24 +43,24 @@ def test_a_folder_of_version_1_is_refused(tmp_path: Path) -> None:
     (tmp_path / "part-0.sqlite3").write_bytes(b"state")
     (tmp_path / "shards").write_text("8\n")
     with (
-        pytest.raises(ConfigurationError, match="has version 1, this release reads version 4"),
+        pytest.raises(ConfigurationError, match="has version 1, this release reads version 5"),
         open_recovery_folder(settings(tmp_path)),
     ):
         pass
 
 
-@pytest.mark.parametrize("version", [3, 5])
+@pytest.mark.parametrize("version", [4, 6])
 def test_a_folder_of_another_version_is_refused(version: int, tmp_path: Path) -> None:
     (tmp_path / "layout.json").write_text(f'{{"version": {version}, "job_id": "x"}}')
     with (
-        pytest.raises(ConfigurationError, match=f"has version {version}, this release reads version 4"),
+        pytest.raises(ConfigurationError, match=f"has version {version}, this release reads version 5"),
         open_recovery_folder(settings(tmp_path)),
     ):
         pass
 
 
 def test_a_crash_while_the_folder_was_made_is_repaired(tmp_path: Path) -> None:
-    (tmp_path / "layout.json").write_text('{"version": 4, "job_id": "x"}')
+    (tmp_path / "layout.json").write_text('{"version": 5, "job_id": "x"}')
     (tmp_path / "part-0.sqlite3").write_bytes(b"half made")
     with open_recovery_folder(settings(tmp_path)) as folder:
         assert folder.job_id == "x"

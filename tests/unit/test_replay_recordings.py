@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from operators.replay_cut import CutReplay, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment
+from operators.replay_scan import ReplaySegment, scan
 from replay.reader import BlobReader
 from schemas.items import Family, SegmentMeta
 
@@ -67,7 +67,8 @@ def _windows(capture: Path) -> Iterator[tuple[ReplayWindow, list[bytes]]]:
             "sdk",
             "1.0",
         )
-        sessions[header.session.id].append(ReplaySegment(meta, FAMILIES[capture.parent.name], body))
+        family = FAMILIES[capture.parent.name]
+        sessions[header.session.id].append(ReplaySegment(meta, family, body, scan(raw, family, meta)))
         distinct[header.session.id][header.view.id, header.index_in_view, header.start] = raw
     for session_id, segments in sessions.items():
         yield ReplayWindow("app", session_id, 0, tuple(segments)), list(distinct[session_id].values())

@@ -15,13 +15,13 @@ from flows.captures import CaptureCounts, read_captures
 from operators.decode import Limits, decode
 from operators.inflate import inflate
 from operators.replay_cut import CutLimits, CutReplay, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment, style_texts
-from operators.replay_styles import STYLE_BYTES_MIN, StyleMark, choose, styles_of
+from operators.replay_scan import ReplaySegment, scan, style_texts
+from operators.replay_styles import STYLE_BYTES_MIN, choose, styles_of
 from replay.catalog import open_blob
 from replay.reader import BlobReader
 from replay.styles import StyleShelf
 from schemas.blob import ENDING_BYTES, STYLES_MAX, BlobFormatError, parse_footer
-from schemas.items import Family, Item, Kind, SegmentMeta
+from schemas.items import Family, Item, Kind, SegmentMeta, StyleMark
 from schemas.keys import is_style, replay_key, style_digest, style_key
 from schemas.retention import HELD_DAYS
 from schemas.style import STYLES_BYTES_MAX, encode_style, open_style
@@ -51,7 +51,7 @@ def segment(index: int, *sheets: tuple[str, str]) -> ReplaySegment:
     raw = json.dumps({"records": [record]}).encode() + b"\n"
     time_ms = T0 + index
     meta = SegmentMeta("view", index, time_ms, time_ms, 1, bool(sheets), "init", len(raw), "identity", "sdk", "1.0")
-    return ReplaySegment(meta, Family.GUANCE, raw)
+    return ReplaySegment(meta, Family.GUANCE, raw, scan(raw, Family.GUANCE, meta))
 
 
 def cut_all(segments: Sequence[ReplaySegment], limits: CutLimits | None = None) -> CutReplay:

@@ -160,7 +160,9 @@ def test_a_form_without_a_segment_stays_as_it_is() -> None:
 
 def test_no_name_in_a_form_changes_what_the_job_reads() -> None:
     names = [b"type", b"Type", b"SESSION_ID", b"Session_id", b"content-type"]
-    sent = form_request([(b"app_id", b"shop"), (b"session_id", b"s-1"), *((name, b"rrweb") for name in names), (b"segment", b"x")])
+    sent = form_request(
+        [(b"app_id", b"shop"), (b"session_id", b"s-1"), *((name, b"rrweb") for name in names), (b"segment", b"x")]
+    )
     [keyed] = keyed_by_session(sent, LIMITS)
     assert keyed.message.headers == {"app_id": b"shop", "session_id": b"s-1"}
 
