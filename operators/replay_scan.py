@@ -126,10 +126,10 @@ def style_texts(raw: bytes, family: Family) -> Iterable[bytes]:
 
 def to_line(raw: bytes) -> bytes:
     """The segment as one line. JSON has no raw line breaks but between tokens, where a space means the same."""
-    line = raw.removesuffix(b"\n")
-    if b"\n" in line or b"\r" in line:
-        line = line.translate(_BREAKS_TO_SPACES)
-    return line + b"\n"
+    end = raw.find(b"\n")
+    if b"\r" not in raw and end in (-1, len(raw) - 1):  # as the SDKs write it
+        return raw if end >= 0 else raw + b"\n"
+    return raw.removesuffix(b"\n").translate(_BREAKS_TO_SPACES) + b"\n"
 
 
 def _styles(records: Iterable[Record]) -> Iterable[bytes]:
