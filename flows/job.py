@@ -1,5 +1,6 @@
 """Running a dataflow: recovery folder, epochs, and what is published after the end."""
 
+import gc
 import logging
 import os
 import threading
@@ -22,6 +23,7 @@ from sinks.store import ObjectStore, StoreRefused
 
 _ONE_EPOCH = timedelta(days=365)  # a bounded run commits once, at its end: a rerun makes the same objects
 _STOP_LOOK_SECONDS = 0.5
+_OBJECTS_A_COLLECTION = 10_000
 
 _log = logging.getLogger(LOGGER)
 
@@ -31,6 +33,7 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
 
     Raises FolderInUse, NotTheOwner, SourceError, StoreError, and RuntimeError for what the engine makes of them.
     """
+    _collect_seldom()
     run = settings.run
     with open_recovery_folder(settings) as folder:
         store = lake_store(settings)
@@ -55,6 +58,7 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
 
 def run_bounded(job: Job) -> None:
     """Run to the end of the input, then make everything visible."""
+    _collect_seldom()
     run_main(job.flow, epoch_interval=_ONE_EPOCH)
     job.sink.publish_all()
     job.sink.delete_packs()
@@ -62,10 +66,17 @@ def run_bounded(job: Job) -> None:
 
 def run_bounded_with_recovery(job: Job, settings: Settings) -> None:
     """A bounded run that commits as the streaming job does: the same work, with an end."""
+    _collect_seldom()
     epoch = timedelta(seconds=settings.run.epoch_seconds)
     with open_recovery_folder(settings) as folder:
         cluster_main(job.flow, [], 0, epoch_interval=epoch, recovery_config=folder.engine_config())
     job.sink.publish_all()
+
+
+def _collect_seldom() -> None:
+    """Items and rows come in thousands and hold no cycles: looking for some after every 700 objects finds nothing."""
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_A_COLLECTION)
 
 
 def check_retention(store: ObjectStore, settings: Settings) -> None:

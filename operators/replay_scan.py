@@ -73,6 +73,7 @@ _CHANGE = 12  # Datadog 7: what other families say with sources 0, 5 and 8 of an
 # Mouse move, mouse interaction, scroll, input, touch move, drag. Not 4 (resize) and 7 (media): pages do these alone.
 _INPUT_SOURCES = frozenset({1, 2, 3, 5, 6, 12})
 _INPUT_CHANGE = re.compile(rb"\s*\[\s*12\s*,")  # a change of kind 12: the value of a form field
+_ANY_12 = re.compile(rb"\[\s*12\s*,")
 
 _SOURCE_FIRST = re.compile(rb'\{"source":(\d{1,3})[,}]')  # as every SDK writes it: the rest need not be read
 _UTF8_STEP = 16 * KIB  # the text that a step makes stays in the processor's cache
@@ -203,6 +204,8 @@ def _source(record: Record) -> int | None:
 
 
 def _changes_input(record: Record) -> bool:
+    if not _ANY_12.search(record.data):  # most changes: they need not be taken apart
+        return False
     try:
         changes = msgspec.json.decode(record.data, type=list[msgspec.Raw])
     except msgspec.ValidationError:

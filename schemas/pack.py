@@ -83,14 +83,14 @@ def encode_pack(sessions: Mapping[tuple[str, str], Sequence[PackEntry]]) -> tupl
     """One pack of the entries of each (app_id, session_id)."""
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     encoder = msgspec.msgpack.Encoder()
-    blocks = bytearray()
-    rows = []
+    parts, rows, offset = [], [], 0
     for (app_id, session_id), entries in sorted(sessions.items()):
         block = compressor.compress(encoder.encode(entries))
-        rows.append((key_hash(app_id, session_id), len(blocks), len(block)))
-        blocks += block
+        rows.append((key_hash(app_id, session_id), offset, len(block)))
+        parts.append(block)
+        offset += len(block)
     index = b"".join(_ROW.pack(*row) for row in sorted(rows))
-    return bytes(blocks + index + _FOOTER.pack(len(rows), VERSION, _MAGIC)), PackIndex(index)
+    return b"".join([*parts, index, _FOOTER.pack(len(rows), VERSION, _MAGIC)]), PackIndex(index)
 
 
 def decode_block(block: bytes) -> list[PackEntry]:
