@@ -4,7 +4,7 @@ A pure function of the *set* of items: copies are settled by content, rows are o
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -52,18 +52,33 @@ class Assembled(msgspec.Struct, frozen=True):
     styles: dict[str, bytes]  # text by SHA-256: what the blob shares with others
 
 
+class _Stored(NamedTuple):
+    """The blobs of all revisions. A revision without a blob has the key ""."""
+
+    keys: Sequence[str]
+    size_bytes: int
+
+
 def assemble(
     order: CloseOrder,
     entries: Mapping[Reference, PackEntry],
     blob_key: Callable[[int], str],
     limits: CutLimits,
+    known_bytes: Mapping[str, int] | None = None,
 ) -> Assembled:
-    """Build a window's rows and blob. `blob_key`: the object key of a revision's blob."""
+    """Build a window's rows and blob.
+
+    `blob_key`: the object key of a revision's blob. `known_bytes`: sizes of some blobs that were made before, by key;
+    those of earlier revisions that are not among them are made again, because the session row states the size of all.
+    """
+    known_bytes = known_bytes or {}
     revisions = [*_revisions(order, entries), _pick(entries, order.new_moments)]
     segments = [_segments(revision) for revision in revisions]
-    cuts = [_cut(order, found, limits) for found in segments]
-    keys = [blob_key(number) if replay.blob else "" for number, replay in enumerate(cuts)]
-    session, rows, refused = _rows(order, revisions, cuts, keys)
+    known = [known_bytes.get(blob_key(number)) for number in range(len(order.cuts))] + [None]
+    cuts = [_cut(order, found, limits, size) for found, size in zip(segments, known, strict=True)]
+    sizes = [len(replay.blob) if size is None else size for replay, size in zip(cuts, known, strict=True)]
+    keys = [blob_key(number) if size else "" for number, size in enumerate(sizes)]
+    session, rows, refused = _rows(order, revisions, cuts, _Stored(keys, sum(sizes)))
     return Assembled(
         session=session,
         # What comes late can change what is said of every view of its window, so a revision brings all of them.
@@ -83,7 +98,7 @@ def assemble_open(
 
     `replay`: from `uncut`; the bodies of segments are not looked at.
     """
-    session, rows, _ = _rows(order, [_pick(entries, order.new_moments)], [replay], [""])
+    session, rows, _ = _rows(order, [_pick(entries, order.new_moments)], [replay], _Stored([], 0))
     return session, [record for record, _ in rows]
 
 
@@ -93,13 +108,13 @@ def references(order: CloseOrder) -> list[Reference]:
 
 
 def _rows(
-    order: CloseOrder, revisions: Sequence[Sequence[PackEntry]], cuts: Sequence[CutReplay], keys: Sequence[str]
+    order: CloseOrder, revisions: Sequence[Sequence[PackEntry]], cuts: Sequence[CutReplay], stored: _Stored
 ) -> tuple[Row, list[tuple[LineRecord, bool]], list[RefusedEntry]]:
     """The session row; every line, each with: is it new in this revision; lines that no row can be made of."""
     everything = [entry for revision in revisions for entry in revision]
     refused: list[RefusedEntry] = []
     rows = _line_rows(order, everything, {entry.item.ident for entry in revisions[-1]}, refused)
-    totals = _replay_totals(cuts, keys)
+    totals = _replay_totals(cuts, stored)
     tables = _by_table(record for record, _ in rows)
     window = Window(order.start_us, order.end_us)
     view_signals(window, tables, _inputs_by_view(cuts))
@@ -214,9 +229,10 @@ def _view_age(update: tuple[Item, Row]) -> tuple[int, int, int, bytes]:
     return item.end_us, version if isinstance(version, int) else 0, counted, item.body
 
 
-def _cut(order: CloseOrder, entries: Iterable[PackEntry], limits: CutLimits) -> CutReplay:
+def _cut(order: CloseOrder, entries: Iterable[PackEntry], limits: CutLimits, known_bytes: int | None) -> CutReplay:
     segments = tuple(replay_segment(entry.item) for entry in entries)
-    return cut(ReplayWindow(order.app_id, order.session_id, order.part, segments), limits)
+    window = ReplayWindow(order.app_id, order.session_id, order.part, segments)
+    return cut(window, limits, without_blob=known_bytes is not None)
 
 
 def _segments(entries: Iterable[PackEntry]) -> list[PackEntry]:
@@ -224,14 +240,14 @@ def _segments(entries: Iterable[PackEntry]) -> list[PackEntry]:
     return sorted(found, key=lambda entry: (entry.item.begin_us, entry.item.ident))
 
 
-def _replay_totals(cuts: Sequence[CutReplay], keys: Sequence[str]) -> ReplayTotals:
+def _replay_totals(cuts: Sequence[CutReplay], stored: _Stored) -> ReplayTotals:
     placements = [placement for replay in cuts for placement in replay.placements]
     return ReplayTotals(
         segments=[placement.segment for placement in placements],
         record_count=sum(placement.records_count for placement in placements),
         raw_bytes=sum(placement.raw_bytes for placement in placements),
-        blob_bytes=sum(len(replay.blob) for replay in cuts),
-        key=next((key for key in keys if key), ""),
+        blob_bytes=stored.size_bytes,
+        key=next((key for key in stored.keys if key), ""),
     )
 
 

@@ -73,16 +73,19 @@ class CutReplay(msgspec.Struct, frozen=True):
     styles: dict[str, bytes]  # text by SHA-256, in the order of the blob's dictionary: the blob is nothing without them
 
 
-def cut(window: ReplayWindow, limits: CutLimits | None = None) -> CutReplay:
+def cut(window: ReplayWindow, limits: CutLimits | None = None, *, without_blob: bool = False) -> CutReplay:
     """Make the blob of a window. The same set of segments gives the same bytes, whatever their order or copies.
 
     Segments are inflated one at a time, to be compressed, and some before that for the text of their styles.
+    `without_blob`: all but this, for a blob that was made before; then there is no index, and no place in a frame.
     """
     limits = limits or CutLimits()
     ordered = order(window.segments)
     kept, over = _split_at_limit(ordered.kept, limits.window_raw_bytes)
-    styles = _styles(kept) if limits.share_styles else {}
-    blob, index, placements = _compact(window, kept, styles, limits)
+    styles = _styles(kept) if limits.share_styles and not without_blob else {}
+    blob, index, placements = _compact(window, [] if without_blob else kept, styles, limits)
+    if without_blob:
+        placements = tuple(_placement(one, 0, 0) for one in kept)
     return CutReplay(
         blob=blob,
         index=index,

@@ -32,6 +32,7 @@ from sinks.tables import Row, Rows
 
 STATE_VERSION = 2
 _KNOWN_STYLES_MAX = 10_000  # a megabyte of keys; beyond that styles are stored once more, with the same bytes
+_KNOWN_BLOBS_MAX = 10_000  # the same; beyond that blobs of revised windows are made once more, to know their size
 _SESSIONS = f"{TABLES}sessions/"
 
 
@@ -129,6 +130,7 @@ class LakeWriter:
         self._blobs: dict[str, bytes] = {}
         self._styles: dict[str, bytes] = {}  # text by key
         self._known_styles: set[str] = set()  # keys that this writer has staged
+        self._blob_bytes: dict[str, int] = {}  # sizes of blobs that this writer has made, for late revisions
         self._staged: list[_Bundle] = []
         self._pending: list[_Bundle] = []
         self._last: dict[str, dict[str, bytes]] = {}  # the newest bundle by its key, so that it need not be read back
@@ -270,6 +272,7 @@ class LakeWriter:
             self._entries(order),
             lambda revision: replay_key(replay_days, day, order.app_id, order.session_id, order.part, revision),
             self._limits.cut,
+            self._blob_bytes,
         )
         rows = chain([done.session], (line.row for line in done.lines))
         if self._notices.erases_user(order.app_id, order.session_id, rows, order.received_start_ms):
@@ -282,6 +285,7 @@ class LakeWriter:
             self._rows.add("replay_segments", replay_days, day, row)
         if done.blob:
             self._blobs[done.blob_key] = done.blob
+            self._blob_bytes[done.blob_key] = len(done.blob)
             self._share(done)
         self._count(order)
         self.refuse(self._refusals(done))
@@ -361,6 +365,8 @@ class LakeWriter:
         objects |= replays
         if len(self._known_styles) > _KNOWN_STYLES_MAX:
             self._known_styles = set()
+        if len(self._blob_bytes) > _KNOWN_BLOBS_MAX:
+            self._blob_bytes = {}
         self._known_styles |= self._styles.keys()
         self._blobs, self._styles, self._refused_bytes = {}, {}, 0
         if not objects:

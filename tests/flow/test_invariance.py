@@ -61,3 +61,22 @@ def _wild(message: Message, shift_ms: int) -> Message:
         row["time"] += shift_ms
         row["tags"]["session_id"] = "wild"
     return Message(message.type, message.headers, msgspec.json.encode(rows), message.received_ms)
+
+
+def test_late_segments_give_the_same_lake_to_a_writer_that_remembers_and_to_one_that_does_not(
+    samples: Path, tmp_path: Path
+) -> None:
+    """A revision states the size of all blobs: known to the writer that made them, made once more by another."""
+    messages = capture_messages([samples / "guance/gc-multitab.jsonl.gz"])
+    late = [number for number, one in enumerate(messages) if one.type == "guance.replay"][::3]
+    moved = [
+        msgspec.structs.replace(one, received_ms=one.received_ms + 3_600_000) if number in late else one
+        for number, one in enumerate(messages)
+    ]
+    moved.sort(key=lambda one: one.received_ms)
+    on_time = len(messages) - len(late)
+    remembers = run(moved, [], tmp_path / "remembers")
+    forgets = run(moved, range(on_time, len(moved)), tmp_path / "forgets", restart_every=1)
+    assert any(row["revision"] and row["replay_key"] for row in remembers.tables["sessions"])
+    assert forgets.blobs == remembers.blobs
+    assert forgets.tables == remembers.tables

@@ -122,6 +122,21 @@ def test_what_is_stored_is_what_came(segments: list[ReplaySegment]) -> None:
     assert [line + b"\n" for line in lines(replay)] == [stored[one.position] for one in replay.placements]
 
 
+@given(SEGMENTS, st.integers(0, 300))
+def test_without_its_blob_a_replay_says_the_same(segments: list[ReplaySegment], limit: int) -> None:
+    window, limits = ReplayWindow("app", "session", 0, tuple(segments)), CutLimits(window_raw_bytes=limit)
+    whole, bare = cut(window, limits), cut(window, limits, without_blob=True)
+    assert bare.blob == b""
+    nowhere = [msgspec.structs.replace(one, frame_offset=0, frame_length=0) for one in whole.placements]
+    assert list(bare.placements) == nowhere
+    assert (
+        msgspec.structs.replace(
+            bare, blob=whole.blob, index=whole.index, placements=whole.placements, styles=whole.styles
+        )
+        == whole
+    )
+
+
 def test_order_is_view_start_view_index() -> None:
     replay = cut_all(
         segment("late", 0, T0 + 50),
