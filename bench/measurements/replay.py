@@ -16,9 +16,9 @@ from schemas.units import MIB
 
 ABOUT = (
     "Replay segments of real recordings, cloned as ever new sessions and put on the topic as the intake does, through "
-    "the whole flow: broker, decode, windows, recovery, packs, order, copies removed, one seekable blob a session, index "
-    "rows. Beside it the codecs alone, in one thread and on the same bytes: inflate what the SDK sent, and compress each "
-    "session with zstd as its blob is."
+    "the whole flow: broker, decode, windows, recovery, packs, order, copies removed, one seekable blob a session, "
+    "index rows. Beside it the codecs alone, in one thread and on the same bytes: inflate what the SDK sent, and "
+    "compress each session with zstd as its blob is."
 )
 _BASE = "inflate and zstd alone"
 _APART_MS = 20_000  # a new clone every 20 s of the receive clock
