@@ -9,7 +9,7 @@ from xxhash import xxh3_128_digest
 from zlib_ng import zlib_ng
 
 from operators.json_text import tolerant
-from operators.replay_styles import mark, styles_of
+from operators.replay_styles import choose, mark, styles_of
 from operators.unusable import Unusable
 from schemas.items import Family, Item, RejectReason, SegmentMeta, SegmentScan
 from schemas.units import KIB
@@ -76,6 +76,8 @@ _INPUT_CHANGE = re.compile(rb"\s*\[\s*12\s*,")  # a change of kind 12: the value
 _ANY_12 = re.compile(rb"\[\s*12\s*,")
 
 _SOURCE_FIRST = re.compile(rb'\{"source":(\d{1,3})[,}]')  # as every SDK writes it: the rest need not be read
+_TIMES_MAX = 4_096  # of inputs or snapshots in one segment, which lasts some seconds
+_URL_MAX = 8_192  # characters; of a longer one the index has nothing, the segment all
 _UTF8_STEP = 16 * KIB  # the text that a step makes stays in the processor's cache
 
 _BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
@@ -107,10 +109,10 @@ def scan_records(raw: bytes, records: Sequence[Record], family: Family, meta: Se
         raw_digest=xxh3_128_digest(raw),
         line_bytes=len(raw) + (not raw.endswith(b"\n")),
         records_count=len(records),
-        snapshot_times_ms=tuple(_snapshot_times(records, meta)),
-        input_offsets_ms=tuple(_input_offsets(records, family, meta)),
+        snapshot_times_ms=_thinned(_snapshot_times(records, meta)),
+        input_offsets_ms=_thinned(_input_offsets(records, family, meta)),
         url=next((url for record in records if (url := _url(record))), None),
-        styles=tuple(dict.fromkeys(map(mark, _styles(records)))),
+        styles=tuple(choose(map(mark, _styles(records)))),
     )
 
 
@@ -161,6 +163,18 @@ def _records(raw: bytes, family: Family) -> list[Record]:
         if records is not None:
             return records
     raise Unusable(RejectReason.INVALID_FIELD, "no list of events")
+
+
+def _thinned(times_ms: Iterable[int]) -> tuple[int, ...]:
+    """As they are. Of more than anybody makes in a segment, the first of every 1 ms, 10 ms, 100 ms, ... so that a few kB
+    of compressed nonsense cannot become much in memory.
+    """
+    found = list(times_ms)
+    step_ms = 1
+    while len(found) > _TIMES_MAX:
+        found = list({time_ms // step_ms: time_ms for time_ms in sorted(found, reverse=True)}.values())[::-1]
+        step_ms *= 10
+    return tuple(found)
 
 
 def _time_ms(record: Record, meta: SegmentMeta) -> int | None:
@@ -217,6 +231,7 @@ def _url(record: Record) -> str | None:
     if record.type != _META_RECORD:
         return None
     try:
-        return _META.decode(record.data).href
+        url = _META.decode(record.data).href
     except msgspec.ValidationError:
         return None
+    return url if len(url) <= _URL_MAX else None

@@ -84,7 +84,7 @@ class StyleMark(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class SegmentScan(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What was read from a segment's records, so that nobody has to read them again."""
+    """What was read from a segment's records, so that nobody has to read them again. Bounded, whatever they hold."""
 
     raw_digest: bytes  # XXH3-128 of the inflated JSON: tells copies from different segments whatever their compression
     line_bytes: int  # as a blob has it: with exactly one line end

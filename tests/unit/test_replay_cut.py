@@ -204,6 +204,24 @@ def test_what_has_no_records_is_refused(raw: bytes, reason: RejectReason) -> Non
     assert refused.value.reason is reason
 
 
+@pytest.mark.parametrize(("inputs", "kept"), [(4_095, 4_095), (4_096, 4_096), (4_097, 410), (50_000, 500)])
+def test_a_scan_stays_small_whatever_the_segment_holds(inputs: int, kept: int) -> None:
+    """It is kept until the session closes: of very many inputs, the first of every 10 ms, 100 ms, ..."""
+    clicks = [incremental(2, T0 + number) for number in range(inputs)]
+    found = segment(records=[*clicks, SNAPSHOT], end_ms=T0 + inputs).scan
+    assert found.records_count == inputs + 1
+    assert len(found.input_offsets_ms) == kept
+    assert found.input_offsets_ms[:2] == (0, round(inputs / kept))
+    pages = [{**SNAPSHOT, "timestamp": T0 + number} for number in range(inputs)]
+    assert len(segment(records=pages, end_ms=T0 + inputs).scan.snapshot_times_ms) == kept
+
+
+@pytest.mark.parametrize(("length", "is_kept"), [(8_191, True), (8_192, True), (8_193, False)])
+def test_an_address_of_any_length_does_not_fill_the_index(length: int, *, is_kept: bool) -> None:
+    found = segment(records=[{"type": 4, "timestamp": T0, "data": {"href": "x" * length}}]).scan
+    assert found.url == ("x" * length if is_kept else None)
+
+
 def test_rrweb_without_events_is_refused() -> None:
     with pytest.raises(Unusable) as refused:
         scan(b'{"properties":{}}', Family.RRWEB, segment().meta)
