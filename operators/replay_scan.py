@@ -166,8 +166,9 @@ def _records(raw: bytes, family: Family) -> list[Record]:
 
 
 def _thinned(times_ms: Iterable[int]) -> tuple[int, ...]:
-    """As they are. Of more than anybody makes in a segment, the first of every 1 ms, 10 ms, 100 ms, ... so that a few kB
-    of compressed nonsense cannot become much in memory.
+    """As they are. Of more than anybody makes in a segment, the first of every ms, 10 ms, 100 ms, and so on.
+
+    Otherwise a few kB of compressed nonsense would become much in memory.
     """
     found = list(times_ms)
     step_ms = 1
