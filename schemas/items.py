@@ -33,6 +33,9 @@ LINE_TABLE = {
 }
 
 
+_TIME_BYTES = 40  # a Python integer and its place in a tuple
+
+
 class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One line or one replay segment, with just what the session rules need and its body unparsed.
 
@@ -55,6 +58,11 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     body: bytes
     segment: "SegmentMeta | None" = None
     scan: "SegmentScan | None" = None  # with `segment`
+
+    @property
+    def held_bytes(self) -> int:
+        """What it takes in memory, about, beyond what every item does."""
+        return len(self.body) + (0 if self.scan is None else _TIME_BYTES * len(self.scan.input_offsets_ms))
 
 
 class SegmentMeta(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -185,7 +185,7 @@ class LakeWriter:
             item = entry.item
             buffer[item.app_id, item.session_id].append(entry)
         self.counts.items += len(items)
-        self._buffer_bytes += sum([len(entry.item.body) for entry in items])
+        self._buffer_bytes += sum([entry.item.held_bytes for entry in items])
         for order in output.orders:
             self._write(order)
         if self._buffer_bytes > self._limits.pack_bytes:

@@ -1,20 +1,26 @@
 """A long epoch does not fill the memory: what waits for its end is put away earlier, and the lake is the same."""
 
+import zlib
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from operators.decode import Limits, Message, decode
 from operators.sessions import Activation
-from schemas.items import Rejected, RejectReason
-from schemas.keys import FIRST_REVISIONS, STAGING
+from schemas.items import Item, Rejected, RejectReason
+from schemas.keys import FIRST_REVISIONS, PACKS, STAGING
+from schemas.pack import PackEntry
 from schemas.retention import Retention
 from sinks.lake import LakeLimits, LakeWriter, Refusal
 from sinks.packs import PackStore
 from sinks.store import LocalStore
 from sinks.tables import Row, Rows
 from tests.required_columns import required
+
+T0 = 1_795_230_000_000
 
 
 def test_rows_give_the_same_file_however_many_are_kept_loose() -> None:
@@ -55,6 +61,29 @@ def test_refused_bodies_do_not_wait_for_the_end_of_the_epoch(tmp_path: Path) -> 
     assert staged == [0, 0, 1, 1, 1, 2]
     files = [pq.ParquetFile(path).read() for path in tmp_path.glob("tables/quarantine/*/*/*.parquet")]
     assert sorted(offset for file in files for offset in file["offset"].to_pylist()) == list(range(6))
+
+
+@pytest.mark.parametrize(("inputs", "packs"), [(0, 0), (1_000, 1)])
+def test_what_was_read_of_segments_counts_for_the_pack(inputs: int, packs: int, tmp_path: Path) -> None:
+    """A thousand clicks of a segment compress to little, and take a hundred times as much in memory."""
+    clicks = [{"type": 3, "timestamp": T0 + number, "data": {"source": 2}} for number in range(1_000)]
+    records = clicks if inputs else [{**click, "data": {"source": 0}} for click in clicks]
+    fields = {
+        **dict.fromkeys(("app_id", "session_id", "view_id"), b"x"),
+        "index_in_view": b"0",
+        "start": b"%d" % T0,
+        "end": b"%d" % (T0 + 1_000),
+        "records_count": b"1000",
+        "has_full_snapshot": b"true",
+    }
+    body = zlib.compress(msgspec.json.encode({"records": records}))
+    [item] = decode(Message("guance.replay", fields, body, T0), Limits())
+    assert isinstance(item, Item)
+    store = LocalStore(tmp_path)
+    limits = LakeLimits(pack_bytes=len(body) + 39 * 1_000)
+    writer = LakeWriter(store, PackStore(store, None, 0), "0000", Retention(), limits, "test")
+    writer.take(Activation(0, T0, [PackEntry(0, "rum", 0, item)], []))
+    assert len(list(store.list(PACKS))) == packs
 
 
 def _taken(table: str, rows: list[Row], loose_max: int) -> list[tuple[object, bytes, str]]:
