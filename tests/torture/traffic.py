@@ -49,10 +49,11 @@ class Traffic:
         """Stop beginning sessions, send what is held back, and be sure that everything is on the broker."""
         self._stop.set()
         self._thread.join()
-        assert self._failed == []
+        assert not self._failed, f"{len(self._failed)} messages were not delivered, the first: {self._failed[0]}"
 
     def _run(self) -> None:
         options = {"linger.ms": 100, "message.max.bytes": 16_777_216, "message.timeout.ms": 120_000}
+        options |= {"topic.metadata.propagation.max.ms": 120_000}  # a broker that has just started knows no topic yet
         producer = Producer({"bootstrap.servers": self._bootstrap, **options}, logger=_log)
         players = [self._session() for _ in range(PLAYERS)]
         held: list[tuple[float, Keyed]] = []
