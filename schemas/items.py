@@ -62,7 +62,9 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     @property
     def held_bytes(self) -> int:
         """What it takes in memory, about, beyond what every item does."""
-        return len(self.body) + (0 if self.scan is None else _TIME_BYTES * len(self.scan.input_offsets_ms))
+        if self.scan is None:
+            return len(self.body)
+        return len(self.body) + _TIME_BYTES * (len(self.scan.input_offsets_ms) + len(self.scan.snapshot_times_ms))
 
 
 class SegmentMeta(msgspec.Struct, frozen=True, gc=False, array_like=True):
