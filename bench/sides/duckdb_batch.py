@@ -1,17 +1,22 @@
-"""Baseline: DuckDB makes the session table from the same lines as one JSONL file, in one batch, on one thread.
+"""Baselines: DuckDB makes tables from the same lines as one JSONL file, in one batch, on one thread.
 
 What a nightly SQL job would do, told everything at once: copies removed, the last state of each view, windows by a gap
-of 15 minutes, first and last view, counts, the visitor. No limit of 4 hours, no line tables, no replay, nothing live.
+of 15 minutes, first and last view, counts, the visitor. No limit of 4 hours, no replay, nothing live. With `all_tables`
+the line tables too: every attribute of our columns as it was sent, but no times or units converted, nothing kept that
+has no column, nothing checked, and copies are removed from the session table only.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import islice
 from pathlib import Path
 
 import duckdb
 import msgspec
 
 from bench.spent import charged
+from schemas.items import LINE_TABLE, Kind
+from schemas.tables import TABLES
 
 _VISITOR = (
     *("env", "service", "version", "source", "sdk_name", "sdk_version", "userid", "user_name", "is_signin"),
@@ -28,17 +33,27 @@ _FIELDS = {
     "frustration_count": "BIGINT",
     **dict.fromkeys(_VIEW_FIELDS, "BIGINT"),
 }
+_SQL_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN"}
+_SAMPLE = 5_000  # lines
 
 
 class _Arguments(msgspec.Struct):
     jsonl: str
     lines: int
     work: str
+    all_tables: bool
 
 
-def _query(jsonl: str) -> str:
+def _read(jsonl: str) -> str:
+    """The lines with what the session table needs of them."""
     tags = ", ".join(f"{name} VARCHAR" for name in _TAGS)
     fields = ", ".join(f"{name} {kind}" for name, kind in _FIELDS.items())
+    return f"""
+(SELECT measurement, time, tags.*, fields.* FROM read_json('{jsonl}', format = 'newline_delimited', columns = {{
+    measurement: 'VARCHAR', time: 'DOUBLE', tags: 'STRUCT({tags})', fields: 'STRUCT({fields})'}}))"""
+
+
+def _query(source: str) -> str:
     first_last = ", ".join(
         f"arg_min({name}, begin_us) AS first_{name}, arg_max({name}, begin_us) AS last_{name}" for name in _VIEW
     )
@@ -52,12 +67,11 @@ def _query(jsonl: str) -> str:
     )
     return f"""
 WITH lines AS (
-    SELECT measurement, tags.*, fields.*, (time * 1000)::BIGINT AS begin_us,
-        (time * 1000)::BIGINT + coalesce(fields.time_spent, fields.duration, 0) // 1000 AS end_us,
-        CASE measurement WHEN 'view' THEN tags.view_id WHEN 'action' THEN fields.action_id
-            ELSE coalesce(tags.resource_id, tags.error_id, tags.long_task_id) END AS own_id
-    FROM read_json('{jsonl}', format = 'newline_delimited', columns = {{
-        measurement: 'VARCHAR', time: 'DOUBLE', tags: 'STRUCT({tags})', fields: 'STRUCT({fields})'}})
+    SELECT *, (time * 1000)::BIGINT AS begin_us,
+        (time * 1000)::BIGINT + coalesce(time_spent, duration, 0) // 1000 AS end_us,
+        CASE measurement WHEN 'view' THEN view_id WHEN 'action' THEN action_id
+            ELSE coalesce(resource_id, error_id, long_task_id) END AS own_id
+    FROM {source}
 ), distinct_lines AS (
     SELECT * FROM lines
     QUALIFY row_number() OVER (PARTITION BY app_id, session_id, measurement, own_id ORDER BY end_us DESC) = 1
@@ -77,22 +91,61 @@ FROM parts GROUP BY ALL
 """
 
 
-def batch(jsonl: str, target: Path, threads: int = 1) -> int:
-    """Write the table; the number of its rows."""
+def _load(jsonl: str, texts_in_fields: Collection[str]) -> str:
+    """All lines with all attributes that are columns of a line table: text in tags, unless it is known otherwise."""
+    columns = {
+        field.name: _SQL_TYPES[field.type]
+        for table in LINE_TABLE.values()
+        for field in TABLES[table].fields
+        if field.guance and field.type in _SQL_TYPES
+    }
+    in_tags = [name for name, kind in columns.items() if kind == "VARCHAR" and name not in texts_in_fields]
+    tags = ", ".join(f"{name} VARCHAR" for name in in_tags)
+    fields = ", ".join(f"{name} {kind}" for name, kind in columns.items() if name not in in_tags)
+    return f"""
+CREATE TEMP TABLE every_line AS SELECT measurement, time, tags.*, fields.*
+FROM read_json('{jsonl}', format = 'newline_delimited', columns = {{
+    measurement: 'VARCHAR', time: 'DOUBLE', tags: 'STRUCT({tags})', fields: 'STRUCT({fields})'}})
+"""
+
+
+def _line_table(kind: Kind) -> str:
+    names = [field.name for field in TABLES[LINE_TABLE[kind]].fields if field.guance and field.type in _SQL_TYPES]
+    return f"SELECT time, {', '.join(names)} FROM every_line WHERE measurement = '{kind.name.lower()}'"
+
+
+def texts_in_fields(jsonl: str) -> set[str]:
+    """Attributes that the first lines send as text, but not as tags."""
+    with Path(jsonl).open("rb") as lines:
+        sample = [msgspec.json.decode(line) for line in islice(lines, _SAMPLE)]
+    return {name for line in sample for name, value in line["fields"].items() if isinstance(value, str)}
+
+
+def batch(jsonl: str, folder: Path, line_tables: Collection[str] | None = None) -> int:
+    """Write the session table; with `line_tables` (from `texts_in_fields`) those too. The number of sessions."""
     with duckdb.connect() as connection:
-        connection.execute(f"SET threads = {threads}")
+        connection.execute("SET threads = 1")
         connection.execute("SET preserve_insertion_order = false")
-        written = connection.execute(
-            f"COPY ({_query(jsonl)}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
-        ).fetchone()
+        if line_tables is None:
+            return _write(connection, _query(_read(jsonl)), folder / "sessions.parquet")
+        connection.execute(_load(jsonl, line_tables))
+        for kind, table in LINE_TABLE.items():
+            _write(connection, _line_table(kind), folder / f"{table}.parquet")
+        return _write(connection, _query("every_line"), folder / "sessions.parquet")
+
+
+def _write(connection: duckdb.DuckDBPyConnection, query: str, target: Path) -> int:
+    written = connection.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)").fetchone()
     return int(written[0]) if written else 0
 
 
 def main() -> None:
     arguments = msgspec.json.decode(sys.argv[1], type=_Arguments)
+    line_tables = texts_in_fields(arguments.jsonl) if arguments.all_tables else None
 
     def work() -> tuple[int, Mapping[str, float]]:
-        return arguments.lines, {"windows": batch(arguments.jsonl, Path(arguments.work) / "sessions.parquet")}
+        windows = batch(arguments.jsonl, Path(arguments.work), line_tables)
+        return arguments.lines, {"windows": windows}
 
     charged(work)
 
