@@ -1,5 +1,6 @@
 """A side of a measurement as a process of its own, charged with everything that this process spends."""
 
+import atexit
 import json
 import resource
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -48,12 +50,19 @@ def memory_bytes(what: str, process: str = "self") -> int:
 def run_side(name: str, arguments: Mapping[str, object], python: Sequence[str] = ()) -> Spent:
     """Run `bench/sides/<name>.py` in a fresh process with a scratch folder. `python`: another interpreter."""
     command = [*python, str(REPOSITORY / "bench" / "sides" / f"{name}.py")] if python else _own(name)
-    with tempfile.TemporaryDirectory(prefix="replaylake-bench-") as work:
-        given = json.dumps({**arguments, "work": work})
-        done = subprocess.run([*command, given], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    given = json.dumps({**arguments, "work": tempfile.mkdtemp(dir=_scratch())})
+    done = subprocess.run([*command, given], capture_output=True, text=True, check=False, cwd=REPOSITORY)
     if done.returncode != 0:
         raise RuntimeError(f"side {name!r} ended with {done.returncode}:\n{done.stderr[-3000:]}")
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Spent)
+
+
+@lru_cache(1)
+def _scratch() -> str:
+    """Deleted at the end, not after each side: for minutes ext4 looks in vain at each inode that has become free."""
+    folder = tempfile.TemporaryDirectory(prefix="replaylake-bench-")
+    atexit.register(folder.cleanup)
+    return folder.name
 
 
 def _own(name: str) -> list[str]:

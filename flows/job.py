@@ -1,6 +1,5 @@
 """Running a dataflow: recovery folder, epochs, and what is published after the end."""
 
-import gc
 import logging
 import os
 import threading
@@ -13,6 +12,7 @@ from bytewax.testing import cluster_main, run_main
 
 from flows.http_server import serve
 from flows.logs import LOGGER
+from flows.process_memory import settle_memory
 from flows.recovery_folder import RecoveryFolder, open_recovery_folder
 from flows.session_replay import Job, kafka_job, lake_store
 from flows.settings import ConfigurationError, Settings
@@ -23,7 +23,6 @@ from sinks.store import ObjectStore, StoreRefused
 
 _ONE_EPOCH = timedelta(days=365)  # a bounded run commits once, at its end: a rerun makes the same objects
 _STOP_LOOK_SECONDS = 0.5
-_OBJECTS_A_COLLECTION = 10_000
 
 _log = logging.getLogger(LOGGER)
 
@@ -33,7 +32,7 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
 
     Raises FolderInUse, NotTheOwner, SourceError, StoreError, and RuntimeError for what the engine makes of them.
     """
-    _collect_seldom()
+    settle_memory()
     run = settings.run
     with open_recovery_folder(settings) as folder:
         store = lake_store(settings)
@@ -58,7 +57,7 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
 
 def run_bounded(job: Job) -> None:
     """Run to the end of the input, then make everything visible."""
-    _collect_seldom()
+    settle_memory()
     run_main(job.flow, epoch_interval=_ONE_EPOCH)
     job.sink.publish_all()
     job.sink.delete_packs()
@@ -66,17 +65,11 @@ def run_bounded(job: Job) -> None:
 
 def run_bounded_with_recovery(job: Job, settings: Settings) -> None:
     """A bounded run that commits as the streaming job does: the same work, with an end."""
-    _collect_seldom()
+    settle_memory()
     epoch = timedelta(seconds=settings.run.epoch_seconds)
     with open_recovery_folder(settings) as folder:
         cluster_main(job.flow, [], 0, epoch_interval=epoch, recovery_config=folder.engine_config())
     job.sink.publish_all()
-
-
-def _collect_seldom() -> None:
-    """Items and rows come in thousands and hold no cycles: looking for some after every 700 objects finds nothing."""
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_A_COLLECTION)
 
 
 def check_retention(store: ObjectStore, settings: Settings) -> None:

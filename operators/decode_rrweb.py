@@ -49,7 +49,7 @@ class _Properties(msgspec.Struct, gc=False):
 
 
 class _Message(msgspec.Struct, gc=False):
-    """Either a PostHog event or a plain batch; a plain batch has `events`."""
+    """A PostHog event; or a plain batch, which has `events`; or the envelope of a newer posthog-js, with a `batch`."""
 
     event: str = ""
     uuid: str = ""
@@ -60,16 +60,9 @@ class _Message(msgspec.Struct, gc=False):
     session_id: str = ""
     window_id: str = ""
     app_id: str = ""
-
-
-class _Envelope(msgspec.Struct, gc=False):
-    """Newer posthog-js puts events into one object."""
-
     batch: msgspec.Raw = msgspec.Raw()
-    api_key: str = ""
 
 
-_decode_envelope = tolerant(msgspec.json.Decoder(_Envelope))
 _decode_message = tolerant(msgspec.json.Decoder(_Message))
 
 
@@ -77,27 +70,37 @@ def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) 
     """Items of an inflated body. `app_id`: for batches that name none. Raises Unusable for the whole body."""
     if body.startswith(b"data="):
         body = _form_data(body, limits)
-    body, app_id = _out_of_envelope(body, app_id)
-    is_array = body.lstrip()[:1] == b"["
-    for raw in array_elements(body, limits.lines_per_message) if is_array else [body]:
-        try:
-            yield _item(_decode_message(raw), raw, app_id, received_ms, limits)
-        except Unusable as refusal:
-            yield Rejected(refusal.reason, refusal.detail, raw)
-        except JSON_ERRORS as error:
-            refused = json_refusal(error)
-            yield Rejected(refused.reason, refused.detail, raw)
+    if body.lstrip()[:1] != b"[":
+        message = _decoded(body)
+        if isinstance(message, Rejected) or not message.batch:
+            yield _result(message, body, app_id, received_ms, limits)
+            return
+        body, app_id = bytes(message.batch), message.api_key or app_id
+    for raw in array_elements(body, limits.lines_per_message):
+        yield _result(_decoded(raw), raw, app_id, received_ms, limits)
 
 
-def _out_of_envelope(body: bytes, app_id: str) -> tuple[bytes, str]:
-    """The array inside an envelope and the app that it names; anything else as it is."""
-    if b'"batch"' not in body or body.lstrip()[:1] != b"{":
-        return body, app_id
+def _decoded(raw: bytes) -> _Message | Rejected:
     try:
-        envelope = _decode_envelope(body)
-    except JSON_ERRORS:
-        return body, app_id  # refused later, with the reason
-    return (bytes(envelope.batch), envelope.api_key or app_id) if envelope.batch else (body, app_id)
+        return _decode_message(raw)
+    except JSON_ERRORS as error:
+        return _refused(error, raw)
+
+
+def _result(message: _Message | Rejected, raw: bytes, app_id: str, received_ms: int, limits: Limits) -> Item | Rejected:
+    if isinstance(message, Rejected):
+        return message
+    try:
+        return _item(message, raw, app_id, received_ms, limits)
+    except Unusable as refusal:
+        return Rejected(refusal.reason, refusal.detail, raw)
+    except JSON_ERRORS as error:
+        return _refused(error, raw)
+
+
+def _refused(error: Exception, raw: bytes) -> Rejected:
+    refused = json_refusal(error)
+    return Rejected(refused.reason, refused.detail, raw)
 
 
 def _form_data(body: bytes, limits: Limits) -> bytes:

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from xxhash import xxh3_128_digest
@@ -75,6 +75,7 @@ _INPUT_SOURCES = frozenset({1, 2, 3, 5, 6, 12})
 _INPUT_CHANGE = re.compile(rb"\s*\[\s*12\s*,")  # a change of kind 12: the value of a form field
 _ANY_12 = re.compile(rb"\[\s*12\s*,")
 
+_INPUT_SOURCE_TEXTS = frozenset(b"%d" % source for source in _INPUT_SOURCES)
 _SOURCE_FIRST = re.compile(rb'\{"source":(\d{1,3})[,}]')  # as every SDK writes it: the rest need not be read
 _TIMES_MAX = 4_096  # of inputs or snapshots in one segment, which lasts some seconds
 _URL_MAX = 8_192  # characters; of a longer one the index has nothing, the segment all
@@ -122,7 +123,7 @@ def style_texts(raw: bytes, family: Family) -> Iterable[bytes]:
     How deep JSON may be nested depends on the stack: what could be scanned may be too deep here, and then has none.
     """
     try:
-        return list(_styles(_records(raw, family)))
+        return list(map(bytes, _styles(_records(raw, family))))
     except RecursionError:
         return []
 
@@ -135,7 +136,7 @@ def to_line(raw: bytes) -> bytes:
     return raw.removesuffix(b"\n").translate(_BREAKS_TO_SPACES) + b"\n"
 
 
-def _styles(records: Iterable[Record]) -> Iterable[bytes]:
+def _styles(records: Iterable[Record]) -> Iterable[memoryview]:
     for record in records:
         if record.type == _FULL_SNAPSHOT:
             yield from styles_of(record.data)
@@ -194,24 +195,21 @@ def _snapshot_times(records: Iterable[Record], meta: SegmentMeta) -> Iterable[in
 
 
 def _input_offsets(records: Iterable[Record], family: Family, meta: SegmentMeta) -> Iterable[int]:
+    tests = _INPUT_TESTS[family]
     for record in records:
-        time_ms = _time_ms(record, meta)
-        if time_ms is not None and _is_input(record, family):
-            yield time_ms - meta.start_ms
+        is_input = tests.get(record.type)
+        if is_input is not None and is_input(record):
+            time_ms = _time_ms(record, meta)
+            if time_ms is not None:
+                yield time_ms - meta.start_ms
 
 
-def _is_input(record: Record, family: Family) -> bool:
-    if record.type == _INCREMENTAL_SNAPSHOT:
-        return _source(record) in _INPUT_SOURCES
-    if family is Family.GUANCE:
-        return record.type == _FRUSTRATION
-    return family is Family.DATADOG and record.type == _CHANGE and _changes_input(record)
+def _has_input_source(record: Record) -> bool:
+    first = _SOURCE_FIRST.match(record.data)
+    return first[1] in _INPUT_SOURCE_TEXTS if first else _source(record) in _INPUT_SOURCES
 
 
 def _source(record: Record) -> int | None:
-    first = _SOURCE_FIRST.match(record.data)
-    if first:
-        return int(first[1])
     try:
         return _INCREMENTAL.decode(record.data).source
     except msgspec.ValidationError:
@@ -226,6 +224,13 @@ def _changes_input(record: Record) -> bool:
     except msgspec.ValidationError:
         return False
     return any(_INPUT_CHANGE.match(change) for change in changes)
+
+
+_INPUT_TESTS: dict[Family, dict[int, Callable[[Record], bool]]] = {
+    Family.GUANCE: {_INCREMENTAL_SNAPSHOT: _has_input_source, _FRUSTRATION: lambda _: True},
+    Family.DATADOG: {_INCREMENTAL_SNAPSHOT: _has_input_source, _CHANGE: _changes_input},
+    Family.RRWEB: {_INCREMENTAL_SNAPSHOT: _has_input_source},
+}
 
 
 def _url(record: Record) -> str | None:

@@ -50,12 +50,15 @@ _NUMBER = re.compile(rb"\d{1,9}")
 _KIND = re.compile(rb"\s*\[\s*(\d+)\s*[,\]]")
 
 
-def mark(style: bytes) -> StyleMark:
+def mark(style: bytes | memoryview) -> StyleMark:
     return StyleMark(len(style), xxh3_128_digest(style))
 
 
-def styles_of(data: bytes | msgspec.Raw) -> list[bytes]:
-    """The styles of a full snapshot, from its record's `data`. A snapshot of unknown shape has none."""
+def styles_of(data: bytes | msgspec.Raw) -> list[memoryview]:
+    """The styles of a full snapshot, from its record's `data`, not copied: they are most of a snapshot.
+
+    A snapshot of unknown shape has none.
+    """
     if memoryview(data).nbytes < STYLE_BYTES_MIN:
         return []
     try:
@@ -76,7 +79,7 @@ def choose(marks: Iterable[StyleMark]) -> list[StyleMark]:
     return chosen[::-1]
 
 
-def _of_tree(data: bytes | msgspec.Raw) -> Iterator[bytes]:
+def _of_tree(data: bytes | msgspec.Raw) -> Iterator[memoryview]:
     """Guance, Datadog before 7 and rrweb: the page as a tree of nodes."""
     left = [_PAGE.decode(data).node]
     while left:
@@ -86,13 +89,13 @@ def _of_tree(data: bytes | msgspec.Raw) -> Iterator[bytes]:
         left.extend(node.children)
 
 
-def _of_changes(data: bytes | msgspec.Raw) -> Iterator[bytes]:
+def _of_changes(data: bytes | msgspec.Raw) -> Iterator[memoryview]:
     """Datadog 7: a list of changes that fill tables."""
     tables = _Tables()
     for change in _LIST.decode(data):
         tables.apply(change)
     for sheet, node in sorted(tables.owners.items()):
-        if _unquoted(_numbered(*tables.names[node])).lower() == b"link":
+        if bytes(_unquoted(_numbered(*tables.names[node]))).lower() == b"link":
             yield _unquoted(tables.sheets[sheet])
 
 
@@ -138,7 +141,7 @@ def _numbered(text: msgspec.Raw, strings: Sequence[msgspec.Raw]) -> msgspec.Raw:
     return strings[int(number[0])] if number else text
 
 
-def _unquoted(text: msgspec.Raw) -> bytes:
+def _unquoted(text: msgspec.Raw) -> memoryview:
     """What is no string has no text."""
     view = memoryview(text)
-    return bytes(view[1:-1]) if view[0] == ord('"') else b""
+    return view[1:-1] if view[0] == ord('"') else view[:0]

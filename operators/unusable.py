@@ -69,11 +69,14 @@ def duration_us(name: str, value_ns: float | None) -> int:
 def identity(kind: int, *parts: bytes | str) -> int:
     """64 bits that are equal for copies of one item and differ otherwise."""
     if len(parts) == 1 and isinstance(parts[0], str):  # the usual line has one id, and there are many lines
-        text = f"{kind:c}{parts[0]}\0".encode("utf-8", "surrogatepass")
+        digest = xxhash.xxh3_64_intdigest(f"{kind:c}{parts[0]}\0".encode("utf-8", "surrogatepass"))
     else:
-        whole = [part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part for part in parts]
-        text = b"%c%b\0" % (kind, b"\0".join(whole))
-    return xxhash.xxh3_64_intdigest(text) >> 1  # 63 bits: it also fits signed columns and structs
+        hasher = xxhash.xxh3_64(b"%c" % kind)
+        for part in parts:  # one may be a whole segment, which is not copied
+            hasher.update(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part)
+            hasher.update(b"\0")
+        digest = hasher.intdigest()
+    return digest >> 1  # 63 bits: it also fits signed columns and structs
 
 
 def json_refusal(error: Exception) -> Unusable:

@@ -3,11 +3,15 @@
 8 bytes "RLAKSTAG" | MessagePack: [[final key, content], ...]
 """
 
+import struct
 from collections.abc import Mapping
 
 import msgspec
 
 _MAGIC = b"RLAKSTAG"
+_LIST = struct.Struct(">BI")  # MessagePack: array 32, and below bin 32
+_BIN = struct.Struct(">BI")
+_PAIR = b"\x92"  # an array of two
 
 
 class BundleFormatError(Exception):
@@ -15,7 +19,11 @@ class BundleFormatError(Exception):
 
 
 def encode_bundle(objects: Mapping[str, bytes]) -> bytes:
-    return _MAGIC + msgspec.msgpack.encode(list(objects.items()))
+    """Every content is copied once, which is why its frame is written by hand."""
+    parts = [_MAGIC, _LIST.pack(0xDD, len(objects))]
+    for key, content in objects.items():
+        parts += [_PAIR, msgspec.msgpack.encode(key), _BIN.pack(0xC6, len(content)), content]
+    return b"".join(parts)
 
 
 def decode_bundle(stored: bytes) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from bench.spent import charged, memory_bytes
+from flows.process_memory import settle_memory
 from operators.sessions import Arrival, SessionTracker
 from operators.windows import WindowRules
 from schemas.items import Family, Item, Kind
@@ -52,6 +53,7 @@ def _items(arguments: _Arguments) -> Iterator[Item]:
 
 def _tracked(arguments: _Arguments) -> Mapping[str, float]:
     """Memory per session; then what saving them costs."""
+    settle_memory()
     trackers = [SessionTracker(WindowRules()) for _ in range(_PARTITIONS)]
     gc.collect()
     before = memory_bytes("VmRSS")
