@@ -24,7 +24,7 @@ def test_requests_are_counted_by_route_and_status_and_every_metric_is_there(
         assert server.ask("/").status == 200
         assert server.ask("/", Host="evil.example").status == 403
         assert server.ask("/metrics").status == 404  # not where watchers ask
-        # An answer counts once its last byte is out, which its reader may know before. Seconds are read before requests.
+        # An answer counts once its last byte is out, which its reader may know before, and seconds are read first.
         families = until(lambda: families_at(address), lambda found: seconds_of(found) == 8, 30)
         with urlopen(f"http://{address}/health/ready") as answer:
             assert answer.status == 200
