@@ -317,7 +317,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
 def _headers(message: KafkaMessage) -> dict[str, bytes]:
     found = message.headers() or []
     pairs = found.items() if isinstance(found, dict) else found
-    return {name.lower(): _bytes(value) for name, value in pairs}
+    return {name.lower(): value if type(value) is bytes else _bytes(value) for name, value in pairs}
 
 
 def _bytes(value: str | bytes | None) -> bytes:

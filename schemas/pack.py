@@ -25,7 +25,8 @@ VERSION = 2  # until 1 entries did not say what was read from the records of a s
 _MAGIC = b"RLAKPACK"
 _FOOTER = struct.Struct("<II8s")
 _ROW = struct.Struct("<QQI")
-_LEVEL = 1  # read back once, minutes later: speed counts, not size
+# Read back once, minutes later: speed counts, not size. For what is compressed already half the time is enough.
+_LEVEL, _COMPRESSED_LEVEL = 1, -1
 
 
 class PackFormatError(Exception):
@@ -81,16 +82,22 @@ def key_hash(app_id: str, session_id: str) -> int:
 
 def encode_pack(sessions: Mapping[tuple[str, str], Sequence[PackEntry]]) -> tuple[bytes, PackIndex]:
     """One pack of the entries of each (app_id, session_id)."""
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    plain, quick = (zstandard.ZstdCompressor(level=level, write_checksum=True) for level in (_LEVEL, _COMPRESSED_LEVEL))
     encoder = msgspec.msgpack.Encoder()
     parts, rows, offset = [], [], 0
     for (app_id, session_id), entries in sorted(sessions.items()):
-        block = compressor.compress(encoder.encode(entries))
+        encoded = encoder.encode(entries)
+        compressed_bytes = sum([len(entry.item.body) for entry in entries if _is_compressed(entry.item)])
+        block = (quick if compressed_bytes * 2 > len(encoded) else plain).compress(encoded)
         rows.append((key_hash(app_id, session_id), offset, len(block)))
         parts.append(block)
         offset += len(block)
     index = b"".join(_ROW.pack(*row) for row in sorted(rows))
     return b"".join([*parts, index, _FOOTER.pack(len(rows), VERSION, _MAGIC)]), PackIndex(index)
+
+
+def _is_compressed(item: Item) -> bool:
+    return item.segment is not None and item.segment.encoding != "identity"
 
 
 def decode_block(block: bytes) -> list[PackEntry]:

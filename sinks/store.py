@@ -5,10 +5,11 @@ event loop. `open_store` picks the implementation by URI.
 """
 
 import os
-import uuid
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -181,8 +182,7 @@ class LocalStore(ObjectStore):
     def _write(self, path: Path, content: bytes) -> None:
         temporary = _temporary(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
+            with _created(temporary) as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -202,5 +202,13 @@ class LocalStore(ObjectStore):
             folder = folder.parent
 
 
+def _created(path: Path) -> BinaryIO:
+    while True:
+        try:
+            return path.open("wb")
+        except FileNotFoundError:  # no folder yet, or one that was just deleted because it had become empty
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{uuid.uuid4().hex}")
+    return path.with_name(f".{secrets.token_hex(16)}")
