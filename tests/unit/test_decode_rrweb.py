@@ -1,0 +1,67 @@
+"""Bodies of rrweb and PostHog: one event, an array of them, a plain batch, or an envelope around a batch."""
+
+import json
+
+import pytest
+import xxhash
+
+from operators.decode import Limits, Message, decode
+from operators.unusable import identity
+from schemas.items import Item, Kind, Rejected, RejectReason
+
+AT = "2026-11-18T10:00:00Z"
+
+
+def event(session_id: str, **more: object) -> dict[str, object]:
+    return {"event": "$pageview", "timestamp": AT, "properties": {"$session_id": session_id}, **more}
+
+
+def decoded(body: object, **headers: bytes) -> list[Item | Rejected]:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return decode(Message("rrweb", headers, raw, 1_795_000_000_000), Limits(lines_per_message=3))
+
+
+def ids(results: list[Item | Rejected]) -> list[tuple[str, str]]:
+    return [(one.app_id, one.session_id) for one in results if isinstance(one, Item)]
+
+
+def test_an_envelope_gives_its_app_to_every_event_and_a_bad_one_is_refused_alone() -> None:
+    bad = {"event": "$pageview", "properties": {"$session_id": "c"}}
+    results = decoded({"sent_at": "x", "batch": [event("a"), bad, event("b", api_key="own")], "api_key": "phc"})
+    assert ids(results) == [("phc", "a"), ("own", "b")]
+    (refused,) = (one for one in results if isinstance(one, Rejected))
+    assert (refused.reason, json.loads(refused.raw)) == (RejectReason.INVALID_TIME, bad)
+
+
+def test_an_envelope_without_a_name_has_the_app_of_its_headers() -> None:
+    assert ids(decoded({"batch": [event("a")]}, app_id=b"shop")) == [("shop", "a")]
+
+
+@pytest.mark.parametrize("body", [{"batch": {"no": "array"}}, {"batch": 7, "api_key": "phc"}, {"batch": None}])
+def test_an_envelope_without_an_array_is_refused_as_it_came(body: object) -> None:
+    (refused,) = decoded(body)
+    assert isinstance(refused, Rejected)
+    assert json.loads(refused.raw) == body
+
+
+def test_the_events_of_an_envelope_are_limited_as_those_of_an_array() -> None:
+    events = [event(str(number)) for number in range(4)]
+    for body in (events, {"batch": events}):
+        (refused,) = decoded(body)
+        assert isinstance(refused, Rejected)
+        assert refused.reason is RejectReason.TOO_MANY_LINES
+
+
+def test_an_event_a_plain_batch_and_what_is_no_json() -> None:
+    batch = {"app_id": "shop", "session_id": "s", "events": [{"type": 4, "timestamp": 1_795_000_000_000, "data": {}}]}
+    assert ids(decoded(event("a", api_key="phc"))) == [("phc", "a")]
+    assert [one.kind for one in decoded(batch) if isinstance(one, Item)] == [Kind.SEGMENT]
+    (refused,) = decoded(b'{"batch":[')
+    assert isinstance(refused, Rejected)
+    assert refused.reason is RejectReason.MALFORMED_JSON
+
+
+def test_an_identity_is_a_hash_of_all_its_parts() -> None:
+    assert identity(Kind.VIEW, "tab", "7", b"body") == xxhash.xxh3_64_intdigest(b"\0tab\x007\0body\0") >> 1
+    assert identity(Kind.VIEW, "tab") == identity(Kind.VIEW, b"tab") == xxhash.xxh3_64_intdigest(b"\0tab\0") >> 1
+    assert identity(Kind.VIEW, "a", b"b") != identity(Kind.VIEW, "ab", b"") != identity(Kind.ACTION, "ab", b"")
