@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import msgspec
 
 _MAGIC = b"RLAKSTAG"
-_LIST = struct.Struct(">BI")  # MessagePack: array 32, and below bin 32
-_BIN = struct.Struct(">BI")
+_HEAD = struct.Struct(">BI")  # of MessagePack: a type and a length
+_ARRAY_32, _BIN_32 = 0xDD, 0xC6
 _PAIR = b"\x92"  # an array of two
 
 
@@ -20,9 +20,9 @@ class BundleFormatError(Exception):
 
 def encode_bundle(objects: Mapping[str, bytes]) -> bytes:
     """Every content is copied once, which is why its frame is written by hand."""
-    parts = [_MAGIC, _LIST.pack(0xDD, len(objects))]
+    parts = [_MAGIC, _HEAD.pack(_ARRAY_32, len(objects))]
     for key, content in objects.items():
-        parts += [_PAIR, msgspec.msgpack.encode(key), _BIN.pack(0xC6, len(content)), content]
+        parts += [_PAIR, msgspec.msgpack.encode(key), _HEAD.pack(_BIN_32, len(content)), content]
     return b"".join(parts)
 
 
