@@ -18,7 +18,7 @@ def settle_memory() -> None:
 
     Packs, bundles and inflated segments are large and short-lived. By itself glibc gives such memory back at once and
     asks for it again, and the kernel clears every page: a twentieth of the time of a job that reads replays. Here up to
-    256 MiB of freed memory stay with the process; its peak does not change. Another C library keeps its own ways.
+    256 MiB of freed memory stay with the process; its peak grows by 2 % at most. Another C library keeps its own ways.
     """
     gc.freeze()
     gc.set_threshold(_OBJECTS_A_COLLECTION)
