@@ -36,6 +36,7 @@ def test_requests_are_counted_by_route_and_status_and_every_metric_is_there(
         (replay, "200"): 3, (replay, "404"): 1, ("none", "404"): 1, ("/", "200"): 1, ("page", "403"): 1,
         ("page", "404"): 1,
     }  # fmt: skip
+    assert seconds_of(families) == 8
     sums = {sample.name: sample.value for one in families.values() for sample in one.samples}
     assert sums["replaylake_serve_store_bytes_total"] > sum(
         path.stat().st_size for path in lake.glob("tables/s*/**/*.parquet")
