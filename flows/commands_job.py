@@ -13,18 +13,18 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from flows.capture_source import PARTITION, CaptureSource
+from flows.broker import SourceError
+from flows.capture_source import READER, CaptureSource
 from flows.captures import CaptureCounts, CaptureError
 from flows.demo import run_demo, serve_demo
 from flows.job import run_bounded, run_streaming
-from flows.kafka_source import SourceError
 from flows.local_cluster import ProcessDied, run_local_cluster
 from flows.logs import LOGGER, set_up_logging
 from flows.metrics import JobMetrics
 from flows.recovery_folder import FolderInUse
-from flows.session_replay import Job, build, kafka_range_job
 from flows.settings import ConfigurationError, Settings, load_settings
 from flows.stopping import install_stop_handlers, stop_requested
+from flows.wiring import Job, State, build, kafka_range_job
 from sinks.store import StoreError
 
 LakeOption = Annotated[str | None, typer.Option("--lake", help="local path or s3://bucket/prefix", metavar="URI")]
@@ -55,6 +55,10 @@ def run(  # noqa: PLR0913 - one option per setting
     on_lost_offsets: Annotated[
         str | None, typer.Option(help="stop, earliest or latest: when unread messages are gone from the broker")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="where a job without state begins: earliest, latest or a time", metavar="PLACE")
+    ] = None,
+    shards: Annotated[int | None, typer.Option(min=1, help="parts of state and output, at the first start")] = None,
     http: Annotated[str | None, typer.Option(help="host:port of /metrics and /health", metavar="ADDRESS")] = None,
     processes: Annotated[int, typer.Option(min=1, help="run a cluster of this many processes on this machine")] = 1,
     address: Annotated[
@@ -71,10 +75,11 @@ def run(  # noqa: PLR0913 - one option per setting
     """
     settings = settings_with(
         lake,
-        kafka={"bootstrap": bootstrap, "topics": topic, "on_lost_offsets": on_lost_offsets},
+        kafka={"bootstrap": bootstrap, "topics": topic, "start": start, "on_lost_offsets": on_lost_offsets},
         run={
             "recovery_dir": recovery_dir,
             "epoch_seconds": epoch_seconds,
+            "shards": shards,
             "addresses": address,
             "process_id": process_id,
         },
@@ -93,7 +98,8 @@ def run(  # noqa: PLR0913 - one option per setting
                 "topic": topic,
                 "recovery-dir": recovery_dir,
             }
-            flags |= {"epoch-seconds": epoch_seconds, "on-lost-offsets": on_lost_offsets}
+            flags |= {"epoch-seconds": epoch_seconds, "on-lost-offsets": on_lost_offsets, "start": start}
+            flags |= {"shards": shards}
             run_local_cluster(settings, processes, [*as_arguments(flags), *(["--take-over"] if take_over else [])])
         else:
             run_streaming(settings, take_over=take_over)
@@ -134,7 +140,7 @@ def _backfill(settings: Settings, files: list[Path], from_offset: int, to_offset
                 source = CaptureSource(
                     files, counts, lambda done: progress.update(task, description=f"reading: {done:,} messages")
                 )
-                job = build(settings, source, [PARTITION], JobMetrics(version("replaylake")), is_bounded=True)
+                job = build(settings, source, [READER], JobMetrics(version("replaylake")), State(), is_bounded=True)
             else:
                 job = kafka_range_job(settings, from_offset, to_offset)
             run_bounded(job)

@@ -54,6 +54,7 @@ class Traffic:
     def _run(self) -> None:
         options = {"linger.ms": 100, "message.max.bytes": 16_777_216, "message.timeout.ms": 120_000}
         options |= {"topic.metadata.propagation.max.ms": 120_000}  # a broker that has just started knows no topic yet
+        options |= {"partitioner": "murmur2_random"}  # as the intake: late items then have one order
         producer = Producer({"bootstrap.servers": self._bootstrap, **options}, logger=_log)
         players = [self._session() for _ in range(PLAYERS)]
         held: list[tuple[float, Keyed]] = []
