@@ -13,11 +13,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from flows.broker import SourceError
 from flows.capture_source import PARTITION, CaptureSource
 from flows.captures import CaptureCounts, CaptureError
 from flows.demo import run_demo, serve_demo
 from flows.job import run_bounded, run_streaming
-from flows.kafka_source import SourceError
 from flows.local_cluster import ProcessDied, run_local_cluster
 from flows.logs import LOGGER, set_up_logging
 from flows.metrics import JobMetrics

@@ -14,6 +14,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
+from flows.broker import SourceError
 from flows.stopping import stop_requested
 from operators.arrivals import Poll, Received
 from operators.decode import Message
@@ -27,10 +28,6 @@ _CLOCK_MAX_MS = 7_258_118_400_000  # year 2200: a broken stamp must not end ever
 _STATE_VERSION = 1
 
 _log = logging.getLogger(__name__)
-
-
-class SourceError(Exception):
-    """The job cannot go on reading; the message says what a person must decide."""
 
 
 class KafkaOptions(msgspec.Struct, frozen=True):
