@@ -12,13 +12,14 @@ from flows.logs import LOGGER
 from flows.server_process import LOOPBACK, dying_with_us, free_ports
 from flows.settings import HttpSettings, Settings
 from flows.stopping import stop_requested
+from schemas.errors import TryAgain
 
 _POLL_SECONDS = 0.1
 
 _log = logging.getLogger(LOGGER)
 
 
-class ProcessDied(Exception):
+class ProcessDied(TryAgain):
     """A process of the cluster ended before it was told to; all are ended, a restart continues."""
 
 

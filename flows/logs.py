@@ -34,6 +34,15 @@ def set_up_logging(settings: Settings) -> None:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
+def say_error(text: str) -> None:
+    """The last line of a command that failed, in the format of the log."""
+    line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in " ".join(text.split()))
+    if any(isinstance(one.formatter, JsonFormatter) for one in logging.getLogger().handlers):
+        logging.getLogger(LOGGER).error("error: %s", line)
+    else:
+        sys.stderr.write(f"error: {line}\n")
+
+
 class BrokerLines(logging.Filter):
     """Lets a text of librdkafka through once a minute: it says again 20 times a second that a broker is away.
 

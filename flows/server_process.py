@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from schemas.errors import MustAct
+
 LOOPBACK = "127.0.0.1"
 GRPC_OFFSET = 10_000  # SeaweedFS serves gRPC at the HTTP port + 10,000; the other servers leave the twin unused
 
@@ -27,6 +29,8 @@ _KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "JAVA_HOME")  # no AWS_..
 # which outlives the exec. A preexec_fn could do the same, but is not safe in a process with threads.
 _DIE_WITH_PARENT = """
 import ctypes, os, sys
+
+from schemas.errors import MustAct
 ctypes.CDLL(None).prctl(1, 9)
 if os.getppid() != int(sys.argv[1]):
     raise SystemExit("parent is gone")
@@ -34,7 +38,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-class ServerError(Exception):
+class ServerError(MustAct):
     """A server could not be started: no executable, it exited, or it was not ready in time."""
 
 

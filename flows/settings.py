@@ -20,6 +20,7 @@ from operators.closed_sessions import MemoLimits
 from operators.decode import Limits
 from operators.replay_cut import CutLimits
 from operators.windows import WindowRules
+from schemas.errors import MustAct
 from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention
 from schemas.units import GIB, MIB, MS_PER_HOUR, MS_PER_SECOND
 from sinks.lake import LakeLimits
@@ -34,8 +35,10 @@ Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
 
 
-class ConfigurationError(Exception):
-    """The configuration is wrong; the message is one line that names the setting."""
+class ConfigurationError(MustAct):
+    """The configuration, or the call of a command, is wrong; the message is one line that names the setting."""
+
+    exit_code = 2
 
 
 class _Section(BaseModel):

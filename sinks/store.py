@@ -13,16 +13,18 @@ from typing import BinaryIO
 
 import msgspec
 
+from schemas.errors import MustAct, ReplayLakeError, TryAgain
 
-class StoreError(Exception):
+
+class StoreError(ReplayLakeError):
     """Base of what can go wrong with the store; the message names the key and the cause."""
 
 
-class StoreUnavailable(StoreError):
+class StoreUnavailable(StoreError, TryAgain):
     """The store did not answer or answered with a server error after all retries: try again later."""
 
 
-class StoreRefused(StoreError):
+class StoreRefused(StoreError, MustAct):
     """The store refuses (credentials, missing bucket, permissions): a person must act."""
 
 
