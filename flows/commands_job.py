@@ -22,8 +22,11 @@ from flows.logs import LOGGER, set_up_logging
 from flows.metrics import JobMetrics
 from flows.session_replay import Job, build, kafka_range_job
 from flows.settings import ConfigurationError, Settings, load_settings
+from flows.shown import counted
 from flows.stopping import install_stop_handlers, stop_requested
 from schemas.errors import ReplayLakeError
+from sinks.open_store import open_lake
+from sinks.store import ObjectStore
 
 _STOPPED = "stopped before the end: nothing was published; run it again"
 LakeOption = Annotated[str | None, typer.Option("--lake", help="local path or s3://bucket/prefix", metavar="URI")]
@@ -45,6 +48,11 @@ def settings_with(lake: str | None, **sections: dict[str, object]) -> Settings:
     return load_settings(**flags, **merged) if merged else base
 
 
+def opened_lake(settings: Settings) -> ObjectStore:
+    """The lake that a command reads or keeps. Raises NoLake."""
+    return open_lake(settings.lake, settings.s3.storage_options())
+
+
 def run(  # noqa: PLR0913 - one option per setting
     lake: LakeOption = None,
     bootstrap: Annotated[str | None, typer.Option(help="Kafka bootstrap servers")] = None,
@@ -61,7 +69,11 @@ def run(  # noqa: PLR0913 - one option per setting
     ] = None,
     process_id: Annotated[int | None, typer.Option(min=0, help="which of the addresses this process is")] = None,
     take_over: Annotated[
-        bool, typer.Option("--take-over", help="own a lake that another job wrote: its recovery folder is lost")
+        bool,
+        typer.Option(
+            "--take-over",
+            help="own this lake from now on; only when the recovery folder of the job that wrote it is lost",
+        ),
     ] = False,
 ) -> None:
     """The streaming job: Kafka to lake, until stopped.
@@ -188,9 +200,10 @@ def _report(read: CaptureCounts, job: Job, lake: str, *, as_json: bool) -> None:
         print(json.dumps(summary))
         return
     if read.requests:
-        print(f"{read.requests:,} requests, {read.messages:,} messages")
+        print(f"{counted(read.requests, 'request')}, {counted(read.messages, 'message')}")
     for route, count in sorted(read.skipped.items()):
         print(f"  skipped {count:,} x {route}")
     for reason, count in sorted(quarantined.items()):
         print(f"  quarantined {count:,} x {reason}")
-    print(f"{windows:,} windows written to {lake}: {items:,} items, {duplicates:,} duplicates removed")
+    removed = f"{counted(duplicates, 'duplicate')} removed"
+    print(f"{counted(windows, 'window')} written to {lake}: {counted(items, 'item')}, {removed}")

@@ -17,6 +17,7 @@ from flows.recovery_folder import RecoveryFolder, open_recovery_folder
 from flows.session_replay import Job, kafka_job, lake_store
 from flows.settings import ConfigurationError, Settings
 from flows.stopping import request_stop, stop_requested
+from schemas.keys import FOLDERS
 from sinks.fence import claim_lake
 from sinks.lifecycle import coverage_problems, wanted_prefixes
 from sinks.store import ObjectStore, StoreRefused
@@ -35,12 +36,15 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
     settle_memory()
     run = settings.run
     with open_recovery_folder(settings) as folder:
+        job = kafka_job(settings)  # first: a job that cannot read makes no lake
         store = lake_store(settings)
+        is_new_lake = FOLDERS.isdisjoint(store.folders(""))
         claim_lake(store, folder.job_id, is_new=folder.is_new, take_over=take_over)
         folder.note_claimed()
         if run.process_id == 0:
+            if is_new_lake:
+                _log.info("nothing was at %s: made a new lake there", store.uri)
             check_retention(store, settings)
-        job = kafka_job(settings)
         _log.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
         _set_up_engine_api(settings)
         with serve(settings.http, job.metrics), _stop_together(folder, settings):

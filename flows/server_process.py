@@ -29,8 +29,6 @@ _KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "JAVA_HOME")  # no AWS_..
 # which outlives the exec. A preexec_fn could do the same, but is not safe in a process with threads.
 _DIE_WITH_PARENT = """
 import ctypes, os, sys
-
-from schemas.errors import MustAct
 ctypes.CDLL(None).prctl(1, 9)
 if os.getppid() != int(sys.argv[1]):
     raise SystemExit("parent is gone")
