@@ -7,7 +7,6 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Annotated, NoReturn
 
@@ -24,7 +23,7 @@ from flows.commands_sql import sql
 from flows.commands_tables import tables
 from flows.logs import say_error
 from flows.stopping import Stopped
-from schemas.errors import ReplayLakeError
+from schemas.errors import ReplayLakeError, causes
 
 _HELP = """Session replay and RUM sessions from Kafka to a lake.
 
@@ -79,27 +78,19 @@ def _exit_code() -> int:
 
 def _told(error: BaseException) -> int:
     """Say what went wrong, in a line where it is known, and the exit code for it."""
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, Stopped):
             return 0
         if isinstance(cause, ReplayLakeError):
             say_error(str(cause))
             return cause.exit_code
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, OSError) and (cause.filename or cause.errno in _OF_THE_MACHINE):
             place = f": {cause.filename}" if cause.filename else ""
             say_error(f"{cause.strerror}{place}")
             return 1
     sys.excepthook(type(error), error, error.__traceback__)
     return 1
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was raised from; the engine wraps what the flow raises."""
-    found: BaseException | None = error
-    while found is not None:
-        yield found
-        found = found.__cause__
 
 
 def _end(code: int) -> NoReturn:

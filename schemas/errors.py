@@ -10,6 +10,7 @@ A store's own errors are a branch across (`sinks.store.StoreError`). The command
 What a request of `serve` or of the intake is refused with is an answer and is not here.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -33,3 +34,11 @@ class Declined(ReplayLakeError):
 
 class Damaged(ReplayLakeError):
     """Bytes are not what their format says, or are gone that must be there."""
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what it was raised from: the engine wraps what the flow raises."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__
