@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 from flows.logs import BrokerLines
 from flows.settings import ConfigurationError
 from flows.stopping import Stopped, stop_requested
+from schemas.errors import MustAct
 
 _LOOK_SECONDS = 15.0
 _REFUSED_SECONDS = 3.0  # a broker has refused us: time for another of the bootstrap servers to do better
@@ -40,7 +41,7 @@ _NAMED_OPTION = re.compile(r"\b[a-z]+(?:\.[a-z0-9]+)+\b")
 Client = TypeVar("Client")
 
 
-class SourceError(Exception):
+class SourceError(MustAct):
     """The job cannot go on reading; the message says what a person must decide."""
 
 

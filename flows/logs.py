@@ -1,5 +1,6 @@
 """What the job says on standard error: text for people or one JSON object a line. Never content of sessions."""
 
+import json
 import logging
 import re
 import sys
@@ -10,6 +11,7 @@ from pythonjsonlogger.json import JsonFormatter
 from flows.settings import Settings
 
 LOGGER = "replaylake"
+_ERROR = "error: "
 _AGAIN_SECONDS = 60.0
 _TEXTS_MAX = 1000
 _VARIES = re.compile(r"\[rdkafka#[^\]]*\]|\[thrd:[^\]]*\]|\d+ms\b|, \d+ identical error\(s\) suppressed")
@@ -32,6 +34,26 @@ def set_up_logging(settings: Settings) -> None:
     logging.basicConfig(level=settings.log.level.upper(), handlers=[handler], force=True)
     for chatty in ("aiobotocore", "botocore", "s3fs", "fsspec", "asyncio"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def say_error(text: str) -> None:
+    """The last line of a command that failed, in the format of the log."""
+    line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in " ".join(text.split()))
+    if any(isinstance(one.formatter, JsonFormatter) for one in logging.getLogger().handlers):
+        logging.getLogger(LOGGER).error("%s%s", _ERROR, line)
+    else:
+        sys.stderr.write(f"{_ERROR}{line}\n")
+
+
+def error_said(line: bytes) -> str:
+    """What another process of ours said with `say_error`; "" for any other line."""
+    text = line.decode(errors="replace").strip()
+    if text.startswith("{"):
+        try:
+            text = str(json.loads(text).get("message", ""))
+        except ValueError:
+            return ""
+    return text.removeprefix(_ERROR) if text.startswith(_ERROR) else ""
 
 
 class BrokerLines(logging.Filter):

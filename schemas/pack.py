@@ -20,6 +20,7 @@ import msgspec
 import xxhash
 import zstandard
 
+from schemas.errors import Damaged
 from schemas.items import Item
 
 VERSION = 3  # until 2 entries did not say their partition, until 1 not what was read from the records of a segment
@@ -31,7 +32,7 @@ _ROW = struct.Struct("<QQI")
 _LEVEL, _COMPRESSED_LEVEL = 1, -1
 
 
-class PackFormatError(Exception):
+class PackFormatError(Damaged):
     """Not a pack of a version this release reads, or damaged."""
 
 

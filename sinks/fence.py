@@ -8,17 +8,18 @@ as from a backup, is refused and not taken for the state of the lake.
 
 import msgspec
 
+from schemas.errors import Declined
 from schemas.keys import FENCES, HEARD, OWNER, PUBLISHED, fence_key, published_key
-from sinks.store import ObjectMissing, ObjectStore, StoreError
+from sinks.store import ObjectMissing, ObjectStore
 
 _VERSION = 1
 
 
-class NotTheOwner(StoreError):
+class NotTheOwner(Declined):
     """The lake belongs to another job."""
 
 
-class Fenced(StoreError):
+class Fenced(Declined):
     """Another writer has taken the shard over; this one must stop."""
 
 
@@ -57,7 +58,7 @@ def claim_lake(store: ObjectStore, job_id: str, *, is_new: bool, take_over: bool
     return owner is not None
 
 
-class StaleState(StoreError):
+class StaleState(Declined):
     """The job's state is older than what was published with it: a copy, from before."""
 
 
