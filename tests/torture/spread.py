@@ -1,0 +1,270 @@
+"""One traffic on topics of every kind: the lakes must be equal, whatever keyed, partitioned or added to them.
+
+Within the allowed lateness everything is equal. Of a session with something later than that, several inputs may leave
+open which revision carries it: what depends on that is listed here (`MAY_DIFFER`), and nothing else.
+"""
+
+import hashlib
+import io
+import random
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import zstandard
+
+from replay.catalog import latest_sessions, latest_views, read_rows, table_keys
+from schemas.keys import REPLAYS, is_style, replay_owner, safe_segment
+from schemas.tables import TABLES
+from sinks.store import ObjectStore
+from tests.torture.compare import Content, differences
+from tests.torture.inputs import Field
+from tests.torture.job import JobProcess, Place
+from tests.torture.routes import ONE_LOG, ROUTES, Lane, Route, Sent, new_lane
+from tests.torture.traffic import Traffic, garbage, recording, renamed
+from tests.torture.truth import unverified
+from tests.torture.verdicts import Case
+
+MAY_DIFFER = {  # of a session with items later than the lateness: what depends on the revision that carries them
+    "sessions": {"revision", "late_count", "duplicate_count", "replay_key", "replay_bytes"},
+    "replay_segments": {"revision", "replay_key", "frame_offset", "frame_length"},
+}
+_REVISION = {"revision"}  # of the other tables
+_PLACE = {"topic", "partition", "offset"}  # of a row of the quarantine: where its message lay
+_LATEST = {"sessions": latest_sessions, "views": latest_views}
+
+_SPAN_MS = 4 * 3_600_000  # sessions of the backlog begin within so long
+_AGO_MS = 3_600_000  # the last of them ends before this
+_QUIET_MS = 30_000  # of receive time within a session: far below the lateness
+_DISORDER_MS = 20_000  # so far a message may stand from its place in the order of stamps
+_LATE_MS = 45 * 60_000  # more than the gap and the lateness
+_RETRY_MS = 15_000
+LIVE = {
+    "REPLAYLAKE_SESSIONS__GAP_SECONDS": "8",
+    "REPLAYLAKE_SESSIONS__CAP_SECONDS": "60",
+    "REPLAYLAKE_SESSIONS__LATENESS_SECONDS": "5",
+    "REPLAYLAKE_SESSIONS__END_GRACE_SECONDS": "4",
+}
+LIVE_QUIET_MS, LIVE_LATE_SECONDS = 4_000, 25.0
+BACKLOG = {  # the rules that users have
+    "REPLAYLAKE_SESSIONS__GAP_SECONDS": "900",
+    "REPLAYLAKE_SESSIONS__CAP_SECONDS": "14400",
+    "REPLAYLAKE_SESSIONS__LATENESS_SECONDS": "60",
+    "REPLAYLAKE_SESSIONS__END_GRACE_SECONDS": "60",
+    "REPLAYLAKE_SESSIONS__SETTLE_SECONDS": "10",
+}
+IDLE_SECONDS = 600.0
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """Messages in the order of their sending, and the sessions with a silence or an item longer than the lateness."""
+
+    sent: list[Sent]
+    late: frozenset[str]
+
+    @property
+    def sessions(self) -> set[str]:
+        return {sent.session_id for sent in self.sent if sent.session_id}
+
+
+def backlog(captures: Sequence[Path], sessions: int, seed: int) -> Backlog:
+    """Recordings as sessions of their own at the pace of their recording, with disorder, copies, late data, garbage."""
+    chance = random.Random(seed)
+    recordings = [recording(path) for path in captures]
+    end_ms = time.time_ns() // 1_000_000 - _AGO_MS
+    placed: list[tuple[int, Sent]] = []  # with the place in the log
+    for number in range(sessions):
+        messages = chance.choice(recordings)
+        first_ms = min(message.received_ms for _, message in messages)
+        length_ms = max(message.received_ms for _, message in messages) - first_ms
+        begin_ms = end_ms - length_ms - _LATE_MS - chance.randrange(_SPAN_MS)
+        is_late = chance.random() < 0.15
+        for session_id, message in messages:
+            clone_id = f"{session_id[:-8]}{number:08x}"
+            clone = renamed(message, session_id.encode(), clone_id.encode())
+            if clone is None:
+                continue
+            stamp_ms = begin_ms + message.received_ms - first_ms
+            if is_late and chance.random() < 0.1:
+                stamp_ms += _LATE_MS
+            sent = Sent(clone_id, clone, stamp_ms)
+            placed.append((stamp_ms + chance.randrange(_DISORDER_MS), sent))
+            if chance.random() < 0.05:  # an SDK that tries again
+                again_ms = stamp_ms + chance.randrange(_RETRY_MS)
+                placed.append((again_ms, msgspec.structs.replace(sent, stamp_ms=again_ms)))
+        if chance.random() < 0.1:
+            placed.append((begin_ms, Sent("", garbage(chance), begin_ms)))
+    log = [sent for _, sent in sorted(placed, key=lambda one: one[0])]
+    stamps: dict[str, list[int]] = defaultdict(list)
+    for sent in log:
+        stamps[sent.session_id].append(sent.stamp_ms)
+    return Backlog(log, disturbed(stamps, _QUIET_MS))
+
+
+def disturbed(stamps: Mapping[str, Iterable[int]], quiet_ms: int) -> frozenset[str]:
+    """Sessions of which something was received so long after everything before it."""
+    return frozenset(
+        name for name, found in stamps.items() if any(b - a >= quiet_ms for a, b in pairwise(sorted(found)))
+    )
+
+
+def settled(store: ObjectStore, late: Collection[str]) -> Content:
+    """What readers of a lake see in the end: highest revisions, all rows, every blob; less what may differ."""
+    tables = {}
+    for table in TABLES:
+        rows = read_rows(store, list(table_keys(store, table)), table)
+        latest = _LATEST[table](rows) if table in _LATEST else rows
+        tables[table] = sorted(repr(_comparable(table, row, late)) for row in latest)
+    listed = [found.key for found in store.list(REPLAYS)]
+    styles = {key: hashlib.sha256(store.read(key)).hexdigest() for key in listed if is_style(key)}
+    return Content(tables, dict(_blobs(store, listed, late)), styles, staged=0, packs=0, others=[])
+
+
+def _comparable(table: str, row: Mapping[str, object], late: Collection[str]) -> dict[str, object]:
+    left_out = (
+        _PLACE if table == "quarantine" else MAY_DIFFER.get(table, _REVISION) if row["session_id"] in late else ()
+    )
+    return {name: value for name, value in row.items() if name not in left_out}
+
+
+def _blobs(store: ObjectStore, keys: Iterable[str], late: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Digest of each blob by its name; of sessions with late items, of all their segments together."""
+    names = {safe_segment(session_id) for session_id in late}
+    segments: dict[tuple[str, str], list[bytes]] = defaultdict(list)
+    for key in keys:
+        if is_style(key):
+            continue
+        content, owner = store.read(key), replay_owner(key)
+        if owner[1] in names:
+            with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content), read_across_frames=True) as reader:
+                segments[owner] += reader.read().splitlines()
+        else:
+            yield key, hashlib.sha256(content).hexdigest()
+    for owner, lines in segments.items():
+        yield f"segments of {'/'.join(owner)}", hashlib.sha256(b"\n".join(sorted(lines))).hexdigest()
+
+
+def await_quiet(job: JobProcess, store: ObjectStore, sessions: Collection[str]) -> None:
+    """Until everything is read, closed and published. Raises AssertionError."""
+    deadline = time.monotonic() + IDLE_SECONDS
+    quiet_at, missing = 0.0, len(sessions)
+    while time.monotonic() < deadline:
+        assert job.poll() is None, f"the job ended by itself\n{job.log_tail()}"
+        samples = job.samples()
+        if samples is None or samples.get("replaylake_lag_messages") or samples["replaylake_open_sessions"]:
+            quiet_at = 0.0
+        elif not quiet_at:
+            quiet_at = time.time()
+        elif samples.get("replaylake_last_commit_timestamp_seconds:min", 0.0) > quiet_at:
+            keys = list(table_keys(store, "sessions"))
+            missing = len(set(sessions) - {str(row["session_id"]) for row in read_rows(store, keys, "sessions")})
+            if not missing:
+                return
+            quiet_at = 0.0
+        time.sleep(0.5)
+    raise AssertionError(f"{missing} sessions are not written after {IDLE_SECONDS:.0f} s\n{job.log_tail()}")
+
+
+class Spread:
+    """The cases of one traffic; the lake of its log in one partition, read by one process, is made once.
+
+    `kills` happen to each job, in turn over the numbers of processes in `shapes`.
+    """
+
+    def __init__(self, field: Field, captures: Sequence[Path], sessions: int, seed: int) -> None:
+        self._field = field
+        self._captures = captures
+        self._seed = seed
+        self._backlog = backlog(captures, sessions, seed)
+        self._calm: Content | None = None
+
+    def backlog_case(self, route: Route) -> list[str]:
+        """Everything is sent, then read; partitions are added when half of it is sent."""
+        place, lane = self._new("backlog", route, BACKLOG)
+        expected = self._expected()
+        half = len(self._backlog.sent) // 2
+        self._send(lane, self._backlog.sent[:half])
+        lane.grow()
+        self._send(lane, self._backlog.sent[half:])
+        self._finish(JobProcess(place), place, self._backlog.sessions)
+        return differences(expected, settled(place.store(), self._backlog.late)) + unverified(place)
+
+    def live_case(self, route: Route, shapes: Sequence[int], kills: int, rate: float, seconds: float) -> list[str]:
+        """Sent beside the job, stamped now, while it is killed; the same messages also go to one partition."""
+        place, lane = self._new("live", route, LIVE)
+        calm_place, calm_lane = self._new("calm", ONE_LOG, LIVE)
+        chance = random.Random(self._seed)
+        traffic = Traffic([lane, calm_lane], self._captures, rate=rate, seed=self._seed, late_seconds=LIVE_LATE_SECONDS)
+        with traffic:
+            for number in range(kills):
+                if number == kills // 2:
+                    traffic.between(lane.grow)
+                job = JobProcess(place, shapes[number * len(shapes) // kills])
+                job.await_end(chance.uniform(0.0, 2 * seconds / kills))
+                assert job.poll() is None, f"the job ended by itself\n{job.log_tail()}"
+                job.kill(chance)
+            job = JobProcess(place, shapes[-1])
+            if not kills:
+                job.await_end(seconds / 2)
+                traffic.between(lane.grow)
+                job.await_end(seconds / 2)
+        sessions = traffic.stamps.keys() - {""}
+        self._finish(job, place, sessions)
+        self._finish(JobProcess(calm_place), calm_place, sessions)
+        late = disturbed(traffic.stamps, LIVE_QUIET_MS)
+        calm, found = settled(calm_place.store(), late), settled(place.store(), late)
+        return differences(calm, found) + unverified(place) + self._too_easy(sessions, late, kills)
+
+    def say(self) -> str:
+        found = self._backlog
+        return f"{len(found.sent):,} messages, {len(found.sessions)} sessions, {len(found.late)} of them with late data"
+
+    def _too_easy(self, sessions: Collection[str], late: Collection[str], kills: int) -> list[str]:
+        if kills and len(sessions) - len(late) < len(sessions) / 3:
+            return [f"{len(late)} of {len(sessions)} sessions had a reason to differ: the machine is too slow for this"]
+        return []
+
+    def _new(self, kind: str, route: Route, rules: Mapping[str, str]) -> tuple[Place, Lane]:
+        name = f"{kind}-{time.time_ns()}"
+        (self._field.folder / name).mkdir()
+        lane = new_lane(route, name, self._field.topics)
+        return self._field.place(name, lane.names, rules), lane
+
+    def _expected(self) -> Content:
+        if self._calm is None:
+            place, lane = self._new("calm", ONE_LOG, BACKLOG)
+            self._send(lane, self._backlog.sent)
+            self._finish(JobProcess(place), place, self._backlog.sessions)
+            self._calm = settled(place.store(), self._backlog.late)
+            assert unverified(place) == []
+        return self._calm
+
+    def _finish(self, job: JobProcess, place: Place, sessions: Collection[str]) -> None:
+        try:
+            await_quiet(job, place.store(), sessions)
+            assert job.stop()[0] == 0, job.log_tail()
+        finally:
+            job.end()
+
+    def _send(self, lane: Lane, messages: Iterable[Sent]) -> None:
+        for sent in messages:
+            lane.send(sent)
+        lane.finish()
+
+
+def spread_cases(spread: Spread, kind: str, kills: int, rate: float) -> list[Case]:
+    """`kind`: spread (backlog, then live), spread-kills (1 process), spread-cluster (3), spread-rescale (3, 1, 2)."""
+    shapes = {"spread-kills": (1,), "spread-cluster": (3,), "spread-rescale": (3, 1, 2)}
+    if kind == "spread":
+        found = [Case(f"backlog: {route.name}", partial(spread.backlog_case, route)) for route in ROUTES]
+        live = [Case(f"live: {route.name}", partial(spread.live_case, route, (1,), 0, rate, 60.0)) for route in ROUTES]
+        return found + live
+    seconds = 8.0 * kills
+    return [
+        Case(f"{kind}: {route.name}", partial(spread.live_case, route, shapes[kind], kills, rate, seconds))
+        for route in ROUTES
+    ]
