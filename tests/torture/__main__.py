@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make torture ARGS=...", description=__doc__)
     parser.add_argument("scenario", nargs="*", help=f"of {', '.join([*SCENARIOS, *INPUTS])}; default kills and rescale")
     parser.add_argument("--count", type=int, default=100, help="kills or stops")
-    parser.add_argument("--sessions", type=int, default=280, help="of spread's backlog")
+    parser.add_argument("--sessions", type=int, default=320, help="of spread's backlog")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--rate", type=float, default=150.0, help="messages a second")
     parser.add_argument("--kafka", type=Path, help="folder of Apache Kafka's jars instead of the broker from pip")

@@ -593,45 +593,38 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+Check = Callable[[Field], list[str]]
+_CHOICES = ("stop", "earliest", "latest")
+CASES: Mapping[str, Mapping[str, Check]] = {  # by subject and name
+    "stamps": {
+        "impossible stamps, live": partial(stamps, age_ms=0),
+        "impossible stamps, backlog": partial(stamps, age_ms=HOURS_AGO_MS),
+    },
+    "clocks": {
+        "machine 10 h ahead for a while": machine_ahead,
+        "machine 1 h behind for a while": machine_behind,
+        "clock set back an hour": clock_set_back,
+        "SIGTERM while it is set back": stop_while_set_back,
+    },
+    "offsets": {
+        "transactions": transactions,
+        **{f"topic made again, shorter, {one}": partial(made_again, choice=one, longer=False) for one in _CHOICES},
+        **{f"topic made again, longer, {one}": partial(made_again, choice=one, longer=True) for one in _CHOICES},
+        **{f"truncated before it was read, {one}": partial(truncated, choice=one) for one in _CHOICES},
+        "truncated after it was read": truncated_behind,
+        **{f"2 to 4 partitions, {one}": partial(grown, start=one) for one in ("earliest", "latest")},
+        "latest and an idle partition": latest_and_idle,
+        **{f"fewer partitions, {one}": partial(fewer_partitions, choice=one) for one in ("stop", "earliest")},
+        "renamed topic": renamed,
+    },
+    "state": {"recovery folder from a backup": backup, "recovery folder lost": taken_over},
+    "operators": {"group offsets": group_offsets, "share of garbage": garbage},
+}
+
+
 def cases(field: Field) -> dict[str, list[Case]]:
-    """All of them, by subject."""
-    choices = ("stop", "earliest", "latest")
+    """All of them, by subject, to be judged on this broker."""
     return {
-        "stamps": [
-            Case("impossible stamps, live", partial(stamps, field, age_ms=0)),
-            Case("impossible stamps, backlog", partial(stamps, field, age_ms=HOURS_AGO_MS)),
-        ],
-        "clocks": [
-            Case("machine 10 h ahead for a while", partial(machine_ahead, field)),
-            Case("machine 1 h behind for a while", partial(machine_behind, field)),
-            Case("clock set back an hour", partial(clock_set_back, field)),
-            Case("SIGTERM while it is set back", partial(stop_while_set_back, field)),
-        ],
-        "offsets": [
-            Case("transactions", partial(transactions, field)),
-            *(
-                Case(
-                    f"topic made again, {'longer' if longer else 'shorter'}, {choice}",
-                    partial(made_again, field, choice, longer=longer),
-                )
-                for choice in choices
-                for longer in (False, True)
-            ),
-            *(Case(f"truncated before it was read, {choice}", partial(truncated, field, choice)) for choice in choices),
-            Case("truncated after it was read", partial(truncated_behind, field)),
-            Case("2 to 4 partitions, earliest", partial(grown, field, "earliest")),
-            Case("2 to 4 partitions, latest", partial(grown, field, "latest")),
-            Case("latest and an idle partition", partial(latest_and_idle, field)),
-            Case("fewer partitions, stop", partial(fewer_partitions, field, "stop")),
-            Case("fewer partitions, earliest", partial(fewer_partitions, field, "earliest")),
-            Case("renamed topic", partial(renamed, field)),
-        ],
-        "state": [
-            Case("recovery folder from a backup", partial(backup, field)),
-            Case("recovery folder lost", partial(taken_over, field)),
-        ],
-        "operators": [
-            Case("group offsets", partial(group_offsets, field)),
-            Case("share of garbage", partial(garbage, field)),
-        ],
+        subject: [Case(name, partial(check, field)) for name, check in checks.items()]
+        for subject, checks in CASES.items()
     }

@@ -5,7 +5,6 @@ open which revision carries it: what depends on that is listed here (`MAY_DIFFER
 """
 
 import hashlib
-import io
 import random
 import time
 from collections import defaultdict
@@ -15,9 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import msgspec
-import zstandard
 
-from replay.catalog import latest_sessions, latest_views, read_rows, table_keys
+from replay.catalog import latest_sessions, latest_views, open_blob, read_rows, table_keys
 from schemas.keys import REPLAYS, is_style, replay_owner, safe_segment
 from schemas.tables import TABLES
 from sinks.store import ObjectStore
@@ -82,7 +80,7 @@ def backlog(captures: Sequence[Path], sessions: int, seed: int) -> Backlog:
         first_ms = min(message.received_ms for _, message in messages)
         length_ms = max(message.received_ms for _, message in messages) - first_ms
         begin_ms = end_ms - length_ms - _LATE_MS - chance.randrange(_SPAN_MS)
-        is_late = chance.random() < 0.15
+        is_late = chance.random() < 0.12
         for session_id, message in messages:
             clone_id = f"{session_id[:-8]}{number:08x}"
             clone = renamed(message, session_id.encode(), clone_id.encode())
@@ -138,12 +136,11 @@ def _blobs(store: ObjectStore, keys: Iterable[str], late: Collection[str]) -> It
     for key in keys:
         if is_style(key):
             continue
-        content, owner = store.read(key), replay_owner(key)
+        owner = replay_owner(key)
         if owner[1] in names:
-            with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content), read_across_frames=True) as reader:
-                segments[owner] += reader.read().splitlines()
+            segments[owner] += open_blob(store, key).segments()
         else:
-            yield key, hashlib.sha256(content).hexdigest()
+            yield key, hashlib.sha256(store.read(key)).hexdigest()
     for owner, lines in segments.items():
         yield f"segments of {'/'.join(owner)}", hashlib.sha256(b"\n".join(sorted(lines))).hexdigest()
 
