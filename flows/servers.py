@@ -44,13 +44,9 @@ class Broker:
     bootstrap: str
     process_id: int
 
-    def create_topic(self, name: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None:
-        """Create a topic that keeps its messages however old their timestamps are; `config`: more of its own options.
-
-        Raises KafkaException if it exists.
-        """
-        options = {"retention.ms": "-1", **(config or {})}
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=options)
+    def create_topic(self, name: str, partitions: int = 4) -> None:
+        """Create a topic that keeps its messages whatever their timestamps say. Raises KafkaException if it exists."""
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config={"retention.ms": "-1"})
         with AdminClient({"bootstrap.servers": self.bootstrap}) as admin:
             for created in admin.create_topics([topic], request_timeout=_ADMIN_SECONDS).values():
                 created.result(_ADMIN_SECONDS)

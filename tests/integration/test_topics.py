@@ -16,7 +16,7 @@ from tests.torture.routes import ROUTES, Route
 from tests.torture.spread import Spread
 from tests.torture.topics import Topics
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SESSIONS = 40
 NAMES = [(subject, name) for subject, checks in CASES.items() for name in checks]
 

@@ -46,6 +46,7 @@ LIVE = {
     "REPLAYLAKE_SESSIONS__CAP_SECONDS": "60",
     "REPLAYLAKE_SESSIONS__LATENESS_SECONDS": "5",
     "REPLAYLAKE_SESSIONS__END_GRACE_SECONDS": "4",
+    "REPLAYLAKE_RUN__SHARDS": "4",  # also where the topic begins with 2 partitions and 3 processes read it
 }
 LIVE_QUIET_MS, LIVE_LATE_SECONDS = 4_000, 25.0
 BACKLOG = {  # the rules that users have

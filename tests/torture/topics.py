@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewPartitions
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from flows.servers import Broker
 
@@ -23,8 +23,10 @@ class Topics:
         self._admin = AdminClient({"bootstrap.servers": broker.bootstrap}, logger=_log)
 
     def make(self, name: str, partitions: int, *, any_stamp: bool = False) -> None:
-        """`any_stamp`: the topic takes stamps of the future, which Kafka 4 refuses by default."""
-        self.broker.create_topic(name, partitions, ANY_STAMP if any_stamp else None)
+        """It keeps messages however old they are; `any_stamp`: and takes those of the future, as Kafka 4 does not."""
+        config = {"retention.ms": "-1", **(ANY_STAMP if any_stamp else {})}
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config)
+        _done(self._admin.create_topics([topic]).values())
         _until(lambda: self.partitions(name) == partitions, f"{name} has {partitions} partitions")
 
     def partitions(self, name: str) -> int:
