@@ -11,7 +11,8 @@ import pytest
 from flows.apache_kafka import start_apache_kafka
 from tests.conftest import apache_kafka_libs
 from tests.torture.clock_shim import has_compiler
-from tests.torture.inputs import CASES, Field
+from tests.torture.field import Field
+from tests.torture.inputs import CASES
 from tests.torture.routes import ROUTES, Route
 from tests.torture.spread import Spread
 from tests.torture.topics import Topics

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from flows.apache_kafka import start_apache_kafka
-from tests.torture.inputs import Field, cases
+from tests.torture.field import Field
+from tests.torture.inputs import cases
 from tests.torture.neighbours import Servers
 from tests.torture.scenarios import Say, Stage, broker_restarts, kills, stops, store_away, store_faulty
 from tests.torture.spread import Spread, spread_cases

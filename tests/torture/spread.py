@@ -20,7 +20,7 @@ from schemas.keys import REPLAYS, is_style, replay_owner, safe_segment
 from schemas.tables import TABLES
 from sinks.store import ObjectStore
 from tests.torture.compare import Content, differences
-from tests.torture.inputs import Field
+from tests.torture.field import Field
 from tests.torture.job import JobProcess, Place
 from tests.torture.routes import ONE_LOG, ROUTES, Lane, Route, Sent, new_lane
 from tests.torture.traffic import Traffic, garbage, recording, renamed
