@@ -12,6 +12,7 @@ from operators.decode import Message
 from tests.torture.topics import Topics
 
 _USERS = 40
+_REPLAYS = frozenset({"guance.replay", "datadog.replay", "rrweb"})
 _AS_PARTITIONED = -1
 _log = logging.getLogger(__name__)  # librdkafka is loud about a broker that is away on purpose
 
@@ -40,11 +41,15 @@ def without_key(_: Sent) -> None:
 
 
 class Route(msgspec.Struct, frozen=True):
-    """`topics`: partitions of each, "replay" being the one of replays; `partitioner`: librdkafka's name, "" in turn."""
+    """`topics`: partitions of each, "replay" being the one of replays; `partitioner`: librdkafka's name, "" in turn.
+
+    `replay_partitioner`: of another producer, which sends the replays.
+    """
 
     name: str
     topics: Mapping[str, int]
     partitioner: str = "murmur2_random"  # Java's default
+    replay_partitioner: str = ""
     key: Key = by_session
     grows_to: int = 0
 
@@ -54,10 +59,15 @@ _BY_DEFAULT = Route("keyed, librdkafka's partitioner", {"all": 4}, "consistent_r
 ROUTES = (
     Route("keyed, Java's partitioner", {"all": 4}),
     _BY_DEFAULT,
-    Route("without keys", {"all": 4}, "", without_key),
+    Route("without keys", {"all": 4}, "", key=without_key),
     Route("keyed by user", {"all": 4}, key=by_user),
     Route("two topics", {"rum": 3, "replay": 5}),
     Route("growing from 2 to 4", {"all": 2}, grows_to=4),
+)
+# Two producers mix their messages as they like, so that only their sending in real time keeps the order of stamps.
+LIVE_ROUTES = (
+    *ROUTES,
+    Route("two producers, each its partitioner", {"all": 4}, replay_partitioner="consistent_random"),
 )
 
 
@@ -73,7 +83,7 @@ class Lane:
         self._bootstrap = bootstrap
         self._turn = count()
         self._failed: list[str] = []
-        self._producer = self._new_producer()
+        self._producers = self._new_producers()
 
     @property
     def names(self) -> list[str]:
@@ -81,14 +91,16 @@ class Lane:
 
     def send(self, sent: Sent) -> None:
         """Into the producer's queue; `finish` waits for it."""
-        topic = next((name for name in self.names if name.endswith(_kind(sent.message))), self.names[0])
+        is_replay = sent.message.type in _REPLAYS
+        topic = next((name for name in self.names if name.endswith("-replay") == is_replay), self.names[0])
+        producer = self._producers[is_replay]
         key = self._route.key(sent)
         partition = _AS_PARTITIONED if self._route.partitioner else next(self._turn) % self._partitions[topic]
         headers: list[tuple[str, str | bytes | None]] = [("type", (sent.message.type or "").encode())]
         headers += sent.message.headers.items()
         while True:
             try:
-                self._producer.produce(
+                producer.produce(
                     topic,
                     sent.message.value,
                     partition=partition,
@@ -99,8 +111,8 @@ class Lane:
                 )
                 break
             except BufferError:
-                self._producer.poll(0.1)
-        self._producer.poll(0)
+                producer.poll(0.1)
+        producer.poll(0)
 
     def grow(self) -> None:
         """Add the partitions that the route promises, and use them from here on."""
@@ -110,17 +122,23 @@ class Lane:
         for topic in self.names:
             self._grow(topic, self._route.grows_to)
         self._partitions = dict.fromkeys(self.names, self._route.grows_to)
-        self._producer = self._new_producer()  # one that has asked for the partitions again
+        self._producers = self._new_producers()  # they ask for the partitions again
 
     def finish(self) -> None:
         """Be sure that everything is on the broker."""
-        left = self._producer.flush(120)
+        left = sum(producer.flush(120) for producer in self._producers)
         assert not self._failed, f"{len(self._failed)} messages were not delivered, such as {self._failed[0]}"
         assert not left, f"{left} messages were not delivered in time"
 
-    def _new_producer(self) -> Producer:
+    def _new_producers(self) -> tuple[Producer, Producer]:
+        """Of lines, and of replays: the same one where the route has one."""
+        lines = self._new_producer(self._route.partitioner)
+        apart = self._route.replay_partitioner
+        return lines, self._new_producer(apart) if apart else lines
+
+    def _new_producer(self, partitioner: str) -> Producer:
         options = {"bootstrap.servers": self._bootstrap, "linger.ms": 50, "message.max.bytes": 16_777_216}
-        options |= {"message.timeout.ms": 120_000, "partitioner": self._route.partitioner or "random"}
+        options |= {"message.timeout.ms": 120_000, "partitioner": partitioner or "random"}
         options |= {"topic.metadata.propagation.max.ms": 120_000}  # a broker that has just started knows no topic yet
         return Producer(options, logger=_log)
 
@@ -140,7 +158,3 @@ def new_lane(route: Route, prefix: str, topics: Topics) -> Lane:
 def rum_lane(bootstrap: str) -> Lane:
     """Into the topic `rum`, keyed by session, with what librdkafka does by itself."""
     return Lane(_BY_DEFAULT, {"rum": 0}, bootstrap)
-
-
-def _kind(message: Message) -> str:
-    return "-replay" if message.type in {"guance.replay", "datadog.replay", "rrweb"} else "-rum"

@@ -22,7 +22,7 @@ from sinks.store import ObjectStore
 from tests.torture.compare import Content, differences
 from tests.torture.field import Field
 from tests.torture.job import JobProcess, Place
-from tests.torture.routes import ONE_LOG, ROUTES, Lane, Route, Sent, new_lane
+from tests.torture.routes import LIVE_ROUTES, ONE_LOG, ROUTES, Lane, Route, Sent, new_lane
 from tests.torture.traffic import Traffic, garbage, recording, renamed
 from tests.torture.truth import unverified
 from tests.torture.verdicts import Case
@@ -259,10 +259,12 @@ def spread_cases(spread: Spread, kind: str, kills: int, rate: float) -> list[Cas
     shapes = {"spread-kills": (1,), "spread-cluster": (3,), "spread-rescale": (3, 1, 2)}
     if kind == "spread":
         found = [Case(f"backlog: {route.name}", partial(spread.backlog_case, route)) for route in ROUTES]
-        live = [Case(f"live: {route.name}", partial(spread.live_case, route, (1,), 0, rate, 60.0)) for route in ROUTES]
+        live = [
+            Case(f"live: {route.name}", partial(spread.live_case, route, (1,), 0, rate, 60.0)) for route in LIVE_ROUTES
+        ]
         return found + live
     seconds = 8.0 * kills
     return [
         Case(f"{kind}: {route.name}", partial(spread.live_case, route, shapes[kind], kills, rate, seconds))
-        for route in ROUTES
+        for route in LIVE_ROUTES
     ]
