@@ -1,39 +1,27 @@
 """One traffic on topics of every kind: the lakes must be equal, whatever keyed, partitioned or added to them.
 
-Within the allowed lateness everything is equal. Of a session with something later than that, several inputs may leave
-open which revision carries it: what depends on that is listed here (`MAY_DIFFER`), and nothing else.
+Sessions with something later than the allowed lateness are known, and may differ in what `settled` lists.
 """
 
-import hashlib
 import random
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
-from replay.catalog import latest_sessions, latest_views, open_blob, read_rows, table_keys
-from schemas.keys import REPLAYS, is_style, replay_owner, safe_segment
-from schemas.tables import TABLES
+from replay.catalog import read_rows, table_keys
 from sinks.store import ObjectStore
-from tests.torture.compare import Content, differences
 from tests.torture.field import Field
 from tests.torture.job import JobProcess, Place
 from tests.torture.routes import LIVE_ROUTES, ONE_LOG, ROUTES, Lane, Route, Sent, new_lane
+from tests.torture.settled import Settled, differing, settled
 from tests.torture.traffic import Traffic, garbage, recording, renamed
 from tests.torture.truth import unverified
 from tests.torture.verdicts import Case
-
-MAY_DIFFER = {  # of a session with items later than the lateness: what depends on the revision that carries them
-    "sessions": {"revision", "late_count", "duplicate_count", "replay_key", "replay_bytes"},
-    "replay_segments": {"revision", "replay_key", "frame_offset", "frame_length"},
-}
-_REVISION = {"revision"}  # of the other tables
-_PLACE = {"topic", "partition", "offset"}  # of a row of the quarantine: where its message lay
-_LATEST = {"sessions": latest_sessions, "views": latest_views}
 
 _SPAN_MS = 4 * 3_600_000  # sessions of the backlog begin within so long
 _AGO_MS = 3_600_000  # the last of them ends before this
@@ -111,41 +99,6 @@ def disturbed(stamps: Mapping[str, Iterable[int]], quiet_ms: int) -> frozenset[s
     )
 
 
-def settled(store: ObjectStore, late: Collection[str]) -> Content:
-    """What readers of a lake see in the end: highest revisions, all rows, every blob; less what may differ."""
-    tables = {}
-    for table in TABLES:
-        rows = read_rows(store, list(table_keys(store, table)), table)
-        latest = _LATEST[table](rows) if table in _LATEST else rows
-        tables[table] = sorted(repr(_comparable(table, row, late)) for row in latest)
-    listed = [found.key for found in store.list(REPLAYS)]
-    styles = {key: hashlib.sha256(store.read(key)).hexdigest() for key in listed if is_style(key)}
-    return Content(tables, dict(_blobs(store, listed, late)), styles, staged=0, packs=0, others=[])
-
-
-def _comparable(table: str, row: Mapping[str, object], late: Collection[str]) -> dict[str, object]:
-    left_out = (
-        _PLACE if table == "quarantine" else MAY_DIFFER.get(table, _REVISION) if row["session_id"] in late else ()
-    )
-    return {name: value for name, value in row.items() if name not in left_out}
-
-
-def _blobs(store: ObjectStore, keys: Iterable[str], late: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Digest of each blob by its name; of sessions with late items, of all their segments together."""
-    names = {safe_segment(session_id) for session_id in late}
-    segments: dict[tuple[str, str], list[bytes]] = defaultdict(list)
-    for key in keys:
-        if is_style(key):
-            continue
-        owner = replay_owner(key)
-        if owner[1] in names:
-            segments[owner] += open_blob(store, key).segments()
-        else:
-            yield key, hashlib.sha256(store.read(key)).hexdigest()
-    for owner, lines in segments.items():
-        yield f"segments of {'/'.join(owner)}", hashlib.sha256(b"\n".join(sorted(lines))).hexdigest()
-
-
 def await_quiet(job: JobProcess, store: ObjectStore, sessions: Collection[str]) -> None:
     """Until everything is read, closed and published. Raises AssertionError."""
     deadline = time.monotonic() + IDLE_SECONDS
@@ -178,7 +131,7 @@ class Spread:
         self._captures = captures
         self._seed = seed
         self._backlog = backlog(captures, sessions, seed)
-        self._calm: Content | None = None
+        self._calm: Settled | None = None
 
     def backlog_case(self, route: Route) -> list[str]:
         """Everything is sent, then read; partitions are added when half of it is sent."""
@@ -189,7 +142,7 @@ class Spread:
         lane.grow()
         self._send(lane, self._backlog.sent[half:])
         self._finish(JobProcess(place), place, self._backlog.sessions)
-        return differences(expected, settled(place.store(), self._backlog.late)) + unverified(place)
+        return differing(expected, settled(place.store(), self._backlog.late)) + unverified(place)
 
     def live_case(self, route: Route, shapes: Sequence[int], kills: int, rate: float, seconds: float) -> list[str]:
         """Sent beside the job, stamped now, while it is killed; the same messages also go to one partition."""
@@ -215,7 +168,7 @@ class Spread:
         self._finish(JobProcess(calm_place), calm_place, sessions)
         late = disturbed(traffic.stamps, LIVE_QUIET_MS)
         calm, found = settled(calm_place.store(), late), settled(place.store(), late)
-        return differences(calm, found) + unverified(place) + self._too_easy(sessions, late, kills)
+        return differing(calm, found) + unverified(place) + self._too_easy(sessions, late, kills)
 
     def say(self) -> str:
         found = self._backlog
@@ -232,7 +185,7 @@ class Spread:
         lane = new_lane(route, name, self._field.topics)
         return self._field.place(name, lane.names, rules), lane
 
-    def _expected(self) -> Content:
+    def _expected(self) -> Settled:
         if self._calm is None:
             place, lane = self._new("calm", ONE_LOG, BACKLOG)
             self._send(lane, self._backlog.sent)
