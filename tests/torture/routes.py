@@ -15,6 +15,7 @@ _USERS = 40
 _REPLAYS = frozenset({"guance.replay", "datadog.replay", "rrweb"})
 _AS_PARTITIONED = -1
 _log = logging.getLogger(__name__)  # librdkafka is loud about a broker that is away on purpose
+_log.addHandler(logging.NullHandler())
 
 
 class Sent(msgspec.Struct, frozen=True):

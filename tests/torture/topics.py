@@ -13,6 +13,7 @@ from flows.servers import Broker
 WAIT_SECONDS = 60.0
 ANY_STAMP = {"message.timestamp.after.max.ms": str((1 << 63) - 1)}  # as brokers before 4.0, and topics that say so
 _log = logging.getLogger(__name__)  # librdkafka tells of every connection that ends
+_log.addHandler(logging.NullHandler())
 
 
 class Topics:
