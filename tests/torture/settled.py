@@ -16,7 +16,7 @@ from schemas.tables import TABLES
 from sinks.store import ObjectStore
 
 MAY_DIFFER = {  # of a session with items later than the lateness: what depends on the revision that carries them
-    "sessions": {"revision", "late_count", "duplicate_count", "replay_key", "replay_bytes"},
+    "sessions": {"revision", "late_count", "duplicate_count", "close_reason", "replay_key", "replay_bytes"},
     "replay_segments": {"revision", "replay_key", "frame_offset", "frame_length"},
 }
 _REVISION = {"revision"}  # of the other tables

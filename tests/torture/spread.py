@@ -19,13 +19,13 @@ from tests.torture.field import Field
 from tests.torture.job import JobProcess, Place
 from tests.torture.routes import LIVE_ROUTES, ONE_LOG, ROUTES, Lane, Route, Sent, new_lane
 from tests.torture.settled import Settled, differing, settled
-from tests.torture.traffic import Traffic, garbage, recording, renamed
+from tests.torture.traffic import Traffic, garbage, is_end, recording, renamed
 from tests.torture.truth import unverified
 from tests.torture.verdicts import Case
 
 _SPAN_MS = 4 * 3_600_000  # sessions of the backlog begin within so long
 _AGO_MS = 3_600_000  # the last of them ends before this
-_QUIET_MS = 30_000  # of receive time within a session: far below the lateness
+_QUIET_MS, _QUIET_GRACE_MS = 860_000, 60_000  # below the gap, and at the grace: the lateness covers the disorder
 _DISORDER_MS = 20_000  # so far a message may stand from its place in the order of stamps
 _LATE_MS = 45 * 60_000  # more than the gap and the lateness
 _RETRY_MS = 15_000
@@ -36,7 +36,7 @@ LIVE = {
     "REPLAYLAKE_SESSIONS__END_GRACE_SECONDS": "4",
     "REPLAYLAKE_RUN__SHARDS": "4",  # also where the topic begins with 2 partitions and 3 processes read it
 }
-LIVE_QUIET_MS, LIVE_LATE_SECONDS = 4_000, 25.0
+LIVE_QUIET_MS, LIVE_GRACE_MS, LIVE_LATE_SECONDS = 7_000, 3_000, 25.0
 BACKLOG = {  # the rules that users have
     "REPLAYLAKE_SESSIONS__GAP_SECONDS": "900",
     "REPLAYLAKE_SESSIONS__CAP_SECONDS": "14400",
@@ -86,17 +86,24 @@ def backlog(captures: Sequence[Path], sessions: int, seed: int) -> Backlog:
         if chance.random() < 0.1:
             placed.append((begin_ms, Sent("", garbage(chance), begin_ms)))
     log = [sent for _, sent in sorted(placed, key=lambda one: one[0])]
-    stamps: dict[str, list[int]] = defaultdict(list)
+    received: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     for sent in log:
-        stamps[sent.session_id].append(sent.stamp_ms)
-    return Backlog(log, disturbed(stamps, _QUIET_MS))
+        received[sent.session_id].append((sent.stamp_ms, is_end(sent.message)))
+    return Backlog(log, disturbed(received, _QUIET_MS, _QUIET_GRACE_MS))
 
 
-def disturbed(stamps: Mapping[str, Iterable[int]], quiet_ms: int) -> frozenset[str]:
-    """Sessions of which something was received so long after everything before it."""
-    return frozenset(
-        name for name, found in stamps.items() if any(b - a >= quiet_ms for a, b in pairwise(sorted(found)))
-    )
+def disturbed(received: Mapping[str, Iterable[tuple[int, bool]]], quiet_ms: int, grace_ms: int) -> frozenset[str]:
+    """Sessions with something that came so long after everything before it, or after an end marker.
+
+    Of each: (receive time in ms, is it an end marker).
+    """
+    found = set()
+    for name, moments in received.items():
+        times = sorted(time for time, _ in moments)
+        marked_ms = min((time for time, is_end in moments if is_end), default=times[-1])
+        if times[-1] - marked_ms >= grace_ms or any(b - a >= quiet_ms for a, b in pairwise(times)):
+            found.add(name)
+    return frozenset(found)
 
 
 def await_quiet(job: JobProcess, store: ObjectStore, sessions: Collection[str]) -> None:
@@ -163,10 +170,10 @@ class Spread:
                 job.await_end(seconds / 2)
                 traffic.between(lane.grow)
                 job.await_end(seconds / 2)
-        sessions = traffic.stamps.keys() - {""}
+        sessions = traffic.received.keys() - {""}
         self._finish(job, place, sessions)
         self._finish(JobProcess(calm_place), calm_place, sessions)
-        late = disturbed(traffic.stamps, LIVE_QUIET_MS)
+        late = disturbed(traffic.received, LIVE_QUIET_MS, LIVE_GRACE_MS)
         calm, found = settled(calm_place.store(), late), settled(place.store(), late)
         return differing(calm, found) + unverified(place) + self._too_easy(sessions, late, kills)
 

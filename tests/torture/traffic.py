@@ -43,7 +43,7 @@ class Traffic:
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self._failed: list[str] = []
         self._between: Callable[[], None] | None = None
-        self.stamps: dict[str, list[int]] = {}  # of each session, in the order of sending
+        self.received: dict[str, list[tuple[int, bool]]] = {}  # of each session: when, and whether an end marker
         self.sent: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
@@ -109,7 +109,7 @@ class Traffic:
         sent = Sent(key.decode(), message, int(time.time() * 1000))
         for lane in self._lanes:
             lane.send(sent)
-        self.stamps.setdefault(sent.session_id, []).append(sent.stamp_ms)
+        self.received.setdefault(sent.session_id, []).append((sent.stamp_ms, is_end(message)))
         self.sent["messages"] += 1
 
     def _session(self) -> Iterator[Keyed]:
@@ -139,6 +139,11 @@ def renamed(message: Message, session_id: bytes, clone_id: bytes) -> Message | N
     items = decode(renamed, Limits())
     whole = all(isinstance(item, Item) and item.session_id == clone_id.decode() for item in items)
     return renamed if whole and items else None
+
+
+def is_end(message: Message) -> bool:
+    """Whether there is an end marker in it."""
+    return any(isinstance(item, Item) and item.ends for item in decode(message, Limits()))
 
 
 def garbage(chance: random.Random) -> Message:
