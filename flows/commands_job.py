@@ -13,25 +13,27 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from flows.capture_source import PARTITION, CaptureSource
-from flows.captures import CaptureCounts, CaptureError
+from flows.capture_source import READER, CaptureSource
+from flows.captures import CaptureCounts
 from flows.demo import run_demo, serve_demo
 from flows.job import run_bounded, run_streaming
-from flows.kafka_source import SourceError
-from flows.local_cluster import ProcessDied, run_local_cluster
+from flows.local_cluster import run_local_cluster
 from flows.logs import LOGGER, set_up_logging
 from flows.metrics import JobMetrics
-from flows.recovery_folder import FolderInUse
-from flows.session_replay import Job, build, kafka_range_job
 from flows.settings import ConfigurationError, Settings, load_settings
+from flows.shown import counted
 from flows.stopping import install_stop_handlers, stop_requested
-from sinks.store import StoreError
+from flows.wiring import Job, State, build, kafka_range_job
+from schemas.errors import ReplayLakeError
+from sinks.open_store import open_lake
+from sinks.store import ObjectStore
 
+_STOPPED = "stopped before the end: nothing was published; run it again"
 LakeOption = Annotated[str | None, typer.Option("--lake", help="local path or s3://bucket/prefix", metavar="URI")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
 
 
-class CommandFailed(Exception):
+class CommandFailed(ReplayLakeError):
     """The command cannot be done; the message is one line that says what to do."""
 
 
@@ -46,6 +48,11 @@ def settings_with(lake: str | None, **sections: dict[str, object]) -> Settings:
     return load_settings(**flags, **merged) if merged else base
 
 
+def opened_lake(settings: Settings) -> ObjectStore:
+    """The lake that a command reads or keeps. Raises NoLake."""
+    return open_lake(settings.lake, settings.s3.storage_options())
+
+
 def run(  # noqa: PLR0913 - one option per setting
     lake: LakeOption = None,
     bootstrap: Annotated[str | None, typer.Option(help="Kafka bootstrap servers")] = None,
@@ -55,6 +62,10 @@ def run(  # noqa: PLR0913 - one option per setting
     on_lost_offsets: Annotated[
         str | None, typer.Option(help="stop, earliest or latest: when unread messages are gone from the broker")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="where a job without state begins: earliest, latest or a time", metavar="PLACE")
+    ] = None,
+    shards: Annotated[int | None, typer.Option(min=1, help="parts of state and output, at the first start")] = None,
     http: Annotated[str | None, typer.Option(help="host:port of /metrics and /health", metavar="ADDRESS")] = None,
     processes: Annotated[int, typer.Option(min=1, help="run a cluster of this many processes on this machine")] = 1,
     address: Annotated[
@@ -62,7 +73,11 @@ def run(  # noqa: PLR0913 - one option per setting
     ] = None,
     process_id: Annotated[int | None, typer.Option(min=0, help="which of the addresses this process is")] = None,
     take_over: Annotated[
-        bool, typer.Option("--take-over", help="own a lake that another job wrote: its recovery folder is lost")
+        bool,
+        typer.Option(
+            "--take-over",
+            help="own this lake from now on; only when the recovery folder of the job that wrote it is lost",
+        ),
     ] = False,
 ) -> None:
     """The streaming job: Kafka to lake, until stopped.
@@ -71,10 +86,11 @@ def run(  # noqa: PLR0913 - one option per setting
     """
     settings = settings_with(
         lake,
-        kafka={"bootstrap": bootstrap, "topics": topic, "on_lost_offsets": on_lost_offsets},
+        kafka={"bootstrap": bootstrap, "topics": topic, "start": start, "on_lost_offsets": on_lost_offsets},
         run={
             "recovery_dir": recovery_dir,
             "epoch_seconds": epoch_seconds,
+            "shards": shards,
             "addresses": address,
             "process_id": process_id,
         },
@@ -85,20 +101,17 @@ def run(  # noqa: PLR0913 - one option per setting
     install_stop_handlers()
     set_up_logging(settings)
     log = logging.getLogger(LOGGER)
-    try:
-        if processes > 1:
-            flags: dict[str, object] = {
-                "lake": lake,
-                "bootstrap": bootstrap,
-                "topic": topic,
-                "recovery-dir": recovery_dir,
-            }
-            flags |= {"epoch-seconds": epoch_seconds, "on-lost-offsets": on_lost_offsets}
-            run_local_cluster(settings, processes, [*as_arguments(flags), *(["--take-over"] if take_over else [])])
-        else:
-            run_streaming(settings, take_over=take_over)
-    except (FolderInUse, ProcessDied, SourceError, StoreError, RuntimeError) as error:
-        raise CommandFailed(_root_cause(error)) from error
+    if processes > 1:
+        flags: dict[str, object] = {
+            "lake": lake,
+            "bootstrap": bootstrap,
+            "topic": topic,
+            "recovery-dir": recovery_dir,
+        }
+        flags |= {"epoch-seconds": epoch_seconds, "on-lost-offsets": on_lost_offsets, "start": start, "shards": shards}
+        run_local_cluster(settings, processes, [*as_arguments(flags), *(["--take-over"] if take_over else [])])
+    else:
+        run_streaming(settings, take_over=take_over)
     log.info("stopped; open sessions continue with the next start")
 
 
@@ -134,14 +147,16 @@ def _backfill(settings: Settings, files: list[Path], from_offset: int, to_offset
                 source = CaptureSource(
                     files, counts, lambda done: progress.update(task, description=f"reading: {done:,} messages")
                 )
-                job = build(settings, source, [PARTITION], JobMetrics(version("replaylake")), is_bounded=True)
+                job = build(settings, source, [READER], JobMetrics(version("replaylake")), State(), is_bounded=True)
             else:
                 job = kafka_range_job(settings, from_offset, to_offset)
             run_bounded(job)
-    except (CaptureError, SourceError, StoreError, RuntimeError) as error:
-        raise CommandFailed(_root_cause(error)) from error
+    except Exception as error:
+        if stop_requested():
+            raise CommandFailed(_STOPPED) from error
+        raise
     if stop_requested():
-        raise CommandFailed("stopped before the end: nothing was published; run it again")
+        raise CommandFailed(_STOPPED)
     _report(counts, job, settings.lake, as_json=as_json)
 
 
@@ -190,16 +205,10 @@ def _report(read: CaptureCounts, job: Job, lake: str, *, as_json: bool) -> None:
         print(json.dumps(summary))
         return
     if read.requests:
-        print(f"{read.requests:,} requests, {read.messages:,} messages")
+        print(f"{counted(read.requests, 'request')}, {counted(read.messages, 'message')}")
     for route, count in sorted(read.skipped.items()):
         print(f"  skipped {count:,} x {route}")
     for reason, count in sorted(quarantined.items()):
         print(f"  quarantined {count:,} x {reason}")
-    print(f"{windows:,} windows written to {lake}: {items:,} items, {duplicates:,} duplicates removed")
-
-
-def _root_cause(error: BaseException) -> str:
-    """The engine wraps what an operator raises; the first cause is the one a person can act on."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error)
+    removed = f"{counted(duplicates, 'duplicate')} removed"
+    print(f"{counted(windows, 'window')} written to {lake}: {counted(items, 'item')}, {removed}")

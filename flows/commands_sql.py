@@ -10,17 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.commands_job import CommandFailed, JsonOption, LakeOption
+from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
 from replay.duck import Duck, open_duck
 from schemas.tables import TABLES
-from sinks.open_store import open_store
 from sinks.swap import Days
 
 _SHOWN_ROWS = 50
 _WIDTH = 200
 _LAST_DAY = "9999-12-31"
-DayOption = typer.Option(metavar="DAY", help="only folders of this UTC day and later (--until: and earlier)")
+SinceOption = typer.Option(metavar="DAY", help="only folders of this UTC day and later")
+UntilOption = typer.Option(metavar="DAY", help="only folders of this UTC day and earlier")
 
 
 def sql(  # noqa: PLR0913 - one option per setting
@@ -28,21 +28,21 @@ def sql(  # noqa: PLR0913 - one option per setting
         str | None, typer.Argument(help="without it: from standard input, or a shell on a terminal")
     ] = None,
     lake: LakeOption = None,
-    since: Annotated[str | None, DayOption] = None,
-    until: Annotated[str | None, DayOption] = None,
+    since: Annotated[str | None, SinceOption] = None,
+    until: Annotated[str | None, UntilOption] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="print as CSV")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the lake in SQL: one query, or a shell.
+    r"""Ask the lake in SQL: one query, or a shell.
 
     `sessions` and `views` have the latest revision only, `sessions_all` and `views_all` every one. A filter on
-    `dt` or `retention` leaves files alone. Needs DuckDB: pip install 'replaylake[sql]'.
+    `dt` or `retention` leaves files alone. Needs DuckDB: pip install 'replaylake\[sql]'.
     Example: replaylake sql "select app_id, count(*) from sessions group by 1" --lake ./demo-lake
     """
     if as_csv and as_json:
         raise ConfigurationError("sql: --csv or --json, not both")
     settings = load_settings(**({} if lake is None else {"lake": lake}))
-    store = open_store(settings.lake, settings.s3.storage_options())
+    store = opened_lake(settings)
     with open_duck(store, _days(since, until)) as duck:
         show = _print_csv if as_csv else _print_json if as_json else _print_table
         if query is None and sys.stdin.isatty():

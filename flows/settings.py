@@ -7,35 +7,62 @@ import hashlib
 import os
 import re
 import tomllib
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from intake.masking import ENVELOPE
 from intake.policy import Policy, Rate
 from operators.closed_sessions import MemoLimits
 from operators.decode import Limits
+from operators.quarantine_share import ShareLimits
 from operators.replay_cut import CutLimits
 from operators.windows import WindowRules
+from schemas.errors import MustAct
+from schemas.lifecycle import PACK_DAYS
 from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention
 from schemas.units import GIB, MIB, MS_PER_HOUR, MS_PER_SECOND
 from sinks.lake import LakeLimits
+from sinks.open_store import lake_fault
 from viewer.access import Token
 
 PREFIX = "REPLAYLAKE_"
 CONFIG_VARIABLE = "REPLAYLAKE_CONFIG"
 CONFIG_FILE = "replaylake.toml"
+_BOOTSTRAP_SERVER = re.compile(
+    r"(?:(?:PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)://)?(?:\[[^\]\s]+\]|[^:/\s]+)(?::(?P<port>\d{1,6}))?"
+)
+_PLAIN_LIST = re.compile(r'[^\[\]{}"]+')  # words with commas between; what has brackets must be JSON
 
 Days = Annotated[int, Field(ge=1, le=RETENTION_DAYS_MAX)]
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
 
 
-class ConfigurationError(Exception):
-    """The configuration is wrong; the message is one line that names the setting."""
+class ConfigurationError(MustAct):
+    """The configuration, or the call of a command, is wrong; the message is one line that names the setting."""
+
+    exit_code = 2
+
+
+def _time_ms(text: str | None) -> int:
+    """Epoch ms of an RFC 3339 time; without an offset it is UTC. Raises ValueError."""
+    try:
+        time = datetime.fromisoformat(text or "")
+    except ValueError:
+        raise ValueError(f"{text!r} is neither earliest, latest nor a time such as 2026-11-28T08:00Z") from None
+    return int(time.replace(tzinfo=time.tzinfo or UTC).timestamp() * MS_PER_SECOND)
 
 
 class _Section(BaseModel):
@@ -46,13 +73,49 @@ class KafkaSettings(_Section):
     """Where the lines and segments come from."""
 
     bootstrap: str = Field("127.0.0.1:9092", description="bootstrap servers, host:port[,host:port]")
-    topics: list[str] = Field(["rum"], description="topics keyed by session id, all with the same partition count")
-    start: str = Field("earliest", pattern="^(earliest|latest)$", description="where a job without state begins")
+    topics: list[str] = Field(["rum"], description="topics to read, with any keys and partitions")
+    start: str | None = Field(
+        None,
+        description="where a job without state begins: earliest (when not set), latest, or a time: 2026-11-28T08:00Z",
+    )
     on_lost_offsets: str = Field(
         "stop", pattern="^(stop|earliest|latest)$", description="when unread messages are gone from the broker"
     )
-    poll_messages: Positive = Field(2000, description="messages per look at a partition")
+    poll_messages: Positive = Field(2000, description="messages per look of a reader")
+    metadata_seconds: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="how often to look for new partitions, and whether the topics are still the same"
+    )
+    stamp_ahead_seconds: NotNegative = Field(
+        120, description="a message stamped further ahead of this machine's clock counts as received now"
+    )
     client: dict[str, str | int | float | bool] = Field({}, description="any librdkafka option, passed through")
+
+    @field_validator("start")
+    @classmethod
+    def _check_start(cls, start: str | None) -> str | None:
+        if start not in {None, "earliest", "latest"}:
+            _time_ms(start)
+        return start
+
+    def start_ms(self) -> int | None:
+        """The time to begin at, epoch ms; None where `start` is none."""
+        return None if self.start in {None, "earliest", "latest"} else _time_ms(self.start)
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _check_bootstrap(cls, bootstrap: str) -> str:
+        for server in bootstrap.split(","):
+            found = _BOOTSTRAP_SERVER.fullmatch(server.strip())
+            if found is None or not 0 < int(found["port"] or 9092) < 65_536:
+                raise ValueError(f"{server.strip()!r} is not host:port")
+        return bootstrap
+
+    @field_validator("topics")
+    @classmethod
+    def _check_topics(cls, topics: list[str]) -> list[str]:
+        if not topics:
+            raise ValueError("name at least one topic")
+        return topics
 
 
 class S3Settings(_Section):
@@ -63,10 +126,17 @@ class S3Settings(_Section):
     secret: SecretStr | None = Field(None, description="secret access key")
     options: dict[str, Any] = Field({}, description="any s3fs option, passed through")
 
+    @model_validator(mode="after")
+    def _check_pair(self) -> "S3Settings":
+        if (self.key is None) != (self.secret is None):
+            given, missing = ("key", "secret") if self.secret is None else ("secret", "key")
+            raise ValueError(f"{given} is set and {missing} is not: they belong together")
+        return self
+
     def storage_options(self) -> dict[str, Any]:
         """Keyword arguments for `s3fs.S3FileSystem`."""
         options: dict[str, Any] = {}
-        if self.key is not None and self.secret is not None:
+        if self.key is not None and self.secret is not None:  # both or none
             options |= {"key": self.key.get_secret_value(), "secret": self.secret.get_secret_value()}
         if self.endpoint_url:
             options["endpoint_url"] = self.endpoint_url
@@ -89,6 +159,19 @@ class SessionSettings(_Section):
         1_000_000, description="sessions beyond that of which only the next part number is known, about 180 bytes each"
     )
 
+    @model_validator(mode="after")
+    def _check_times(self) -> "SessionSettings":
+        if self.gap_seconds > self.cap_seconds:
+            raise ValueError(f"gap_seconds ({self.gap_seconds}) is longer than cap_seconds ({self.cap_seconds})")
+        seconds = self.cap_seconds + self.gap_seconds + self.lateness_seconds + self.settle_seconds
+        if seconds + self.memo_hours * 3600 > PACK_DAYS * 86_400:
+            raise ValueError(
+                f"cap_seconds ({self.cap_seconds}), gap_seconds ({self.gap_seconds}), lateness_seconds "
+                f"({self.lateness_seconds}), settle_seconds ({self.settle_seconds}) and memo_hours ({self.memo_hours}) "
+                f"are together longer than the {PACK_DAYS * 24} hours that packs live"
+            )
+        return self
+
     def rules(self) -> WindowRules:
         return WindowRules(
             gap_ms=self.gap_seconds * MS_PER_SECOND,
@@ -98,12 +181,12 @@ class SessionSettings(_Section):
             settle_ms=self.settle_seconds * MS_PER_SECOND,
         )
 
-    def memo_limits(self, partitions: int) -> MemoLimits:
-        """Of one partition. It depends on the topic, not on the number of processes, and so does the result."""
+    def memo_limits(self, shards: int) -> MemoLimits:
+        """Of one shard. It does not depend on the number of processes, and so neither does the result."""
         return MemoLimits(
             age_ms=self.memo_hours * MS_PER_HOUR,
-            size_bytes=self.memo_bytes // partitions,
-            forgotten=max(1, self.forgotten_sessions // partitions),
+            size_bytes=self.memo_bytes // shards,
+            forgotten=max(1, self.forgotten_sessions // shards),
         )
 
 
@@ -115,6 +198,11 @@ class LimitSettings(_Section):
     lines_per_message: Positive = Field(10_000, description="rows in one message")
     id_length: Positive = Field(128, description="characters of an app or session id")
     replay_window_bytes: Positive = Field(512 * MIB, description="raw replay of one window")
+    quarantine_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="more refused messages than this share of all stop the job, which keeps them on the broker"
+    )
+    quarantine_min_messages: Positive = Field(1000, description="so many refused messages before their share counts")
+    quarantine_window_seconds: Positive = Field(600, description="the time over which that share is taken")
     share_styles: bool = Field(default=True, description="store large linked style sheets once per class and day")
 
     def decode(self) -> Limits:
@@ -123,6 +211,13 @@ class LimitSettings(_Section):
             inflated_bytes=self.segment_inflated_bytes,
             lines_per_message=self.lines_per_message,
             id_length=self.id_length,
+        )
+
+    def share(self) -> ShareLimits:
+        return ShareLimits(
+            share=self.quarantine_share,
+            messages=self.quarantine_min_messages,
+            window_ms=self.quarantine_window_seconds * MS_PER_SECOND,
         )
 
     def lake(self) -> LakeLimits:
@@ -157,10 +252,20 @@ class RunSettings(_Section):
 
     recovery_dir: Path = Field(Path("replaylake-recovery"), description="state of the job; a persistent volume")
     recovery_parts: Positive = Field(4, description="files the state is spread over; fixed once it exists")
+    shards: NotNegative = Field(
+        0,
+        description="parts of state and output, one process each at most; fixed once made; 0: as partitions then",
+    )
     epoch_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="time between commits")
     cache_dir: Path | None = Field(None, description="recent packs of an s3:// lake; below recovery_dir when not set")
-    cache_bytes: Positive = Field(1 * GIB, description="size of that cache, per partition")
-    clock_margin_seconds: NotNegative = Field(5, description="how far a drained partition stays behind the wall clock")
+    cache_bytes: Positive = Field(1 * GIB, description="size of that cache, per shard")
+    clock_margin_seconds: NotNegative = Field(
+        5, description="how far a reader that has read everything stays behind the wall clock"
+    )
+    watchdog_seconds: Positive = Field(
+        300, description="without a sign of progress for so long the process ends itself with exit code 1"
+    )
+    status_seconds: NotNegative = Field(60, description="how often the job logs a line about its state; 0 is never")
     outage_hold_seconds: NotNegative = Field(
         60, description="after the broker was away: how long the wall clock closes nothing, for what senders held back"
     )
@@ -328,6 +433,24 @@ class LogSettings(_Section):
     level: str = Field("info", pattern="^(debug|info|warning|error)$", description="the least severe that is shown")
 
 
+class _Environment(EnvSettingsSource):
+    """The environment's variables: a list is JSON, or words with commas between."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401 - as inherited
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            if get_origin(field.annotation) is list and _PLAIN_LIST.fullmatch(value):
+                return [word.strip() for word in value.split(",")]
+            example = '["a", "b"]' if get_origin(field.annotation) is list else '{"name": "value"}'
+            raise ConfigurationError(f"{self._variable(field_name, value)}: is not JSON like {example}") from None
+
+    def _variable(self, field_name: str, value: str) -> str:
+        ending = field_name.lower()
+        names = (name for name, text in self.env_vars.items() if text == value and name.lower().endswith(ending))
+        return next(names, f"{PREFIX}{field_name}").upper()
+
+
 class Settings(BaseSettings):
     """Everything `replaylake config` prints."""
 
@@ -359,9 +482,9 @@ class Settings(BaseSettings):
     @field_validator("lake")
     @classmethod
     def _check_lake(cls, lake: str) -> str:
-        scheme, separator, rest = lake.partition("://")
-        if not lake or (separator and (scheme not in {"s3", "file"} or not rest.strip("/"))):
-            raise ValueError("must be a local path or s3://bucket/prefix")
+        fault = lake_fault(lake)
+        if fault:
+            raise ValueError(fault)
         return lake
 
     @classmethod
@@ -369,11 +492,11 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours says more
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not used: no hidden files
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not used: no hidden files
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        sources: list[PydanticBaseSettingsSource] = [init_settings, _Environment(settings_cls)]
         path = config_path()
         if path is not None:
             sources.append(TomlConfigSettingsSource(settings_cls, path))
@@ -417,10 +540,10 @@ def load_settings(**flags: object) -> Settings:
         return Settings(**flags)  # type: ignore[arg-type]  # checked by pydantic
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "settings"
-        what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"]
-        raise ConfigurationError(f"{name}: {what}") from error
-    except tomllib.TOMLDecodeError as error:
+        name = ".".join(map(str, first["loc"]))
+        what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{name}: {what}" if name else what) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
 
 

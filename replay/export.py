@@ -6,11 +6,12 @@ from replay.catalog import Row, open_blob
 from replay.rrweb import to_rrweb
 from replay.styles import StyleShelf
 from replay.track import Track
+from schemas.errors import ReplayLakeError
 from schemas.items import Family
 from sinks.store import ObjectStore
 
 
-class NoReplay(Exception):
+class NoReplay(ReplayLakeError):
     """The session has no replay in the lake."""
 
 
