@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -66,6 +67,7 @@ def main() -> None:
     parser.add_argument("--kafka", type=Path, help="folder of Apache Kafka's jars instead of the broker from pip")
     parser.add_argument("--only", default="", help=f"of {', '.join(INPUTS)}: cases whose name this expression finds")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that servers and jobs end with us
     captures = samples()
     asked = options.scenario or ["kills", "rescale"]
     if failed := judge_inputs([name for name in asked if name in INPUTS], options):

@@ -5,11 +5,9 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from flows.settings import Settings
 from tests.torture.job import JobProcess, Place
 from tests.torture.topics import Topics
 from tests.torture.truth import Told, action, day_of, untrue, unverified
@@ -39,7 +37,7 @@ class Field(msgspec.Struct):
             self.topics.broker,
             str(self.folder / name / "lake"),
             self.folder / name / "recovery",
-            extra=known_settings(named),
+            extra=named,
         )
 
     def new(self, name: str, partitions: int, *, any_stamp: bool = False) -> str:
@@ -47,17 +45,6 @@ class Field(msgspec.Struct):
         (self.folder / name).mkdir(parents=True, exist_ok=True)
         self.topics.make(name, partitions, any_stamp=any_stamp)
         return name
-
-
-def known_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Those that this release has."""
-    found = {}
-    for name, value in environment.items():
-        section, _, setting = name.removeprefix("REPLAYLAKE_").lower().partition("__")
-        declared: Any = Settings.model_fields[section].annotation if name.startswith("REPLAYLAKE_") else None
-        if declared is None or setting in declared.model_fields:
-            found[name] = value
-    return found
 
 
 def rows_of(session_id: str, partition: int, count: int, stamp_ms: int, first: int = 0) -> Rows:
