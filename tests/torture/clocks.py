@@ -2,11 +2,13 @@
 
 import random
 import time
+from collections.abc import Sequence
 
 from tests.torture.clock_shim import MovedClock
 from tests.torture.field import (
     LIVE_RULES,
     Field,
+    batch,
     become,
     now_ms,
     rows_of,
@@ -61,30 +63,44 @@ def _machine_off(field: Field, name: str, seconds: float) -> list[str]:
 
 
 def clock_set_back(field: Field) -> list[str]:
-    """The wall clock is set back an hour under a running job: it goes on, or its watchdog ends it; nothing is lost."""
-    topic = field.new(f"set-back-{time.time_ns()}", 1)
+    """The wall clock is set back an hour under a running job."""
+    return _clock_steps(field, "set-back", (0, -3_600))
+
+
+def clock_ahead_and_back(field: Field) -> list[str]:
+    """The wall clock jumps 10 h ahead under a running job, and is put right again."""
+    return _clock_steps(field, "there-and-back", (0, 36_000, 0))
+
+
+def _clock_steps(field: Field, name: str, steps: Sequence[float]) -> list[str]:
+    """A backward step may stop the engine: the job goes on, or its watchdog ends it; nothing is lost."""
+    topic = field.new(f"{name}-{time.time_ns()}", 1)
     clock = MovedClock(field.folder / topic)
     extra = {**LIVE_RULES, **clock.environment, "REPLAYLAKE_RUN__WATCHDOG_SECONDS": str(WATCHDOG_SECONDS)}
     place = field.place(topic, [topic], extra)
-    days = frozenset({day_of(now_ms()), day_of(now_ms() - 3_600_000)})
+    days = frozenset({day_of(now_ms() + step * 1000) for step in steps})
     sender = Sender(field.topics.broker, topic)
+    told: dict[str, Told] = {}
     found = []
     job = JobProcess(place)
     try:
         job.await_up()
-        sender.send(rows_of("before", 0, 3, now_ms() - 600))
-        clock.set(-3_600)
-        sender.send(rows_of("behind", 0, 3, now_ms() - 600))
+        for number, step in enumerate(steps):
+            clock.set(step)
+            sender.send(rows_of(f"step-{number}", 0, 3, now_ms() - 600))
+            told[f"step-{number}"] = Told(3, days, is_calm=False)
+            time.sleep(2.0)  # some epochs under this clock
         code = job.await_end(WATCHDOG_SECONDS + 20)
-        if code is None:
-            found.append(f"still there {WATCHDOG_SECONDS + 20} s after it stood still; watchdog {WATCHDOG_SECONDS} s")
+        if code is None and (left := become(job, lambda: untrue(place.store(), told), 5)):
+            found.append(f"stands still for {WATCHDOG_SECONDS + 25} s, the watchdog's {WATCHDOG_SECONDS}: {left[0]}")
         elif code == 0:
             found.append("the watchdog ends it with code 0: nobody starts it again")
     finally:
         job.end()
     clock.set(0)
-    told = {"before": Told(3, days, is_calm=False), "behind": Told(3, days, is_calm=False)}
-    return found + runs(place, told)
+    later, told_later = batch("later", 2, 1, now_ms())
+    sender.send(later)
+    return found + runs(place, told | told_later)
 
 
 def stop_while_set_back(field: Field) -> list[str]:

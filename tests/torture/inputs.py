@@ -3,7 +3,13 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from tests.torture.clocks import clock_set_back, machine_ahead, machine_behind, stop_while_set_back
+from tests.torture.clocks import (
+    clock_ahead_and_back,
+    clock_set_back,
+    machine_ahead,
+    machine_behind,
+    stop_while_set_back,
+)
 from tests.torture.field import HOURS_AGO_MS, Field
 from tests.torture.offsets import (
     fewer_partitions,
@@ -30,6 +36,7 @@ CASES: Mapping[str, Mapping[str, Check]] = {  # by subject and name
         "machine 10 h ahead for a while": machine_ahead,
         "machine 1 h behind for a while": machine_behind,
         "clock set back an hour": clock_set_back,
+        "clock 10 h ahead and back": clock_ahead_and_back,
         "SIGTERM while it is set back": stop_while_set_back,
     },
     "offsets": {
