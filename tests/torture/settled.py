@@ -6,7 +6,7 @@ open which revision carries it: what depends on that is listed here, and nothing
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
@@ -20,9 +20,25 @@ MAY_DIFFER = {  # of a session with items later than the lateness: what depends 
     "replay_segments": {"revision", "replay_key", "frame_offset", "frame_length"},
 }
 _REVISION = {"revision"}  # of the other tables
+# Where such a session has several windows, a late item may find one closed that it would have held open: what counts is
+# then that each item is there once, in any window; of what is derived from its windows nothing can be said.
+ITEM = {
+    "sessions": {"app_id", "session_id"},
+    "views": {"app_id", "session_id", "view_id", "time", "time_spent", "document_version", "view_url"},
+    "replay_segments": {
+        "app_id",
+        "session_id",
+        "view_id",
+        "index_in_view",
+        "start",
+        "end",
+        "records_count",
+        "raw_bytes",
+    },
+}
+_NOT_OF_ITEM = {"session_part", "revision", "received_at"}  # of the other tables
 _PLACE = {"topic", "partition", "offset"}  # of a row of the quarantine: where its message lay
 _LATEST = {"sessions": latest_sessions, "views": latest_views}
-
 _NAMES = {  # which row it is
     *("session_id", "session_part", "view_id", "index_in_view", "time", "raw"),
     *("action_id", "error_id", "resource_id", "long_task_id"),
@@ -31,29 +47,28 @@ Row = dict[str, str]  # the values as text
 
 
 class Settled(msgspec.Struct):
-    """Rows of each table, digests of blobs and styles by name."""
+    """Rows of each table, digests of blobs and styles by name; `late`: sessions with items later than the lateness."""
 
     tables: dict[str, list[Row]]
     blobs: dict[str, str]
+    late: frozenset[str]
+
+    def torn(self) -> set[str]:
+        """Those of them that have several windows."""
+        windows = Counter(row["session_id"] for row in self.tables["sessions"])
+        return {name for name in map(repr, self.late) if windows[name] > 1}
 
 
-def settled(store: ObjectStore, late: Collection[str]) -> Settled:
-    """Highest revisions, all rows, every blob and style; of sessions with late items without what may differ."""
+def settled(store: ObjectStore, late: frozenset[str]) -> Settled:
+    """Highest revisions, all rows, every blob and style."""
     tables = {}
     for table in TABLES:
         rows = read_rows(store, list(table_keys(store, table)), table)
         latest = _LATEST[table](rows) if table in _LATEST else rows
-        tables[table] = [_comparable(table, row, late) for row in latest]
+        tables[table] = [{name: repr(value) for name, value in row.items()} for row in latest]
     listed = [found.key for found in store.list(REPLAYS)]
     styles = {key: hashlib.sha256(store.read(key)).hexdigest() for key in listed if is_style(key)}
-    return Settled(tables, dict(_blobs(store, listed, late)) | styles)
-
-
-def _comparable(table: str, row: Mapping[str, object], late: Collection[str]) -> Row:
-    left_out = (
-        _PLACE if table == "quarantine" else MAY_DIFFER.get(table, _REVISION) if row["session_id"] in late else ()
-    )
-    return {name: repr(value) for name, value in row.items() if name not in left_out}
+    return Settled(tables, dict(_blobs(store, listed, late)) | styles, late)
 
 
 def _blobs(store: ObjectStore, keys: Iterable[str], late: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -73,17 +88,34 @@ def _blobs(store: ObjectStore, keys: Iterable[str], late: Collection[str]) -> It
 
 
 def differing(calm: Settled, found: Settled) -> list[str]:
-    """One line for each table and blob that is not the same; rows as multisets."""
+    """One line for each table and blob that is not the same; rows as multisets, less what may differ."""
+    late, torn = set(map(repr, calm.late)), calm.torn() | found.torn()
     lines: list[str] = []
-    for table, rows in calm.tables.items():
-        lines += _differing_rows(table, rows, found.tables[table])
+    for table in calm.tables:
+        rows = [[_comparable(table, row, late, torn) for row in lake.tables[table]] for lake in (calm, found)]
+        lines += _differing_rows(table, *rows)
     lines += [f"{key}: differs" for key, digest in calm.blobs.items() if found.blobs.get(key, digest) != digest]
     lines += [f"{key}: missing" for key in sorted(calm.blobs.keys() - found.blobs.keys())]
     return lines + [f"{key}: too many" for key in sorted(found.blobs.keys() - calm.blobs.keys())]
 
 
+def _comparable(table: str, row: Row, late: Collection[str], torn: Collection[str]) -> Row:
+    if table == "quarantine":
+        return {name: value for name, value in row.items() if name not in _PLACE}
+    if row["session_id"] in torn:
+        of_item = ITEM.get(table, row.keys() - _NOT_OF_ITEM)
+        return {name: value for name, value in row.items() if name in of_item}
+    left_out = MAY_DIFFER.get(table, _REVISION) if row["session_id"] in late else set()
+    return {name: value for name, value in row.items() if name not in left_out}
+
+
 def _differing_rows(table: str, calm: Iterable[Row], found: Iterable[Row]) -> Iterator[str]:
     missing, surplus = (Counter(tuple(row.items()) for row in rows) for rows in (calm, found))
+    if table == "sessions":  # of a session in several windows all rows are one here, as often as it has windows
+        missing, surplus = (
+            Counter({row: 1 if len(row) == len(ITEM[table]) else n for row, n in rows.items()})
+            for rows in (missing, surplus)
+        )
     missing, surplus = missing - surplus, surplus - missing
     if not missing and not surplus:
         return

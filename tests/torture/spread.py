@@ -25,18 +25,17 @@ from tests.torture.verdicts import Case
 
 _SPAN_MS = 4 * 3_600_000  # sessions of the backlog begin within so long
 _AGO_MS = 3_600_000  # the last of them ends before this
-_QUIET_MS, _QUIET_GRACE_MS = 860_000, 60_000  # below the gap, and at the grace: the lateness covers the disorder
 _DISORDER_MS = 20_000  # so far a message may stand from its place in the order of stamps
 _LATE_MS = 45 * 60_000  # more than the gap and the lateness
 _RETRY_MS = 15_000
 LIVE = {
     "REPLAYLAKE_SESSIONS__GAP_SECONDS": "8",
     "REPLAYLAKE_SESSIONS__CAP_SECONDS": "60",
-    "REPLAYLAKE_SESSIONS__LATENESS_SECONDS": "5",
+    "REPLAYLAKE_SESSIONS__LATENESS_SECONDS": "10",
     "REPLAYLAKE_SESSIONS__END_GRACE_SECONDS": "4",
     "REPLAYLAKE_RUN__SHARDS": "4",  # also where the topic begins with 2 partitions and 3 processes read it
 }
-LIVE_QUIET_MS, LIVE_GRACE_MS, LIVE_LATE_SECONDS = 7_000, 3_000, 25.0
+LIVE_LATE_SECONDS = 25.0
 BACKLOG = {  # the rules that users have
     "REPLAYLAKE_SESSIONS__GAP_SECONDS": "900",
     "REPLAYLAKE_SESSIONS__CAP_SECONDS": "14400",
@@ -45,6 +44,19 @@ BACKLOG = {  # the rules that users have
     "REPLAYLAKE_SESSIONS__SETTLE_SECONDS": "10",
 }
 IDLE_SECONDS = 600.0
+
+
+class Quiet(msgspec.Struct, frozen=True):
+    """Receive times below which nothing of a session can be later than the lateness."""
+
+    gap_ms: int
+    grace_ms: int
+    span_ms: int  # beyond it there may be several windows, and each has its own end
+
+
+# Somewhat below the gap, grace and cap of the rules: the lateness covers the disorder.
+_QUIET = Quiet(gap_ms=860_000, grace_ms=60_000, span_ms=14_000_000)
+_LIVE_QUIET = Quiet(gap_ms=7_000, grace_ms=8_000, span_ms=16_000)  # played fast, a session has many windows
 
 
 class Backlog(msgspec.Struct, frozen=True):
@@ -89,11 +101,11 @@ def backlog(captures: Sequence[Path], sessions: int, seed: int) -> Backlog:
     received: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     for sent in log:
         received[sent.session_id].append((sent.stamp_ms, is_end(sent.message)))
-    return Backlog(log, disturbed(received, _QUIET_MS, _QUIET_GRACE_MS))
+    return Backlog(log, disturbed(received, _QUIET))
 
 
-def disturbed(received: Mapping[str, Iterable[tuple[int, bool]]], quiet_ms: int, grace_ms: int) -> frozenset[str]:
-    """Sessions with something that came so long after everything before it, or after an end marker.
+def disturbed(received: Mapping[str, Iterable[tuple[int, bool]]], rules: Quiet) -> frozenset[str]:
+    """Sessions with something that came so long after everything before it, or after an end marker, or in all.
 
     Of each: (receive time in ms, is it an end marker).
     """
@@ -101,7 +113,9 @@ def disturbed(received: Mapping[str, Iterable[tuple[int, bool]]], quiet_ms: int,
     for name, moments in received.items():
         times = sorted(time for time, _ in moments)
         marked_ms = min((time for time, is_end in moments if is_end), default=times[-1])
-        if times[-1] - marked_ms >= grace_ms or any(b - a >= quiet_ms for a, b in pairwise(times)):
+        is_marked = times[-1] - marked_ms >= rules.grace_ms
+        is_long = times[-1] - times[0] >= rules.span_ms
+        if is_marked or is_long or any(b - a >= rules.gap_ms for a, b in pairwise(times)):
             found.add(name)
     return frozenset(found)
 
@@ -173,7 +187,7 @@ class Spread:
         sessions = traffic.received.keys() - {""}
         self._finish(job, place, sessions)
         self._finish(JobProcess(calm_place), calm_place, sessions)
-        late = disturbed(traffic.received, LIVE_QUIET_MS, LIVE_GRACE_MS)
+        late = disturbed(traffic.received, _LIVE_QUIET)
         calm, found = settled(calm_place.store(), late), settled(place.store(), late)
         return differing(calm, found) + unverified(place) + self._too_easy(sessions, late, kills)
 
