@@ -28,7 +28,9 @@ class Topic:
         self.name = f"log-{uuid.uuid4().hex}"
         self.broker = broker
         broker.create_topic(self.name, partitions)
-        self._options: dict[str, str | int | float | bool] = {"bootstrap.servers": broker.bootstrap} if isinstance(broker, Broker) else {}
+        self._options: dict[str, str | int | float | bool] = (
+            {"bootstrap.servers": broker.bootstrap} if isinstance(broker, Broker) else {}
+        )
         self._producer = Producer(self._options) if self._options else None
         self._admin = AdminClient(self._options) if self._options else None  # its answers end with it
 
