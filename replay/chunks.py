@@ -12,7 +12,7 @@ import msgspec
 
 from replay.rrweb import lanes, one_track
 from replay.rrweb_event import EventType
-from replay.track import Event
+from replay.track import Event, Track
 from schemas.items import Family
 from schemas.units import MIB
 
@@ -101,12 +101,13 @@ def _chunks(pieces: Sequence[Piece], chunk_raw_bytes: int) -> list[Chunk]:
     return [Chunk(tuple(run), head, number == 0) for number, (run, head) in enumerate(zip(runs, heads, strict=True))]
 
 
-def chunk_events(family: Family, chunk: Chunk, segments: Sequence[bytes]) -> list[Event]:
-    """The rrweb events of a chunk; `segments`: those of its pieces, then that of its head. Raises ConversionError."""
-    events = one_track(family, segments).events
+def played(family: Family, chunk: Chunk, segments: Sequence[bytes]) -> Track:
+    """A chunk as rrweb events; `segments`: those of its pieces, then that of its head. Raises ConversionError."""
+    track = one_track(family, segments)
+    events = track.events
     begin = 0 if chunk.is_first else _entry(events, chunk.pieces[0].start_ms)
     end = len(events) if chunk.head is None else _entry(events, chunk.head.start_ms)
-    return events[begin:end]
+    return msgspec.structs.replace(track, events=events[begin:end])
 
 
 def _entry(events: Sequence[Event], from_ms: int) -> int:

@@ -8,11 +8,14 @@ from types import MappingProxyType
 import msgspec
 
 from replay.catalog import Row, open_blob
-from replay.chunks import Chunk, Piece, Place, chunk_events, plan
+from replay.chunks import Chunk, Piece, Place, plan, played
+from replay.export import family_of, loss
+from replay.notes import Note, NoteKind, stored_notes
 from replay.open_session import OpenWindow, block_segments
+from replay.reader import BlobReader
 from replay.styles import StyleShelf
-from replay.track import Event
-from schemas.blob import BlobIndex
+from replay.track import Track
+from schemas.blob import BlobFormatError, BlobIndex
 from schemas.items import Family
 from schemas.keys import PACKS
 from schemas.units import MIB
@@ -44,6 +47,8 @@ class Planned(msgspec.Struct, frozen=True):
     styles: dict[str, tuple[str, ...]]
     views: dict[str, Row]
     idle: list[tuple[int, int]]
+    notes: list[Note]  # what of it is lost
+    is_whole: bool = True  # every blob could be opened
 
 
 class Player:
@@ -75,30 +80,48 @@ class Player:
                 self._plans.move_to_end(key)
                 return known
         rows = self._rows.rows("replay_segments", app_id, session_id, windows)
-        fresh = self._plan(version, rows)
+        fresh = self._plan(version, windows, rows)
+        if not fresh.is_whole:  # what is not there may come back
+            return fresh
         with self._lock:
             self._plans[key] = fresh
             while len(self._plans) > _PLANS_MAX:
                 self._plans.popitem(last=False)
         return fresh
 
-    def events(self, planned: Planned, chunk: Chunk) -> list[Event]:
-        """The rrweb events of one chunk. Raises ConversionError."""
-        pieces = [*chunk.pieces, *([chunk.head] if chunk.head else [])]
-        return chunk_events(planned.family, chunk, [self._frames.line(piece.place) for piece in pieces])
+    def played(self, planned: Planned, chunk: Chunk) -> Track:
+        """One chunk as rrweb events. Raises ConversionError."""
+        wanted = [*chunk.pieces, *([chunk.head] if chunk.head else [])]
+        return played(planned.family, chunk, [self._frames.line(piece.place) for piece in wanted])
 
-    def _plan(self, version: object, rows: list[Row]) -> Planned:
-        blobs = sorted(
+    def _plan(self, version: object, windows: Sequence[Row], rows: list[Row]) -> Planned:
+        places = sorted(
             {BlobPlace(_integer(r["session_part"]), _integer(r["revision"]), str(r["replay_key"])) for r in rows}
         )
-        read = [
-            (one, blob) for one, blob in in_parallel(lambda one: open_blob(self._store, one.key, self._shelf), blobs)
-        ]
-        indexes = [blob.index for _, blob in read]
-        styles = {one.key: blob.styles for one, blob in read}
-        family = Family[indexes[0].family.upper()] if indexes else Family.RRWEB
-        idle = sorted(span for index in indexes for span in index.idle)
-        return Planned(version, family, plan(family, pieces(rows)), blobs, styles, _views(indexes), idle)
+        read = list(in_parallel(self._open, places))
+        opened = [(place, found) for place, found in read if isinstance(found, BlobReader)]
+        lost = [found for _, found in read if isinstance(found, Note)]
+        indexes = [blob.index for _, blob in opened]
+        keys = {place.key for place, _ in opened}
+        return Planned(
+            version=version,
+            family=family_of(opened[0][1]) if opened else Family.RRWEB,
+            tracks=plan(family_of(opened[0][1]), pieces(r for r in rows if r["replay_key"] in keys)) if opened else [],
+            blobs=[place for place, _ in opened],
+            styles={place.key: blob.styles for place, blob in opened},
+            views=_views(indexes),
+            idle=sorted(span for index in indexes for span in index.idle),
+            notes=[*stored_notes(windows, rows), *lost],
+            is_whole=not lost,
+        )
+
+    def _open(self, place: BlobPlace) -> BlobReader | Note:
+        try:
+            blob = open_blob(self._store, place.key, self._shelf)
+            _ = blob.index
+        except (ObjectMissing, BlobFormatError) as error:
+            return loss(place.key, error)
+        return blob
 
 
 def _continued(closed: Planned, opened: Iterable[OpenWindow]) -> Planned:
@@ -107,6 +130,7 @@ def _continued(closed: Planned, opened: Iterable[OpenWindow]) -> Planned:
     family = closed.family if closed.tracks else Family[indexes[0].family.upper()]
     known = [piece for track in closed.tracks for chunk in track for piece in chunk.pieces]
     fresh = [piece for window in opened for piece in window.pieces]
+    has_picture = any(piece.has_full_snapshot for piece in fresh)
     own = [index for index in indexes if index.family == family.name.lower()]
     return msgspec.structs.replace(
         closed,
@@ -114,6 +138,7 @@ def _continued(closed: Planned, opened: Iterable[OpenWindow]) -> Planned:
         tracks=plan(family, [*known, *(fresh if len(own) == len(indexes) else [])]),
         views=_views(own, closed.views),
         idle=sorted([*closed.idle, *(span for index in own for span in index.idle)]),
+        notes=[note for note in closed.notes if not (has_picture and note.kind is NoteKind.NO_FULL_SNAPSHOT)],
     )
 
 
