@@ -10,7 +10,7 @@ import typer
 from flows.commands_erase import StoppedOption, WaitOption, now_ms, telling
 from flows.commands_job import JsonOption, LakeOption
 from flows.settings import ConfigurationError, load_settings
-from flows.shown import size, today
+from flows.shown import printable, size, today
 from schemas.notices import Notice, NoticeKind
 from schemas.units import MIB, MS_PER_DAY
 from sinks.compact import TARGET_BYTES, Compacted, compact, plan, would_compact
@@ -93,4 +93,4 @@ def _show(done: Compacted, *, is_done: bool) -> None:
     if is_done:
         print(f"{done.rows:,} rows; {done.superseded_rows:,} superseded ones left out; {done.ended:,} files were due")
     for line in done.skipped:
-        print(f"  left alone: {line}")
+        print(f"  left alone: {printable(line)}")

@@ -38,6 +38,11 @@ def printable(value: object) -> str:
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def printable_lines(text: object) -> str:
+    """The same for text of several lines, which it keeps."""
+    return "\n".join(map(printable, str(text).split("\n")))
+
+
 def plain(value: object, length: int | None = None) -> Text:
     """The same for `console`, whose markup it is safe from; `length`: at most so many characters."""
     text = "" if value is None else str(value)
@@ -52,7 +57,7 @@ class PrintableFormatter(logging.Formatter):
         return printable(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802, ANN401 - as in the base class
-        return "\n".join(map(printable, super().formatException(ei).split("\n")))
+        return printable_lines(super().formatException(ei))
 
 
 def duration(nanoseconds: float) -> str:

@@ -69,4 +69,4 @@ def command(*arguments: str, lake: Path) -> Done:
     """A command, in this process."""
     done = CliRunner().invoke(app, [*arguments, "--lake", str(lake)])
     failed = done.exception if isinstance(done.exception, Exception) else None
-    return Done(done.exit_code, done.stdout, done.stderr.splitlines(), str(failed or ""))
+    return Done(done.exit_code, done.stdout_bytes.decode(), done.stderr.splitlines(), str(failed or ""))
