@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from replay.catalog import Row
+from replay.json_shape import Skip
 from replay.rrweb_event import EventType, Source
 from replay.track import Track
 
@@ -23,13 +24,13 @@ class NoteKind(StrEnum):
 
 
 _TEXTS = {
-    NoteKind.MISSING_SEGMENTS: "{count} segments of the recording never arrived",
+    NoteKind.MISSING_SEGMENTS: "{count} segment{s} of the recording never arrived",
     NoteKind.LOST_BLOB: "the blob {detail} of the recording is gone",
     NoteKind.DAMAGED_BLOB: "the recording is damaged: {detail}",
-    NoteKind.LOST_INDEX: "{count} segments are lost: their rows in replay_segments are gone",
+    NoteKind.LOST_INDEX: "the rows in replay_segments of {count} segment{s} are gone",
     NoteKind.NO_FULL_SNAPSHOT: "no full snapshot arrived, so there is no page to draw on",
-    NoteKind.LEFT_OUT: "{count} records could not be converted: {detail}",
-    NoteKind.CANVAS: "{count} drawings on a canvas are not shown",
+    NoteKind.LEFT_OUT: "{count} record{s} could not be converted: {detail}",
+    NoteKind.CANVAS: "not shown: {count} drawing{s} on a canvas",
 }
 
 
@@ -45,8 +46,8 @@ class Note(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """A sentence for a person. `detail` may hold what a visitor has sent."""
         about = "" if self.track is None else f"track {self.track}: "
-        text = about + _TEXTS[self.kind].format(count=self.count, detail=self.detail)
-        return text.replace("1 segments", "1 segment") if self.count == 1 else text
+        plural = "" if self.count == 1 else "s"
+        return about + _TEXTS[self.kind].format(count=self.count, s=plural, detail=self.detail)
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -84,7 +85,8 @@ def track_notes(track: Track) -> list[Note]:
 
 
 def _sorted(skipped: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(skipped.items(), key=lambda item: (-item[1], item[0]))
+    """What lacks its snapshot comes last: mostly it follows from something before."""
+    return sorted(skipped.items(), key=lambda item: (item[0] == Skip.BEFORE_SNAPSHOT, -item[1], item[0]))
 
 
 def _sum(rows: Iterable[Row], column: str) -> int:

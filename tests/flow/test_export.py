@@ -81,7 +81,7 @@ GOOD = [snapshot(), change(2000)]
         (GOOD, _delete, "is gone"),
         (GOOD, _cut, "the recording is damaged"),
         (GOOD, _break, "the recording is damaged"),
-        (GOOD, _delete_index, "rows in replay_segments are gone"),
+        (GOOD, _delete_index, "the rows in replay_segments of 1 segment are gone"),
         ([change(0), change(10)], None, "no full snapshot arrived"),
         ([{**snapshot(), "data": {"node": 7}}, change(10)], None, "could not be converted: malformed"),
     ],
@@ -125,8 +125,8 @@ def test_what_is_lost_of_a_recording_is_a_warning_and_data(tmp_path: Path) -> No
     assert done.code == 0
     assert len(json.loads(done.out)) == 5
     assert done.warnings == [
-        "warning: track 0: 1 records could not be converted: unknown_node",
-        "warning: track 0: 2 drawings on a canvas are not shown",
+        "warning: track 0: 1 record could not be converted: unknown_node",
+        "warning: track 0: not shown: 2 drawings on a canvas",
     ]
     as_json = json.loads(command("export", "s", "--json", lake=tmp_path).out)
     assert as_json["events"] == json.loads(done.out)
