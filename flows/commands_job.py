@@ -24,6 +24,7 @@ from flows.metrics import JobMetrics
 from flows.recovery_folder import FolderInUse
 from flows.session_replay import Job, build, kafka_range_job
 from flows.settings import ConfigurationError, Settings, load_settings
+from flows.shown import printable
 from flows.stopping import install_stop_handlers, stop_requested
 from sinks.store import StoreError
 
@@ -192,7 +193,7 @@ def _report(read: CaptureCounts, job: Job, lake: str, *, as_json: bool) -> None:
     if read.requests:
         print(f"{read.requests:,} requests, {read.messages:,} messages")
     for route, count in sorted(read.skipped.items()):
-        print(f"  skipped {count:,} x {route}")
+        print(f"  skipped {count:,} x {printable(route)}")
     for reason, count in sorted(quarantined.items()):
         print(f"  quarantined {count:,} x {reason}")
     print(f"{windows:,} windows written to {lake}: {items:,} items, {duplicates:,} duplicates removed")

@@ -129,8 +129,8 @@ def export(  # noqa: PLR0913 - one option per choice
     What of it is lost is said on standard error. Exit code 1, and the reason, when there is nothing to play.
     Example: replaylake export 230f3e7c --lake ./demo-lake > replay.json
     """
-    if native and (as_json or track is not None):
-        raise ConfigurationError("export: --native is everything as it is: without --json and --track")
+    if native and as_json:
+        raise ConfigurationError("export: --native or --json, not both")
     store = _store(load_settings(**_lake(lake)))
     windows = _windows(store, session_id, app)
     rows = session_rows(store, "replay_segments", str(windows[0]["app_id"]), str(windows[0]["session_id"]))

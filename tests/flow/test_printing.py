@@ -166,9 +166,9 @@ def test_a_log_line_is_one_line_and_a_trace_keeps_its_own() -> None:
     assert "\n" not in line
     try:
         int(HOSTILE)
-        [][len(HOSTILE)]
-    except (ValueError, IndexError) as error:
-        record.exc_info = (type(error), type(error)(HOSTILE), error.__traceback__)
+    except ValueError as error:
+        raised = (ValueError, ValueError(HOSTILE), error.__traceback__)
+        record = logging.LogRecord("x", logging.INFO, "", 0, "about it", (), raised)
     traced = formatter.format(record)
     assert CONTROL.findall(traced) == []
     assert "Traceback" in traced.splitlines()[1]
