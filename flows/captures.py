@@ -16,11 +16,12 @@ import msgspec
 from operators.decode import Limits, Message
 from operators.sdk_requests import ROUTES, UnknownEncoding, request_message, route_of
 from operators.unusable import Unusable
+from schemas.errors import Damaged
 
 _REORDER_BYTES = 32 << 20  # requests held per file to undo disorder of the log: answers go out of order
 
 
-class CaptureError(Exception):
+class CaptureError(Damaged):
     """A file is no capture; the message names the file, the line and what is wrong."""
 
 

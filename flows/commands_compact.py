@@ -8,15 +8,14 @@ import msgspec
 import typer
 
 from flows.commands_erase import StoppedOption, WaitOption, now_ms, telling
-from flows.commands_job import JsonOption, LakeOption
+from flows.commands_job import JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
-from flows.shown import printable, size, today
+from flows.shown import counted, printable, size, today
 from schemas.notices import Notice, NoticeKind
 from schemas.units import MIB, MS_PER_DAY
 from sinks.compact import TARGET_BYTES, Compacted, compact, plan, would_compact
 from sinks.maintenance import maintenance
 from sinks.notices import await_heard, put_notice, take_back, tidy
-from sinks.open_store import open_store
 from sinks.store import ObjectStore
 
 _SETTLED = timedelta(hours=6)  # after its end a day is finished: a session lives 4 h, and late rows are few then
@@ -35,13 +34,14 @@ def compact_command(  # noqa: PLR0913 - one option per setting
 ) -> None:
     """Merge the small files of finished days, per class and table, into few large ones; drop superseded revisions.
 
-    Works beside a running job and its readers; run it once a day. It also ends table files that are due by their day,
-    because what it writes is younger than its rows. A run that was cut off is started again and does the rest.
+    Works beside a running job and its readers; run it once a day. It also deletes table files whose retention is over:
+    merged files are younger than their rows, so the bucket's own rules would keep them too long. After a crash, run it
+    again: it does the rest.
     Example: replaylake compact --lake s3://my-bucket/rum
     """
     last = _day(until)
     settings = load_settings(**({} if lake is None else {"lake": lake}))
-    store = open_store(settings.lake, settings.s3.storage_options())
+    store = opened_lake(settings)
     if dry_run:
         done = would_compact(plan(store, last, today(), target_mb * MIB))
     else:
@@ -86,11 +86,11 @@ def _day(until: str | None) -> str:
 
 def _show(done: Compacted, *, is_done: bool) -> None:
     after = f" ({size(done.bytes_after)})" if is_done else ""
-    print(
-        f"{'merged' if is_done else 'would merge'} {done.files_before:,} files ({size(done.bytes_before)}) of "
-        f"{done.folders:,} folders into {done.files_after:,}{after}"
-    )
+    files, folders = counted(done.files_before, "file"), counted(done.folders, "folder")
+    said = "merged" if is_done else "would merge"
+    print(f"{said} {files} ({size(done.bytes_before)}) of {folders} into {done.files_after:,}{after}")
     if is_done:
-        print(f"{done.rows:,} rows; {done.superseded_rows:,} superseded ones left out; {done.ended:,} files were due")
+        ended = counted(done.ended, "file was due", "files were due")
+        print(f"{counted(done.rows, 'row')}; {done.superseded_rows:,} superseded ones left out; {ended}")
     for line in done.skipped:
         print(f"  left alone: {printable(line)}")

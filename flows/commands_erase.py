@@ -13,24 +13,26 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from flows.commands_job import JsonOption, LakeOption
+from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
-from flows.shown import printable, size
+from flows.shown import counted, printable, size
 from schemas.erasure import Receipt, Subject
 from schemas.units import MS_PER_SECOND
 from sinks.erase import Eraser
 from sinks.erase_find import Progress as Told
 from sinks.maintenance import maintenance
-from sinks.open_store import open_store
 
-WaitOption = Annotated[float, typer.Option("--wait", min=1, help="seconds to wait until a running job has heard of it")]
-StoppedOption = Annotated[bool, typer.Option("--job-is-stopped", help="do not wait for a job: none runs")]
+WaitOption = Annotated[
+    float,
+    typer.Option("--wait", min=1, help="seconds a running job has to confirm what is asked"),
+]
+StoppedOption = Annotated[bool, typer.Option("--job-is-stopped", help="no job runs: wait for no confirmation")]
 
 
 def erase(  # noqa: PLR0913 - one option per setting
     lake: LakeOption = None,
     app: Annotated[str | None, typer.Option(help="everything of this app; with another option: only there")] = None,
-    session: Annotated[str | None, typer.Option(help="this session id")] = None,
+    session: Annotated[str | None, typer.Option(help="this session: its whole id, not the beginning")] = None,
     user_id: Annotated[str | None, typer.Option(help="every session of the person with this user id")] = None,
     user_email: Annotated[str | None, typer.Option(help="every session of the person with this e-mail")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
@@ -42,7 +44,7 @@ def erase(  # noqa: PLR0913 - one option per setting
     """Erase a session, a person or an app: tables, replays, packs, staging, quarantine, and what is still to come.
 
     Works beside a running job. A run that was cut off is started again with the same options. Exit code 1 and a list
-    when anything could not be removed.
+    when anything could not be removed; exit code 1 too when the lake has nothing of it.
     Example: replaylake erase --user-email jane@example.com --lake s3://my-bucket/rum
     """
     subject = Subject(app, session, user_id, user_email)
@@ -51,7 +53,7 @@ def erase(  # noqa: PLR0913 - one option per setting
     if session and (user_id or user_email):
         raise ConfigurationError("erase: a session, or a person, not both")
     settings = load_settings(**({} if lake is None else {"lake": lake}))
-    store = open_store(settings.lake, settings.s3.storage_options())
+    store = opened_lake(settings)
     with telling() as tell:
         eraser = Eraser(store, subject, now_ms, instant, None if job_is_stopped else wait, tell)
         if dry_run:
@@ -64,10 +66,22 @@ def erase(  # noqa: PLR0913 - one option per setting
         receipt.write_bytes(text + b"\n")
     if as_json:
         print(text.decode())
-    else:
+    elif done.changes or done.failures:
         _show(done, is_done=not dry_run)
     if done.failures:
         raise typer.Exit(1)
+    if not done.changes:
+        late = "" if dry_run else f"; what still comes of it is refused until {done.late_data_refused_until}"
+        raise CommandFailed(f"no {_named(subject)} in {store.uri}{late}")
+
+
+def _named(subject: Subject) -> str:
+    app = f" of app {subject.app_id!r}" if subject.app_id else ""
+    if subject.session_id:
+        return f"session {subject.session_id!r}{app} (the whole id, not its beginning)"
+    if subject.kind == "user":
+        return f"session of user {subject.user_id or subject.user_email!r}{app}"
+    return f"session{app}"
 
 
 def now_ms() -> int:
@@ -92,7 +106,8 @@ def telling() -> Iterator[Told]:
 def _show(done: Receipt, *, is_done: bool) -> None:
     said = "erased" if is_done else "would erase"
     rows = ", ".join(f"{count:,} {table}" for table, count in sorted(done.rows.items())) or "no rows"
-    print(f"{said} {done.sessions:,} sessions: {rows}; {done.objects:,} objects, {size(done.bytes)}")
+    objects = f"{counted(done.objects, 'object')}, {size(done.bytes)}"
+    print(f"{said} {counted(done.sessions, 'session')}: {rows}; {objects}")
     if is_done:
         print(f"late data is refused until {done.late_data_refused_until}; receipt {done.sha256}")
     for failure in done.failures:

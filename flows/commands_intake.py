@@ -35,9 +35,7 @@ def intake(  # noqa: PLR0913 - one option per setting
     log = logging.getLogger(LOGGER)
     if settings.intake.workers > 1:
         flags: dict[str, object] = {"address": address, "bootstrap": bootstrap, "topic": topic, "app": app}
-        code = run_workers(settings, as_arguments(flags))
-        if code:
-            raise typer.Exit(min(code, 2))
+        run_workers(settings, as_arguments(flags))
     else:
         log.info("intake listens on %s", settings.intake.address)
         run_intake(settings)

@@ -14,25 +14,26 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows.capture_source import PARTITION, CaptureSource
-from flows.captures import CaptureCounts, CaptureError
+from flows.captures import CaptureCounts
 from flows.demo import run_demo, serve_demo
 from flows.job import run_bounded, run_streaming
-from flows.kafka_source import SourceError
-from flows.local_cluster import ProcessDied, run_local_cluster
+from flows.local_cluster import run_local_cluster
 from flows.logs import LOGGER, set_up_logging
 from flows.metrics import JobMetrics
-from flows.recovery_folder import FolderInUse
 from flows.session_replay import Job, build, kafka_range_job
 from flows.settings import ConfigurationError, Settings, load_settings
-from flows.shown import printable
+from flows.shown import counted, printable
 from flows.stopping import install_stop_handlers, stop_requested
-from sinks.store import StoreError
+from schemas.errors import ReplayLakeError
+from sinks.open_store import open_lake
+from sinks.store import ObjectStore
 
+_STOPPED = "stopped before the end: nothing was published; run it again"
 LakeOption = Annotated[str | None, typer.Option("--lake", help="local path or s3://bucket/prefix", metavar="URI")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
 
 
-class CommandFailed(Exception):
+class CommandFailed(ReplayLakeError):
     """The command cannot be done; the message is one line that says what to do."""
 
 
@@ -45,6 +46,11 @@ def settings_with(lake: str | None, **sections: dict[str, object]) -> Settings:
     }
     merged = {name: getattr(base, name).model_dump() | section for name, section in given.items() if section}
     return load_settings(**flags, **merged) if merged else base
+
+
+def opened_lake(settings: Settings) -> ObjectStore:
+    """The lake that a command reads or keeps. Raises NoLake."""
+    return open_lake(settings.lake, settings.s3.storage_options())
 
 
 def run(  # noqa: PLR0913 - one option per setting
@@ -63,7 +69,11 @@ def run(  # noqa: PLR0913 - one option per setting
     ] = None,
     process_id: Annotated[int | None, typer.Option(min=0, help="which of the addresses this process is")] = None,
     take_over: Annotated[
-        bool, typer.Option("--take-over", help="own a lake that another job wrote: its recovery folder is lost")
+        bool,
+        typer.Option(
+            "--take-over",
+            help="own this lake from now on; only when the recovery folder of the job that wrote it is lost",
+        ),
     ] = False,
 ) -> None:
     """The streaming job: Kafka to lake, until stopped.
@@ -86,20 +96,17 @@ def run(  # noqa: PLR0913 - one option per setting
     install_stop_handlers()
     set_up_logging(settings)
     log = logging.getLogger(LOGGER)
-    try:
-        if processes > 1:
-            flags: dict[str, object] = {
-                "lake": lake,
-                "bootstrap": bootstrap,
-                "topic": topic,
-                "recovery-dir": recovery_dir,
-            }
-            flags |= {"epoch-seconds": epoch_seconds, "on-lost-offsets": on_lost_offsets}
-            run_local_cluster(settings, processes, [*as_arguments(flags), *(["--take-over"] if take_over else [])])
-        else:
-            run_streaming(settings, take_over=take_over)
-    except (FolderInUse, ProcessDied, SourceError, StoreError, RuntimeError) as error:
-        raise CommandFailed(_root_cause(error)) from error
+    if processes > 1:
+        flags: dict[str, object] = {
+            "lake": lake,
+            "bootstrap": bootstrap,
+            "topic": topic,
+            "recovery-dir": recovery_dir,
+        }
+        flags |= {"epoch-seconds": epoch_seconds, "on-lost-offsets": on_lost_offsets}
+        run_local_cluster(settings, processes, [*as_arguments(flags), *(["--take-over"] if take_over else [])])
+    else:
+        run_streaming(settings, take_over=take_over)
     log.info("stopped; open sessions continue with the next start")
 
 
@@ -139,10 +146,12 @@ def _backfill(settings: Settings, files: list[Path], from_offset: int, to_offset
             else:
                 job = kafka_range_job(settings, from_offset, to_offset)
             run_bounded(job)
-    except (CaptureError, SourceError, StoreError, RuntimeError) as error:
-        raise CommandFailed(_root_cause(error)) from error
+    except Exception as error:
+        if stop_requested():
+            raise CommandFailed(_STOPPED) from error
+        raise
     if stop_requested():
-        raise CommandFailed("stopped before the end: nothing was published; run it again")
+        raise CommandFailed(_STOPPED)
     _report(counts, job, settings.lake, as_json=as_json)
 
 
@@ -191,16 +200,10 @@ def _report(read: CaptureCounts, job: Job, lake: str, *, as_json: bool) -> None:
         print(json.dumps(summary))
         return
     if read.requests:
-        print(f"{read.requests:,} requests, {read.messages:,} messages")
+        print(f"{counted(read.requests, 'request')}, {counted(read.messages, 'message')}")
     for route, count in sorted(read.skipped.items()):
         print(f"  skipped {count:,} x {printable(route)}")
     for reason, count in sorted(quarantined.items()):
         print(f"  quarantined {count:,} x {reason}")
-    print(f"{windows:,} windows written to {lake}: {items:,} items, {duplicates:,} duplicates removed")
-
-
-def _root_cause(error: BaseException) -> str:
-    """The engine wraps what an operator raises; the first cause is the one a person can act on."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error)
+    removed = f"{counted(duplicates, 'duplicate')} removed"
+    print(f"{counted(windows, 'window')} written to {lake}: {counted(items, 'item')}, {removed}")

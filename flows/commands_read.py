@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from flows.commands_job import CommandFailed, JsonOption, LakeOption
-from flows.settings import ConfigurationError, Settings, load_settings
-from flows.shown import console, duration, moment, plain, plain_table, printable, size, today
+from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
+from flows.settings import ConfigurationError, load_settings
+from flows.shown import console, counted, duration, moment, plain, plain_table, printable, size, today
 from replay.catalog import Row, latest_sessions, latest_views, session_rows, table_rows
 from replay.export import NoReplay, blob_keys, native_segments, readable_blobs, rrweb_tracks
 from replay.notes import Note, NoteKind, stored_notes, track_notes
@@ -22,7 +22,6 @@ from replay.track import Track
 from replay.verify import Expiry
 from replay.verify import verify as verify_lake
 from schemas.tables import TABLES
-from sinks.open_store import open_store
 from sinks.store import ObjectStore
 
 _OPERATORS: dict[str, Callable[[object, object], bool]] = {
@@ -38,6 +37,7 @@ _RELATIVE = re.compile(r"(\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PROBLEMS_SHOWN = 50
 _APPS_NAMED = 5
+_WORDS = {"int64": "an integer", "bool": "true or false", "timestamp": "a time"}
 _TYPES = {field.name: field.type for field in TABLES["sessions"].fields}
 _AppOption = Annotated[str | None, typer.Option("--app", help="of this app; needed where several share a session id")]
 
@@ -49,7 +49,7 @@ def sessions(  # noqa: PLR0913 - one option per filter
     until: Annotated[str | None, typer.Option(help="started before")] = None,
     has_replay: Annotated[bool | None, typer.Option("--has-replay/--no-replay", help="with or without replay")] = None,
     errors: Annotated[bool, typer.Option("--errors", help="with at least one error")] = False,
-    user: Annotated[str | None, typer.Option(help="user id, name or e-mail")] = None,
+    user: Annotated[str | None, typer.Option(help="user id, name or e-mail, the whole of it")] = None,
     where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE, also != > >= < <=; repeat for more")] = None,
     limit: Annotated[int, typer.Option(min=1, help="at most this many")] = 50,
     as_json: JsonOption = False,
@@ -73,15 +73,18 @@ def sessions(  # noqa: PLR0913 - one option per filter
         conditions.append(lambda row: int(str(row["session_error_count"] or 0)) > 0)
     if user is not None:
         conditions.append(lambda row: user in (row["userid"], row["user_name"], row["user_email"]))
-    store = _store(load_settings(**_lake(lake)))
+    store = opened_lake(load_settings(**_lake(lake)))
     rows = latest_sessions(table_rows(store, "sessions"))
     found = [row for row in rows if all(condition(row) for condition in conditions)]
     if as_json:
         print(json.dumps([_jsonable(row) for row in found[:limit]]))
         return
+    if not found:
+        print(f"no session of {len(rows):,} in {store.uri} matches" if rows else f"no sessions in {store.uri} yet")
+        return
     _print_sessions(found[:limit])
-    more = f", {len(found) - limit} more (--limit)" if len(found) > limit else ""
-    console().print(f"{len(found[:limit])} sessions{more}")
+    more = f", {len(found) - limit:,} more (--limit)" if len(found) > limit else ""
+    print(f"{counted(len(found[:limit]), 'session')}{more}")
 
 
 def show(
@@ -95,7 +98,7 @@ def show(
 
     Example: replaylake show 230f3e7c --lake ./demo-lake
     """
-    store = _store(load_settings(**_lake(lake)))
+    store = opened_lake(load_settings(**_lake(lake)))
     windows = [row for row in _windows(store, session_id, app) if part is None or row["session_part"] == part]
     if not windows:
         raise CommandFailed(f"session {session_id!r} has no part {part}")
@@ -131,7 +134,7 @@ def export(  # noqa: PLR0913 - one option per choice
     """
     if native and as_json:
         raise ConfigurationError("export: --native or --json, not both")
-    store = _store(load_settings(**_lake(lake)))
+    store = opened_lake(load_settings(**_lake(lake)))
     windows = _windows(store, session_id, app)
     rows = session_rows(store, "replay_segments", str(windows[0]["app_id"]), str(windows[0]["session_id"]))
     notes = stored_notes(windows, rows)
@@ -162,7 +165,8 @@ def _export_events(  # noqa: PLR0913 - what decides about it
         raise NoReplay(_why_nothing(notes))
     tracks = rrweb_tracks(store, keys, notes.append)
     if wanted is not None and 0 < len(tracks) <= wanted:
-        raise NoReplay(f"it has tracks 0 to {len(tracks) - 1}, not {wanted}")
+        has = f"tracks 0 to {len(tracks) - 1}" if len(tracks) > 1 else "track 0 only"
+        raise NoReplay(f"it has {has}, not {wanted}")
     played = next((one for one in tracks if (one.events if wanted is None else one.track_id == wanted)), None)
     if all(note.kind is not NoteKind.NO_FULL_SNAPSHOT for note in notes):  # else that is all there is to say
         notes += [note for one in tracks for note in _unplayable(one, rows)]
@@ -209,7 +213,7 @@ def verify(lake: LakeOption = None, as_json: JsonOption = False) -> None:
     Example: replaylake verify --lake s3://my-bucket/rum
     """
     settings = load_settings(**_lake(lake))
-    store, expiry = _store(settings), Expiry(today(), settings.retention_rules())
+    store, expiry = opened_lake(settings), Expiry(today(), settings.retention_rules())
     out = console()
     if as_json or not out.is_terminal:
         report = verify_lake(store, expiry=expiry)
@@ -220,13 +224,14 @@ def verify(lake: LakeOption = None, as_json: JsonOption = False) -> None:
         summary = {name: getattr(report, name) for name in report.__struct_fields__}
         print(json.dumps(summary))
     else:
-        rows = sum(report.rows.values())
-        print(f"{report.files} files, {rows:,} rows, {report.blobs} blobs of {size(report.blob_bytes)}", end=", ")
-        print(f"{report.styles} styles of {size(report.style_bytes)}", end="; ")
-        print(f"{report.packs} packs and {report.staged} staged objects (lifecycle removes them)")
+        files, rows = counted(report.files, "file"), counted(sum(report.rows.values()), "row")
+        print(f"{files}, {rows}, {counted(report.blobs, 'blob')} of {size(report.blob_bytes)}", end=", ")
+        print(f"{counted(report.styles, 'style')} of {size(report.style_bytes)}", end="; ")
+        print(f"{counted(report.packs, 'pack')} and {counted(report.staged, 'staged object')} (lifecycle removes them)")
         for problem in report.problems[:_PROBLEMS_SHOWN]:
             print(f"  {printable(problem)}")
-        print("the lake holds together" if not report.problems else f"{len(report.problems)} problems")
+        sound = "the lake holds together" if report.files or report.blobs else f"{store.uri} has no sessions yet"
+        print(counted(len(report.problems), "problem") if report.problems else sound)
     if report.problems:
         raise typer.Exit(1)
 
@@ -249,10 +254,6 @@ def config(lake: LakeOption = None, as_json: JsonOption = False) -> None:
 
 def _lake(lake: str | None) -> dict[str, str]:
     return {} if lake is None else {"lake": lake}
-
-
-def _store(settings: Settings) -> ObjectStore:
-    return open_store(settings.lake, settings.s3.storage_options())
 
 
 def _at(row: Row) -> datetime:
@@ -293,7 +294,7 @@ def _typed(column: str, value: str) -> object:
         if kind == "timestamp":
             return _time(f"--where {column}", value)
     except (ValueError, KeyError):
-        raise ConfigurationError(f"--where: {column} takes a {kind}, not {value!r}") from None
+        raise ConfigurationError(f"--where: {column} takes {_WORDS[kind]}, not {value!r}") from None
     return value
 
 
@@ -305,7 +306,7 @@ def _windows(store: ObjectStore, session_id: str, app: str | None) -> list[Row]:
     ids = sorted({str(row["session_id"]) for row in found})
     apps = sorted({str(row["app_id"]) for row in found})
     if not ids:
-        place = "the lake" if app is None else f"app {app!r}"
+        place = store.uri if app is None else f"app {app!r} in {store.uri}"
         raise CommandFailed(f"no session {session_id!r} in {place}; `replaylake sessions` lists them")
     if len(ids) > 1:
         raise CommandFailed(

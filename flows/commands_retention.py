@@ -9,9 +9,9 @@ import msgspec
 import typer
 
 from flows.commands_erase import StoppedOption, WaitOption, instant, now_ms, telling
-from flows.commands_job import CommandFailed, JsonOption, LakeOption
-from flows.settings import Settings, load_settings
-from flows.shown import console, plain_table, printable, size, today
+from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
+from flows.settings import load_settings
+from flows.shown import console, counted, plain_table, printable, size, today
 from schemas.keys import STAGING
 from schemas.lifecycle import PROMISE_DAYS
 from schemas.notices import Notice, NoticeKind, Notices
@@ -23,7 +23,6 @@ from sinks.lifecycle import apply as apply_rules
 from sinks.maintenance import maintenance
 from sinks.move import Moved, Mover, Target
 from sinks.notices import all_notices, await_heard, put_notice, take_back
-from sinks.open_store import open_store
 from sinks.store import Lifecycle, ObjectStore
 
 app = typer.Typer(
@@ -46,7 +45,7 @@ def plan_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
     Example: replaylake retention plan --lake s3://my-bucket/rum
     """
     settings = load_settings(**_lake(lake))
-    store = open_lake(settings)
+    store = opened_lake(settings)
     lifecycle = _lifecycle(store)
     _show(
         plan(lifecycle.rules(), wanted_prefixes(store, settings.retention_rules()), lifecycle.root),
@@ -62,7 +61,7 @@ def apply_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
     Example: replaylake retention apply --lake s3://my-bucket/rum
     """
     settings = load_settings(**_lake(lake))
-    store = open_lake(settings)
+    store = opened_lake(settings)
     _show(
         apply_rules(_lifecycle(store), wanted_prefixes(store, settings.retention_rules())),
         as_json=as_json,
@@ -78,7 +77,7 @@ def verify_command(lake: LakeOption = None, as_json: JsonOption = False) -> None
     Example: replaylake retention verify --lake s3://my-bucket/rum
     """
     settings = load_settings(**_lake(lake))
-    store = open_lake(settings)
+    store = opened_lake(settings)
     lifecycle = store.lifecycle()
     problems = []
     if lifecycle is not None:
@@ -92,7 +91,7 @@ def verify_command(lake: LakeOption = None, as_json: JsonOption = False) -> None
     else:
         for problem in problems[:_SHOWN]:
             print(f"  {printable(problem)}")
-        print(f"{len(problems)} problems" if problems else "every object of the lake expires as promised")
+        print(counted(len(problems), "problem") if problems else "every object of the lake expires as promised")
     if problems:
         raise typer.Exit(1)
 
@@ -107,7 +106,7 @@ def sweep_command(
 
     Example: replaylake retention sweep --lake ./lake --dry-run
     """
-    store = open_lake(load_settings(**_lake(lake)))
+    store = opened_lake(load_settings(**_lake(lake)))
     found = [one for one, _ in overdue(store, today())]
     if not dry_run:
         store.delete(one.key for one in found)
@@ -118,7 +117,7 @@ def sweep_command(
     if dry_run:
         for one in found[:_SHOWN]:
             print(f"  {printable(one.key)}")
-    print(f"{'would delete' if dry_run else 'deleted'} {len(found)} objects, {size(total)}")
+    print(f"{'would delete' if dry_run else 'deleted'} {counted(len(found), 'object')}, {size(total)}")
 
 
 @app.command("migrate")
@@ -129,14 +128,14 @@ def migrate_command(
     job_is_stopped: StoppedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Move data that is already there to the classes of today's settings. It ends by its own day, as if always there.
+    """Move data that is already there to the classes of today's settings; its age still counts from its own day.
 
     First restart the job with the new settings, which it needs for new data. Objects that were moved are younger than
     their data: `replaylake retention sweep` deletes them in time.
     Example: replaylake retention migrate --dry-run
     """
     settings = load_settings(**_lake(lake))
-    store, retention = open_lake(settings), settings.retention_rules()
+    store, retention = opened_lake(settings), settings.retention_rules()
     notices = Notices(all_notices(store).values())
 
     def target(app_id: str, session_id: str) -> tuple[int, int]:
@@ -170,7 +169,7 @@ def hold_command(  # noqa: PLR0913 - one option per setting
 
     Example: replaylake retention hold --app shop --session 5f0e...
     """
-    store = open_lake(load_settings(**_lake(lake)))
+    store = opened_lake(load_settings(**_lake(lake)))
     name = _hold_name(app_id, session)
     if session is not None and Notices(all_notices(store).values()).is_erased(app_id, session):
         raise CommandFailed(f"session {session!r} of {app_id!r} is erased, or is being erased")
@@ -197,7 +196,7 @@ def release_command(  # noqa: PLR0913 - one option per setting
     Example: replaylake retention release --app shop --session 5f0e...
     """
     settings = load_settings(**_lake(lake))
-    store, retention = open_lake(settings), settings.retention_rules()
+    store, retention = opened_lake(settings), settings.retention_rules()
     held = _hold_name(app_id, session)
     if held not in all_notices(store):
         raise CommandFailed("no such hold; `replaylake retention holds` lists them")
@@ -221,14 +220,14 @@ def holds_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
 
     Example: replaylake retention holds
     """
-    store = open_lake(load_settings(**_lake(lake)))
+    store = opened_lake(load_settings(**_lake(lake)))
     holds = [notice for notice in all_notices(store).values() if notice.kind == NoticeKind.HOLD]
     if as_json:
         print(json.dumps([{"about": hold.about, "since_ms": hold.since_ms} for hold in holds]))
         return
     for hold in sorted(holds, key=lambda hold: hold.since_ms):
         print(f"since {instant(hold.since_ms)}: {printable(hold.about)}")
-    print(f"{len(holds)} holds")
+    print(counted(len(holds), "hold"))
 
 
 def _hold_name(app_id: str, session_id: str | None) -> str:
@@ -261,11 +260,8 @@ def _show_moved(moved: Moved, said: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(msgspec.to_builtins(moved)))
         return
-    print(f"{said} {moved.rows:,} rows of {moved.files:,} files, {moved.blobs:,} replays, {size(moved.blob_bytes)}")
-
-
-def open_lake(settings: Settings) -> ObjectStore:
-    return open_store(settings.lake, settings.s3.storage_options())
+    rows, files = counted(moved.rows, "row"), counted(moved.files, "file")
+    print(f"{said} {rows} of {files}, {counted(moved.blobs, 'replay')}, {size(moved.blob_bytes)}")
 
 
 def _lifecycle(store: ObjectStore) -> Lifecycle:
@@ -289,7 +285,7 @@ def _show(planned: Plan, *, as_json: bool, is_done: bool) -> None:
     others = ("changed", "removed") if is_done else ("to change", "to remove")
     print(
         f"{counts[Action.ADD]} {said}, {counts[Action.CHANGE]} {others[0]}, {counts[Action.REMOVE]} {others[1]}, "
-        f"{counts[Action.KEEP]} as they are; {planned.foreign} foreign rules untouched"
+        f"{counts[Action.KEEP]} as they are; {counted(planned.foreign, 'foreign rule')} untouched"
     )
     for conflict in planned.conflicts:
         print(f"  conflict: {printable(conflict)}")

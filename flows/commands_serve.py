@@ -32,7 +32,7 @@ def serve(
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"serve: {error.name} is not installed; it comes with replaylake[serve]") from error
     install_stop_handlers()
-    run_server(settings, lambda address: print(f"{settings.lake} at {address}", file=sys.stderr, flush=True))
+    run_server(settings, lambda text: print(text, file=sys.stderr, flush=True))
 
 
 def _is_loopback(host: str) -> bool:

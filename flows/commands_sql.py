@@ -14,12 +14,11 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.commands_job import CommandFailed, JsonOption, LakeOption
+from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
 from flows.shown import printable, printable_lines
 from replay.duck import Duck, open_duck
 from schemas.tables import TABLES
-from sinks.open_store import open_store
 from sinks.swap import Days
 
 _SHOWN_ROWS = 50
@@ -28,7 +27,8 @@ _LAST_DAY = "9999-12-31"
 # What a spreadsheet takes for a formula, https://owasp.org/www-community/attacks/CSV_Injection; and what is none.
 _FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-DayOption = typer.Option(metavar="DAY", help="only folders of this UTC day and later (--until: and earlier)")
+SinceOption = typer.Option(metavar="DAY", help="only folders of this UTC day and later")
+UntilOption = typer.Option(metavar="DAY", help="only folders of this UTC day and earlier")
 
 
 def sql(  # noqa: PLR0913 - one option per setting
@@ -36,17 +36,17 @@ def sql(  # noqa: PLR0913 - one option per setting
         str | None, typer.Argument(help="without it: from standard input, or a shell on a terminal")
     ] = None,
     lake: LakeOption = None,
-    since: Annotated[str | None, DayOption] = None,
-    until: Annotated[str | None, DayOption] = None,
+    since: Annotated[str | None, SinceOption] = None,
+    until: Annotated[str | None, UntilOption] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="print as CSV, safe to open in a spreadsheet")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="with --csv: cells exactly as they are in the lake")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the lake in SQL: one query, or a shell.
+    r"""Ask the lake in SQL: one query, or a shell.
 
     `sessions` and `views` have the latest revision only, `sessions_all` and `views_all` every one. A filter on
-    `dt` or `retention` leaves files alone. Needs DuckDB: pip install 'replaylake\\[sql]'.
-    A control character in a value is printed as `\\x1b`. In CSV a text that a spreadsheet would take for a formula has
+    `dt` or `retention` leaves files alone. Needs DuckDB: pip install 'replaylake\[sql]'.
+    A control character in a value is printed as `\x1b`. In CSV a text that a spreadsheet would take for a formula has
     an apostrophe before it. With --raw neither is so.
     Example: replaylake sql "select app_id, count(*) from sessions group by 1" --lake ./demo-lake
     """
@@ -55,7 +55,7 @@ def sql(  # noqa: PLR0913 - one option per setting
     if raw and not as_csv:
         raise ConfigurationError("sql: --raw goes with --csv")
     settings = load_settings(**({} if lake is None else {"lake": lake}))
-    store = open_store(settings.lake, settings.s3.storage_options())
+    store = opened_lake(settings)
     with open_duck(store, _days(since, until)) as duck:
         csv_printer = _print_raw_csv if raw else _print_csv
         show = csv_printer if as_csv else _print_json if as_json else _print_table

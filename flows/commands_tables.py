@@ -8,13 +8,12 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from flows.commands_job import JsonOption, LakeOption
+from flows.commands_job import JsonOption, LakeOption, opened_lake
 from flows.settings import load_settings
 from flows.shown import console, plain_table
 from schemas.ddl import glue_tables, hive_ddl
 from schemas.tables import TABLES
 from sinks.lifecycle import prefixes_in_use
-from sinks.open_store import open_store
 
 
 class Dialect(StrEnum):
@@ -35,7 +34,7 @@ def tables(
     """
     settings = load_settings(**({} if lake is None else {"lake": lake}))
     if ddl is not None:
-        store, retention = open_store(settings.lake, settings.s3.storage_options()), settings.retention_rules()
+        store, retention = opened_lake(settings), settings.retention_rules()
         in_use = {days for prefix, days in prefixes_in_use(store).items() if prefix.startswith("tables/")}
         classes = in_use | retention.rum_classes() | retention.replay_classes()
         written = {

@@ -13,6 +13,7 @@ from flows.captures import CaptureCounts, read_captures
 from flows.feed import Fed, feed
 from flows.servers import Broker, S3Server, start_broker, start_s3
 from replay.catalog import session_keys
+from schemas.errors import ReplayLakeError
 from sinks.s3 import S3Store
 from sinks.store import LocalStore, ObjectStore
 
@@ -23,7 +24,7 @@ _AGE_MS = 20 * 60_000  # older than the 15 min after which a silent session clos
 _SAMPLES = Path(__file__).parent.parent / "samples"
 
 
-class DemoFailed(Exception):
+class DemoFailed(ReplayLakeError):
     """A step of the demo did not do what it should."""
 
 

@@ -1,11 +1,13 @@
 """Running a dataflow: recovery folder, epochs, and what is published after the end."""
 
+import errno
 import logging
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from bytewax.run import cli_main
 from bytewax.testing import cluster_main, run_main
@@ -17,6 +19,8 @@ from flows.recovery_folder import RecoveryFolder, open_recovery_folder
 from flows.session_replay import Job, kafka_job, lake_store
 from flows.settings import ConfigurationError, Settings
 from flows.stopping import request_stop, stop_requested
+from schemas.errors import MustAct, ReplayLakeError, causes
+from schemas.keys import FOLDERS
 from sinks.fence import claim_lake
 from sinks.lifecycle import coverage_problems, wanted_prefixes
 from sinks.store import ObjectStore, StoreRefused
@@ -34,13 +38,16 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
     """
     settle_memory()
     run = settings.run
-    with open_recovery_folder(settings) as folder:
+    with _naming_the_disk(run.recovery_dir), open_recovery_folder(settings) as folder:
+        job = kafka_job(settings)  # first: a job that cannot read makes no lake
         store = lake_store(settings)
+        is_new_lake = FOLDERS.isdisjoint(store.folders(""))
         claim_lake(store, folder.job_id, is_new=folder.is_new, take_over=take_over)
         folder.note_claimed()
         if run.process_id == 0:
+            if is_new_lake:
+                _log.info("nothing was at %s: made a new lake there", store.uri)
             check_retention(store, settings)
-        job = kafka_job(settings)
         _log.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
         _set_up_engine_api(settings)
         with serve(settings.http, job.metrics), _stop_together(folder, settings):
@@ -90,6 +97,34 @@ def check_retention(store: ObjectStore, settings: Settings) -> None:
         if settings.retention.check == "refuse":
             raise ConfigurationError(f"retention.check: {text}")
         _log.warning(text)
+
+
+@contextmanager
+def _naming_the_disk(folder: Path) -> Iterator[None]:
+    """What the disk of the recovery folder refuses, to the job or to the engine, names the setting and the folder."""
+    try:
+        yield
+    except BaseException as error:  # a panic of the engine is no Exception, and its files are there too
+        known = _of_the_disk(error, folder)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _of_the_disk(error: BaseException, folder: Path) -> MustAct | None:
+    where = f"run.recovery_dir: {folder}"
+    found = list(causes(error))
+    if any(isinstance(one, ReplayLakeError) for one in found):
+        return None
+    for one in found:
+        if isinstance(one, OSError) and one.filename and Path(one.filename).is_relative_to(folder):
+            return MustAct(f"{where}: {one.strerror} ({one.filename})")
+    said = str(error)
+    if "DiskFull" in said or "disk is full" in said:
+        return MustAct(f"{where}: {os.strerror(errno.ENOSPC)}, says the engine")
+    if "ReadOnly" in said or "readonly database" in said:
+        return MustAct(f"{where}: {os.strerror(errno.EROFS)}, says the engine")
+    return None
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 The only place of the running job that knows confluent_kafka.
 """
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
+from flows.broker import SourceError, client_log, look_up_topics
 from flows.stopping import stop_requested
 from operators.arrivals import Poll, Received
 from operators.decode import Message
@@ -21,16 +21,9 @@ from schemas.units import MS_PER_SECOND
 
 _IDLE_WAIT = timedelta(milliseconds=50)
 _TICK_MS = 500  # an idle partition moves its clock this often
-_METADATA_SECONDS = 15.0
 _PROBE_SECONDS = 5.0
 _CLOCK_MAX_MS = 7_258_118_400_000  # year 2200: a broken stamp must not end every session of a partition
 _STATE_VERSION = 1
-
-_log = logging.getLogger(__name__)
-
-
-class SourceError(Exception):
-    """The job cannot go on reading; the message says what a person must decide."""
 
 
 class KafkaOptions(msgspec.Struct, frozen=True):
@@ -58,20 +51,8 @@ class SourceWatch(msgspec.Struct, frozen=True):
 
 def partition_names(options: KafkaOptions) -> list[str]:
     """The partitions as the flow names them. Raises SourceError when topics are missing or not alike."""
-    consumer = Consumer({**options.client, "group.id": "replaylake"})
-    try:
-        topics = consumer.list_topics(timeout=_METADATA_SECONDS).topics
-    except KafkaException as error:
-        servers = options.client.get("bootstrap.servers")
-        raise SourceError(f"kafka.bootstrap: no answer from {servers}: {error.args[0]}") from error
-    finally:
-        consumer.close()
-    counts = {}
-    for topic in options.topics:
-        found = topics.get(topic)
-        if found is None or found.error is not None or not found.partitions:
-            raise SourceError(f"kafka.topics: no topic {topic!r} on the broker")
-        counts[topic] = len(found.partitions)
+    facts = look_up_topics(options.client, options.topics)
+    counts = {topic: len(found.partitions) for topic, found in facts.items()}
     if len(set(counts.values())) > 1:
         raise SourceError(f"kafka.topics: partition counts differ: {counts}; sessions would fall apart")
     return [f"{number:04d}" for number in range(next(iter(counts.values())))]
@@ -91,7 +72,7 @@ class KafkaSource(FixedPartitionedSource[Poll, bytes]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "KafkaPartition":
         if self._probe is None:
-            self._probe = Consumer(_client_options(self._options), logger=_log)
+            self._probe = Consumer(_client_options(self._options), logger=client_log())
         partition = KafkaPartition(self._options, for_part, resume_state, self._watch, self._probe)
         self._watch.built(partition)
         return partition
@@ -137,7 +118,7 @@ class KafkaPartition(StatefulSourcePartition[Poll, bytes]):
         self._last_poll_ms = 0.0
         self._broker_lost_ms = 0.0
         client = _client_options(options) | {"error_cb": self._note_error}
-        self._consumer = Consumer(client, logger=_log)
+        self._consumer = Consumer(client, logger=client_log())
         self._consumer.assign([TopicPartition(topic, self._number, self._begin(topic)) for topic in options.topics])
 
     def next_batch(self) -> list[Poll]:

@@ -19,6 +19,7 @@ import msgspec
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
 from flows.settings import ConfigurationError, Settings
+from schemas.errors import Declined
 
 _LAYOUT = "layout.json"
 _LAYOUT_LOCK = "layout.lock"
@@ -26,7 +27,7 @@ _VERSION = 5  # until 4 it led to packs of version 1; until 3 the engine's files
 _MARK_OF_VERSION_1 = "shards"  # a file beside the engine's, and no layout
 
 
-class FolderInUse(Exception):
+class FolderInUse(Declined):
     """Another process works with this folder."""
 
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from schemas.errors import MustAct
+
 LOOPBACK = "127.0.0.1"
 GRPC_OFFSET = 10_000  # SeaweedFS serves gRPC at the HTTP port + 10,000; the other servers leave the twin unused
 
@@ -34,7 +36,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-class ServerError(Exception):
+class ServerError(MustAct):
     """A server could not be started: no executable, it exited, or it was not ready in time."""
 
 

@@ -1,5 +1,6 @@
 """The server of `replaylake serve`: its socket, scratch folder, audit log, secrets and clock."""
 
+import logging
 import secrets
 import socket
 import sys
@@ -15,9 +16,11 @@ import uvicorn
 
 from flows.http_server import serve
 from flows.settings import ConfigurationError, HttpSettings, ServeSettings, Settings
+from schemas.keys import TABLES
 from schemas.units import MIB
-from sinks.open_store import open_store
+from sinks.open_store import open_lake, open_store
 from sinks.steady import Patience, SteadyStore, StoreCounts
+from sinks.store import ObjectStore, StoreUnavailable
 from viewer.access import Access
 from viewer.app import build
 from viewer.audit import Audit
@@ -44,10 +47,14 @@ class _Shown(ServeMetrics):
 
 
 def run_server(settings: Settings, said: Callable[[str], None]) -> None:
-    """Answer until SIGTERM or SIGINT; `said` gets the address. Raises ConfigurationError when it is taken."""
+    """Answer until SIGTERM or SIGINT; `said` gets the lake and the address.
+
+    Raises ConfigurationError when the address is taken, NoLake.
+    """
     serving = settings.serve
+    lake, about = _lake(settings)
     with _listening(serving) as listener, _scratch(serving) as folder, _audit(serving) as target:
-        store = SteadyStore(open_store(settings.lake, settings.s3.storage_options()), _NO_PATIENCE)
+        store = SteadyStore(lake, _NO_PATIENCE)
         viewer = Viewer(
             store,
             _access(serving),
@@ -57,7 +64,7 @@ def run_server(settings: Settings, said: Callable[[str], None]) -> None:
         )
         shown = _Shown(version("replaylake"), store.counts, viewer)
         host, port = listener.getsockname()[:2]
-        said(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+        said(f"{about} at http://{f'[{host}]' if ':' in host else host}:{port}/")
         config = uvicorn.Config(
             build(viewer, shown.answered),
             log_config=None,
@@ -69,6 +76,17 @@ def run_server(settings: Settings, said: Callable[[str], None]) -> None:
         )
         with serve(settings.http, shown):
             uvicorn.Server(config).run([listener])
+
+
+def _lake(settings: Settings) -> tuple[ObjectStore, str]:
+    """The lake, and what to call it. One that does not answer now is waited for."""
+    options = settings.s3.storage_options()
+    try:
+        lake = open_lake(settings.lake, options)
+        return lake, f"{settings.lake}{'' if lake.folders(TABLES) else ' (a new lake, no sessions yet)'}"
+    except StoreUnavailable as error:
+        logging.getLogger("replaylake.serve").warning("%s", error)
+        return open_store(settings.lake, options), settings.lake
 
 
 def _access(serving: ServeSettings) -> Access:

@@ -9,10 +9,17 @@ import re
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from intake.masking import ENVELOPE
 from intake.policy import Policy, Rate
@@ -20,22 +27,31 @@ from operators.closed_sessions import MemoLimits
 from operators.decode import Limits
 from operators.replay_cut import CutLimits
 from operators.windows import WindowRules
+from schemas.errors import MustAct
+from schemas.lifecycle import PACK_DAYS
 from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention
 from schemas.units import GIB, MIB, MS_PER_HOUR, MS_PER_SECOND
 from sinks.lake import LakeLimits
+from sinks.open_store import lake_fault
 from viewer.access import Token
 
 PREFIX = "REPLAYLAKE_"
 CONFIG_VARIABLE = "REPLAYLAKE_CONFIG"
 CONFIG_FILE = "replaylake.toml"
+_BOOTSTRAP_SERVER = re.compile(
+    r"(?:(?:PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)://)?(?:\[[^\]\s]+\]|[^:/\s]+)(?::(?P<port>\d{1,6}))?"
+)
+_PLAIN_LIST = re.compile(r'[^\[\]{}"]+')  # words with commas between; what has brackets must be JSON
 
 Days = Annotated[int, Field(ge=1, le=RETENTION_DAYS_MAX)]
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
 
 
-class ConfigurationError(Exception):
-    """The configuration is wrong; the message is one line that names the setting."""
+class ConfigurationError(MustAct):
+    """The configuration, or the call of a command, is wrong; the message is one line that names the setting."""
+
+    exit_code = 2
 
 
 class _Section(BaseModel):
@@ -54,6 +70,22 @@ class KafkaSettings(_Section):
     poll_messages: Positive = Field(2000, description="messages per look at a partition")
     client: dict[str, str | int | float | bool] = Field({}, description="any librdkafka option, passed through")
 
+    @field_validator("bootstrap")
+    @classmethod
+    def _check_bootstrap(cls, bootstrap: str) -> str:
+        for server in bootstrap.split(","):
+            found = _BOOTSTRAP_SERVER.fullmatch(server.strip())
+            if found is None or not 0 < int(found["port"] or 9092) < 65_536:
+                raise ValueError(f"{server.strip()!r} is not host:port")
+        return bootstrap
+
+    @field_validator("topics")
+    @classmethod
+    def _check_topics(cls, topics: list[str]) -> list[str]:
+        if not topics:
+            raise ValueError("name at least one topic")
+        return topics
+
 
 class S3Settings(_Section):
     """How to reach the object store; only for `s3://` lakes. Without keys the usual AWS sources are asked."""
@@ -63,10 +95,17 @@ class S3Settings(_Section):
     secret: SecretStr | None = Field(None, description="secret access key")
     options: dict[str, Any] = Field({}, description="any s3fs option, passed through")
 
+    @model_validator(mode="after")
+    def _check_pair(self) -> "S3Settings":
+        if (self.key is None) != (self.secret is None):
+            given, missing = ("key", "secret") if self.secret is None else ("secret", "key")
+            raise ValueError(f"{given} is set and {missing} is not: they belong together")
+        return self
+
     def storage_options(self) -> dict[str, Any]:
         """Keyword arguments for `s3fs.S3FileSystem`."""
         options: dict[str, Any] = {}
-        if self.key is not None and self.secret is not None:
+        if self.key is not None and self.secret is not None:  # both or none
             options |= {"key": self.key.get_secret_value(), "secret": self.secret.get_secret_value()}
         if self.endpoint_url:
             options["endpoint_url"] = self.endpoint_url
@@ -88,6 +127,19 @@ class SessionSettings(_Section):
     forgotten_sessions: Positive = Field(
         1_000_000, description="sessions beyond that of which only the next part number is known, about 180 bytes each"
     )
+
+    @model_validator(mode="after")
+    def _check_times(self) -> "SessionSettings":
+        if self.gap_seconds > self.cap_seconds:
+            raise ValueError(f"gap_seconds ({self.gap_seconds}) is longer than cap_seconds ({self.cap_seconds})")
+        seconds = self.cap_seconds + self.gap_seconds + self.lateness_seconds + self.settle_seconds
+        if seconds + self.memo_hours * 3600 > PACK_DAYS * 86_400:
+            raise ValueError(
+                f"cap_seconds ({self.cap_seconds}), gap_seconds ({self.gap_seconds}), lateness_seconds "
+                f"({self.lateness_seconds}), settle_seconds ({self.settle_seconds}) and memo_hours ({self.memo_hours}) "
+                f"are together longer than the {PACK_DAYS * 24} hours that packs live"
+            )
+        return self
 
     def rules(self) -> WindowRules:
         return WindowRules(
@@ -328,6 +380,24 @@ class LogSettings(_Section):
     level: str = Field("info", pattern="^(debug|info|warning|error)$", description="the least severe that is shown")
 
 
+class _Environment(EnvSettingsSource):
+    """The environment's variables: a list is JSON, or words with commas between."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401 - as inherited
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            if get_origin(field.annotation) is list and _PLAIN_LIST.fullmatch(value):
+                return [word.strip() for word in value.split(",")]
+            example = '["a", "b"]' if get_origin(field.annotation) is list else '{"name": "value"}'
+            raise ConfigurationError(f"{self._variable(field_name, value)}: is not JSON like {example}") from None
+
+    def _variable(self, field_name: str, value: str) -> str:
+        ending = field_name.lower()
+        names = (name for name, text in self.env_vars.items() if text == value and name.lower().endswith(ending))
+        return next(names, f"{PREFIX}{field_name}").upper()
+
+
 class Settings(BaseSettings):
     """Everything `replaylake config` prints."""
 
@@ -359,9 +429,9 @@ class Settings(BaseSettings):
     @field_validator("lake")
     @classmethod
     def _check_lake(cls, lake: str) -> str:
-        scheme, separator, rest = lake.partition("://")
-        if not lake or (separator and (scheme not in {"s3", "file"} or not rest.strip("/"))):
-            raise ValueError("must be a local path or s3://bucket/prefix")
+        fault = lake_fault(lake)
+        if fault:
+            raise ValueError(fault)
         return lake
 
     @classmethod
@@ -369,11 +439,11 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours says more
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not used: no hidden files
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not used: no hidden files
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        sources: list[PydanticBaseSettingsSource] = [init_settings, _Environment(settings_cls)]
         path = config_path()
         if path is not None:
             sources.append(TomlConfigSettingsSource(settings_cls, path))
@@ -417,10 +487,10 @@ def load_settings(**flags: object) -> Settings:
         return Settings(**flags)  # type: ignore[arg-type]  # checked by pydantic
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "settings"
-        what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"]
-        raise ConfigurationError(f"{name}: {what}") from error
-    except tomllib.TOMLDecodeError as error:
+        name = ".".join(map(str, first["loc"]))
+        what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{name}: {what}" if name else what) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
 
 

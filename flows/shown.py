@@ -80,6 +80,11 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 session`, `2,000 sessions`; `many` where it takes more than an s."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
 def moment(value: object) -> str:
     """A UTC time to the second."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if isinstance(value, datetime) else ""

@@ -4,6 +4,11 @@ import signal
 import threading
 from types import FrameType
 
+
+class Stopped(Exception):
+    """A stop came before there was anything to finish: no failure."""
+
+
 STOP = threading.Event()  # set once; waits may be cut short by it
 
 

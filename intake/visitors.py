@@ -16,6 +16,7 @@ import msgspec
 
 from operators.json_text import tolerant
 from operators.unusable import JSON_ERRORS
+from schemas.errors import MustAct
 from schemas.items import Family, Item, Kind
 
 _CACHED_ADDRESSES = 65_536
@@ -44,7 +45,7 @@ _encode = msgspec.json.Encoder().encode
 Columns = Mapping[str, str]
 
 
-class BadDatabase(Exception):
+class BadDatabase(MustAct):
     """A file is no MaxMind database; the message names it."""
 
 

@@ -16,19 +16,20 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs
 
+from schemas.errors import MustAct
 from schemas.keys import FIRST_REVISIONS, partition_value
 from schemas.tables import REVISED, TABLES, arrow_schema
 from schemas.units import MIB
 from sinks.parquet_keys import RangeFile
-from sinks.store import ObjectInfo, ObjectMissing, ObjectStore, StoreError
-from sinks.swap import Days, visible_files
+from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
+from sinks.swap import Days, LakeRestless, visible_files
 
 PARTITIONS = pa.schema([("retention", pa.string()), ("dt", pa.date32())])
 _WHOLE_BYTES = 1 * MIB  # one request for everything is cheaper than several for parts
 _TRIES = 10
 
 
-class DuckMissing(StoreError):
+class DuckMissing(MustAct):
     """DuckDB is not installed."""
 
 
@@ -74,7 +75,7 @@ class Duck:
                 if not isinstance(error, ObjectMissing):
                     raise error
             self.refresh()
-        raise StoreError(f"files of {self._store.uri} went {_TRIES} times while the query ran: try again later")
+        raise LakeRestless(f"files of {self._store.uri} went {_TRIES} times while the query ran: try again later")
 
     def _errors(self) -> list[Exception]:
         return [error for files in self._files for error in files.errors]

@@ -9,6 +9,7 @@ from replay.rrweb import to_rrweb
 from replay.styles import StyleShelf
 from replay.track import ConversionError, Track
 from schemas.blob import BlobFormatError
+from schemas.errors import ReplayLakeError
 from schemas.items import Family
 from sinks.store import ObjectMissing, ObjectStore
 
@@ -16,7 +17,7 @@ TellNote = Callable[[Note], None]
 """Is told of what is lost, which is left out then. Where there is none, a loss raises."""
 
 
-class NoReplay(Exception):
+class NoReplay(ReplayLakeError):
     """There is nothing to play; the message says why."""
 
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from schemas.errors import Damaged
+
 JsonObject = dict[str, Any]
 """A JSON object from a recording. Nothing about its members is certain: read them through `replay.json_shape`."""
 
@@ -11,7 +13,7 @@ Event = dict[str, Any]
 """An rrweb event `{type, timestamp, data}`, ready for `json.dumps`."""
 
 
-class ConversionError(Exception):
+class ConversionError(Damaged):
     """The segments cannot be converted at all: not JSON, not of their family's shape, or over a size limit."""
 
 

@@ -31,6 +31,8 @@ from itertools import pairwise
 import msgspec
 import zstandard
 
+from schemas.errors import Damaged
+
 FORMAT_VERSION = 1  # of a blob that stands alone
 STYLED_VERSION = 2  # of a blob that needs styles
 SKIPPABLE_MAGIC = 0x184D2A5A  # one of the 16 numbers that Zstandard reserves for frames a decoder skips
@@ -51,7 +53,7 @@ _U32_MAX = 0xFFFF_FFFF
 _INDEX_LEVEL = 9  # 15 takes four times as long for 0.8 % of the index
 
 
-class BlobFormatError(Exception):
+class BlobFormatError(Damaged):
     """The bytes are not a replay blob this version can read: foreign, cut short, damaged or from a later version."""
 
 

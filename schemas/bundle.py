@@ -8,13 +8,15 @@ from collections.abc import Mapping
 
 import msgspec
 
+from schemas.errors import Damaged
+
 _MAGIC = b"RLAKSTAG"
 _HEAD = struct.Struct(">BI")  # of MessagePack: a type and a length
 _ARRAY_32, _BIN_32 = 0xDD, 0xC6
 _PAIR = b"\x92"  # an array of two
 
 
-class BundleFormatError(Exception):
+class BundleFormatError(Damaged):
     """Not a bundle, or damaged."""
 
 

@@ -29,6 +29,7 @@ REMOVED = "_job/removed/"  # digests of keys that a command has removed
 RECEIPTS = "_job/receipts/"  # of erasures
 LOCKS = "_job/lock/"  # of the command that changes the lake now
 SWAP = "_job/compaction.json"  # which files a compaction is replacing by which one
+FOLDERS = frozenset({"tables", "replays", "packs", "staging", "_job"})  # a lake has some of them, and no others
 FIRST_REVISIONS = "-r0"  # end of a file's name: every row in it is of revision 0, so it supersedes nothing
 
 _STYLES = "styles"

@@ -19,6 +19,7 @@ import msgspec
 import xxhash
 import zstandard
 
+from schemas.errors import Damaged
 from schemas.items import Item
 
 VERSION = 2  # until 1 entries did not say what was read from the records of a segment
@@ -29,7 +30,7 @@ _ROW = struct.Struct("<QQI")
 _LEVEL, _COMPRESSED_LEVEL = 1, -1
 
 
-class PackFormatError(Exception):
+class PackFormatError(Damaged):
     """Not a pack of a version this release reads, or damaged."""
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from schemas.errors import Damaged, ReplayLakeError
 from schemas.keys import FIRST_REVISIONS, TABLES, partition_value, table_key
 from schemas.lifecycle import class_of, due_day
 from schemas.tables import TABLES as TABLE_SPECS
@@ -22,7 +23,7 @@ from sinks.merge import Merged, UnknownColumns, merge
 from sinks.notices import note_removed
 from sinks.parallel import in_parallel
 from sinks.parquet_keys import row_count
-from sinks.store import ObjectInfo, ObjectMissing, ObjectStore, StoreError
+from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 from sinks.swap import commit, prepare, settle, visible_files
 
 TARGET_BYTES = 256 * MIB
@@ -33,7 +34,7 @@ _NAME = "compact-"
 Progress = Callable[[str], None]
 
 
-class CompactFailed(StoreError):
+class CompactFailed(Damaged):
     """A new file is not there or not whole; the old ones are still in their place."""
 
 
@@ -137,7 +138,7 @@ def _swap(store: ObjectStore, group: Group, merged: Merged, name: str) -> None:
         store.put({output: merged.content})
         if row_count(store, output) != merged.rows:
             raise CompactFailed(f"{output!r} does not have the {merged.rows} rows that were written")
-    except StoreError:
+    except ReplayLakeError:
         settle(store)
         raise
     commit(store)

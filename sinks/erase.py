@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from schemas.erasure import Change, Failure, Receipt, SessionKey, Subject
+from schemas.errors import Declined
 from schemas.keys import RECEIPTS, TABLES
 from schemas.notices import Notice, NoticeKind, Notices
 from schemas.pack import key_hash
@@ -24,7 +25,7 @@ _BATCH_EDITS = 200
 _PASSES = 4  # the last finds nothing; more than one does when a job published what it had before it heard
 
 
-class ErasureRefused(StoreError):
+class ErasureRefused(Declined):
     """The erasure must not be done, or not like this; nothing was changed."""
 
 

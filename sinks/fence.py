@@ -7,17 +7,18 @@ writer that wakes up finds another name there and stops before it publishes.
 
 import msgspec
 
+from schemas.errors import Declined
 from schemas.keys import OWNER, fence_key
-from sinks.store import ObjectMissing, ObjectStore, StoreError
+from sinks.store import ObjectMissing, ObjectStore
 
 _VERSION = 1
 
 
-class NotTheOwner(StoreError):
+class NotTheOwner(Declined):
     """The lake belongs to another job."""
 
 
-class Fenced(StoreError):
+class Fenced(Declined):
     """Another writer has taken the partition over; this one must stop."""
 
 

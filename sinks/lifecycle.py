@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
+from schemas.errors import Declined
 from schemas.keys import PACKS, REPLAYS, STAGING, TABLES
 from schemas.lifecycle import class_of, due_day, expiring_prefixes
 from schemas.retention import Retention
-from sinks.store import Lifecycle, ObjectInfo, ObjectStore, StoreError
+from sinks.store import Lifecycle, ObjectInfo, ObjectStore
 
 RULES_MAX = 1000  # of a bucket, on S3
 _ID = "replaylake "
@@ -22,7 +23,7 @@ _LEFTOVER_DAYS = 1  # incomplete uploads, versions that were overwritten or dele
 Rule = dict[str, Any]  # as the S3 API has it
 
 
-class LifecycleRefused(StoreError):
+class LifecycleRefused(Declined):
     """The rules cannot be set without breaking the promise or somebody else's rules."""
 
 

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import msgspec
 
+from schemas.errors import Declined
 from schemas.keys import LOCKS
 from schemas.units import MS_PER_HOUR
-from sinks.store import ObjectInfo, ObjectMissing, ObjectStore, StoreError
+from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 from sinks.swap import settle
 
 _STALE_MS = 6 * MS_PER_HOUR
 
 
-class LakeBusy(StoreError):
+class LakeBusy(Declined):
     """Another command changes the lake right now."""
 
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from schemas.errors import MustAct
 from schemas.tables import REVISED, TABLES, arrow_schema
 from schemas.units import MIB
-from sinks.store import StoreError
 from sinks.tables import declared_columns, parquet_writer
 
 ROW_GROUP_ROWS = 100_000
@@ -26,7 +26,7 @@ _BATCH_ROWS = 8_192  # of a run that are in memory at a time
 Columns = Any  # a pyarrow.Table; pyarrow has no types
 
 
-class UnknownColumns(StoreError):
+class UnknownColumns(MustAct):
     """A file was written by a later release: merging it would lose what this one does not know."""
 
 

@@ -13,12 +13,13 @@ import msgspec
 import pyarrow as pa
 
 from schemas.blob import ENDING_BYTES, BlobFormatError, parse_footer
+from schemas.errors import Damaged
 from schemas.keys import REPLAYS, TABLES, is_held, is_style, partition_value, replay_prefix, style_key, table_key
 from schemas.lifecycle import REPLAY_TABLE, class_of
 from sinks.notices import note_removed
 from sinks.parallel import in_parallel
 from sinks.parquet_keys import read_columns, read_table, row_count
-from sinks.store import ObjectInfo, ObjectMissing, ObjectStore, StoreError
+from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 from sinks.tables import write_parquet
 
 _BATCH = 500
@@ -30,7 +31,7 @@ Target = Callable[
 Progress = Callable[[str], None]
 
 
-class MoveFailed(StoreError):
+class MoveFailed(Damaged):
     """A copy is not there or not whole; the original is still in its place."""
 
 

@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from schemas.errors import TryAgain
 from schemas.keys import FENCES, HEARD, NOTICES, REMOVED, heard_key
 from schemas.notices import Notice, Notices, decode_notice, encode_notice
 from schemas.units import MS_PER_DAY, MS_PER_SECOND
-from sinks.store import ObjectMissing, ObjectStore, StoreError
+from sinks.store import ObjectMissing, ObjectStore
 
 _LOOK_SECONDS = 1.0
 _POLL_SECONDS = 0.2
 _REMOVED_LIVES_MS = 30 * MS_PER_DAY  # a job that starts after a longer stop has lost its packs anyway
 
 
-class NotHeard(StoreError):
+class NotHeard(TryAgain):
     """A writer did not answer; nothing may be changed behind its back."""
 
 

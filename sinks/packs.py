@@ -20,7 +20,7 @@ from schemas.pack import (
     index_length,
     without_sessions,
 )
-from sinks.store import LocalStore, ObjectMissing, ObjectStore
+from sinks.store import LocalStore, ObjectMissing, ObjectStore, StoreError
 
 _log = logging.getLogger(__name__)
 _TAIL_GUESS = 1 << 16
@@ -66,9 +66,9 @@ class PackStore:
             return None
         try:
             return self._read(self._cache, key, app_id, session_id)
-        except (ObjectMissing, PackFormatError, OSError) as error:
+        except (StoreError, PackFormatError) as error:
             _log.warning("%s is read from the store: its local copy is not usable: %s", key, error)
-            with contextlib.suppress(OSError):  # a folder that cannot be written is no reason to stop
+            with contextlib.suppress(StoreError):  # a folder that cannot be written is no reason to stop
                 self._drop(key)
             return None
 

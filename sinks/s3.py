@@ -12,10 +12,16 @@ import s3fs
 from fsspec.asyn import sync
 from s3fs.core import _error_wrapper
 
-from sinks.store import Lifecycle, ObjectInfo, ObjectMissing, ObjectStore, StoreRefused, StoreUnavailable
+from sinks.store import Lifecycle, ObjectInfo, ObjectMissing, ObjectStore, StoreError, StoreRefused, StoreUnavailable
 
 _CONCURRENT_REQUESTS = 16  # per call; more only queues in the connection pool
-_PERMANENT = (PermissionError, botocore.exceptions.NoCredentialsError, botocore.exceptions.ParamValidationError)
+_NO_CREDENTIALS = (
+    botocore.exceptions.NoCredentialsError,
+    botocore.exceptions.PartialCredentialsError,
+    botocore.exceptions.ProfileNotFound,
+)
+_NO_ANSWER = (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectTimeoutError)
+_PERMANENT = (PermissionError, *_NO_CREDENTIALS, botocore.exceptions.ParamValidationError)
 _PERMANENT_NUMBERS = {errno.EINVAL, errno.ENOSYS, errno.ENAMETOOLONG, errno.EPERM}  # how s3fs says most 4xx
 _TEMPORARY = (OSError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, aiohttp.ClientError)
 _BLIP_RETRIES = 2  # of s3fs, each with those of botocore inside
@@ -45,6 +51,8 @@ class S3Store(ObjectStore):
             **(options or {}),
         }
         merged["config_kwargs"] = _CONFIG | merged.get("config_kwargs", {})
+        named = merged.get("endpoint_url") or dict(merged.get("client_kwargs") or {}).get("endpoint_url")
+        self._endpoint = str(named or "AWS S3")
         self._fs = s3fs.S3FileSystem(**merged)
         self._fs.retries = _BLIP_RETRIES
 
@@ -91,7 +99,9 @@ class S3Store(ObjectStore):
             page = {"ContinuationToken": found["NextContinuationToken"]}
 
     def folders(self, prefix: str) -> Sequence[str]:
-        """Also those where a versioned bucket has nothing but old versions: these still need their lifecycle rule."""
+        """Below a prefix also those where a versioned bucket has nothing but old versions: they need their rule."""
+        if not prefix:
+            return self._folders_of_root()
         return sorted(self._folders(prefix) | self._folders_of_versions(prefix))
 
     def lifecycle(self) -> Lifecycle:
@@ -123,6 +133,13 @@ class S3Store(ObjectStore):
         """The lake's prefix in its bucket, "" or ending in "/"."""
         inside = self._root.partition("/")[2]
         return f"{inside}/" if inside else ""
+
+    def _folders_of_root(self) -> Sequence[str]:
+        try:
+            found = self.call("list_objects_v2", Prefix=self.prefix, Delimiter="/")
+        except ObjectMissing:
+            raise self._no_bucket() from None
+        return sorted(one["Prefix"].rstrip("/").rpartition("/")[2] for one in found.get("CommonPrefixes", []))
 
     def _folders(self, prefix: str) -> set[str]:
         try:
@@ -168,7 +185,7 @@ class S3Store(ObjectStore):
         return body
 
     def _no_bucket(self) -> StoreRefused:
-        return StoreRefused(f"no bucket {self._root.partition('/')[0]!r} on the S3 server")
+        return StoreRefused(f"lake {self.uri}: no bucket {self._root.partition('/')[0]!r} at {self._endpoint}")
 
     def _path(self, key: str) -> str:
         if not key or ".." in key.split("/"):
@@ -180,12 +197,29 @@ class S3Store(ObjectStore):
             return cast("T", sync(self._fs.loop, _await, job))
         except FileNotFoundError as error:
             raise ObjectMissing(f"no object {key!r} in {self.uri}") from error
-        except _PERMANENT as error:
-            raise StoreRefused(f"{self.uri} refuses {key!r}: {error}") from error
-        except _TEMPORARY as error:
-            if getattr(error, "errno", None) in _PERMANENT_NUMBERS:
-                raise StoreRefused(f"{self.uri} refuses {key!r}: {error}") from error
-            raise StoreUnavailable(f"{self.uri} failed on {key!r}: {error}") from error
+        except (*_PERMANENT, *_TEMPORARY) as error:
+            raise self._fault(key, error) from error
+        except (TypeError, ValueError) as error:
+            if self._fs._s3 is not None:
+                raise  # it had connected: no setting is to blame
+            name = "s3.endpoint_url" if "endpoint" in str(error) else "s3.options"
+            raise StoreRefused(f"lake {self.uri}: {name}: {error}") from error
+
+    def _fault(self, key: str, error: Exception) -> StoreError:
+        """An error of the client in words that name the lake and the setting to look at."""
+        at = f" ({key!r})" if key else ""
+        if isinstance(error, _NO_CREDENTIALS):
+            return StoreRefused(
+                f"lake {self.uri}: no S3 credentials: set s3.key and s3.secret (REPLAYLAKE_S3__KEY, "
+                f"REPLAYLAKE_S3__SECRET) or one of the usual AWS sources: {error}"
+            )
+        if isinstance(error, PermissionError):
+            return StoreRefused(f"lake {self.uri}: {self._endpoint} refuses s3.key, or what it may do: {error}{at}")
+        if isinstance(error, _PERMANENT) or getattr(error, "errno", None) in _PERMANENT_NUMBERS:
+            return StoreRefused(f"lake {self.uri}: {self._endpoint} refuses: {error}{at}")
+        if isinstance(error, _NO_ANSWER):
+            return StoreUnavailable(f"lake {self.uri}: no answer from {self._endpoint} (s3.endpoint_url): {error}{at}")
+        return StoreUnavailable(f"lake {self.uri}: {self._endpoint} failed: {error}{at}")
 
     def _gather(self, jobs: Mapping[str, Coroutine[Any, Any, object]], *, missing_ok: bool = False) -> set[str]:
         """Run all jobs, few at a time; returns the keys that are missing, raises for any other failure."""

@@ -21,11 +21,16 @@ from typing import BinaryIO
 import msgspec
 
 from operators.sessions import SessionTracker
+from schemas.errors import Damaged
 from schemas.units import MIB
 
 _MAGIC = b"RLAKSES1"
 _FRAME = struct.Struct("<II")  # length and CRC-32 of a record
 _SPARE_BYTES = 8 * MIB  # of changes that are not worth a new file
+
+
+class JournalError(Damaged):
+    """The saved sessions are not what the engine's state says, or not readable by this release."""
 
 
 class JournalPlace(msgspec.Struct, array_like=True, frozen=True):
@@ -49,7 +54,7 @@ class SessionJournal:
         self._old: list[Path] = []
 
     def records(self) -> Iterator[bytes]:
-        """What was saved, oldest first. Raises RuntimeError when the file is not what the engine's state says."""
+        """What was saved, oldest first. Raises JournalError when the file is not what the engine's state says."""
         place = self._place
         if not place.name:
             return
@@ -59,14 +64,22 @@ class SessionJournal:
                 yield from _records(file, path, place.size)
                 file.truncate(place.size)
         except FileNotFoundError:
-            raise RuntimeError(
+            raise JournalError(
                 f"{path} is missing, and the open sessions of partition {self._partition} are in it: "
                 "a recovery folder is moved and restored as a whole"
             ) from None
         self._old = [other for other in self._folder.glob(f"{self._partition}-*") if other != path]
 
     def save(self, tracker: SessionTracker) -> JournalPlace:
-        """Write what changed, durably; the place of it all. Raises OSError."""
+        """Write what changed, durably; the place of it all. Raises OSError, which names the folder."""
+        try:
+            return self._save(tracker)
+        except OSError as error:
+            if error.filename is None:  # one of a write names no file
+                raise OSError(error.errno, error.strerror, str(self._folder)) from error
+            raise
+
+    def _save(self, tracker: SessionTracker) -> JournalPlace:
         place = self._place
         changes_size = place.size - place.base_size
         if not place.name or changes_size > max(self._spare_bytes, place.base_size // 2):
@@ -98,7 +111,7 @@ class SessionJournal:
 
 def _records(file: BinaryIO, path: Path, size: int) -> Iterator[bytes]:
     if file.read(len(_MAGIC)) != _MAGIC:
-        raise RuntimeError(f"{path} is no journal of sessions that this release reads")
+        raise JournalError(f"{path} is no journal of sessions that this release reads")
     position = len(_MAGIC)
     while position < size:
         frame = file.read(_FRAME.size)
@@ -106,7 +119,7 @@ def _records(file: BinaryIO, path: Path, size: int) -> Iterator[bytes]:
         record = file.read(length)
         position += len(frame) + len(record)
         if not length or len(record) < length or zlib.crc32(record) != checksum:
-            raise RuntimeError(
+            raise JournalError(
                 f"{path} is damaged at byte {position - len(record)} of {size}: restore the recovery folder as a whole"
             )
         yield record

@@ -4,25 +4,35 @@ Keys are relative to the lake root, with `/` between segments. Every method may 
 event loop. `open_store` picks the implementation by URI.
 """
 
+import errno
 import os
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from schemas.errors import MustAct, ReplayLakeError, TryAgain
 
-class StoreError(Exception):
+# What waiting does not cure: no permission, a read-only disk, a file where a folder should be, a name too long.
+_REFUSALS = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
+}
+
+
+class StoreError(ReplayLakeError):
     """Base of what can go wrong with the store; the message names the key and the cause."""
 
 
-class StoreUnavailable(StoreError):
+class StoreUnavailable(StoreError, TryAgain):
     """The store did not answer or answered with a server error after all retries: try again later."""
 
 
-class StoreRefused(StoreError):
+class StoreRefused(StoreError, MustAct):
     """The store refuses (credentials, missing bucket, permissions): a person must act."""
 
 
@@ -89,7 +99,7 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def folders(self, prefix: str) -> Sequence[str]:
-        """Names of the folders directly below a prefix that ends in `/`, sorted."""
+        """Names of the folders directly below a prefix that ends in `/`, or below the root for "", sorted."""
 
     def lifecycle(self) -> "Lifecycle | None":
         """The store's lifecycle rules; None where objects do not expire by themselves."""
@@ -121,57 +131,60 @@ class LocalStore(ObjectStore):
     def read(self, key: str) -> bytes:
         try:
             return self._path(key).read_bytes()
-        except FileNotFoundError:
-            raise ObjectMissing(f"no object {key!r} in {self.uri}") from None
+        except OSError as error:
+            raise self._fault("read", key, error) from error
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         try:
             with self._path(key).open("rb") as file:
                 return os.pread(file.fileno(), length, start)
-        except FileNotFoundError:
-            raise ObjectMissing(f"no object {key!r} in {self.uri}") from None
+        except OSError as error:
+            raise self._fault("read", key, error) from error
 
     def size(self, key: str) -> int:
         try:
             return self._path(key).stat().st_size
-        except FileNotFoundError:
-            raise ObjectMissing(f"no object {key!r} in {self.uri}") from None
+        except OSError as error:
+            raise self._fault("read", key, error) from error
 
     def copy(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         missing = []
         for source, target in pairs:
-            path = self._path(target)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = _temporary(path)
             try:
-                os.link(self._path(source), temporary)
+                self._link(self._path(source), self._path(target))
             except FileNotFoundError:
                 missing.append((source, target))
-                continue
-            temporary.replace(path)
-            temporary.unlink(missing_ok=True)  # rename(2) of two links to one file keeps both
+            except OSError as error:
+                raise self._fault("write", target, error) from error
         return missing
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
             path = self._path(key)
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise self._fault("delete", key, error) from error
             self._prune(path.parent)
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         folder = self._root / prefix.rpartition("/")[0]
-        for key, path in sorted((path.relative_to(self._root).as_posix(), path) for path in folder.rglob("*")):
+        for key, path in sorted((path.relative_to(self._root).as_posix(), path) for path in self._files(folder)):
             if key.startswith(prefix) and key > after and not path.name.startswith("."):
                 try:
                     stat = path.stat()
                 except FileNotFoundError:
                     continue  # published or deleted while we looked
-                if path.is_file():
-                    yield ObjectInfo(key, stat.st_size, stat.st_mtime_ns // 1_000_000)
+                yield ObjectInfo(key, stat.st_size, stat.st_mtime_ns // 1_000_000)
 
     def folders(self, prefix: str) -> Sequence[str]:
-        folder = self._path(prefix.rstrip("/"))
-        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        folder = self._path(prefix.rstrip("/")) if prefix else self._root
+        try:
+            return sorted(path.name for path in folder.iterdir() if path.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise self._fault("list", prefix, error) from error
 
     def _path(self, key: str) -> Path:
         path = self._root / key
@@ -187,11 +200,34 @@ class LocalStore(ObjectStore):
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-        except PermissionError as error:
-            raise StoreRefused(f"{self.uri} refuses {path.name!r}: {error}") from error
         except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise StoreUnavailable(f"cannot write to {self.uri}: {error}") from error
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise self._fault("write", path.relative_to(self._root).as_posix(), error) from error
+
+    @staticmethod
+    def _link(source: Path, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(path)
+        os.link(source, temporary)
+        temporary.replace(path)
+        temporary.unlink(missing_ok=True)  # rename(2) of two links to one file keeps both
+
+    def _files(self, folder: Path) -> Iterator[Path]:
+        def refuse(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):  # a folder that became empty may go
+                raise self._fault("list", str(folder), error) from error
+
+        for parent, _, names in os.walk(folder, onerror=refuse):
+            for name in names:
+                yield Path(parent, name)
+
+    def _fault(self, what: str, key: str, error: OSError) -> StoreError:
+        """What an error of the disk is to the lake."""
+        if what == "read" and isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+            return ObjectMissing(f"no object {key!r} in {self.uri}")
+        text = f"lake {self.uri}: cannot {what} {key!r}: {error.strerror}"
+        return StoreRefused(text) if error.errno in _REFUSALS else StoreUnavailable(text)
 
     def _prune(self, folder: Path) -> None:
         while folder != self._root:

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from schemas.errors import Declined, MustAct, TryAgain
 from schemas.keys import SWAP, TABLES, partition_value
-from sinks.store import ObjectInfo, ObjectMissing, ObjectStore, StoreError
+from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 
 _VERSION = 1
 _LOOKS = 30  # a compaction of many days may swap while we list; its swaps are short and far apart
@@ -23,7 +24,7 @@ _LOOKS = 30  # a compaction of many days may swap while we list; its swaps are s
 Days = tuple[str, str]  # first and last UTC day, both included
 
 
-class LakeRestless(StoreError):
+class LakeRestless(TryAgain):
     """Files of a table were replaced each time it was listed."""
 
 
@@ -84,13 +85,13 @@ def visible_below(store: ObjectStore, table: str, folders: Iterable[str]) -> lis
 
 
 def read_journal(store: ObjectStore) -> Journal:
-    """What is going on; raises StoreError for a journal of a later version."""
+    """What is going on; raises MustAct for a journal of a later version."""
     try:
         journal = msgspec.json.decode(store.read(SWAP), type=Journal)
     except ObjectMissing:
         return Journal()
     if journal.version != _VERSION:
-        raise StoreError(f"{SWAP} has version {journal.version}, this release reads version {_VERSION}")
+        raise MustAct(f"{SWAP} has version {journal.version}, this release reads version {_VERSION}")
     return journal
 
 
@@ -119,7 +120,7 @@ def settle(store: ObjectStore) -> Mapping[str, int]:
 def _open_swap(store: ObjectStore) -> Swap:
     swap = read_journal(store).swap
     if swap is None or swap.is_committed:
-        raise StoreError(f"{SWAP} has no swap that could be committed: does another process change this lake?")
+        raise Declined(f"{SWAP} has no swap that could be committed: does another process change this lake?")
     return swap
 
 

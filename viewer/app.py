@@ -11,16 +11,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from replay.track import ConversionError
-from schemas.blob import BlobFormatError
-from schemas.pack import PackFormatError
+from schemas.errors import Damaged, ReplayLakeError, TryAgain
 from sinks.store import ObjectMissing, StoreError
 from viewer import respond, routes_explorer, routes_replay, routes_session
 from viewer.access import NotAllowed, NotKnown
 from viewer.audit import AuditFailed
 from viewer.filters import BadRequest
 from viewer.gate import Answered, Gate
-from viewer.parts import Missing, NotReady, Viewer
+from viewer.parts import Missing, Viewer
 
 _PAGE = Path(__file__).parent / "page"
 _PAGE_FILES = {".js", ".css", ".html", ".svg"}
@@ -33,12 +31,11 @@ _STATUS: dict[type[Exception], int] = {
     NotAllowed: 403,
     Missing: 404,
     ObjectMissing: 404,  # expired since its row was read
-    ConversionError: 502,
-    BlobFormatError: 502,
-    PackFormatError: 502,
+    Damaged: 502,
     AuditFailed: 503,
-    NotReady: 503,
-    StoreError: 503,
+    TryAgain: 503,
+    StoreError: 503,  # refused: until the operator has seen to it
+    ReplayLakeError: 500,
 }
 
 
@@ -87,7 +84,7 @@ def _errors(app: FastAPI) -> None:
         answer = respond.json(request, {"error": str(error)}, status)
         if status == 401:
             answer.headers["WWW-Authenticate"] = "Bearer"
-        if status == 503:
+        if isinstance(error, TryAgain):
             answer.headers["Retry-After"] = "5"
         return answer
 

@@ -7,10 +7,11 @@ from typing import IO
 
 import msgspec
 
+from schemas.errors import MustAct
 from viewer.access import Caller
 
 
-class AuditFailed(Exception):
+class AuditFailed(MustAct):
     """The line could not be written, so the content may not be handed out."""
 
 

@@ -9,8 +9,9 @@ import msgspec
 
 from operators.windows import WindowRules
 from replay.catalog import Row
+from schemas.errors import ReplayLakeError, TryAgain
 from schemas.units import GIB
-from sinks.store import ObjectStore, StoreError
+from sinks.store import ObjectStore
 from sinks.tables import as_declared
 from viewer import explorer
 from viewer.access import Access
@@ -28,7 +29,7 @@ class Missing(Exception):
     """There is no such thing."""
 
 
-class NotReady(Exception):
+class NotReady(TryAgain):
     """The lake could not be read yet; the message says why."""
 
 
@@ -85,7 +86,7 @@ class Viewer:
                 await asyncio.to_thread(self.index.refresh)
                 self._trouble = ""
                 self._read_at = self._now()
-            except StoreError as error:
+            except ReplayLakeError as error:
                 self._trouble = str(error)
                 _log.warning("cannot read the lake: %s", error)
             self._looked.set()

@@ -9,7 +9,7 @@ from operators.sessions import Arrival, SessionTracker
 from operators.windows import WindowRules
 from schemas.items import Item, Kind
 from schemas.units import MS_PER_DAY
-from sinks.session_journal import JournalPlace, SessionJournal
+from sinks.session_journal import JournalError, JournalPlace, SessionJournal
 
 RULES = WindowRules()
 DAY_MS = 20_000 * MS_PER_DAY
@@ -102,8 +102,8 @@ def test_a_file_that_is_missing_short_or_damaged_is_named(tmp_path: Path) -> Non
     content = path.read_bytes()
     for spoiled in (content[:-1], content[:30] + b"?" + content[31:], content[:7]):
         path.write_bytes(spoiled)
-        with pytest.raises(RuntimeError, match=place.name):
+        with pytest.raises(JournalError, match=place.name):
             restored(tmp_path, place)
     path.unlink()
-    with pytest.raises(RuntimeError, match=f"{place.name} is missing.*partition {PARTITION}"):
+    with pytest.raises(JournalError, match=f"{place.name} is missing.*partition {PARTITION}"):
         restored(tmp_path, place)
