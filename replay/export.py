@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from replay.catalog import Row, open_blob
-from replay.rrweb import to_rrweb
+from replay.catalog import Row, open_blob, session_rows
+from replay.rrweb import tabs_of, to_rrweb
 from replay.styles import StyleShelf
 from replay.track import Track
+from schemas.blob import BlobIndex
 from schemas.items import Family
 from sinks.store import ObjectStore
 
@@ -33,5 +34,12 @@ def rrweb_tracks(store: ObjectStore, keys: list[str]) -> list[Track]:
     """The session as rrweb events; tabs that were open together are tracks of their own. Raises NoReplay."""
     if not keys:
         raise NoReplay("no replay segments")
-    family = Family[open_blob(store, keys[0]).index.family.upper()]
-    return to_rrweb(family, list(native_segments(store, keys)))
+    index = open_blob(store, keys[0]).index
+    family = Family[index.family.upper()]
+    tabs = _tabs(store, index) if family is Family.DATADOG else {}
+    return to_rrweb(family, list(native_segments(store, keys)), tabs)
+
+
+def _tabs(store: ObjectStore, index: BlobIndex) -> dict[str, str]:
+    rows = session_rows(store, "views", index.session_id)
+    return tabs_of(row for row in rows if row["app_id"] == index.app_id)

@@ -8,8 +8,9 @@ from types import MappingProxyType
 import msgspec
 
 from replay.catalog import Row, open_blob
-from replay.chunks import Chunk, Piece, Place, chunk_events, plan
+from replay.chunks import Chunk, Piece, Place, chunk_events, in_view, plan
 from replay.open_session import OpenWindow, block_segments
+from replay.rrweb import tabs_of
 from replay.styles import StyleShelf
 from replay.track import Event
 from schemas.blob import BlobIndex
@@ -44,6 +45,7 @@ class Planned(msgspec.Struct, frozen=True):
     styles: dict[str, tuple[str, ...]]
     views: dict[str, Row]
     idle: list[tuple[int, int]]
+    tabs: dict[str, str]  # by view
 
 
 class Player:
@@ -75,7 +77,9 @@ class Player:
                 self._plans.move_to_end(key)
                 return known
         rows = self._rows.rows("replay_segments", app_id, session_id, windows)
-        fresh = self._plan(version, rows)
+        has_tabs = any(row["source"] == Family.DATADOG.name.lower() for row in rows)
+        views = self._rows.rows("views", app_id, session_id, windows) if has_tabs else []
+        fresh = self._plan(version, rows, tabs_of(views))
         with self._lock:
             self._plans[key] = fresh
             while len(self._plans) > _PLANS_MAX:
@@ -87,7 +91,7 @@ class Player:
         pieces = [*chunk.pieces, *([chunk.head] if chunk.head else [])]
         return chunk_events(planned.family, chunk, [self._frames.line(piece.place) for piece in pieces])
 
-    def _plan(self, version: object, rows: list[Row]) -> Planned:
+    def _plan(self, version: object, rows: list[Row], tabs: dict[str, str]) -> Planned:
         blobs = sorted(
             {BlobPlace(_integer(r["session_part"]), _integer(r["revision"]), str(r["replay_key"])) for r in rows}
         )
@@ -98,22 +102,25 @@ class Player:
         styles = {one.key: blob.styles for one, blob in read}
         family = Family[indexes[0].family.upper()] if indexes else Family.RRWEB
         idle = sorted(span for index in indexes for span in index.idle)
-        return Planned(version, family, plan(family, pieces(rows)), blobs, styles, _views(indexes), idle)
+        tracks = plan(family, pieces(rows), tabs=tabs)
+        return Planned(version, family, tracks, blobs, styles, _views(indexes), idle, tabs)
 
 
-def _continued(closed: Planned, opened: Iterable[OpenWindow]) -> Planned:
+def _continued(closed: Planned, opened: Sequence[OpenWindow]) -> Planned:
     """The plan with what is not in blobs yet."""
     indexes = [window.index for window in opened if window.index is not None]
     family = closed.family if closed.tracks else Family[indexes[0].family.upper()]
     known = [piece for track in closed.tracks for chunk in track for piece in chunk.pieces]
     fresh = [piece for window in opened for piece in window.pieces]
     own = [index for index in indexes if index.family == family.name.lower()]
+    tabs = closed.tabs | tabs_of(line.row for window in opened for line in window.rows()[1] if line.table == "views")
     return msgspec.structs.replace(
         closed,
         family=family,
-        tracks=plan(family, [*known, *(fresh if len(own) == len(indexes) else [])]),
+        tracks=plan(family, [*known, *(fresh if len(own) == len(indexes) else [])], tabs=tabs),
         views=_views(own, closed.views),
         idle=sorted([*closed.idle, *(span for index in own for span in index.idle)]),
+        tabs=tabs,
     )
 
 
@@ -156,29 +163,30 @@ def pieces(rows: Iterable[Row]) -> list[Piece]:
         blobs[str(row["replay_key"])].append(row)
     found: list[Piece] = []
     for key, own in blobs.items():
-        starts: dict[object, int] = {}
+        views: defaultdict[str, list[Row]] = defaultdict(list)
         for row in own:
-            starts[row["view_id"]] = min(_integer(row["start"]), starts.get(row["view_id"], _integer(row["start"])))
-        own.sort(
-            key=lambda row: (
-                starts[row["view_id"]],
-                row["view_id"],
-                _integer(row["index_in_view"]),
-                _integer(row["start"]),
-            )
-        )
+            views[str(row["view_id"])].append(row)
+        spans = sorted(views.items(), key=lambda view: (min(_integer(row["start"]) for row in view[1]), view[0]))
         lines: defaultdict[int, int] = defaultdict(int)
-        for row in own:
-            offset = _integer(row["frame_offset"])
-            place = Place(key, offset, _integer(row["frame_length"]), lines[offset])
-            lines[offset] += 1
-            found.append(
-                Piece(
-                    str(row["view_id"]), _integer(row["index_in_view"]), _integer(row["start"]), _integer(row["end"]),
-                    _integer(row["raw_bytes"]), bool(row["has_full_snapshot"]), place,
-                )
-            )  # fmt: skip
+        for _, rows_of_view in spans:
+            for piece in in_view([_piece(row, key) for row in rows_of_view]):
+                place = msgspec.structs.replace(piece.place, line=lines[piece.place.offset])
+                lines[place.offset] += 1
+                found.append(msgspec.structs.replace(piece, place=place))
     return found
+
+
+def _piece(row: Row, key: str) -> Piece:
+    """The segment of a row; which line of its frame it is, its place does not say yet."""
+    return Piece(
+        view_id=str(row["view_id"]),
+        index_in_view=_integer(row["index_in_view"]),
+        start_ms=_integer(row["start"]),
+        end_ms=_integer(row["end"]),
+        raw_bytes=_integer(row["raw_bytes"]),
+        has_full_snapshot=bool(row["has_full_snapshot"]),
+        place=Place(key, _integer(row["frame_offset"]), _integer(row["frame_length"]), 0),
+    )
 
 
 def _views(indexes: Iterable[BlobIndex], known: Mapping[str, Row] = MappingProxyType({})) -> dict[str, Row]:
