@@ -229,11 +229,10 @@ def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: i
     try:
         found = replay_body(raw, Family.RRWEB)
         records, others = found.usable()
-    except NoRecords:
-        raise Unusable(RejectReason.INVALID_FIELD, "no rrweb events") from None
+    except NoRecords as error:
+        raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
     if not records:
-        reason = RejectReason.INVALID_TIME if others else RejectReason.INVALID_FIELD
-        raise Unusable(reason, "no rrweb event with a kind and a time")
+        raise Unusable(RejectReason.INVALID_FIELD, "no rrweb events")
     if len(others) > limits.lines_per_message:
         raise Unusable(RejectReason.INVALID_TIME, f"{len(others)} rrweb events without a usable kind or time")
     times_ms = [record.timestamp for record in records if record.timestamp is not None]

@@ -5,7 +5,7 @@
     PostHog              {"event": "$snapshot", "properties": {"$snapshot_data": [...], "$window_id", ...}}
     the same, server     {"event": "$snapshot_items", "properties": {"$snapshot_items": [...], ...}}
 
-A list may be a single record. Of a PostHog message without a list, nothing is a record.
+A list of PostHog's may be a single record.
 """
 
 from collections.abc import Callable
@@ -46,7 +46,7 @@ class ReplayBody(msgspec.Struct, frozen=True):
         return [self.records] if self.records[:1] == b"{" else list(map(bytes, _list(self.records)))
 
     def usable(self) -> tuple[list[Record], list[bytes]]:
-        """The records that have a kind and a time; and the others, as JSON."""
+        """The records that have a kind and a time; and the others, as JSON. Raises NoRecords."""
         try:
             records = _records(self.records)
         except msgspec.ValidationError:
@@ -62,6 +62,9 @@ class ReplayBody(msgspec.Struct, frozen=True):
                 found.append(record)
             else:
                 others.append(text)
+        if others and not found:
+            needed = "kind and time" if self.needs_times else "kind"
+            raise NoRecords(f"none of {len(others)} records has a usable {needed}")
         return found, others
 
     def _is_usable(self, record: Record) -> bool:
@@ -71,7 +74,7 @@ class ReplayBody(msgspec.Struct, frozen=True):
 
 
 class NoRecords(ValueError):
-    """The body is JSON and holds no list of records."""
+    """The body is JSON and holds no list of records, or none that is usable."""
 
 
 class _SdkBody(msgspec.Struct, gc=False):
@@ -149,8 +152,10 @@ def _is_object(raw: msgspec.Raw) -> bool:
     return first_byte(raw) == b"{"
 
 
-def _first_list(*found: msgspec.Raw) -> bytes:
-    for one in found:
+def _first_list(records: msgspec.Raw, *may_be_one: msgspec.Raw) -> bytes:
+    if first_byte(records) == b"[":
+        return bytes(records)
+    for one in may_be_one:
         if first_byte(one) in (b"[", b"{"):
             return bytes(one)
     raise NoRecords("no list of records")

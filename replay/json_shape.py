@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import orjson
 
+from operators.json_text import without_halves
 from replay.track import JsonObject
 
 _MAX_INTEGER = 2**53
@@ -36,17 +37,17 @@ class ShapeError(Exception):
 
 
 def parse(text: bytes) -> object:
-    """Parse JSON. Halves of surrogate pairs, which browsers write where a masked text is cut, become `?`; numbers that
-    no player can use (NaN, 1e999) null. Raises ShapeError.
+    """Parse JSON. Halves of surrogate pairs, which browsers write where a masked text is cut, become U+FFFD; numbers
+    that no player can use (NaN, 1e999) null. Raises ShapeError.
     """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         pass
     try:
-        plain = json.dumps(
-            json.loads(text, parse_constant=lambda _: None, parse_float=_finite, parse_int=_finite), ensure_ascii=False
-        )
+        whole = without_halves(text)
+        found = json.loads(whole, parse_constant=lambda _: None, parse_float=_finite, parse_int=_finite)
+        plain = json.dumps(found, ensure_ascii=False)
         return orjson.loads(plain.encode("utf-8", "replace"))
     except RecursionError as error:
         raise ShapeError(Skip.TOO_DEEP) from error

@@ -82,7 +82,15 @@ def test_a_value_that_does_not_fit_its_column_is_kept_as_text(name: str, sent: o
 
 @pytest.mark.parametrize("edge", [(1 << 63) - 1, -(1 << 63)])
 def test_the_largest_integers_fit(edge: int) -> None:
-    assert row_of(fields={"time_spent": edge})["time_spent"] == edge
+    assert row_of(fields={"drift": edge})["drift"] == edge
+
+
+@pytest.mark.parametrize("spent", [-1, -5e9, 1 << 62, 366 * 86_400 * 10**9])
+def test_a_duration_that_cannot_be_costs_itself(spent: float) -> None:
+    row = row_of(fields={"time_spent": spent, "drift": -1})
+    assert "time_spent" not in row
+    assert row["drift"] == -1
+    assert "time_spent" in custom_of(row)
 
 
 def test_attributes_of_the_page_go_to_custom() -> None:
