@@ -34,7 +34,6 @@ _PHASES = {
     "resource_trans": "download",
     "resource_redirect": "redirect",
 }
-_NOTE_PATHS = _PATHS[Kind.VIEW]
 _VITAL_ENVELOPE = {"id", "type"}
 _APPENDED = "page_states"
 _TAG_COLUMNS = ("env", "sdk_version")  # SDK 5 has no tags in the event
@@ -89,9 +88,7 @@ def _note(event: Attributes) -> LineRow:
 
     The SDK's telemetry, of the same shape, tells of the SDK alone and leaves nothing.
     """
-    row: Row = {}
     custom: dict[str, str] = {}
-    _read_user(child(event, "usr"), row)
     vital = child(event, "vital")
     path = f"vital.{as_text(vital.pop('name', ''))}"
     step = vital.pop("step_type", None)
@@ -100,7 +97,8 @@ def _note(event: Attributes) -> LineRow:
     for name, value in vital.items():
         if name not in _VITAL_ENVELOPE:
             keep(custom, f"{path}.{name}", value)
-    read_paths({"view": {"id": child(event, "view").get("id")}, "usr": child(event, "usr")}, _NOTE_PATHS, row, {})
+    row = _row(Kind.VIEW, event)
+    row.pop("custom", None)
     if custom:
         row["custom"] = custom
     return LineRow(Kind.NOTE, row)

@@ -26,7 +26,6 @@ _VITALS_MS = {
     "interaction_to_next_paint": "$web_vitals_INP_value",
 }
 _TRAITS = {"name": "user_name", "email": "user_email"}
-_NOTE_COLUMNS = ("$pageview_id", "distinct_id")
 _NOTE_ATTRIBUTES = (
     *("$set", "$set_once", "$unset", "$anon_distinct_id", "alias"),
     *("$group_type", "$group_key", "$group_set", "$feature_enrollment"),
@@ -70,13 +69,14 @@ def _note(name: str, event: Attributes, properties: Attributes) -> LineRow:
     """Who the visitor is now and what a flag said; the rest of such an event is on every other one."""
     row: Row = {}
     custom: dict[str, str] = {}
+    properties.pop("$heatmap_data", None)  # large, and its clicks are in `$autocapture` and in the recording
     _read_visitor(event, properties, row)
-    read_paths({"properties": {one: properties.get(one) for one in _NOTE_COLUMNS}}, _PATHS[Kind.VIEW], row, {})
     if name == FLAG_CALLED:
         keep(custom, f"flag.{as_text(properties.get('$feature_flag'))}", properties.get("$feature_flag_response"))
     for source, prefix in ((event, ""), (properties, "properties.")):
         for one in _NOTE_ATTRIBUTES:
             keep(custom, prefix + one, source.get(one))
+    read_paths(event, _PATHS[Kind.VIEW], row, {})
     if custom:
         row["custom"] = custom
     return LineRow(Kind.NOTE, row)
