@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from replay.catalog import Row, open_blob
+from replay.catalog import Row, open_blob, session_rows
 from replay.notes import Note, NoteKind
 from replay.reader import BlobReader
-from replay.rrweb import to_rrweb
+from replay.rrweb import tabs_of, to_rrweb
 from replay.styles import StyleShelf
 from replay.track import ConversionError, Track
-from schemas.blob import BlobFormatError
+from schemas.blob import BlobFormatError, BlobIndex
 from schemas.errors import ReplayLakeError
 from schemas.items import Family
 from sinks.store import ObjectMissing, ObjectStore
@@ -74,8 +74,11 @@ def rrweb_tracks(store: ObjectStore, keys: list[str], tell: TellNote | None = No
         raise NoReplay("no replay segments")
     blobs = list(readable_blobs(store, keys, tell))
     segments = [segment for blob in blobs for segment in _segments(blob, tell)]
+    if not segments:
+        return []
     try:
-        return to_rrweb(family_of(blobs[0]), segments) if segments else []
+        family = family_of(blobs[0])
+        return to_rrweb(family, segments, _tabs(store, blobs[0].index) if family is Family.DATADOG else {})
     except ConversionError as error:
         raise NoReplay(f"its replay cannot be converted: {error}") from error
 
@@ -90,3 +93,7 @@ def _segments(blob: BlobReader, tell: TellNote | None) -> Iterator[bytes]:
                 raise
             where = f"frame {number}, {frame.segments} segments: "
             tell(Note(NoteKind.DAMAGED_BLOB, 1, f"{where}{error}"))
+
+
+def _tabs(store: ObjectStore, index: BlobIndex) -> dict[str, str]:
+    return tabs_of(session_rows(store, "views", index.app_id, index.session_id))

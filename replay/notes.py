@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from replay.catalog import Row
+from replay.conversion_notes import explained
 from replay.json_shape import Skip
 from replay.rrweb_event import EventType, Source
 from replay.track import Track
@@ -20,6 +21,7 @@ class NoteKind(StrEnum):
     LOST_INDEX = "lost_index"  # segments whose rows are gone
     NO_FULL_SNAPSHOT = "no_full_snapshot"  # segments, all without the picture that playing begins with
     LEFT_OUT = "left_out"  # records, or parts of them, that could not be converted; why
+    NO_SIZE = "no_size"  # recordings of a page whose size never came: a usual one is assumed
     CANVAS = "canvas"  # drawings on a canvas, which the player does not repeat
 
 
@@ -29,7 +31,6 @@ _TEXTS = {
     NoteKind.DAMAGED_BLOB: "the recording is damaged: {detail}",
     NoteKind.LOST_INDEX: "the rows in replay_segments of {count} segment{s} are gone",
     NoteKind.NO_FULL_SNAPSHOT: "no full snapshot arrived, so there is no page to draw on",
-    NoteKind.LEFT_OUT: "{count} record{s} could not be converted: {detail}",
     NoteKind.CANVAS: "not shown: {count} drawing{s} on a canvas",
 }
 
@@ -46,6 +47,8 @@ class Note(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """A sentence for a person. `detail` may hold what a visitor has sent."""
         about = "" if self.track is None else f"track {self.track}: "
+        if self.kind not in _TEXTS:
+            return about + explained(self.detail, self.count)
         plural = "" if self.count == 1 else "s"
         return about + _TEXTS[self.kind].format(count=self.count, s=plural, detail=self.detail)
 
@@ -80,7 +83,11 @@ def track_notes(track: Track) -> list[Note]:
         event["type"] == EventType.INCREMENTAL and event["data"].get("source") == Source.CANVAS_MUTATION
         for event in track.events
     )
-    notes = [Note(NoteKind.LEFT_OUT, count, reason, track.track_id) for reason, count in _sorted(track.skipped)]
+    notes = [
+        Note(NoteKind.NO_SIZE if reason == Skip.NO_SIZE else NoteKind.LEFT_OUT, count, reason, track.track_id)
+        for reason, count in _sorted(track.skipped)
+        if reason != Skip.MISSING_SEGMENT  # the rows of the session tell it, of all its tracks
+    ]
     return [*notes, Note(NoteKind.CANVAS, drawn, track=track.track_id)] if drawn else notes
 
 

@@ -25,6 +25,12 @@ class Done(msgspec.Struct, frozen=True):
     error: str
 
 
+def meta(at_ms: int = 0) -> Event:
+    """Address and size of a page."""
+    data = {"href": "https://page.test/", "width": 1280, "height": 800}
+    return {"type": 4, "timestamp": START_MS + at_ms, "data": data}
+
+
 def snapshot(at_ms: int = 0, text: str = "a page") -> Event:
     """A full snapshot of a page with one text."""
     page = {"type": 2, "id": 2, "tagName": "html", "attributes": {}, "childNodes": [text_node(text)]}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.flow.harness import capture_messages
-from tests.flow.made import Event, batch, blobs_of, change, command, lake_of, page_view, snapshot
+from tests.flow.made import Event, batch, blobs_of, change, command, lake_of, meta, page_view, snapshot
 
 APPS = ("shop", "books")
 
@@ -15,14 +15,16 @@ APPS = ("shop", "books")
 @pytest.fixture
 def shared(tmp_path: Path) -> Path:
     """Two apps whose sessions have one id."""
-    return lake_of(tmp_path, [batch([snapshot(text=f"page of {app}"), change(2000)], app_id=app) for app in APPS])
+    return lake_of(
+        tmp_path, [batch([meta(), snapshot(text=f"page of {app}"), change(2000)], app_id=app) for app in APPS]
+    )
 
 
 @pytest.mark.parametrize("arguments", [["export"], ["export", "--native"], ["export", "--json"], ["show"]])
 @pytest.mark.parametrize("session_id", ["s", "shar"])
 def test_an_id_of_two_apps_is_refused_and_both_are_named(tmp_path: Path, arguments: list[str], session_id: str) -> None:
     ids = ("shared", "s")
-    lake_of(tmp_path, [batch([snapshot()], app_id=app, session_id=one) for app in APPS for one in ids])
+    lake_of(tmp_path, [batch([meta(), snapshot()], app_id=app, session_id=one) for app in APPS for one in ids])
     done = command(arguments[0], session_id, *arguments[1:], lake=tmp_path)
     assert (done.code, done.out) == (1, "")
     assert "'books', 'shop'" in done.error
@@ -71,7 +73,7 @@ def _delete_index(lake: Path) -> None:
         file.unlink()
 
 
-GOOD = [snapshot(), change(2000)]
+GOOD = [meta(), snapshot(), change(2000)]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ GOOD = [snapshot(), change(2000)]
         (GOOD, _break, "the recording is damaged"),
         (GOOD, _delete_index, "the rows in replay_segments of 1 segment are gone"),
         ([change(0), change(10)], None, "no full snapshot arrived"),
-        ([{**snapshot(), "data": {"node": 7}}, change(10)], None, "could not be converted: malformed"),
+        ([meta(), {**snapshot(), "data": {"node": 7}}, change(10)], None, ": malformed"),
     ],
 )
 def test_an_export_of_nothing_fails_with_the_reason(
@@ -120,12 +122,12 @@ def test_a_session_that_is_not_there_is_said(shared: Path) -> None:
 def test_what_is_lost_of_a_recording_is_a_warning_and_data(tmp_path: Path) -> None:
     drawing = [change(at_ms, source=9, id=2, type=0, commands=[]) for at_ms in (100, 200)]
     unknown = change(300, texts=[{"id": 99, "value": "of a node that never came"}])
-    lake_of(tmp_path, [batch([snapshot(), *drawing, unknown, change(2000)])])
+    lake_of(tmp_path, [batch([meta(), snapshot(), *drawing, unknown, change(2000)])])
     done = command("export", "s", lake=tmp_path)
     assert done.code == 0
-    assert len(json.loads(done.out)) == 5
+    assert len(json.loads(done.out)) == 6
     assert done.warnings == [
-        "warning: track 0: 1 record could not be converted: unknown_node",
+        "warning: track 0: 1 changes refer to parts of the page that were not received",
         "warning: track 0: not shown: 2 drawings on a canvas",
     ]
     as_json = json.loads(command("export", "s", "--json", lake=tmp_path).out)
@@ -150,9 +152,12 @@ def test_missing_segments_are_a_warning(samples: Path, tmp_path: Path) -> None:
 
 
 def test_a_tab_that_cannot_be_played_does_not_hide_one_that_can(tmp_path: Path) -> None:
-    lake_of(tmp_path, [batch([change(0)], window_id="first"), batch([snapshot(500), change(900)], window_id="second")])
+    lake_of(
+        tmp_path,
+        [batch([change(0)], window_id="first"), batch([meta(500), snapshot(500), change(900)], window_id="second")],
+    )
     done = command("export", "s", lake=tmp_path)
-    assert (done.code, len(json.loads(done.out))) == (0, 2)
+    assert (done.code, len(json.loads(done.out))) == (0, 3)
     assert done.warnings == [
         "track 1 of 2: tabs that were open together play apart",
         "warning: track 0: no full snapshot arrived, so there is no page to draw on",
@@ -164,7 +169,7 @@ def test_a_tab_that_cannot_be_played_does_not_hide_one_that_can(tmp_path: Path) 
 
 
 def test_one_lost_blob_of_several_costs_itself(tmp_path: Path) -> None:
-    later = batch([snapshot(8 * 3_600_000, text="in the evening")])
+    later = batch([meta(8 * 3_600_000), snapshot(8 * 3_600_000, text="in the evening")])
     lake_of(tmp_path, [batch(GOOD), later])
     first, second = blobs_of(tmp_path)
     first.unlink()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sinks.store import LocalStore
-from tests.flow.made import Event, batch, blobs_of, change, lake_of, page_view, snapshot
+from tests.flow.made import Event, batch, blobs_of, change, lake_of, meta, page_view, snapshot
 from tests.serve.server import API, Served, serving
 
 DRAWINGS = [change(at_ms, source=9, id=2, type=0, commands=[]) for at_ms in (100, 200)]
@@ -26,17 +26,19 @@ def _cut(blob: Path) -> None:
 def losses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server over sessions that have lost this and that; and two apps whose sessions have one id."""
     folder = tmp_path_factory.mktemp("losses")
-    later = [snapshot(8 * 3_600_000, text="in the evening")]
+    later = [meta(8 * 3_600_000), snapshot(8 * 3_600_000, text="in the evening")]
     sessions: dict[str, list[list[Event]]] = {
-        "whole": [[snapshot(), change(2000)]],
-        "gone": [[snapshot(), change(2000)]],
-        "cut": [[snapshot(), change(2000)]],
+        "whole": [[meta(), snapshot(), change(2000)]],
+        "gone": [[meta(), snapshot(), change(2000)]],
+        "cut": [[meta(), snapshot(), change(2000)]],
         "blind": [[change(0), change(2000)]],
-        "drawn": [[snapshot(), *DRAWINGS, change(300, texts=[{"id": 99, "value": ""}]), change(2000)]],
-        "half": [[snapshot(), change(2000)], later],
+        "drawn": [[meta(), snapshot(), *DRAWINGS, change(300, texts=[{"id": 99, "value": ""}]), change(2000)]],
+        "half": [[meta(), snapshot(), change(2000)], later],
     }
     messages = [batch(events, session_id=name) for name, some in sessions.items() for events in some]
-    messages += [batch([snapshot(text=f"page of {app}")], app_id=app, session_id="shared") for app in ("shop", "books")]
+    messages += [
+        batch([meta(), snapshot(text=f"page of {app}")], app_id=app, session_id="shared") for app in ("shop", "books")
+    ]
     lake_of(folder / "lake", [*messages, page_view(session_id="unrecorded")])
     for blob in blobs_of(folder / "lake"):
         damage: Callable[[Path], None] | None = {"gone.0": _delete, "cut.0": _cut, "half.0": _delete}.get(
@@ -76,7 +78,7 @@ def test_a_replay_says_what_of_it_is_lost(losses: Served, session: str, tracks: 
 
 
 def test_what_is_left_of_a_replay_is_played(losses: Served) -> None:
-    [event] = replay(losses, "half", "/events")
+    [_, event] = replay(losses, "half", "/events")
     assert "in the evening" in json.dumps(event)
 
 
@@ -92,7 +94,7 @@ def test_the_events_of_a_chunk_come_with_what_could_not_be_converted(losses: Ser
 
 
 def test_a_blob_that_comes_back_is_played(tmp_path: Path) -> None:
-    lake = lake_of(tmp_path / "lake", [batch([snapshot(), change(2000)])])
+    lake = lake_of(tmp_path / "lake", [batch([meta(), snapshot(), change(2000)])])
     [blob] = blobs_of(lake)
     content = blob.read_bytes()
     blob.unlink()
