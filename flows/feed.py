@@ -23,7 +23,7 @@ class Fed(msgspec.Struct):
 def feed(bootstrap: str, topic: str, paths: Iterable[Path], *, shift_ms: int = 0, copies: int = 1) -> Fed:
     """Send all captures in order of their receive time (moved by `shift_ms`), each message `copies` times."""
     options = {"bootstrap.servers": bootstrap, "message.max.bytes": 16_777_216, "linger.ms": 20}
-    producer = Producer(options, logger=client_log())
+    producer = Producer(options | {"partitioner": "murmur2_random"}, logger=client_log())  # as the intake
     fed = Fed()
     failed: list[str] = []
 

@@ -51,11 +51,11 @@ def test_a_misspelt_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
         load_settings()
 
 
-def test_memory_of_closed_sessions_is_shared_by_all_partitions() -> None:
-    """Whatever the number of processes: it depends on the partitions only."""
+def test_memory_of_closed_sessions_is_shared_by_all_shards() -> None:
+    """Whatever the number of processes: it depends on the shards only."""
     sessions = load_settings(sessions={"memo_bytes": 16 * MIB, "forgotten_sessions": 15}).sessions
-    assert sessions.memo_limits(partitions=16).size_bytes == MIB
-    assert sessions.memo_limits(partitions=16).forgotten == 1
+    assert sessions.memo_limits(shards=16).size_bytes == MIB
+    assert sessions.memo_limits(shards=16).forgotten == 1
 
 
 @pytest.mark.parametrize(("address", "place"), [("127.0.0.1:9464", ("127.0.0.1", 9464)), ("[::1]:80", ("::1", 80))])
