@@ -16,11 +16,13 @@ from bench.traffic import Sent
 from operators.arrivals import Poll, Received, decode_poll
 from operators.decode import Limits, Message
 from operators.sessions import SessionTracker
+from operators.shard_clock import ShardClock
+from operators.shards import ShardBatch, Spread
 from operators.windows import WindowRules
 from schemas.keys import REPLAYS
 from schemas.retention import Retention
 from schemas.units import GIB, MS_PER_SECOND
-from sinks.engine import LakePartition, Stopwatch
+from sinks.engine import LakeShard, Stopwatch
 from sinks.fence import Fence
 from sinks.lake import LakeLimits, LakeWriter
 from sinks.notices import NoticeBoard
@@ -62,16 +64,16 @@ class _PurposeStore(LocalStore):
 
 
 class EpochRunner:
-    """All partitions of one job. `folder`: for the lake and the cache of packs."""
+    """All shards of one job. `folder`: for the lake and the cache of packs."""
 
-    def __init__(self, folder: Path, partitions: int, epoch_seconds: float) -> None:
+    def __init__(self, folder: Path, shards: int, epoch_seconds: float) -> None:
         self._epoch_ms = int(epoch_seconds * MS_PER_SECOND)
         self._purposes = _PurposeStore(folder / "lake")
         self._store = SteadyStore(self._purposes, Patience(60))
         self._now_ms = 0
         self._packs = 0
         board = NoticeBoard(self._store, lambda: self._now_ms / MS_PER_SECOND)
-        self._partitions = [_Partition(self._store, board, folder, f"{n:04d}") for n in range(partitions)]
+        self._shards = [_Shard(self._store, board, folder, f"{n:04d}") for n in range(shards)]
 
     def run(self, sent: Iterable[Sent]) -> Iterator[int]:
         """Take traffic in order of receive time; yields the clock (ms) after each epoch."""
@@ -89,36 +91,39 @@ class EpochRunner:
         requests: Counter[str] = Counter()
         for (operation, _), count in self._store.counts.requests.items():
             requests[operation] += count
-        sessions = sum(sum(one.writer.counts.windows.values()) for one in self._partitions)
+        sessions = sum(sum(one.writer.counts.windows.values()) for one in self._shards)
         return Counted(dict(requests), self._purposes.blobs, self._packs, sessions)
 
     def _end_epoch(self, seq: int, messages: list[Sent]) -> None:
         self._now_ms = (seq + 1) * self._epoch_ms
-        shares: list[list[Sent]] = [[] for _ in self._partitions]
+        shares: list[list[Sent]] = [[] for _ in self._shards]
         for one in messages:
             shares[zlib.crc32(one.key) % len(shares)].append(one)
-        for partition, share in zip(self._partitions, shares, strict=True):
+        for shard, share in zip(self._shards, shares, strict=True):
             self._packs += bool(share)
-            partition.epoch(seq, self._now_ms, share)
+            shard.epoch(self._now_ms, share)
 
 
-class _Partition:
-    """Sessions and writer of one partition."""
+class _Shard:
+    """Sessions and writer of one shard, and the only reader that feeds it."""
 
     def __init__(self, store: SteadyStore, board: NoticeBoard, folder: Path, name: str) -> None:
         self._name = name
         packs = PackStore(store, folder / "cache" / name, GIB)
-        fence = Fence(store, name, "bench")
-        fence.take()
+        fence = Fence(store, name, "bench", "bench")
         self.writer = LakeWriter(
-            store, packs, name, Retention(), LakeLimits(), "bench", may_publish=fence.check, board=board, answers=True
+            store, packs, name, Retention(), LakeLimits(), "bench", fence=fence, board=board, answers=True
         )
         nothing = Stopwatch(lambda: 0.0, _ignore, _ignore)
-        self._sink = LakePartition(SessionTracker(WindowRules()), None, self.writer, nothing, publish_early=True)
+        clock, tracker = ShardClock(name, [name]), SessionTracker(WindowRules())
+        self._sink = LakeShard(clock, tracker, None, self.writer, Spread(), nothing, unended=None)
 
-    def epoch(self, seq: int, clock_ms: int, messages: Iterable[Sent]) -> None:
-        received = [Received("rum", n, one.received_ms, _message(one)) for n, one in enumerate(messages)]
-        self._sink.write_batch([decode_poll(Poll(self._name, seq, clock_ms, received), _LIMITS)])
+    def epoch(self, clock_ms: int, messages: Iterable[Sent]) -> None:
+        received = [Received("rum", 0, n, one.received_ms, _message(one)) for n, one in enumerate(messages)]
+        decoded = decode_poll(Poll(self._name, clock_ms, received), _LIMITS)
+        arrivals, refused = decoded.arrivals, decoded.refused
+        batch = ShardBatch(self._name, self._name, clock_ms, False, arrivals, refused, False)  # noqa: FBT003 - as it travels
+        self._sink.write_batch([batch])
         self._sink.snapshot()
 
 

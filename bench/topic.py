@@ -7,10 +7,13 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from bench.traffic import Sent
+from flows.broker import TopicFacts
+from operators.receive_clock import Input
 
 _WAIT_SECONDS = 20.0
 _LOOK_SECONDS = 0.5
 _PRODUCER = {
+    "partitioner": "murmur2_random",  # Java's, as producers on the JVM and the intake have it
     "linger.ms": 50,
     "queue.buffering.max.messages": 200_000,
     "queue.buffering.max.kbytes": 262_144,
@@ -26,6 +29,14 @@ class Topic(msgspec.Struct):
     ends: list[int]  # offset after the last message, by partition
     messages: int = 0
     bytes: int = 0
+
+    def facts(self) -> dict[str, TopicFacts]:
+        """As the job looks it up."""
+        return {self.name: TopicFacts(self.name, None, tuple(range(len(self.ends))))}
+
+    def end_offsets(self) -> dict[Input, int]:
+        """Where a bounded run stops."""
+        return {(self.name, number): end for number, end in enumerate(self.ends)}
 
 
 def fill(bootstrap: str, name: str, partitions: int, sent: Iterable[Sent], *, compression: str = "none") -> Topic:

@@ -23,6 +23,7 @@ from schemas.errors import MustAct
 _LOOK_SECONDS = 15.0
 _REFUSED_SECONDS = 3.0  # a broker has refused us: time for another of the bootstrap servers to do better
 _SETUP_SECONDS = 6  # connecting, TLS and SASL together; librdkafka's 30 s are longer than the look
+_DESCRIBE_SECONDS = 4.0  # a broker that is there and does not answer this request is asked another way
 _SLICE_SECONDS = 0.2  # how soon a stop is heard
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # the zero UUID, as Kafka writes it
 
@@ -111,7 +112,10 @@ class _Look:
         asked = self._admin.describe_topics(
             TopicCollection([name]), include_authorized_operations=True, request_timeout=_LOOK_SECONDS
         )[name]
+        patience = time.monotonic() + _DESCRIBE_SECONDS
         while not asked.done():
+            if time.monotonic() > patience and not self._reason:
+                return KafkaError(KafkaError._UNSUPPORTED_FEATURE)  # it answers, but has nobody to ask for this
             self._wait()
         try:
             found = asked.result()
@@ -213,7 +217,7 @@ def _bad_option(text: str, options: Mapping[str, Any]) -> str:
         value = options.get(name)
         if name.endswith(".location") and isinstance(value, str) and not Path(value).exists():
             return f"{name}: no such file: {value}"
-    return text.removeprefix("Failed to create admin client: ").removeprefix("Failed to create consumer: ")
+    return text.removeprefix("Failed to create admin client: ").removeprefix("Failed to create producer: ")
 
 
 def _sasl_options(client: Mapping[str, Any]) -> str:

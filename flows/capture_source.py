@@ -1,4 +1,4 @@
-"""Capture files as a bounded source: one partition, in order of receive time."""
+"""Capture files as a bounded source: one reader, in order of receive time."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from flows.captures import CaptureCounts, read_captures
 from flows.stopping import stop_requested
 from operators.arrivals import Poll, Received
 
-PARTITION = "backfill"
+READER = "backfill"
 _BATCH_BYTES = 4 << 20
 
 
@@ -22,7 +22,7 @@ class CaptureSource(FixedPartitionedSource[Poll, bytes]):
         self._progress = progress
 
     def list_parts(self) -> list[str]:
-        return [PARTITION]
+        return [READER]
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "CapturePartition":
         return CapturePartition(self._paths, self._counts, self._progress)
@@ -35,7 +35,6 @@ class CapturePartition(StatefulSourcePartition[Poll, bytes]):
         self._messages = read_captures(paths, counts)
         self._counts = counts
         self._progress = progress
-        self._seq = 0
         self._clock_ms = 0
         self._is_ended = False
 
@@ -46,7 +45,7 @@ class CapturePartition(StatefulSourcePartition[Poll, bytes]):
         size = 0
         for captured in self._messages:
             self._clock_ms = max(self._clock_ms, captured.message.received_ms)
-            received.append(Received(captured.name, captured.line, self._clock_ms, captured.message))
+            received.append(Received(captured.name, 0, captured.line, self._clock_ms, captured.message))
             size += len(captured.message.value)
             if size > _BATCH_BYTES:
                 break
@@ -54,8 +53,7 @@ class CapturePartition(StatefulSourcePartition[Poll, bytes]):
             raise StopIteration
         self._is_ended = not received
         self._progress(self._counts.messages)
-        return [Poll(PARTITION, self._seq, self._clock_ms, received, is_last=self._is_ended)]
+        return [Poll(READER, self._clock_ms, received, is_last=self._is_ended)]
 
     def snapshot(self) -> bytes:
-        self._seq += 1
         return b""

@@ -13,17 +13,17 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from flows.capture_source import PARTITION, CaptureSource
+from flows.capture_source import READER, CaptureSource
 from flows.captures import CaptureCounts
 from flows.demo import run_demo, serve_demo
 from flows.job import run_bounded, run_streaming
 from flows.local_cluster import run_local_cluster
 from flows.logs import LOGGER, set_up_logging
 from flows.metrics import JobMetrics
-from flows.session_replay import Job, build, kafka_range_job
 from flows.settings import ConfigurationError, Settings, load_settings
 from flows.shown import counted, printable
 from flows.stopping import install_stop_handlers, stop_requested
+from flows.wiring import Job, State, build, kafka_range_job
 from schemas.errors import ReplayLakeError
 from sinks.open_store import open_lake
 from sinks.store import ObjectStore
@@ -62,6 +62,10 @@ def run(  # noqa: PLR0913 - one option per setting
     on_lost_offsets: Annotated[
         str | None, typer.Option(help="stop, earliest or latest: when unread messages are gone from the broker")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="where a job without state begins: earliest, latest or a time", metavar="PLACE")
+    ] = None,
+    shards: Annotated[int | None, typer.Option(min=1, help="parts of state and output, at the first start")] = None,
     http: Annotated[str | None, typer.Option(help="host:port of /metrics and /health", metavar="ADDRESS")] = None,
     processes: Annotated[int, typer.Option(min=1, help="run a cluster of this many processes on this machine")] = 1,
     address: Annotated[
@@ -82,10 +86,11 @@ def run(  # noqa: PLR0913 - one option per setting
     """
     settings = settings_with(
         lake,
-        kafka={"bootstrap": bootstrap, "topics": topic, "on_lost_offsets": on_lost_offsets},
+        kafka={"bootstrap": bootstrap, "topics": topic, "start": start, "on_lost_offsets": on_lost_offsets},
         run={
             "recovery_dir": recovery_dir,
             "epoch_seconds": epoch_seconds,
+            "shards": shards,
             "addresses": address,
             "process_id": process_id,
         },
@@ -103,7 +108,7 @@ def run(  # noqa: PLR0913 - one option per setting
             "topic": topic,
             "recovery-dir": recovery_dir,
         }
-        flags |= {"epoch-seconds": epoch_seconds, "on-lost-offsets": on_lost_offsets}
+        flags |= {"epoch-seconds": epoch_seconds, "on-lost-offsets": on_lost_offsets, "start": start, "shards": shards}
         run_local_cluster(settings, processes, [*as_arguments(flags), *(["--take-over"] if take_over else [])])
     else:
         run_streaming(settings, take_over=take_over)
@@ -142,7 +147,7 @@ def _backfill(settings: Settings, files: list[Path], from_offset: int, to_offset
                 source = CaptureSource(
                     files, counts, lambda done: progress.update(task, description=f"reading: {done:,} messages")
                 )
-                job = build(settings, source, [PARTITION], JobMetrics(version("replaylake")), is_bounded=True)
+                job = build(settings, source, [READER], JobMetrics(version("replaylake")), State(), is_bounded=True)
             else:
                 job = kafka_range_job(settings, from_offset, to_offset)
             run_bounded(job)

@@ -248,7 +248,7 @@ def config(lake: LakeOption = None, as_json: JsonOption = False) -> None:
         return
     table = plain_table("setting", "value", "meaning")
     for name, value, meaning in _flat(settings, _hidden(dumped)):
-        table.add_row(name, plain(json.dumps(value)), plain(meaning))
+        table.add_row(plain(name), plain(json.dumps(value)), plain(meaning))
     console().print(table)
 
 
@@ -456,9 +456,15 @@ def _flat(model: object, dumped: dict[str, object], prefix: str = "") -> list[tu
     rows: list[tuple[str, object, str]] = []
     fields = getattr(type(model), "model_fields", {})
     for name, value in dumped.items():
-        child = getattr(model, name, None)
-        if isinstance(value, dict) and hasattr(type(child), "model_fields"):
+        child = model[name] if isinstance(model, dict) else getattr(model, name, None)
+        is_section = hasattr(type(child), "model_fields")
+        if isinstance(value, dict) and (is_section or (isinstance(child, dict) and _holds_sections(child))):
             rows += _flat(child, value, f"{prefix}{name}.")
         else:
             rows.append((prefix + name, value, fields[name].description or "" if name in fields else ""))
     return rows
+
+
+def _holds_sections(settings: dict[str, object]) -> bool:
+    """Whether these are sections by a name of the operator's, such as those of apps."""
+    return any(hasattr(type(one), "model_fields") for one in settings.values())

@@ -4,24 +4,27 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from bytewax.run import cli_main
 from bytewax.testing import cluster_main, run_main
 
 from flows.http_server import serve
+from flows.job_watch import watched
+from flows.known_sessions import known_sessions
 from flows.logs import LOGGER
 from flows.process_memory import settle_memory
 from flows.recovery_folder import RecoveryFolder, open_recovery_folder
-from flows.session_replay import Job, kafka_job, lake_store
 from flows.settings import ConfigurationError, Settings
 from flows.stopping import request_stop, stop_requested
+from flows.wiring import Job, Known, kafka_job, lake_store
 from schemas.errors import MustAct, ReplayLakeError, causes
-from schemas.keys import FOLDERS
-from sinks.fence import claim_lake
+from schemas.keys import FOLDERS, TABLES
+from sinks.fence import claim_lake, has_owner
 from sinks.lifecycle import coverage_problems, wanted_prefixes
 from sinks.store import ObjectStore, StoreRefused
 
@@ -39,18 +42,21 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
     settle_memory()
     run = settings.run
     with _naming_the_disk(run.recovery_dir), open_recovery_folder(settings) as folder:
-        job = kafka_job(settings)  # first: a job that cannot read makes no lake
         store = lake_store(settings)
+        if take_over and folder.is_new and has_owner(store):
+            _check_take_over(store, settings)
+        known = partial(_known, folder, store, settings)
+        job = kafka_job(settings, job_id=folder.job_id, known=known)  # first: a job that cannot read makes no lake
         is_new_lake = FOLDERS.isdisjoint(store.folders(""))
-        claim_lake(store, folder.job_id, is_new=folder.is_new, take_over=take_over)
-        folder.note_claimed()
+        was_anothers = claim_lake(store, folder.job_id, is_new=folder.is_new, take_over=take_over)
+        folder.note_claimed(has_taken_over=was_anothers)
         if run.process_id == 0:
             if is_new_lake:
                 _log.info("nothing was at %s: made a new lake there", store.uri)
             check_retention(store, settings)
         _log.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
         _set_up_engine_api(settings)
-        with serve(settings.http, job.metrics), _stop_together(folder, settings):
+        with serve(settings.http, job.metrics), watched(job.metrics, run), _stop_together(folder, settings):
             cli_main(  # the one entry point that also starts the engine's web API
                 job.flow,
                 addresses=run.addresses,
@@ -60,6 +66,25 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
             )
         if len(run.addresses) <= 1:
             job.sink.publish_all()  # the last epoch is committed, so nothing needs to wait for the next start
+
+
+def _known(folder: RecoveryFolder, store: ObjectStore, settings: Settings) -> Iterable[Known]:
+    """Sessions that another job has closed, where this one has taken its lake over."""
+    return known_sessions(store, settings.sessions.rules()) if folder.has_taken_over else ()
+
+
+def _check_take_over(store: ObjectStore, settings: Settings) -> None:
+    """A new folder on a lake with content: nobody but a person can say where to begin. Raises ConfigurationError."""
+    if settings.kafka.start is None:
+        raise ConfigurationError(
+            "--take-over: with a new recovery folder, say where to begin: --start latest, or --start and the time of "
+            f"the last rows in {settings.lake}, see 'Restore' in docs/operations.md"
+        )
+    if settings.kafka.start == "earliest" and any(True for _ in store.list(TABLES)):
+        raise ConfigurationError(
+            f"--take-over: --start earliest would write again what is in {settings.lake} already. Use --start latest "
+            "or a time; for a replay from the beginning, another lake"
+        )
 
 
 def run_bounded(job: Job) -> None:

@@ -14,8 +14,9 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 import schemas.metrics as names
-from flows.kafka_source import KafkaPartition
 from flows.settings import HttpSettings
+from flows.topic_source import Reader
+from operators.receive_clock import StampFault
 from operators.sessions import SessionTracker
 from schemas.exposition import Labels, family
 from schemas.items import CloseReason, RejectReason
@@ -44,19 +45,19 @@ class JobMetrics(Collector):
     def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self.timings = Timings(self.registry)
-        self.partitions: list[KafkaPartition] = []
+        self.readers: list[Reader] = []
         self.trackers: list[SessionTracker] = []
         self.writers: list[LakeWriter] = []
         self.stores: list[SteadyStore] = []
         self._version = version
-        self._started_at = time.time()
+        self._started_at = time.monotonic()
         if registry is None:
             ProcessCollector(registry=self.registry)
         self.registry.register(self)
 
     def collect(self) -> Iterator[Family]:
         yield family(names.BUILD, {(self._version,): 1})
-        yield from self._of_partitions()
+        yield from self._of_readers()
         yield from self._of_sessions()
         yield from self._of_lake()
         yield from self._of_stores()
@@ -66,27 +67,57 @@ class JobMetrics(Collector):
 
     def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, dict[str, float]]:
         """Whether the process is alive (or ready), and the ages in seconds that this rests on."""
-        now = time.time()
-        looked = min((part.looked_at for part in self.partitions), default=self._started_at)
-        committed = min((part.committed_at for part in self.partitions), default=0.0)
-        ages = {"input_age_seconds": round(now - (looked or self._started_at), 1)}
+        now = time.monotonic()
+        looked = min((reader.looked_at for reader in self.readers), default=self._started_at)
+        committed = min((reader.committed_at for reader in self.readers), default=0.0)
+        ages = {"input_age_seconds": round(now - looked, 1)}
         if committed:
             ages["commit_age_seconds"] = round(now - committed, 1)
         is_alive = ages["input_age_seconds"] < limits.live_seconds
         is_ready = is_alive and ages.get("commit_age_seconds", limits.ready_seconds) < limits.ready_seconds
         return is_ready if ready else is_alive, ages
 
-    def _of_partitions(self) -> Iterator[Family]:
-        now = time.time()
-        parts = list(self.partitions)
-        yield family(names.LAG, {(topic, p.name): lag for p in parts for topic, lag in p.lags().items()})
-        yield family(
-            names.CLOCK_AGE,
-            {(p.name,): max(0.0, now - p.clock_ms / MS_PER_SECOND) for p in parts if p.clock_ms},
+    def signs_of_life(self) -> tuple[float, ...]:
+        """Numbers that change while the job does something."""
+        looks = sum(reader.looked_at for reader in list(self.readers))
+        counts = [store.counts for store in self.stores]
+        return looks, sum(sum(one.requests.values()) for one in counts), sum(one.retries for one in counts)
+
+    def status(self) -> str:
+        """The state of this process in one line."""
+        counts = [writer.counts for writer in list(self.writers)]
+        trackers = list(self.trackers)
+        committed = min((reader.committed_at for reader in self.readers), default=0.0)
+        closed = sum(sum(one.windows.values()) for one in counts)
+        return (
+            f"lag {sum(self.lag().values())} messages, {sum(t.open_count for t in trackers)} sessions open, "
+            f"{closed} windows closed, {sum(one.revisions for one in counts)} revised, "
+            f"{sum(t.late_count for t in trackers)} items late, "
+            f"{sum(sum(one.quarantined.values()) for one in counts)} quarantined, "
+            f"last commit {f'{time.monotonic() - committed:.0f} s ago' if committed else 'not yet'}, "
+            f"receive clock {max(self.clock_ages().values(), default=0.0):.0f} s behind"
         )
-        yield family(names.LAST_COMMIT, {(p.name,): p.committed_at for p in parts if p.committed_at})
-        yield family(names.MESSAGES, {(p.name,): p.messages for p in parts})
-        yield family(names.MESSAGE_BYTES, {(p.name,): p.message_bytes for p in parts})
+
+    def lag(self) -> dict[Labels, int]:
+        """Messages that are not read yet, by topic and partition."""
+        lags = [one for reader in list(self.readers) for one in reader.lags().items()]
+        return {(topic, f"{partition:04d}"): lag for (topic, partition), lag in lags}
+
+    def clock_ages(self) -> dict[Labels, float]:
+        """How far the receive clocks are behind the wall clock, in seconds; negative ahead of it."""
+        now = time.time()
+        return {(r.name,): now - r.clock_ms / MS_PER_SECOND for r in list(self.readers) if r.clock_ms}
+
+    def _of_readers(self) -> Iterator[Family]:
+        readers = list(self.readers)
+        yield family(names.LAG, self.lag())
+        yield family(names.CLOCK_AGE, self.clock_ages())
+        yield family(names.LAST_COMMIT, {(r.name,): r.committed_unix for r in readers if r.committed_unix})
+        yield family(names.MESSAGES, {(r.name,): r.messages for r in readers})
+        yield family(names.MESSAGE_BYTES, {(r.name,): r.message_bytes for r in readers})
+        yield family(names.TOMBSTONES, {(): sum(r.tombstones for r in readers)})
+        yield family(names.REPLACED_STAMPS, _sum(StampFault, (r.replaced_stamps for r in readers)))
+        yield family(names.CLOCK_CORRECTIONS, {(): sum(r.corrections for r in readers)})
 
     def _of_sessions(self) -> Iterator[Family]:
         trackers = list(self.trackers)
@@ -99,7 +130,7 @@ class JobMetrics(Collector):
     def _of_lake(self) -> Iterator[Family]:
         writers = list(self.writers)
         counts = [writer.counts for writer in writers]
-        yield family(names.ITEMS, {(writer.partition,): writer.counts.items for writer in writers})
+        yield family(names.ITEMS, {(writer.shard,): writer.counts.items for writer in writers})
         yield family(names.WINDOWS, _sum(CloseReason, (one.windows for one in counts)))
         yield family(names.REVISIONS, {(): sum(one.revisions for one in counts)})
         yield family(names.QUARANTINED, _sum(RejectReason, (one.quarantined for one in counts)))

@@ -1,8 +1,9 @@
 """The recovery folder: made once, locked while a process uses it, checked against the settings.
 
-<folder>/layout.json           what the state was made with, and the id of the job it belongs to
+<folder>/layout.json           the version of all this, and the id of the job it belongs to
+<folder>/input.json            shards, topics and rules that the state was made with (flows/job_input.py)
 <folder>/part-<n>.sqlite3      the engine's files
-<folder>/sessions/             open and remembered sessions of each partition (sinks/session_journal.py)
+<folder>/sessions/             open and remembered sessions of each shard (sinks/session_journal.py)
 <folder>/lock-<process>        held by that process of the job; the kernel lets go of it when the process dies
 <folder>/stop                  when a graceful stop of all processes was asked for
 """
@@ -23,7 +24,8 @@ from schemas.errors import Declined
 
 _LAYOUT = "layout.json"
 _LAYOUT_LOCK = "layout.lock"
-_VERSION = 5  # until 4 it led to packs of version 1; until 3 the engine's files held the sessions themselves
+# Until 5 its parts were partitions; until 4 it led to packs of version 1; until 3 the engine's files held the sessions.
+_VERSION = 6
 _MARK_OF_VERSION_1 = "shards"  # a file beside the engine's, and no layout
 
 
@@ -36,6 +38,8 @@ class _Layout(msgspec.Struct):
     job_id: str
     is_made: bool = False  # the engine's files are all there
     is_claimed: bool = False  # the lake has been told that it belongs to this job
+    has_taken_over: bool = False  # another job had written that lake before
+    parts: int = 0  # of the engine's files
 
 
 class RecoveryFolder:
@@ -60,15 +64,21 @@ class RecoveryFolder:
         """For the engine."""
         return RecoveryConfig(str(self._path))
 
-    def note_claimed(self) -> None:
+    @property
+    def has_taken_over(self) -> bool:
+        """Whether another job had written the lake before."""
+        return self._layout.has_taken_over
+
+    def note_claimed(self, *, has_taken_over: bool) -> None:
         """The lake knows its owner now."""
         if self.is_new:
             self._layout.is_claimed = True
+            self._layout.has_taken_over = has_taken_over
             _write(self._path, self._layout)
 
     def request_stop(self) -> None:
         """Ask every process of the job to stop."""
-        _replace(self._path / "stop", repr(time.time()).encode())
+        replace_file(self._path / "stop", repr(time.time()).encode())
 
     def stop_requested(self) -> bool:
         """Whether one of them asked since this one opened the folder."""
@@ -126,7 +136,12 @@ def _other_version(path: Path, version: int) -> ConfigurationError:
 def _make(path: Path, layout: _Layout, parts: int) -> None:
     """Make the engine's files, unless they were; from the beginning, when a crash came in between."""
     if layout.is_made:
+        if layout.parts != parts:
+            raise ConfigurationError(
+                f"run.recovery_parts: {parts}, but {path} was made with {layout.parts}, and they cannot change"
+            )
         return
+    layout.parts = parts
     _write(path, layout)
     for half_made in path.glob("part-*.sqlite3*"):
         half_made.unlink()
@@ -136,10 +151,10 @@ def _make(path: Path, layout: _Layout, parts: int) -> None:
 
 
 def _write(path: Path, layout: _Layout) -> None:
-    _replace(path / _LAYOUT, msgspec.json.encode(layout))
+    replace_file(path / _LAYOUT, msgspec.json.encode(layout))
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
     with temporary.open("wb") as file:
         file.write(content)

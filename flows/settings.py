@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import tomllib
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, get_origin
@@ -25,6 +26,7 @@ from intake.masking import ENVELOPE
 from intake.policy import Policy, Rate
 from operators.closed_sessions import MemoLimits
 from operators.decode import Limits
+from operators.quarantine_share import ShareLimits
 from operators.replay_cut import CutLimits
 from operators.windows import WindowRules
 from schemas.errors import MustAct
@@ -54,6 +56,15 @@ class ConfigurationError(MustAct):
     exit_code = 2
 
 
+def _time_ms(text: str | None) -> int:
+    """Epoch ms of an RFC 3339 time; without an offset it is UTC. Raises ValueError."""
+    try:
+        time = datetime.fromisoformat(text or "")
+    except ValueError:
+        raise ValueError(f"{text!r} is neither earliest, latest nor a time such as 2026-11-28T08:00Z") from None
+    return int(time.replace(tzinfo=time.tzinfo or UTC).timestamp() * MS_PER_SECOND)
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -62,13 +73,33 @@ class KafkaSettings(_Section):
     """Where the lines and segments come from."""
 
     bootstrap: str = Field("127.0.0.1:9092", description="bootstrap servers, host:port[,host:port]")
-    topics: list[str] = Field(["rum"], description="topics keyed by session id, all with the same partition count")
-    start: str = Field("earliest", pattern="^(earliest|latest)$", description="where a job without state begins")
+    topics: list[str] = Field(["rum"], description="topics to read, with any keys and partitions")
+    start: str | None = Field(
+        None,
+        description="where a job without state begins: earliest (when not set), latest, or a time: 2026-11-28T08:00Z",
+    )
     on_lost_offsets: str = Field(
         "stop", pattern="^(stop|earliest|latest)$", description="when unread messages are gone from the broker"
     )
-    poll_messages: Positive = Field(2000, description="messages per look at a partition")
+    poll_messages: Positive = Field(2000, description="messages per look of a reader")
+    metadata_seconds: Annotated[float, Field(gt=0)] = Field(
+        30.0, description="how often to look for new partitions, and whether the topics are still the same"
+    )
+    stamp_ahead_seconds: NotNegative = Field(
+        120, description="a message stamped further ahead of this machine's clock counts as received now"
+    )
     client: dict[str, str | int | float | bool] = Field({}, description="any librdkafka option, passed through")
+
+    @field_validator("start")
+    @classmethod
+    def _check_start(cls, start: str | None) -> str | None:
+        if start not in {None, "earliest", "latest"}:
+            _time_ms(start)
+        return start
+
+    def start_ms(self) -> int | None:
+        """The time to begin at, epoch ms; None where `start` is none."""
+        return None if self.start in {None, "earliest", "latest"} else _time_ms(self.start)
 
     @field_validator("bootstrap")
     @classmethod
@@ -150,12 +181,12 @@ class SessionSettings(_Section):
             settle_ms=self.settle_seconds * MS_PER_SECOND,
         )
 
-    def memo_limits(self, partitions: int) -> MemoLimits:
-        """Of one partition. It depends on the topic, not on the number of processes, and so does the result."""
+    def memo_limits(self, shards: int) -> MemoLimits:
+        """Of one shard. It does not depend on the number of processes, and so neither does the result."""
         return MemoLimits(
             age_ms=self.memo_hours * MS_PER_HOUR,
-            size_bytes=self.memo_bytes // partitions,
-            forgotten=max(1, self.forgotten_sessions // partitions),
+            size_bytes=self.memo_bytes // shards,
+            forgotten=max(1, self.forgotten_sessions // shards),
         )
 
 
@@ -167,6 +198,11 @@ class LimitSettings(_Section):
     lines_per_message: Positive = Field(10_000, description="rows in one message")
     id_length: Positive = Field(128, description="characters of an app or session id")
     replay_window_bytes: Positive = Field(512 * MIB, description="raw replay of one window")
+    quarantine_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="more refused messages than this share of all stop the job, which keeps them on the broker"
+    )
+    quarantine_min_messages: Positive = Field(1000, description="so many refused messages before their share counts")
+    quarantine_window_seconds: Positive = Field(600, description="the time over which that share is taken")
     share_styles: bool = Field(default=True, description="store large linked style sheets once per class and day")
 
     def decode(self) -> Limits:
@@ -175,6 +211,13 @@ class LimitSettings(_Section):
             inflated_bytes=self.segment_inflated_bytes,
             lines_per_message=self.lines_per_message,
             id_length=self.id_length,
+        )
+
+    def share(self) -> ShareLimits:
+        return ShareLimits(
+            share=self.quarantine_share,
+            messages=self.quarantine_min_messages,
+            window_ms=self.quarantine_window_seconds * MS_PER_SECOND,
         )
 
     def lake(self) -> LakeLimits:
@@ -209,10 +252,20 @@ class RunSettings(_Section):
 
     recovery_dir: Path = Field(Path("replaylake-recovery"), description="state of the job; a persistent volume")
     recovery_parts: Positive = Field(4, description="files the state is spread over; fixed once it exists")
+    shards: NotNegative = Field(
+        0,
+        description="parts of state and output, one process each at most; fixed once made; 0: as partitions then",
+    )
     epoch_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="time between commits")
     cache_dir: Path | None = Field(None, description="recent packs of an s3:// lake; below recovery_dir when not set")
-    cache_bytes: Positive = Field(1 * GIB, description="size of that cache, per partition")
-    clock_margin_seconds: NotNegative = Field(5, description="how far a drained partition stays behind the wall clock")
+    cache_bytes: Positive = Field(1 * GIB, description="size of that cache, per shard")
+    clock_margin_seconds: NotNegative = Field(
+        5, description="how far a reader that has read everything stays behind the wall clock"
+    )
+    watchdog_seconds: Positive = Field(
+        300, description="without a sign of progress for so long the process ends itself with exit code 1"
+    )
+    status_seconds: NotNegative = Field(60, description="how often the job logs a line about its state; 0 is never")
     outage_hold_seconds: NotNegative = Field(
         60, description="after the broker was away: how long the wall clock closes nothing, for what senders held back"
     )

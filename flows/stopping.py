@@ -1,6 +1,7 @@
 """A graceful stop: the first SIGTERM or SIGINT ends the sources, and the engine finishes and commits the epoch."""
 
 import signal
+import socket
 import threading
 from types import FrameType
 
@@ -28,9 +29,20 @@ def install_stop_handlers() -> None:
         return
     signal.signal(signal.SIGTERM, _request)
     signal.signal(signal.SIGINT, _request)
+    # Python runs a handler only when the main thread runs Python, and it may be inside the engine for long.
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(0)
+    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_hear, args=(ours, theirs), name="signals", daemon=True).start()
 
 
 def _request(number: int, _frame: FrameType | None) -> None:
     STOP.set()
     if number == signal.SIGINT:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _hear(ours: socket.socket, _theirs: socket.socket) -> None:
+    while numbers := ours.recv(16):
+        if not {signal.SIGTERM, signal.SIGINT}.isdisjoint(numbers):
+            STOP.set()

@@ -117,7 +117,7 @@ class KafkaWriter:
 
     def _new_producer(self) -> Producer:
         # Its log repeats every refused connection; what matters is said once, by `_say`.
-        return Producer({**self._options, "error_cb": self._say, "log_level": 0})
+        return Producer({"partitioner": "murmur2_random", **self._options, "error_cb": self._say, "log_level": 0})
 
     def _poll(self) -> None:
         while not self._is_closed.is_set():

@@ -1,4 +1,4 @@
-"""From a poll of one partition to arrivals: every message decoded, each item with the clock at its place in the log."""
+"""From a poll of one reader to arrivals: every message decoded, each item with the clock at its place in the log."""
 
 import msgspec
 
@@ -8,22 +8,22 @@ from schemas.items import Item, Rejected
 
 
 class Received(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One message as it came. `clock_ms`: the partition's receive clock once this message is counted in."""
+    """One message as it came. `clock_ms`: the reader's receive clock once this message is counted in."""
 
     topic: str
+    partition: int
     offset: int
     clock_ms: int
     message: Message
 
 
 class Poll(msgspec.Struct, frozen=True, array_like=True):
-    """What one look at a partition brought; without messages it only moves the clock. `seq` numbers the epoch.
+    """What one look of a reader brought; without messages it only moves the clock.
 
-    `is_last`: the input is bounded and read; every window closes.
+    `is_last`: the input is bounded and read; once all readers say so, every window closes.
     """
 
-    partition: str
-    seq: int
+    reader: str
     clock_ms: int
     messages: list[Received]
     is_last: bool = False
@@ -33,6 +33,7 @@ class Refused(msgspec.Struct, frozen=True, array_like=True):
     """Input that cannot be used, and where it came from."""
 
     topic: str
+    partition: int
     offset: int
     received_ms: int
     rejected: Rejected
@@ -41,8 +42,7 @@ class Refused(msgspec.Struct, frozen=True, array_like=True):
 class DecodedPoll(msgspec.Struct, frozen=True, array_like=True):
     """A poll with its messages decoded."""
 
-    partition: str
-    seq: int
+    reader: str
     clock_ms: int
     arrivals: list[Arrival]
     refused: list[Refused]
@@ -56,7 +56,7 @@ def decode_poll(poll: Poll, limits: Limits) -> DecodedPoll:
     for one in poll.messages:
         for result in decode(one.message, limits):
             if isinstance(result, Item):
-                arrivals.append(Arrival(one.clock_ms, one.topic, one.offset, result))
+                arrivals.append(Arrival(one.clock_ms, one.topic, one.partition, one.offset, result))
             else:
-                refused.append(Refused(one.topic, one.offset, one.message.received_ms, result))
-    return DecodedPoll(poll.partition, poll.seq, poll.clock_ms, arrivals, refused, poll.is_last)
+                refused.append(Refused(one.topic, one.partition, one.offset, one.message.received_ms, result))
+    return DecodedPoll(poll.reader, poll.clock_ms, arrivals, refused, poll.is_last)

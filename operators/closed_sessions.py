@@ -1,4 +1,4 @@
-"""What a partition remembers of closed sessions: which are still memos, oldest first, and the little left of others.
+"""What a shard remembers of closed sessions: which are still memos, oldest first, and the little left of others.
 
 Bounded by memory and by number, and a function of the log alone, because it decides part numbers and revisions.
 """
@@ -15,7 +15,7 @@ SessionKey = tuple[str, str]  # (app_id, session_id)
 
 
 class MemoLimits(msgspec.Struct, frozen=True):
-    """How long and how much of closed sessions one partition remembers. Part of the result: change them on purpose."""
+    """How long and how much of closed sessions one shard remembers. Part of the result: change them on purpose."""
 
     age_ms: int = 6 * MS_PER_HOUR  # receive time since the close became due; packs must live longer
     size_bytes: int = 8 * MIB

@@ -1,7 +1,7 @@
-"""What is kept of a session, and the records that a partition's sessions are saved in.
+"""What is kept of a session, and the records that a shard's sessions are saved in.
 
 A record says what changed since the one before: sessions as they are now, sessions that only grew, sessions that are
-gone. All of a partition's sessions are a few records of the same kind, so that restoring is one way: apply records in
+gone. All of a shard's sessions are a few records of the same kind, so that restoring is one way: apply records in
 order. What is written at an epoch then goes by what arrived, not by how many sessions are open.
 """
 
@@ -60,7 +60,7 @@ class Grown(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True):
-    """What changed in a partition. `whole`: those that are memos come in the order in which they closed."""
+    """What changed in a shard. `whole`: those that are memos come in the order in which they closed."""
 
     seq: int
     ordinal: int

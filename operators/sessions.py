@@ -1,4 +1,4 @@
-"""The state of a partition's open sessions: takes decoded items and the receive clock, says which windows close.
+"""The state of a shard's open sessions: takes decoded items and the receive clock, says which windows close.
 
 State holds times, identities and references, never a body: bodies rest in packs, and `Moment.seq`/`ordinal` say where.
 A window closes once, then stays as a *memo*, so that what comes late finds its window and leads to a new revision of
@@ -87,12 +87,13 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     clock_ms: int
     topic: str
+    partition: int
     offset: int
     item: Item
 
 
 class SessionTracker:
-    """Open sessions and memos of one partition. Deterministic: no clock, no randomness, no dependence on batch cuts."""
+    """Open sessions and memos of one shard. Deterministic: no clock, no randomness, no dependence on batch cuts."""
 
     def __init__(self, rules: WindowRules, limits: MemoLimits | None = None, saved: Iterable[bytes] = ()) -> None:
         self._rules = rules
@@ -123,22 +124,41 @@ class SessionTracker:
         """About what they take."""
         return self._closed.size_bytes
 
-    def apply(self, seq: int, clock_ms: int, arrivals: Iterable[Arrival]) -> Activation:
-        """Take arrivals in log order, then move to `clock_ms`. `seq` numbers the epoch: packs are named by it."""
+    def apply(self, seq: int, clock_ms: int, arrivals: Iterable[Arrival], ceiling_ms: int | None = None) -> Activation:
+        """Take arrivals in log order, then move to `clock_ms`. `seq` numbers the epoch: packs are named by it.
+
+        `ceiling_ms`: their clocks count no further than this, because others may still bring what is older.
+        """
+        ceiling_ms = NEVER if ceiling_ms is None else ceiling_ms
         if seq != self._seq:
             self._seq, self._ordinal = seq, 0
         items: list[PackEntry] = []
         orders: list[CloseOrder] = []
         for arrival in arrivals:
             # What is due before this item closes before it, so that batches make no difference.
-            if self._agenda and self._agenda[0][0] < arrival.clock_ms:
-                orders.extend(self._sweep(arrival.clock_ms))
-            self._receive(arrival.item, arrival.clock_ms)
-            items.append(PackEntry(self._ordinal, arrival.topic, arrival.offset, arrival.item))
+            at_ms = max(min(arrival.clock_ms, ceiling_ms), self._clock_ms)
+            if self._agenda and self._agenda[0][0] < at_ms:
+                orders.extend(self._sweep(at_ms))
+            self._receive(arrival.item, at_ms)
+            items.append(PackEntry(self._ordinal, arrival.topic, arrival.offset, arrival.item, arrival.partition))
             self._ordinal += 1
         self._clock_ms = max(self._clock_ms, clock_ms)
         orders.extend(self._sweep(self._clock_ms))
         return Activation(seq, self._clock_ms, items, orders)
+
+    def set_back(self, clock_ms: int) -> None:
+        """The receive clock had run ahead of time and is put right: what arrived meanwhile arrived now."""
+        self._clock_ms = clock_ms
+        for key, session in self._sessions.items():
+            if session.pending and session.arrived_ms > clock_ms:
+                self._saved.setdefault(key, len(session.pending))
+                session.arrived_ms = clock_ms
+                self._schedule(key, session, min(session.check_at_ms, clock_ms))
+
+    def seed(self, known: Iterable[tuple[SessionKey, int, int]]) -> None:
+        """Sessions that an earlier job has closed, as (key, next part number, end of what belongs to them in us)."""
+        for key, next_part, over_us in known:
+            self._closed.forget(key, Forgotten(next_part, over_us))
 
     def drain(self) -> Activation:
         """The input has ended for good: close everything."""

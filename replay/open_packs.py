@@ -1,7 +1,7 @@
 """Where the sessions that are not closed yet lie: their blocks in packs, found with few requests.
 
-Names of packs go up with the epochs of their partition, so a look lists only what comes behind the last names. A
-session lies in one partition, and an open one has been heard of not long ago: the newest packs tell which partition it
+Names of packs go up with the epochs of their shard, so a look lists only what comes behind the last names. A
+session lies in one shard, and an open one has been heard of not long ago: the newest packs tell which one that
 is. Its older blocks are looked for once, backwards, until it has been silent for longer than an open session can be.
 Indexes never change and are kept within a number of bytes.
 """
@@ -22,7 +22,7 @@ from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 
 _log = logging.getLogger("replaylake.serve")
-_LOOK_SECONDS = 1.0  # a partition is listed no more often
+_LOOK_SECONDS = 1.0  # a shard is listed no more often
 _FOLDERS_SECONDS = 10.0
 _EPOCHS_AGAIN = 8  # an epoch that was interrupted runs again under its number
 _BATCH_PACKS = 64
@@ -56,13 +56,13 @@ class Trail(msgspec.Struct):
 
     app_id: str
     session_id: str
-    folder: str = ""  # of its partition, once that is known: `pack_folder`
+    folder: str = ""  # of its shard, once that is known: `pack_folder`
     looked: set[str] = set()
     since_ms: int = 0  # older packs have nothing of it
 
 
 class _Folder(msgspec.Struct):
-    """The packs of a partition that may hold something of an open session, by key."""
+    """The packs of a shard that may hold something of an open session, by key."""
 
     packs: dict[str, ObjectInfo] = {}
     looked_at: float = 0.0
@@ -169,7 +169,7 @@ class OpenPacks:
             return b""  # the lake of a backfill, or none yet
 
     def _look(self, prefix: str) -> list[ObjectInfo]:
-        """The packs of a partition, newest first."""
+        """The packs of a shard, newest first."""
         folder = self._folders.setdefault(prefix, _Folder())
         with folder.lock:
             now = self._now()

@@ -1,4 +1,4 @@
-"""What one epoch of a partition is about to publish, as one object: final keys and their content.
+"""What one epoch of a shard is about to publish, as one object: final keys and their content.
 
 8 bytes "RLAKSTAG" | MessagePack: [[final key, content], ...]
 """

@@ -3,9 +3,9 @@
     tables/<table>/retention=<N>d/dt=<YYYY-MM-DD>/<part>.parquet
     replays/retention=<N>d/dt=<YYYY-MM-DD>/app_id=<app>/<session>.<part>[.r<revision>].jsonl.zst
     replays/retention=<N>d/dt=<YYYY-MM-DD>/styles/[app_id=<app>/<name of the blob>/]<SHA-256>.zst
-    packs/<partition>/<seq>-<n>-<incarnation>.pack
-    staging/<partition>/<seq>-<incarnation>/<n>
-    _job/owner.json    _job/fence/<partition>    _job/notices/<name>    _job/heard/<partition>
+    packs/<shard>/<seq>-<n>-<incarnation>.pack
+    staging/<shard>/<seq>-<incarnation>/<n>
+    _job/owner.json    _job/fence/<shard>    _job/published/<shard>    _job/notices/<name>    _job/heard/<shard>
     _job/removed/<name>    _job/receipts/<name>.json    _job/lock/<token>    _job/compaction.json
 
 Ids are data, never paths: whatever is not plain is percent-encoded, and long ones end in a hash.
@@ -23,6 +23,7 @@ PACKS = "packs/"
 STAGING = "staging/"
 OWNER = "_job/owner.json"  # which job writes this lake
 FENCES = "_job/fence/"
+PUBLISHED = "_job/published/"  # the last epoch of a shard that became visible
 NOTICES = "_job/notices/"  # what a person has ordered
 HEARD = "_job/heard/"  # which of it a writer knows
 REMOVED = "_job/removed/"  # digests of keys that a command has removed
@@ -102,24 +103,28 @@ def replay_owner(key: str) -> tuple[str, str]:
     return folder.rpartition("app_id=")[2], _BLOB_ENDING.sub("", name)
 
 
-def pack_key(partition: str, seq: int, number: int, incarnation: str) -> str:
-    return f"{pack_folder(partition)}{seq:010d}-{number:03d}-{incarnation}.pack"
+def pack_key(shard: str, seq: int, number: int, incarnation: str) -> str:
+    return f"{pack_folder(shard)}{seq:010d}-{number:03d}-{incarnation}.pack"
 
 
-def pack_folder(partition: str) -> str:
-    return f"{PACKS}{safe_segment(partition)}/"
+def pack_folder(shard: str) -> str:
+    return f"{PACKS}{safe_segment(shard)}/"
 
 
-def staging_key(partition: str, seq: int, number: int, incarnation: str) -> str:
-    return f"{STAGING}{safe_segment(partition)}/{seq:010d}-{incarnation}/{number:05d}"
+def staging_key(shard: str, seq: int, number: int, incarnation: str) -> str:
+    return f"{STAGING}{safe_segment(shard)}/{seq:010d}-{incarnation}/{number:05d}"
 
 
-def fence_key(partition: str) -> str:
-    return f"{FENCES}{safe_segment(partition)}"
+def fence_key(shard: str) -> str:
+    return f"{FENCES}{safe_segment(shard)}"
 
 
-def heard_key(partition: str) -> str:
-    return f"{HEARD}{safe_segment(partition)}"
+def published_key(shard: str) -> str:
+    return f"{PUBLISHED}{safe_segment(shard)}"
+
+
+def heard_key(shard: str) -> str:
+    return f"{HEARD}{safe_segment(shard)}"
 
 
 def partition_value(key: str, column: str) -> str | None:

@@ -29,18 +29,28 @@ LAG = Metric("replaylake_lag_messages", _G, "Messages on the broker that are not
 CLOCK_AGE = Metric(
     "replaylake_receive_clock_age_seconds",
     _G,
-    "How far the receive clock, which closes windows, is behind the wall clock.",
-    ("partition",),
+    "How far the receive clock, which closes windows, is behind the wall clock; negative: ahead.",
+    ("reader",),
 )
 LAST_COMMIT = Metric(
-    "replaylake_last_commit_timestamp_seconds", _G, "When the last epoch was known to be committed.", ("partition",)
+    "replaylake_last_commit_timestamp_seconds", _G, "When the last epoch was known to be committed.", ("reader",)
 )
 OPEN_SESSIONS = Metric("replaylake_open_sessions", _G, "Sessions with something that is not written yet.")
 MEMO_SESSIONS = Metric("replaylake_memo_sessions", _G, "Closed sessions that late data can still revise.")
 MEMO_BYTES = Metric("replaylake_memo_bytes", _G, "Memory of the moments of closed sessions.")
-MESSAGES = Metric("replaylake_messages", _C, "Messages read from the broker.", ("partition",))
-MESSAGE_BYTES = Metric("replaylake_message_bytes", _C, "Bytes of message values read.", ("partition",))
-ITEMS = Metric("replaylake_items", _C, "Lines and segments kept.", ("partition",))
+MESSAGES = Metric("replaylake_messages", _C, "Messages read from the broker.", ("reader",))
+MESSAGE_BYTES = Metric("replaylake_message_bytes", _C, "Bytes of message values read.", ("reader",))
+TOMBSTONES = Metric("replaylake_tombstones", _C, "Messages without a value, as a compacted topic has them.")
+REPLACED_STAMPS = Metric(
+    "replaylake_stamps_replaced",
+    _C,
+    "Messages whose timestamp cannot be, and that count as received now, by reason.",
+    ("reason",),
+)
+CLOCK_CORRECTIONS = Metric(
+    "replaylake_clock_corrections", _C, "Times that a receive clock was ahead of the machine's clock and was put right."
+)
+ITEMS = Metric("replaylake_items", _C, "Lines and segments kept.", ("shard",))
 WINDOWS = Metric("replaylake_windows_closed", _C, "Session windows written first, by close reason.", ("reason",))
 REVISIONS = Metric("replaylake_revisions", _C, "Session windows written again for late data.")
 LATE_ITEMS = Metric("replaylake_late_items", _C, "Items that came after their window was closed.")
@@ -52,8 +62,8 @@ PACK_BYTES = Metric("replaylake_pack_bytes", _C, "Bytes of packs written.")
 BLOB_BYTES = Metric("replaylake_blob_bytes", _C, "Bytes of replay blobs, and of the styles they share, staged.")
 EPOCH_SECONDS = Metric("replaylake_epoch_seconds", _H, "From the begin of an epoch to its snapshot.")
 COMMIT_SECONDS = Metric("replaylake_commit_seconds", _H, "From the source's snapshot until the next epoch may begin.")
-STAGE_SECONDS = Metric("replaylake_stage_seconds", _H, "Time to store what an epoch of one partition made.")
-PUBLISH_SECONDS = Metric("replaylake_publish_seconds", _H, "Time to make a committed epoch of one partition visible.")
+STAGE_SECONDS = Metric("replaylake_stage_seconds", _H, "Time to store what an epoch of one shard made.")
+PUBLISH_SECONDS = Metric("replaylake_publish_seconds", _H, "Time to make a committed epoch of one shard visible.")
 STORE_REQUESTS = Metric(
     "replaylake_store_requests", _C, "Requests to the object store, by operation and outcome.", ("operation", "outcome")
 )
@@ -85,7 +95,8 @@ SERVE_STORE_BYTES = Metric("replaylake_serve_store_bytes", _C, "Bytes read from 
 
 JOB_METRICS: tuple[Metric, ...] = (
     BUILD, LAG, CLOCK_AGE, LAST_COMMIT, OPEN_SESSIONS, MEMO_SESSIONS, MEMO_BYTES,
-    MESSAGES, MESSAGE_BYTES, ITEMS, WINDOWS, REVISIONS, LATE_ITEMS, DUPLICATES, QUARANTINED, ERASED, ROWS, PACK_BYTES,
+    MESSAGES, MESSAGE_BYTES, TOMBSTONES, REPLACED_STAMPS, CLOCK_CORRECTIONS,
+    ITEMS, WINDOWS, REVISIONS, LATE_ITEMS, DUPLICATES, QUARANTINED, ERASED, ROWS, PACK_BYTES,
     BLOB_BYTES, EPOCH_SECONDS, COMMIT_SECONDS, STAGE_SECONDS, PUBLISH_SECONDS,
     STORE_REQUESTS, STORE_BYTES, STORE_RETRIES,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The hot pack: everything one partition received in one epoch, grouped by session, until the sessions close.
+"""The hot pack: everything one shard received in one epoch, grouped by session, until the sessions close.
 
     +---------+---------+-----+---------------------------------------+----------------------------------+
     | block 0 | block 1 | ... | index: n x (u64 key hash, u64 offset, | footer: u32 n, u32 version,      |
@@ -6,8 +6,9 @@
     +---------+---------+-----+---------------------------------------+----------------------------------+
 
 A block of an erased session is zeros; its length and its row in the index stay, so that every other offset does.
-A block is one zstd frame of MessagePack: `[[ordinal, topic, offset, item], ...]` of one session, in log order. Integers
-are little endian. Two sessions whose keys share a hash have two index rows; the items tell them apart.
+A block is one zstd frame of MessagePack: `[[ordinal, topic, offset, item, partition], ...]` of one session, in the
+order of arrival. Integers are little endian. Two sessions whose keys share a hash have two index rows; the items tell
+them apart.
 """
 
 import bisect
@@ -22,7 +23,8 @@ import zstandard
 from schemas.errors import Damaged
 from schemas.items import Item
 
-VERSION = 2  # until 1 entries did not say what was read from the records of a segment
+VERSION = 3  # until 2 entries did not say their partition, until 1 not what was read from the records of a segment
+_READ = {2, 3}  # an entry without a partition is read as one of partition 0
 _MAGIC = b"RLAKPACK"
 _FOOTER = struct.Struct("<II8s")
 _ROW = struct.Struct("<QQI")
@@ -41,6 +43,7 @@ class PackEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     topic: str
     offset: int
     item: Item
+    partition: int = 0
 
 
 class PackIndex:
@@ -118,8 +121,8 @@ def index_length(tail: bytes) -> int:
     if len(tail) < _FOOTER.size:
         raise PackFormatError("a pack cut short")
     count, version, magic = _FOOTER.unpack(tail[-_FOOTER.size :])
-    if magic != _MAGIC or version != VERSION:
-        raise PackFormatError(f"not a pack of version {VERSION}")
+    if magic != _MAGIC or version not in _READ:
+        raise PackFormatError(f"not a pack of version {' or '.join(map(str, sorted(_READ)))}")
     return int(count * _ROW.size + _FOOTER.size)
 
 

@@ -1,6 +1,6 @@
-"""The adapter to Bytewax: sessions and writer of each partition behind the engine's two-phase protocol.
+"""The adapter to Bytewax: clock, sessions and writer of each shard behind the engine's two-phase protocol.
 
-It holds no rule. Both are one part of the engine's output: a poll then never leaves the process that read it.
+It holds no rule. All of a shard are one part of the engine's output, so its batches pass through one place.
 
 The engine lets no item of the next epoch in before an epoch's state is durable; so the first batch of an epoch is the
 sign that the last one is committed, and may be published.
@@ -15,15 +15,16 @@ from pathlib import Path
 import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from operators.arrivals import DecodedPoll
 from operators.sessions import SessionTracker
+from operators.shard_clock import ShardClock, ShardClockState
+from operators.shards import ShardBatch, Spread
 from sinks.lake import LakeWriter, Refusal
 from sinks.session_journal import JournalPlace, SessionJournal
 
-_STATE_VERSION = 2  # 1 held the sessions themselves
+_STATE_VERSION = 3  # 2 was of a partition and had no clock, 1 held the sessions themselves
 
-TrackerBuilder = Callable[[Iterable[bytes]], SessionTracker]  # what its journal has
-WriterBuilder = Callable[[str, str, bytes], LakeWriter]  # (partition, incarnation, state)
+TrackerBuilder = Callable[[str, Iterable[bytes] | None], SessionTracker]  # (shard, its journal; None before the first)
+WriterBuilder = Callable[[str, str, bytes], LakeWriter]  # (shard, incarnation, state)
 
 
 class Stopwatch(msgspec.Struct, frozen=True):
@@ -35,57 +36,63 @@ class Stopwatch(msgspec.Struct, frozen=True):
 
 
 class _State(msgspec.Struct, array_like=True):
-    """What a partition needs after a restart."""
+    """What a shard needs after a restart."""
 
     version: int
     sessions: JournalPlace
     lake: bytes
+    clock: ShardClockState
 
 
 class _StateVersion(msgspec.Struct, array_like=True):
     version: int
 
 
-class LakeSink(FixedPartitionedSink[DecodedPoll, bytes]):
-    """All partitions of the lake's input.
+class LakeSink(FixedPartitionedSink[ShardBatch, bytes]):
+    """All shards of the lake. The readers have the same names.
 
-    `journals`: folder for the state of sessions; None: nothing has to survive the process. `publish_early` False:
-    nothing is visible before `publish_all`.
+    `spread`: whether sessions come from any reader, shared with the readers of this process. `journals`: folder for the
+    state of sessions; None: nothing has to survive the process. `is_bounded`: the input ends, and nothing is visible
+    before `publish_all`.
     """
 
-    def __init__(  # noqa: PLR0913 - what a partition is made of
+    def __init__(  # noqa: PLR0913 - what a shard is made of
         self,
-        partitions: list[str],
+        shards: list[str],
+        spread: Spread,
         build_tracker: TrackerBuilder,
         build_writer: WriterBuilder,
         journals: Path | None,
         stopwatch: Stopwatch,
         *,
-        publish_early: bool,
+        is_bounded: bool,
     ) -> None:
-        self._partitions = partitions
+        self._shards = shards
+        self._spread = spread
         self._journals = journals
         self._build_tracker = build_tracker
         self._build_writer = build_writer
         self._stopwatch = stopwatch
-        self._publish_early = publish_early
+        self._is_bounded = is_bounded
         self._incarnation = secrets.token_hex(4)
         self.writers: dict[str, LakeWriter] = {}
 
     def list_parts(self) -> list[str]:
-        return self._partitions
+        return self._shards
 
     def part_fn(self, item_key: str) -> int:
-        return self._partitions.index(item_key)
+        return self._shards.index(item_key)
 
-    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "LakePartition":
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "LakeShard":
         state = _restored(resume_state)
         writer = self._build_writer(for_part, self._incarnation, state.lake)
         self.writers[for_part] = writer
         journal = SessionJournal(self._journals, for_part, state.sessions) if self._journals else None
         with _no_garbage():
-            tracker = self._build_tracker(journal.records() if journal else ())
-        return LakePartition(tracker, journal, writer, self._stopwatch, publish_early=self._publish_early)
+            tracker = self._build_tracker(for_part, journal.records() if journal and state.sessions.name else None)
+        clock = ShardClock(for_part, self._shards, state.clock)
+        ends = set(self._shards) if self._is_bounded else None
+        return LakeShard(clock, tracker, journal, writer, self._spread, self._stopwatch, ends)
 
     def publish_all(self) -> None:
         """Publish what is pending, after a run that ended well with its last epoch committed."""
@@ -98,42 +105,58 @@ class LakeSink(FixedPartitionedSink[DecodedPoll, bytes]):
             writer.delete_packs()
 
 
-class LakePartition(StatefulSinkPartition[DecodedPoll, bytes]):
-    """One partition as the engine drives it."""
+class LakeShard(StatefulSinkPartition[ShardBatch, bytes]):
+    """One shard as the engine drives it. `unended`: readers of a bounded input that have more; None: it has no end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a shard is made of
         self,
+        clock: ShardClock,
         tracker: SessionTracker,
         journal: SessionJournal | None,
         writer: LakeWriter,
+        spread: Spread,
         stopwatch: Stopwatch,
-        *,
-        publish_early: bool,
+        unended: set[str] | None,
     ) -> None:
+        self._clock = clock
         self._tracker = tracker
         self._journal = journal
         self._writer = writer
+        self._spread = spread
         self._stopwatch = stopwatch
-        self._publish_early = publish_early
+        self._unended = unended
+        self._seq = writer.seq + 1
         self._is_new_epoch = False
+        if clock.is_spread:
+            spread.turn_on()
 
-    def write_batch(self, values: list[DecodedPoll]) -> None:
+    def write_batch(self, values: list[ShardBatch]) -> None:
         if self._is_new_epoch:
             self._begin_epoch()
         self._is_new_epoch = False
-        for poll in values:
-            self._writer.refuse(_refusals(poll))
-            self._writer.take(self._tracker.apply(poll.seq, poll.clock_ms, poll.arrivals))
-            if poll.is_last:
-                self._writer.take(self._tracker.drain())
+        for batch in values:
+            self._take(batch)
         if self._journal is None:
             self._tracker.discard_changes()
+
+    def _take(self, batch: ShardBatch) -> None:
+        if batch.is_spread:
+            self._spread.turn_on()
+        if self._clock.hear(batch.reader, batch.clock_ms, is_spread=batch.is_spread):
+            self._tracker.set_back(self._clock.clock_ms)
+        self._writer.refuse(_refusals(batch))
+        ceiling_ms = self._clock.ceiling_ms(batch.reader)
+        self._writer.take(self._tracker.apply(self._seq, self._clock.clock_ms, batch.arrivals, ceiling_ms))
+        if batch.is_last and self._unended is not None:
+            self._unended.discard(batch.reader)
+            if not self._unended:
+                self._writer.take(self._tracker.drain())
 
     def _begin_epoch(self) -> None:
         """The engine lets in a batch of a new epoch, so it has committed the one before."""
         if self._journal is not None:
             self._journal.drop_old()
-        if not self._publish_early:
+        if self._unended is not None:
             return
         if self._writer.has_pending:
             begin = self._stopwatch.now()
@@ -145,9 +168,10 @@ class LakePartition(StatefulSinkPartition[DecodedPoll, bytes]):
         self._is_new_epoch = True
         begin = self._stopwatch.now()
         lake = self._writer.stage()
+        self._seq += 1
         place = self._journal.save(self._tracker) if self._journal is not None else JournalPlace()
         self._stopwatch.staged(self._stopwatch.now() - begin)
-        return msgspec.msgpack.encode(_State(_STATE_VERSION, place, lake))
+        return msgspec.msgpack.encode(_State(_STATE_VERSION, place, lake, self._clock.state()))
 
 
 @contextmanager
@@ -162,14 +186,13 @@ def _no_garbage() -> Iterator[None]:
 
 def _restored(state: bytes | None) -> _State:
     if not state:
-        return _State(_STATE_VERSION, JournalPlace(), b"")
+        return _State(_STATE_VERSION, JournalPlace(), b"", ShardClockState())
     version = msgspec.msgpack.decode(state, type=_StateVersion).version
     if version != _STATE_VERSION:
-        raise ValueError(f"partition state has version {version}, this release reads {_STATE_VERSION}")
+        raise ValueError(f"shard state has version {version}, this release reads {_STATE_VERSION}")
     return msgspec.msgpack.decode(state, type=_State)
 
 
-def _refusals(poll: DecodedPoll) -> Iterator[Refusal]:
-    number = int(poll.partition) if poll.partition.isdigit() else 0
-    for one in poll.refused:
-        yield Refusal(one.topic, number, one.offset, one.received_ms, one.rejected)
+def _refusals(batch: ShardBatch) -> Iterator[Refusal]:
+    for one in batch.refused:
+        yield Refusal(one.topic, one.partition, one.offset, one.received_ms, one.rejected)

@@ -1,4 +1,4 @@
-"""The two-phase writer of one partition: takes items and closed windows in, puts packs, tables and blobs into the lake.
+"""The two-phase writer of one shard: takes items and closed windows in, puts packs, tables and blobs into the lake.
 
 Phase one, at the end of an epoch (`stage`): everything the epoch made is stored in one staged bundle, and the returned
 state lists what is to be published. Phase two, when that state is known to be durable (`publish`): the bundle's objects
@@ -9,7 +9,7 @@ Packs go up once, under names that nothing refers to until the state does.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 import msgspec
@@ -25,12 +25,13 @@ from schemas.pack import PackEntry, key_hash
 from schemas.retention import HELD_DAYS, Retention
 from schemas.style import encode_style
 from schemas.units import MIB, MS_PER_DAY, US_PER_MS, utc_day
+from sinks.fence import Fence
 from sinks.notices import NoticeBoard, removed_of
 from sinks.packs import PackStore
 from sinks.store import ObjectMissing, ObjectStore, StoreError
 from sinks.tables import Row, Rows
 
-STATE_VERSION = 2
+STATE_VERSION = 3  # until 2 it did not say which epoch it was of
 _KNOWN_STYLES_MAX = 10_000  # a megabyte of keys; beyond that styles are stored once more, with the same bytes
 _KNOWN_BLOBS_MAX = 10_000  # the same; beyond that blobs of revised windows are made once more, to know their size
 _SESSIONS = f"{TABLES}sessions/"
@@ -83,43 +84,44 @@ class LakeCounts(msgspec.Struct):
 
 
 class _State(msgspec.Struct, array_like=True):
-    """What survives a restart. `packs`: (seq, receive clock, keys); `pending`: bundles that are not published yet."""
+    """What survives a restart. `seq`: of the epoch; `packs`: (seq, receive clock, keys); `pending`: not published."""
 
     version: int
+    seq: int
     packs: list[tuple[int, int, list[str]]]
     pending: list[_Bundle]
 
 
 class LakeWriter:
-    """One per partition. Not thread-safe; every method may block on the store.
+    """One per shard. Not thread-safe; every method may block on the store.
 
-    `may_publish`: asked before anything becomes visible; raises when this writer has been replaced. `board`: what
-    people have ordered about the data; `answers`: whether commands wait for this writer to hear it.
+    `fence`: asked before anything becomes visible, stops a writer that was replaced; None: no other can be meant.
+    `board`: what people have ordered about the data; `answers`: whether commands wait for this writer to hear it.
     """
 
     def __init__(  # noqa: PLR0913 - the one place where everything meets
         self,
         store: ObjectStore,
         packs: PackStore,
-        partition: str,
+        shard: str,
         retention: Retention,
         limits: LakeLimits,
         incarnation: str,
         state: bytes = b"",
-        may_publish: Callable[[], None] = lambda: None,
+        fence: Fence | None = None,
         board: NoticeBoard | None = None,
         *,
         answers: bool = False,
     ) -> None:
         self._store = store
         self._packs = packs
-        self.partition = partition
+        self.shard = shard
         self._retention = retention
         self._limits = limits
         self._incarnation = incarnation
-        self._may_publish = may_publish
+        self._fence = fence
         self.counts = LakeCounts()
-        self._seq = -1
+        self._seq = self._staged_seq = -1
         self._number = 0  # of objects made in this epoch
         self._buffer: defaultdict[tuple[str, str], list[PackEntry]] = defaultdict(list)
         self._buffer_bytes = 0
@@ -141,8 +143,15 @@ class LakeWriter:
         self._notices = board.look(at_once=True) if board else Notices()
         if state:
             self._restore(state)
-            self.publish()
+        if self._fence is not None:
+            self._fence.take(self._seq)
+        self.publish()
         self.hear()
+
+    @property
+    def seq(self) -> int:
+        """The epoch that the last items were of; -1 before the first."""
+        return self._seq
 
     @property
     def has_pending(self) -> bool:
@@ -153,7 +162,8 @@ class LakeWriter:
         """Phase two: make visible what earlier epochs staged. Only call when the last state is durable."""
         if not self._pending:
             return
-        self._may_publish()
+        if self._fence is not None:
+            self._fence.note(self._staged_seq)
         for bundle in self._pending:
             for objects in _in_order(self._content(bundle)):
                 self._store.put(objects)
@@ -169,7 +179,7 @@ class LakeWriter:
             self._heard = self._board.names
             self._packs.erase(self._notices.erased_sessions)
             if self._answers:
-                self._board.say_heard(self.partition, self._incarnation)
+                self._board.say_heard(self.shard, self._incarnation)
 
     def take(self, output: Activation) -> None:
         """Keep the items that came of a poll and write the windows that it closes."""
@@ -221,8 +231,9 @@ class LakeWriter:
         self._pending += self._staged
         self._staged = []
         self._forget_packs()
+        self._staged_seq = self._seq
         packs = [(seq, clock_ms, keys) for seq, (clock_ms, keys) in self._pack_keys.items()]
-        return msgspec.msgpack.encode(_State(STATE_VERSION, packs, self._pending))
+        return msgspec.msgpack.encode(_State(STATE_VERSION, self._seq, packs, self._pending))
 
     def delete_packs(self) -> None:
         """Delete every pack. Only when no session is open and no window will be revised."""
@@ -252,12 +263,12 @@ class LakeWriter:
             raise ValueError(f"lake state has version {restored.version}, this release reads version {STATE_VERSION}")
         self._pack_keys = {seq: (clock_ms, keys) for seq, clock_ms, keys in restored.packs}
         self._pending = restored.pending
-        self._seq = max(self._pack_keys, default=-1)
+        self._seq = self._staged_seq = restored.seq
 
     def _enter(self, seq: int, clock_ms: int) -> None:
         if seq != self._seq:
             if self._buffer:
-                raise RuntimeError(f"epoch {seq} of {self.partition} began before epoch {self._seq} was staged")
+                raise RuntimeError(f"epoch {seq} of {self.shard} began before epoch {self._seq} was staged")
             self._seq, self._number = seq, 0
         self._clock_ms = max(self._clock_ms, clock_ms)
 
@@ -321,12 +332,8 @@ class LakeWriter:
             entry, item = refused.entry, refused.entry.item
             rejected = Rejected(refused.reason, refused.detail, item.body)
             yield Refusal(
-                entry.topic, self._number_of_partition(), entry.offset, item.received_ms, rejected,
-                item.app_id, item.session_id,
-            )  # fmt: skip
-
-    def _number_of_partition(self) -> int:
-        return int(self.partition) if self.partition.isdigit() else 0
+                entry.topic, entry.partition, entry.offset, item.received_ms, rejected, item.app_id, item.session_id
+            )
 
     def _count(self, order: CloseOrder) -> None:
         if order.revision:
@@ -343,14 +350,14 @@ class LakeWriter:
             entries += self._packs.read(keys, order.app_id, order.session_id)
             found |= {(seq, entry.ordinal): entry for entry in entries if (seq, entry.ordinal) in wanted}
         if len(found) != len(wanted):
-            raise LostObject(f"{len(wanted) - len(found)} items of a session of partition {self.partition} are gone")
+            raise LostObject(f"{len(wanted) - len(found)} items of a session of shard {self.shard} are gone")
         return found
 
     def _flush_pack(self) -> None:
         if not self._buffer:
             return
         _, keys = self._pack_keys.setdefault(self._seq, (self._clock_ms, []))
-        key = pack_key(self.partition, self._seq, len(keys), self._incarnation)
+        key = pack_key(self.shard, self._seq, len(keys), self._incarnation)
         self.counts.pack_bytes += self._packs.write(key, self._buffer)
         keys.append(key)
         self._buffer, self._buffer_bytes = defaultdict(list), 0
@@ -359,7 +366,7 @@ class LakeWriter:
         objects: dict[str, bytes] = {}
         for (table, days, day), content, mark in self._rows.take():
             digest = hashlib.sha256(content).hexdigest()[:12]
-            objects[table_key(table, days, day, f"{self.partition}-{self._seq:010d}-{digest}{mark}")] = content
+            objects[table_key(table, days, day, f"{self.shard}-{self._seq:010d}-{digest}{mark}")] = content
         replays = {key: encode_style(text) for key, text in self._styles.items()} | self._blobs
         self.counts.replay_bytes += sum(map(len, replays.values()))
         objects |= replays
@@ -371,7 +378,7 @@ class LakeWriter:
         self._blobs, self._styles, self._refused_bytes = {}, {}, 0
         if not objects:
             return
-        key = staging_key(self.partition, self._seq, self._number, self._incarnation)
+        key = staging_key(self.shard, self._seq, self._number, self._incarnation)
         self._number += 1
         self._store.put({key: encode_bundle(objects)})
         self._staged.append(_Bundle(key, list(objects)))

@@ -56,9 +56,9 @@ class NoticeBoard:
             self._notices = Notices(in_force)
         return self._notices
 
-    def say_heard(self, partition: str, token: str) -> None:
+    def say_heard(self, shard: str, token: str) -> None:
         """Tell the commands that this writer knows what is on the board."""
-        self._store.put({heard_key(partition): msgspec.json.encode(_Heard(token, self.names))})
+        self._store.put({heard_key(shard): msgspec.json.encode(_Heard(token, self.names))})
 
 
 def all_notices(store: ObjectStore, known: Mapping[str, Notice] | None = None) -> dict[str, Notice]:
@@ -83,7 +83,7 @@ def take_back(store: ObjectStore, names: Iterable[str]) -> None:
 
 
 def await_heard(store: ObjectStore, name: str, seconds: float) -> None:
-    """Wait until the writer of every partition knows a notice. A lake without a streaming job has none.
+    """Wait until the writer of every shard knows a notice. A lake without a streaming job has none.
 
     Raises NotHeard when one does not answer in time.
     """
@@ -96,15 +96,15 @@ def await_heard(store: ObjectStore, name: str, seconds: float) -> None:
     silent = waiting(_silent_writers, store, name)
     if silent:
         raise NotHeard(
-            f"the writers of partitions {', '.join(silent)} did not answer within {seconds:.0f} s, and nothing is "
+            f"the writers of shards {', '.join(silent)} did not answer within {seconds:.0f} s, and nothing is "
             "changed behind their backs. If the job runs, look at its log; if not, start it or use --job-is-stopped"
         )
 
 
 def _silent_writers(store: ObjectStore, name: str) -> list[str]:
-    """Partitions whose writer does not know a notice."""
+    """Shards whose writer does not know a notice."""
     tokens = {one.key.removeprefix(FENCES): store.read(one.key).decode() for one in store.list(FENCES)}
-    return [partition for partition, token in tokens.items() if not _has_heard(store, partition, token, name)]
+    return [shard for shard, token in tokens.items() if not _has_heard(store, shard, token, name)]
 
 
 def note_removed(store: ObjectStore, name: str, keys: Iterable[str]) -> None:
@@ -129,9 +129,9 @@ def tidy(store: ObjectStore, now_ms: int) -> None:
     take_back(store, [name for name, notice in all_notices(store).items() if notice.until_ms <= now_ms])
 
 
-def _has_heard(store: ObjectStore, partition: str, token: str, name: str) -> bool:
+def _has_heard(store: ObjectStore, shard: str, token: str, name: str) -> bool:
     try:
-        heard = msgspec.json.decode(store.read(f"{HEARD}{partition}"), type=_Heard)
+        heard = msgspec.json.decode(store.read(f"{HEARD}{shard}"), type=_Heard)
     except ObjectMissing:
         return False
     return heard.token == token and name in heard.names

@@ -28,7 +28,7 @@ _INDEXES_MAX = 4096  # parsed indexes kept in memory; an epoch of 10 s makes 360
 
 
 class PackStore:
-    """Packs of one partition. `cache`: a local folder with room for `cache_bytes`, or None when the lake is local."""
+    """Packs of one shard. `cache`: a local folder with room for `cache_bytes`, or None when the lake is local."""
 
     def __init__(self, store: ObjectStore, cache: Path | None, cache_bytes: int) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""The sessions of a partition on the recovery volume: a file of records that grows by what changed in an epoch.
+"""The sessions of a shard on the recovery volume: a file of records that grows by what changed in an epoch.
 
     +---------------------+--------------------------------------------+---+--------+---
     | 8 bytes "RLAKSES1"  | u32 length, u32 CRC-32, record (MessagePack) |...| record | ...
@@ -42,13 +42,11 @@ class JournalPlace(msgspec.Struct, array_like=True, frozen=True):
 
 
 class SessionJournal:
-    """Saves a partition's sessions in a folder that every process of the job can reach. `place`: to go on from."""
+    """Saves a shard's sessions in a folder that every process of the job can reach. `place`: to go on from."""
 
-    def __init__(
-        self, folder: Path, partition: str, place: JournalPlace | None, spare_bytes: int = _SPARE_BYTES
-    ) -> None:
+    def __init__(self, folder: Path, shard: str, place: JournalPlace | None, spare_bytes: int = _SPARE_BYTES) -> None:
         self._folder = folder
-        self._partition = partition
+        self._shard = shard
         self._place = place or JournalPlace()
         self._spare_bytes = spare_bytes
         self._old: list[Path] = []
@@ -65,10 +63,10 @@ class SessionJournal:
                 file.truncate(place.size)
         except FileNotFoundError:
             raise JournalError(
-                f"{path} is missing, and the open sessions of partition {self._partition} are in it: "
+                f"{path} is missing, and the open sessions of shard {self._shard} are in it: "
                 "a recovery folder is moved and restored as a whole"
             ) from None
-        self._old = [other for other in self._folder.glob(f"{self._partition}-*") if other != path]
+        self._old = [other for other in self._folder.glob(f"{self._shard}-*") if other != path]
 
     def save(self, tracker: SessionTracker) -> JournalPlace:
         """Write what changed, durably; the place of it all. Raises OSError, which names the folder."""
@@ -101,7 +99,7 @@ class SessionJournal:
         if self._place.name:
             self._old.append(self._folder / self._place.name)
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{self._partition}-{secrets.token_hex(8)}"
+        path = self._folder / f"{self._shard}-{secrets.token_hex(8)}"
         with path.open("xb") as file:
             size = file.write(_MAGIC) + sum(_write(file, record) for record in tracker.everything())
             _sync(file)

@@ -11,8 +11,8 @@ from bench.spent import charged
 from bench.topic import Topic
 from flows.job import run_bounded_with_recovery
 from flows.metrics import JobMetrics
-from flows.session_replay import build, journal_folder, kafka_options, kafka_source
 from flows.settings import load_settings
+from flows.wiring import State, bounded_kafka_job, journal_folder
 
 
 class _Arguments(msgspec.Struct):
@@ -24,11 +24,9 @@ def run_flow(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
     """Read the topic into a lake below `work`; messages that found their end, and what was made of them."""
     kafka = {"bootstrap": topic.bootstrap, "topics": [topic.name]}
     settings = load_settings(lake=str(work / "lake"), kafka=kafka, run={"recovery_dir": work / "recovery"})
-    ends = {(topic.name, number): end for number, end in enumerate(topic.ends)}
-    partitions = [f"{number:04d}" for number in range(len(topic.ends))]
     metrics = JobMetrics("bench")
-    source = kafka_source(msgspec.structs.replace(kafka_options(settings), end_offsets=ends), partitions, metrics)
-    job = build(settings, source, partitions, metrics, is_bounded=True, journals=journal_folder(settings))
+    state = State(journals=journal_folder(settings))
+    job = bounded_kafka_job(settings, topic.facts(), {}, topic.end_offsets(), metrics, state)
     run_bounded_with_recovery(job, settings)
     counts = [writer.counts for writer in job.sink.writers.values()]
     more = {
@@ -38,7 +36,7 @@ def run_flow(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
         "revisions": sum(one.revisions for one in counts),
         "blob_bytes": sum(one.replay_bytes for one in counts),
     }
-    return sum(part.messages for part in metrics.partitions), more
+    return sum(part.messages for part in metrics.readers), more
 
 
 def main() -> None:

@@ -97,7 +97,7 @@ def _saved(trackers: list[SessionTracker], folder: Path, sessions: int) -> Mappi
 def _feed(trackers: list[SessionTracker], items: Iterator[Item], seq: int) -> None:
     shares: list[list[Arrival]] = [[] for _ in trackers]
     for number, item in enumerate(items, 1):
-        shares[item.ident >> 16 & _PARTITIONS - 1].append(Arrival(item.received_ms, "rum", number, item))
+        shares[item.ident >> 16 & _PARTITIONS - 1].append(Arrival(item.received_ms, "rum", 0, number, item))
         if number % (_BATCH * _PARTITIONS) == 0:
             _apply(trackers, shares, seq, item.received_ms)
     _apply(trackers, shares, seq, _START_MS)

@@ -7,7 +7,6 @@ copies removed, and state that survives a crash.
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import bytewax.operators as op
@@ -18,12 +17,16 @@ from bytewax.testing import cluster_main
 
 from bench.spent import charged
 from bench.topic import Topic
+from flows.decoding import Decode
+from flows.job_input import part_names
+from flows.kafka_log import KafkaProbe
 from flows.metrics import JobMetrics
 from flows.recovery_folder import open_recovery_folder
-from flows.session_replay import journal_folder, kafka_options, kafka_source, tracker_builder
 from flows.settings import load_settings
-from operators.arrivals import DecodedPoll, decode_poll
+from flows.topics import Topics
+from flows.wiring import client_options, journal_folder, kafka_source, source_options, tracker_builder
 from operators.sessions import SessionTracker
+from operators.shards import Router, ShardBatch, Spread
 from sinks.engine import TrackerBuilder
 from sinks.session_journal import SessionJournal
 
@@ -33,39 +36,41 @@ class _Arguments(msgspec.Struct):
     work: str
 
 
-class _Nowhere(FixedPartitionedSink[DecodedPoll, bytes]):
+class _Nowhere(FixedPartitionedSink[ShardBatch, bytes]):
     """Keeps sessions and counts their windows."""
 
-    def __init__(self, partitions: list[str], build_tracker: TrackerBuilder, journals: Path) -> None:
-        self._partitions = partitions
+    def __init__(self, shards: list[str], build_tracker: TrackerBuilder, journals: Path) -> None:
+        self._shards = shards
         self._journals = journals
         self._build_tracker = build_tracker
         self.windows = 0
 
     def list_parts(self) -> list[str]:
-        return self._partitions
+        return self._shards
 
     def part_fn(self, item_key: str) -> int:
-        return self._partitions.index(item_key)
+        return self._shards.index(item_key)
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "_NowherePart":
         del step_id, resume_state
-        return _NowherePart(self, self._build_tracker(()), SessionJournal(self._journals, for_part, None))
+        return _NowherePart(self, self._build_tracker(for_part, ()), SessionJournal(self._journals, for_part, None))
 
 
-class _NowherePart(StatefulSinkPartition[DecodedPoll, bytes]):
+class _NowherePart(StatefulSinkPartition[ShardBatch, bytes]):
     def __init__(self, sink: _Nowhere, tracker: SessionTracker, journal: SessionJournal) -> None:
         self._sink = sink
         self._journal = journal
         self._tracker = tracker
+        self._seq = 0
 
-    def write_batch(self, values: list[DecodedPoll]) -> None:
-        for poll in values:
-            self._sink.windows += len(self._tracker.apply(poll.seq, poll.clock_ms, poll.arrivals).orders)
-            if poll.is_last:
+    def write_batch(self, values: list[ShardBatch]) -> None:
+        for batch in values:
+            self._sink.windows += len(self._tracker.apply(self._seq, batch.clock_ms, batch.arrivals).orders)
+            if batch.is_last and batch.reader == batch.shard:
                 self._sink.windows += len(self._tracker.drain().orders)
 
     def snapshot(self) -> bytes:
+        self._seq += 1
         return msgspec.msgpack.encode(self._journal.save(self._tracker))
 
 
@@ -73,22 +78,25 @@ def run_sessions(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
     """The first half of `flows.session_replay.build`, bounded as the whole flow is."""
     kafka = {"bootstrap": topic.bootstrap, "topics": [topic.name]}
     settings = load_settings(lake=str(work / "lake"), kafka=kafka, run={"recovery_dir": work / "recovery"})
-    ends = {(topic.name, number): end for number, end in enumerate(topic.ends)}
-    partitions = [f"{number:04d}" for number in range(len(topic.ends))]
+    names = part_names(len(topic.ends))
     metrics = JobMetrics("bench")
-    source = kafka_source(msgspec.structs.replace(kafka_options(settings), end_offsets=ends), partitions, metrics)
-    sink = _Nowhere(partitions, tracker_builder(settings, metrics, len(partitions)), journal_folder(settings))
+    client = client_options(settings.kafka)
+    options = msgspec.structs.replace(source_options(settings), end_offsets=topic.end_offsets())
+    source = kafka_source(options, client, names, Topics(topic.facts()), metrics, KafkaProbe(client))
+    sink = _Nowhere(names, tracker_builder(settings, metrics, names), journal_folder(settings))
+    decode = Decode(settings.limits.decode(), settings.limits.share())
 
     flow = Dataflow("sessions_only")
-    polls = op.input("input", flow, source)
-    decoded = op.map("decode", polls, partial(decode_poll, limits=settings.limits.decode()))
-    op.output("nowhere", op.key_on("partition", decoded, lambda one: one.partition), sink)
+    polls = op.input("read", flow, source)
+    decoded = op.map("decode", polls, decode)
+    batches = op.flat_map("key_by_session", decoded, Router(names, Spread(), is_bounded=True))
+    op.output("nowhere", op.key_on("shard", batches, lambda one: one.shard), sink)
 
     epoch = timedelta(seconds=settings.run.epoch_seconds)
     with open_recovery_folder(settings) as folder:
         config = folder.engine_config()
         cluster_main(flow, [], 0, epoch_interval=epoch, recovery_config=config)  # type: ignore[no-untyped-call]
-    return sum(part.messages for part in metrics.partitions), {"windows": sink.windows}
+    return sum(part.messages for part in metrics.readers), {"windows": sink.windows}
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from sinks.notices import NoticeBoard
 from sinks.packs import PackStore
 from sinks.store import LocalStore
 
-PARTITION = "0000"
+SHARD = "0000"
 # Which run wrote a row, and how often things came: all that may differ between two runs over the same items.
 COUNTERS = ("duplicate_count",)
 
@@ -64,10 +64,10 @@ def run(  # noqa: PLR0913 - what a run may differ in
         received = []
         for offset in range(start, end):
             clock_ms = max(clock_ms, messages[offset].received_ms)
-            received.append(Received("rum", offset, clock_ms, messages[offset]))
-        decoded = decode_poll(Poll(PARTITION, seq + number, clock_ms, received), Limits())
-        writer.refuse(Refusal(r.topic, 0, r.offset, r.received_ms, r.rejected) for r in decoded.refused)
-        writer.take(tracker.apply(decoded.seq, decoded.clock_ms, decoded.arrivals))
+            received.append(Received("rum", 0, offset, clock_ms, messages[offset]))
+        decoded = decode_poll(Poll(SHARD, clock_ms, received), Limits())
+        writer.refuse(Refusal(r.topic, r.partition, r.offset, r.received_ms, r.rejected) for r in decoded.refused)
+        writer.take(tracker.apply(seq + number, decoded.clock_ms, decoded.arrivals))
         state = writer.stage()
         writer.publish()
         if restart_every and number % restart_every == 0:
@@ -98,4 +98,4 @@ def read_lake(folder: Path) -> Lake:
 def _writer(store: LocalStore, retention: Retention, state: bytes = b"") -> LakeWriter:
     packs = PackStore(store, None, 0)
     board = NoticeBoard(store, time.time)
-    return LakeWriter(store, packs, PARTITION, retention, LakeLimits(), "test", state, board=board)
+    return LakeWriter(store, packs, SHARD, retention, LakeLimits(), "test", state, board=board)

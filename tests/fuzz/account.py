@@ -75,7 +75,7 @@ def _refused_segments(items: list[Item]) -> int:
 
 def _close(items: list[Item], received_ms: int) -> None:
     tracker = SessionTracker(WindowRules())
-    taken = tracker.apply(0, received_ms, [Arrival(received_ms, "rum", 0, item) for item in items])
+    taken = tracker.apply(0, received_ms, [Arrival(received_ms, "rum", 0, 0, item) for item in items])
     orders = taken.orders + tracker.drain().orders
     SessionTracker(WindowRules(), saved=tracker.everything())
     _check_pack(items, encode_pack({("a", "s"): taken.items})[0])

@@ -52,7 +52,7 @@ def close_all(items: list[Item], cuts: list[int], *, restart: bool = False, memo
         arrivals = []
         for item in items[start:end]:
             clock_ms = max(clock_ms, item.received_ms)
-            arrivals.append(Arrival(clock_ms, "rum", 0, item))
+            arrivals.append(Arrival(clock_ms, "rum", 0, 0, item))
         orders += tracker.apply(seq, clock_ms, arrivals).orders
         if restart:
             saved.append(tracker.changes())
@@ -126,7 +126,7 @@ def test_changes_add_up_to_everything(items: list[Item], cuts: list[int], size: 
     edges = [0, *sorted({cut % (len(items) + 1) for cut in cuts}), len(items)]
     for seq, (start, end) in enumerate(pairwise(edges)):
         for item in items[start:end]:
-            tracker.apply(seq, item.received_ms, [Arrival(item.received_ms, "rum", 0, item)])
+            tracker.apply(seq, item.received_ms, [Arrival(item.received_ms, "rum", 0, 0, item)])
         saved.append(tracker.changes())
     again = SessionTracker(RULES, memo, saved)
     assert (again.open_count, again.memo_bytes) == (tracker.open_count, tracker.memo_bytes)
@@ -168,6 +168,6 @@ def test_the_short_look_at_a_session_that_goes_on_changes_nothing(
             for step in (clock_ms + 1, (clock_ms + item.received_ms) // 2, item.received_ms):  # the clock moves between
                 clock_ms = max(clock_ms, min(step, item.received_ms))
                 written.append(tracker.apply(seq, clock_ms, []).orders)
-            written.append(tracker.apply(seq, clock_ms, [Arrival(clock_ms, "rum", 0, item)]).orders)
+            written.append(tracker.apply(seq, clock_ms, [Arrival(clock_ms, "rum", 0, 0, item)]).orders)
         outputs.append([*written, tracker.drain().orders])
     assert outputs[0] == outputs[1]

@@ -33,7 +33,7 @@ from viewer.session_rows import TIMELINE, SessionRows, as_json
 
 Row = dict[str, Any]
 _AT_CLOSE = ("close_reason", "replay_key", "replay_bytes")  # what only a closed window has
-_PARTITION = "0003"
+_SHARD = "0003"
 _RECORDINGS = ("guance/gc-multitab", "datadog/dd-shop", "datadog/dd-todo-v5", "rrweb/ph-shop", "rrweb/rr-spa")
 
 
@@ -61,7 +61,7 @@ class Job:
         self.seq = 0
         self._tracker = SessionTracker(rules)
         packs = PackStore(self.store, None, 0)
-        self._writer = LakeWriter(self.store, packs, _PARTITION, Retention(), LakeLimits(), "test")
+        self._writer = LakeWriter(self.store, packs, _SHARD, Retention(), LakeLimits(), "test")
         self._offset = 0
         self.now = time.time()
         self.live = Live(self.store, lambda: self.now, rules)
@@ -71,10 +71,10 @@ class Job:
 
     def epoch(self, messages: Sequence[Message]) -> None:
         """One epoch: a pack. A second later the viewer may look again."""
-        received = [Received("rum", self._offset + n, 0, message) for n, message in enumerate(messages)]
+        received = [Received("rum", 0, self._offset + n, 0, message) for n, message in enumerate(messages)]
         self._offset += len(messages)
-        decoded = decode_poll(Poll(_PARTITION, self.seq, 0, received), Limits())
-        self._writer.take(self._tracker.apply(decoded.seq, 0, decoded.arrivals))
+        decoded = decode_poll(Poll(_SHARD, 0, received), Limits())
+        self._writer.take(self._tracker.apply(self.seq, 0, decoded.arrivals))
         self._end()
 
     def close(self) -> None:
@@ -200,7 +200,7 @@ def test_windows_in_the_tables_take_what_is_theirs_and_the_rest_is_open(tmp_path
 def test_a_pack_that_cannot_be_read_hides_nothing_of_the_others(job: Job, samples: Path) -> None:
     in_epochs(job, capture_messages([samples / "guance" / "gc-shop.jsonl.gz"]))
     (key,) = _keys_of_packs(job)
-    job.store.put({pack_key(_PARTITION, job.seq, 0, "test"): b"of a later release" * 10})
+    job.store.put({pack_key(_SHARD, job.seq, 0, "test"): b"of a later release" * 10})
     assert job.live.opened(*key, []).windows
     assert not job.live.opened(key[0], "another", []).windows
     job.now = time.time()  # what this recording sent was received long ago
@@ -215,7 +215,7 @@ def test_of_a_session_with_a_closed_window_only_its_partition_is_looked_at(job: 
     job.close()
     rows = [{**row, "received_end": job.now * 1000} for row in job.table("sessions")]
     job.index.refresh()
-    assert job.rows.partition(*key) == _PARTITION
+    assert job.rows.partition(*key) == _SHARD
     job.store.asked.clear()
     assert not job.live.opened(*key, rows, lambda: job.rows.partition(*key)).windows
     assert job.store.asked

@@ -7,7 +7,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from replay.catalog import table_keys
-from schemas.keys import FENCES, OWNER, PACKS, REPLAYS, STAGING, TABLES, is_style
+from schemas.keys import FENCES, OWNER, PACKS, PUBLISHED, REPLAYS, STAGING, TABLES, is_style
 from schemas.tables import TABLES as TABLE_SPECS
 from sinks.store import ObjectStore
 
@@ -38,7 +38,7 @@ def content(store: ObjectStore) -> Content:
         tables[table] = sorted(rows)
     listed = [found.key for found in store.list("")]
     replays = {key: hashlib.sha256(store.read(key)).hexdigest() for key in listed if key.startswith(REPLAYS)}
-    known = (TABLES, REPLAYS, STAGING, PACKS, OWNER, FENCES)
+    known = (TABLES, REPLAYS, STAGING, PACKS, OWNER, FENCES, PUBLISHED)
     return Content(
         tables,
         {key: digest for key, digest in replays.items() if not is_style(key)},

@@ -52,8 +52,13 @@ class Traffic:
         assert not self._failed, f"{len(self._failed)} messages were not delivered, the first: {self._failed[0]}"
 
     def _run(self) -> None:
-        options = {"linger.ms": 100, "message.max.bytes": 16_777_216, "message.timeout.ms": 120_000}
-        options |= {"topic.metadata.propagation.max.ms": 120_000}  # a broker that has just started knows no topic yet
+        options: dict[str, str | int] = {
+            "linger.ms": 100,
+            "message.max.bytes": 16_777_216,
+            "message.timeout.ms": 120_000,
+            "topic.metadata.propagation.max.ms": 120_000,  # a broker that has just started knows no topic yet
+            "partitioner": "murmur2_random",  # as the intake: what is late then comes in one order
+        }
         producer = Producer({"bootstrap.servers": self._bootstrap, **options}, logger=_log)
         players = [self._session() for _ in range(PLAYERS)]
         held: list[tuple[float, Keyed]] = []

@@ -16,7 +16,7 @@ def settings(folder: Path, **sections: dict[str, object]) -> Settings:
 def test_a_folder_belongs_to_one_job_for_ever(tmp_path: Path) -> None:
     with open_recovery_folder(settings(tmp_path)) as first:
         assert first.is_new
-        first.note_claimed()
+        first.note_claimed(has_taken_over=False)
     with open_recovery_folder(settings(tmp_path)) as second:
         assert not second.is_new
         assert second.job_id == first.job_id
@@ -43,24 +43,24 @@ def test_a_folder_of_version_1_is_refused(tmp_path: Path) -> None:
     (tmp_path / "part-0.sqlite3").write_bytes(b"state")
     (tmp_path / "shards").write_text("8\n")
     with (
-        pytest.raises(ConfigurationError, match="has version 1, this release reads version 5"),
+        pytest.raises(ConfigurationError, match="has version 1, this release reads version 6"),
         open_recovery_folder(settings(tmp_path)),
     ):
         pass
 
 
-@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("version", [5, 7])
 def test_a_folder_of_another_version_is_refused(version: int, tmp_path: Path) -> None:
     (tmp_path / "layout.json").write_text(f'{{"version": {version}, "job_id": "x"}}')
     with (
-        pytest.raises(ConfigurationError, match=f"has version {version}, this release reads version 5"),
+        pytest.raises(ConfigurationError, match=f"has version {version}, this release reads version 6"),
         open_recovery_folder(settings(tmp_path)),
     ):
         pass
 
 
 def test_a_crash_while_the_folder_was_made_is_repaired(tmp_path: Path) -> None:
-    (tmp_path / "layout.json").write_text('{"version": 5, "job_id": "x"}')
+    (tmp_path / "layout.json").write_text('{"version": 6, "job_id": "x"}')
     (tmp_path / "part-0.sqlite3").write_bytes(b"half made")
     with open_recovery_folder(settings(tmp_path)) as folder:
         assert folder.job_id == "x"

@@ -13,7 +13,7 @@ from sinks.session_journal import JournalError, JournalPlace, SessionJournal
 
 RULES = WindowRules()
 DAY_MS = 20_000 * MS_PER_DAY
-PARTITION = "0003"
+SHARD = "0003"
 
 
 def ident(name: str, second: int) -> int:
@@ -27,11 +27,11 @@ def take(tracker: SessionTracker, *names: str, second: int = 0) -> None:
         Item("app", name, Kind.ACTION, 0, at_us, at_us, at_ms, ident(name, second), opens=True, ends=False, body=b"")
         for name in names
     ]
-    tracker.apply(second, at_ms, [Arrival(at_ms, "rum", 0, item) for item in items])
+    tracker.apply(second, at_ms, [Arrival(at_ms, "rum", 0, 0, item) for item in items])
 
 
 def restored(folder: Path, place: JournalPlace) -> SessionTracker:
-    return SessionTracker(RULES, saved=SessionJournal(folder, PARTITION, place).records())
+    return SessionTracker(RULES, saved=SessionJournal(folder, SHARD, place).records())
 
 
 def everything(tracker: SessionTracker) -> list[bytes]:
@@ -39,7 +39,7 @@ def everything(tracker: SessionTracker) -> list[bytes]:
 
 
 def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
-    tracker, journal = SessionTracker(RULES), SessionJournal(tmp_path, PARTITION, None)
+    tracker, journal = SessionTracker(RULES), SessionJournal(tmp_path, SHARD, None)
     places = []
     for second in range(5):
         take(tracker, "a", f"b{second}", second=second)
@@ -50,14 +50,14 @@ def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
 
 
 def test_what_was_written_and_not_committed_is_cut_off(tmp_path: Path) -> None:
-    tracker, journal = SessionTracker(RULES), SessionJournal(tmp_path, PARTITION, None)
+    tracker, journal = SessionTracker(RULES), SessionJournal(tmp_path, SHARD, None)
     take(tracker, "a")
     place = journal.save(tracker)
     take(tracker, "lost", second=1)
     journal.save(tracker)
     with (tmp_path / place.name).open("ab") as file:
         file.write(b"half a rec")
-    again = SessionJournal(tmp_path, PARTITION, place)
+    again = SessionJournal(tmp_path, SHARD, place)
     tracker = SessionTracker(RULES, saved=again.records())
     assert tracker.open_count == 1
     take(tracker, "b", second=2)
@@ -65,7 +65,7 @@ def test_what_was_written_and_not_committed_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_a_new_file_is_begun_when_the_changes_are_much_and_the_old_one_goes_after_its_commit(tmp_path: Path) -> None:
-    tracker, journal = SessionTracker(RULES), SessionJournal(tmp_path, PARTITION, None, spare_bytes=1000)
+    tracker, journal = SessionTracker(RULES), SessionJournal(tmp_path, SHARD, None, spare_bytes=1000)
     places = []
     for second in range(40):
         take(tracker, "a", "b", second=second)
@@ -79,7 +79,7 @@ def test_a_new_file_is_begun_when_the_changes_are_much_and_the_old_one_goes_afte
 
 
 def test_files_of_epochs_that_never_were_go_at_the_next_start(tmp_path: Path) -> None:
-    tracker, journal = SessionTracker(RULES), SessionJournal(tmp_path, PARTITION, None, spare_bytes=0)
+    tracker, journal = SessionTracker(RULES), SessionJournal(tmp_path, SHARD, None, spare_bytes=0)
     take(tracker, "a")
     place = journal.save(tracker)
     take(tracker, "b", second=1)
@@ -88,14 +88,14 @@ def test_files_of_epochs_that_never_were_go_at_the_next_start(tmp_path: Path) ->
     never = journal.save(tracker)
     other = SessionJournal(tmp_path, "0004", None).save(tracker)
     assert never.name != place.name
-    again = SessionJournal(tmp_path, PARTITION, place)
+    again = SessionJournal(tmp_path, SHARD, place)
     assert SessionTracker(RULES, saved=again.records()).open_count == 1
     again.drop_old()
     assert {path.name for path in tmp_path.iterdir()} == {place.name, other.name}
 
 
 def test_a_file_that_is_missing_short_or_damaged_is_named(tmp_path: Path) -> None:
-    tracker, journal = SessionTracker(RULES), SessionJournal(tmp_path, PARTITION, None)
+    tracker, journal = SessionTracker(RULES), SessionJournal(tmp_path, SHARD, None)
     take(tracker, "a", "b")
     place = journal.save(tracker)
     path = tmp_path / place.name
@@ -105,5 +105,5 @@ def test_a_file_that_is_missing_short_or_damaged_is_named(tmp_path: Path) -> Non
         with pytest.raises(JournalError, match=place.name):
             restored(tmp_path, place)
     path.unlink()
-    with pytest.raises(JournalError, match=f"{place.name} is missing.*partition {PARTITION}"):
+    with pytest.raises(JournalError, match=f"{place.name} is missing.*shard {SHARD}"):
         restored(tmp_path, place)

@@ -20,7 +20,7 @@ def action(session_id: str, at_ms: int, ident: int, *, received_ms: int | None =
 
 
 def apply(tracker: SessionTracker, *items: Item, clock_ms: int | None = None) -> list[CloseOrder]:
-    arrivals = [Arrival(item.received_ms, "rum", 0, item) for item in items]
+    arrivals = [Arrival(item.received_ms, "rum", 0, 0, item) for item in items]
     last = max((item.received_ms for item in items), default=0)
     return tracker.apply(0, clock_ms if clock_ms is not None else last, arrivals).orders
 

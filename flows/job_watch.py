@@ -1,0 +1,56 @@
+"""Beside the engine: a line about the job's state every minute, and the end of a process whose engine stands still."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flows.logs import LOGGER
+from flows.metrics import JobMetrics
+from flows.settings import RunSettings
+from flows.stopping import stop_requested
+
+_LOOK_SECONDS = 1.0
+_STOP_SECONDS = 30.0  # after a stop was asked for, so long without progress is the end
+_FAILED = 1
+
+_log = logging.getLogger(LOGGER)
+
+
+@contextmanager
+def watched(metrics: JobMetrics, run: RunSettings) -> Iterator[None]:
+    """While the block lasts, log the state of the job, and end the process when it makes no progress.
+
+    Progress is a look at the input or a call to the store. The engine itself parks until a time of the wall clock, so a
+    clock that is set back stops it for as long; nothing but a new process helps then. Time is counted in looks of this
+    thread, so a process that was suspended has not stood still.
+    """
+    ended = threading.Event()
+    thread = threading.Thread(target=_watch, args=(metrics, run, ended), name="job-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _watch(metrics: JobMetrics, run: RunSettings, ended: threading.Event) -> None:
+    signs, still, since_status = metrics.signs_of_life(), 0.0, 0.0
+    while not ended.wait(_LOOK_SECONDS):
+        now = metrics.signs_of_life()
+        still = 0.0 if now != signs or not metrics.readers else still + _LOOK_SECONDS
+        signs = now
+        limit = min(run.watchdog_seconds, _STOP_SECONDS) if stop_requested() else run.watchdog_seconds
+        if still >= limit:
+            _log.critical(
+                "run.watchdog_seconds: no look at the input and no call to the store for %.0f s: the engine stands "
+                "still, as after a clock that was set back. This process ends; nothing is lost, start it again", still,
+            )  # fmt: skip
+            logging.shutdown()
+            os._exit(_FAILED)
+        since_status += _LOOK_SECONDS
+        if run.status_seconds and since_status >= run.status_seconds:
+            since_status = 0.0
+            _log.info("%s", metrics.status())

@@ -1,0 +1,148 @@
+"""Topics on Kafka, as the source reads them: consume, assign, and translate errors. No rule is in here."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from flows.broker import SourceError, client_log, made
+from flows.logs import LOGGER
+from flows.topic_log import End, Event, Gone, Record
+from operators.positions import Extent
+from operators.receive_clock import Input
+
+_PROBE_SECONDS = 5.0
+_SEEK_SECONDS = 15.0
+_AWAY = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}
+_GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
+_FINAL = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._AUTHENTICATION}
+
+_log = logging.getLogger(LOGGER)
+
+
+class KafkaProbe:
+    """Asks for the ends of partitions, on a connection of its own, where no fetch is waiting."""
+
+    def __init__(self, client: Mapping[str, Any]) -> None:
+        self._consumer: Consumer = made(lambda: Consumer(consumer_options(client), logger=client_log()), client)
+
+    def extent(self, place: Input) -> Extent | None:
+        """As `TopicLog.extent`."""
+        try:
+            found = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=_PROBE_SECONDS, cached=False)
+        except KafkaException:
+            return None
+        return Extent(*found)
+
+    def offset_at(self, place: Input, time_ms: int) -> int | None:
+        """The first offset of a message from `time_ms` (epoch ms) on, the end if there is none; None: no answer."""
+        try:
+            [found] = self._consumer.offsets_for_times([TopicPartition(*place, time_ms)], timeout=_SEEK_SECONDS)
+        except KafkaException:
+            return None
+        if found.error is None and found.offset >= 0:
+            return int(found.offset)
+        extent = self.extent(place)
+        return None if extent is None else extent.high
+
+
+class KafkaLog:
+    """One consumer, which belongs to no group: its partitions are assigned to it."""
+
+    def __init__(self, client: Mapping[str, Any], probe: KafkaProbe) -> None:
+        self.outages = 0
+        self._probe = probe
+        self._may_commit = True
+        options = consumer_options(client) | {"error_cb": self._note_error, "on_commit": self._note_commit}
+        self._consumer: Consumer = made(lambda: Consumer(options, logger=client_log()), client)
+
+    def assign(self, positions: Mapping[Input, int]) -> None:
+        self._consumer.assign([TopicPartition(*place, offset) for place, offset in positions.items()])
+
+    def poll(self, count: int) -> list[Event]:
+        messages = self._consumer.consume(count, timeout=0.0)
+        return [event for message in messages if (event := _event(message)) is not None]
+
+    def extent(self, place: Input) -> Extent | None:
+        return self._probe.extent(place)
+
+    def known_end(self, place: Input) -> int | None:
+        try:
+            found = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+        except (KafkaException, RuntimeError):
+            return None  # closed meanwhile
+        return found[1] if found[1] >= 0 else None
+
+    def commit(self, positions: Mapping[Input, int]) -> None:
+        if self._may_commit and positions:
+            places = [TopicPartition(*place, offset) for place, offset in positions.items()]
+            self._consumer.commit(offsets=places, asynchronous=True)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _note_error(self, error: KafkaError) -> None:
+        if error.code() in _AWAY:  # librdkafka goes on by itself; only the clock has to know
+            self.outages += 1
+
+    def _note_commit(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
+        if error is not None and error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            self._may_commit = False
+            _log.warning("no offsets are committed for lag tools to see: %s", error.str())
+
+
+def consumer_options(client: Mapping[str, Any]) -> dict[str, Any]:
+    """librdkafka's options for reading; what the user has set wins, except for what the job's rules rest on."""
+    return {
+        "group.id": "replaylake",  # its offsets are committed for lag tools to see, and never read
+        "queued.max.messages.kbytes": 32_768,  # per reader; the default of 64 MB adds up
+        "fetch.message.max.bytes": 16_777_216,
+        "receive.message.max.bytes": 134_217_728,
+        "max.poll.interval.ms": 86_400_000,  # while the store is away nothing is polled, and that is right
+        **client,
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "error",  # an offset that is gone is told, and the job decides
+    }
+
+
+def _event(message: KafkaMessage) -> Event | None:
+    error, topic, partition, offset = message.error(), message.topic(), message.partition(), message.offset()
+    if error is not None:
+        return _failed(error, topic, partition, offset)
+    assert topic is not None  # only error events have none
+    assert partition is not None
+    assert offset is not None
+    value: str | bytes | None = message.value()
+    return Record(
+        topic,
+        partition,
+        offset,
+        message.timestamp()[1],
+        _headers(message),
+        value if value is None else _bytes(value),
+    )
+
+
+def _failed(error: KafkaError, topic: str | None, partition: int | None, offset: int | None) -> Event | None:
+    code = error.code()
+    if topic is not None and partition is not None:
+        if code == KafkaError._PARTITION_EOF and offset is not None:
+            return End(topic, partition, offset)
+        if code in _GONE:
+            return Gone(topic, partition)
+    if error.fatal() or code in _FINAL:
+        raise SourceError(f"topic {topic!r} partition {partition}: {error.str()}")
+    return None  # anything else (broker away, leader moving) librdkafka retries by itself
+
+
+def _headers(message: KafkaMessage) -> dict[str, bytes]:
+    found = message.headers() or []
+    pairs = found.items() if isinstance(found, dict) else found
+    return {name.lower(): value if type(value) is bytes else _bytes(value) for name, value in pairs}
+
+
+def _bytes(value: str | bytes | None) -> bytes:
+    return value.encode() if isinstance(value, str) else value or b""

@@ -1,0 +1,412 @@
+"""The source: a fixed number of readers over whatever partitions the topics have, each with its clock.
+
+Reader k of n reads the partitions k, k + n, k + 2n, … of every topic. So the parts that the engine knows never change,
+partitions may come and go, and with as many readers as partitions each reads one.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+from flows.broker import SourceError
+from flows.logs import LOGGER
+from flows.machine_clock import MachineClock
+from flows.seldom import Seldom
+from flows.stopping import stop_requested
+from flows.topic_log import Gone, Record, TopicLog
+from flows.topics import Topics
+from operators.arrivals import Poll, Received
+from operators.decode import Message
+from operators.positions import Extent, Loss, OnLost, after_loss, go_on, refused
+from operators.receive_clock import ClockRules, Input, ReceiveClock, StampFault
+
+_IDLE_WAIT = timedelta(milliseconds=50)
+_BUSY_SECONDS = 0.001  # so soon after a poll with messages there are more
+_TICK_SECONDS = 0.5  # an idle reader moves its clock this often
+_STATE_VERSION = 2  # 1 was of one partition number of every topic
+
+_log = logging.getLogger(LOGGER)
+
+
+class Begin(msgspec.Struct, frozen=True):
+    """Where the first start decided to begin a partition, and the id that its topic had."""
+
+    offset: int
+    topic_id: str | None = None
+
+
+class SourceOptions(msgspec.Struct, frozen=True):
+    """How to read. `begin`: where partitions begin, if not at their beginning; `end_offsets`: of a bounded run."""
+
+    poll_messages: int
+    clock: ClockRules
+    on_lost: OnLost
+    begin: Mapping[Input, Begin] = {}
+    end_offsets: Mapping[Input, int] | None = None
+    is_cluster: bool = False  # a stop must then wait for one more epoch, see `Reader`
+
+
+class SourceWatch(msgspec.Struct, frozen=True):
+    """Who is told of a reader: when it is built, how long an epoch took, how long its commit took (seconds)."""
+
+    built: "Callable[[Reader], None]"
+    epoch: Callable[[float], None]
+    commit: Callable[[float], None]
+
+
+class TopicSource(FixedPartitionedSource[Poll, bytes]):
+    """All readers of the topics; `open_log` makes the view of one."""
+
+    def __init__(  # noqa: PLR0913 - what a reader is made of
+        self,
+        options: SourceOptions,
+        readers: Sequence[str],
+        topics: Topics,
+        open_log: Callable[[], TopicLog],
+        clock: MachineClock,
+        watch: SourceWatch,
+    ) -> None:
+        self._options = options
+        self._readers = list(readers)
+        self._topics = topics
+        self._open_log = open_log
+        self._clock = clock
+        self._watch = watch
+
+    def list_parts(self) -> list[str]:
+        return self._readers
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "Reader":
+        share = self._readers.index(for_part), len(self._readers)
+        log = self._open_log()
+        reader = Reader(self._options, for_part, share, self._topics, log, resume_state, self._clock, self._watch)
+        self._watch.built(reader)
+        self._topics.watch()
+        return reader
+
+
+class _Place(msgspec.Struct, array_like=True):
+    """A partition in the state: the next offset, the running maximum of its stamps."""
+
+    topic: str
+    topic_id: str | None
+    partition: int
+    position: int
+    head_ms: int
+
+
+class _State(msgspec.Struct, array_like=True):
+    version: int
+    clock_ms: int
+    places: list[_Place]
+
+
+class Reader(StatefulSourcePartition[Poll, bytes]):
+    """One reader. Its state: clock, and of each partition the topic's id, the next offset, the clock's share.
+
+    A stop ends the input at once in a single process, which publishes its last epoch after the engine has ended. In a
+    cluster a process cannot know that the others have committed, so there the input goes on without messages into one
+    more epoch, whose beginning publishes the last one.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a reader is made of
+        self,
+        options: SourceOptions,
+        name: str,
+        share: tuple[int, int],
+        topics: Topics,
+        log: TopicLog,
+        resume_state: bytes | None,
+        clock: MachineClock,
+        watch: SourceWatch,
+    ) -> None:
+        self.name = name
+        self._options = options
+        self._share = share
+        self._topics = topics
+        self._log = log
+        self._machine = clock
+        self._watch = watch
+        # For metrics: totals since the start, monotonic times, a Unix time (0.0 is never).
+        self.messages, self.message_bytes, self.tombstones, self.corrections = 0, 0, 0, 0
+        self.replaced_stamps: dict[str, int] = {}
+        self.looked_at, self.committed_at, self.committed_unix = time.monotonic(), 0.0, 0.0
+        self._epochs = 0
+        self._stop_epoch: int | None = None  # the one in which a stop was first seen
+        self._is_last_poll_sent = False
+        self._epoch_began = time.monotonic()
+        self._snapshot_at: float | None = None
+        self._last_poll_at = 0.0
+        self._seen_outages = 0
+        self._seldom = Seldom()
+        self._positions: dict[Input, int] = {}
+        self._ends: dict[Input, int] = {}  # how far a partition was found to reach without more messages
+        self._committing: dict[Input, int] = {}
+        self._committed: dict[Input, int] = {}
+        saved = _restored(resume_state)
+        self._clock = ReceiveClock(options.clock, saved.clock_ms)
+        self._ids: dict[str, str | None] = {place.topic: place.topic_id for place in saved.places}
+        for place in saved.places:
+            self._clock.add((place.topic, place.partition), place.head_ms)
+            self._positions[place.topic, place.partition] = place.position
+        if options.end_offsets is None:
+            self._put_right(self._machine.now_ms())
+        self._seen_version = topics.version
+        self._follow_topics(is_first=True)
+
+    @property
+    def clock_ms(self) -> int:
+        """The receive clock, epoch ms."""
+        return self._clock.clock_ms
+
+    def next_batch(self) -> list[Poll]:
+        self._note_look()
+        if self._is_past_end():
+            return self._drain()
+        if stop_requested():
+            return self._last_polls()
+        if self._seen_version != self._topics.version:
+            self._seen_version = self._topics.version
+            self._follow_topics(is_first=False)
+        wall_ms = self._machine.now_ms()
+        received = self._read(wall_ms)
+        if not received:
+            if time.monotonic() - self._last_poll_at < _TICK_SECONDS:
+                return []
+            self._follow_wall_clock(wall_ms)
+        self._last_poll_at = time.monotonic()
+        return [Poll(self.name, self.clock_ms, received)]
+
+    def next_awake(self) -> datetime | None:
+        if time.monotonic() - self._last_poll_at < _BUSY_SECONDS:
+            return None
+        return datetime.now(UTC) + _IDLE_WAIT
+
+    def snapshot(self) -> bytes:
+        # Called once at the end of each epoch: what is read from here on belongs to the next one.
+        self._epochs += 1
+        self._snapshot_at = time.monotonic()
+        self._watch.epoch(self._snapshot_at - self._epoch_began)
+        self._committing = self._reached()
+        places = [
+            _Place(topic, self._ids.get(topic), number, position, self._clock.heads[topic, number])
+            for (topic, number), position in self._positions.items()
+        ]
+        return msgspec.msgpack.encode(_State(_STATE_VERSION, self.clock_ms, places))
+
+    def close(self) -> None:
+        self._log.close()
+
+    def lags(self) -> dict[Input, int]:
+        """Messages not read yet, by partition, as of the last fetch. From any thread."""
+        found = {}
+        for place, position in self._reached().items():
+            high = self._log.known_end(place)
+            if high is not None or place in self._ends:
+                found[place] = max(0, (high or 0) - position)
+        return found
+
+    def _reached(self) -> dict[Input, int]:
+        """How far each partition is read: markers of transactions take offsets too, and never come as messages."""
+        return {place: max(offset, self._ends.get(place, 0)) for place, offset in list(self._positions.items())}
+
+    def _note_look(self) -> None:
+        self.looked_at = time.monotonic()
+        if self._snapshot_at is not None:  # the engine asks for input again, so the last epoch is committed
+            self._watch.commit(self.looked_at - self._snapshot_at)
+            self.committed_at, self.committed_unix = self.looked_at, time.time()
+            self._epoch_began, self._snapshot_at = self.looked_at, None
+            if self._options.end_offsets is None:
+                moved = {one: at for one, at in self._committing.items() if self._committed.get(one) != at and at > 0}
+                self._log.commit(moved)
+                self._committed |= moved
+
+    def _read(self, wall_ms: int) -> list[Received]:
+        received: list[Received] = []
+        for event in self._log.poll(self._options.poll_messages):
+            place = event.topic, event.partition
+            if place not in self._positions:
+                continue  # of an assignment before
+            if isinstance(event, Record):
+                one = self._receive(event, place, wall_ms)
+                if one is not None:
+                    received.append(one)
+            elif isinstance(event, Gone):
+                self._handle_gone(place)
+            else:
+                self._ends[place] = event.offset
+                self._clock.end(place)
+        return received
+
+    def _receive(self, record: Record, place: Input, wall_ms: int) -> Received | None:
+        end = self._end(place)
+        if end is not None and record.offset >= end:
+            self._ends[place] = end
+            return None
+        if record.offset < self._positions[place]:
+            return None  # a broker may send a batch again after a reconnect
+        self._positions[place] = record.offset + 1
+        stamp = self._clock.stamp(place, record.stamp_ms, wall_ms)
+        if stamp.fault is not None:
+            self._tell_stamp(record, stamp.fault)
+        self.messages += 1
+        if record.value is None:
+            self.tombstones += 1
+            return None
+        self.message_bytes += len(record.value)
+        headers = record.headers
+        kind = headers.pop("type", None)
+        body = Message(kind.decode(errors="replace") if kind else None, headers, record.value, stamp.received_ms)
+        return Received(record.topic, record.partition, record.offset, self._clock.clock_ms, body)
+
+    def _tell_stamp(self, record: Record, fault: StampFault) -> None:
+        self.replaced_stamps[fault] = self.replaced_stamps.get(fault, 0) + 1
+        if self._seldom.may(fault):
+            _log.warning(
+                "a timestamp cannot be (%s: %s), the message counts as received now: topic %s, partition %d, offset %d",
+                fault, record.stamp_ms, record.topic, record.partition, record.offset,
+            )  # fmt: skip
+
+    def _follow_topics(self, *, is_first: bool) -> None:
+        """Take up the partitions of this reader's share that are new; see that the known ones are still the same."""
+        mine, of = self._share
+        before = dict(self._positions)
+        facts = self._topics.facts
+        for topic, known in facts.items():
+            is_other = self._is_other(self._ids.get(topic), known.topic_id)
+            wanted = {(topic, number) for number in known.partitions if number % of == mine}
+            for place in [one for one in self._positions if one[0] == topic and one not in wanted]:
+                self._lose(place, Loss(f"the topic has no such partition any more, the state is at offset "
+                                       f"{self._positions[place]} of it"), None)  # fmt: skip
+            for place in sorted(wanted):
+                if is_first or is_other or place not in self._positions:
+                    self._take_up(place, known.topic_id, is_other_topic=is_other)
+            self._ids[topic] = known.topic_id if known.topic_id is not None else self._ids.get(topic)
+        for place in [one for one in self._positions if one[0] not in facts]:  # no longer in kafka.topics
+            self._forget(place)
+        if is_first or self._positions != before:
+            self._log.assign(self._positions)
+
+    def _take_up(self, place: Input, topic_id: str | None, *, is_other_topic: bool) -> None:
+        saved = self._positions.get(place)
+        begin = self._options.begin.get(place) if saved is None else None
+        if begin is not None:
+            saved, is_other_topic = begin.offset, self._is_other(begin.topic_id, topic_id)
+        extent = self._log.extent(place)
+        if extent is None:
+            raise SourceError(f"kafka.bootstrap: no answer about partition {place[1]} of topic {place[0]!r}")
+        loss = go_on(saved, extent, is_other_topic=is_other_topic) if saved is not None else None
+        if loss is not None and self._options.end_offsets is None:
+            self._lose(place, loss, extent)
+            return
+        if place not in self._clock.heads:
+            self._clock.add(place)
+        self._positions[place] = extent.low if saved is None else max(saved, extent.low)
+
+    def _handle_gone(self, place: Input) -> None:
+        """The broker does not have the next offset any more."""
+        extent = self._log.extent(place)
+        if extent is None:
+            raise SourceError(f"kafka.bootstrap: no answer about partition {place[1]} of topic {place[0]!r}")
+        self._lose(place, refused(self._positions[place], extent), extent)
+        self._log.assign(self._positions)
+
+    def _lose(self, place: Input, loss: Loss, extent: Extent | None) -> None:
+        """Do as was decided about unread messages that are gone. Raises SourceError when nobody has decided."""
+        topic, number = place
+        text = f"topic {topic!r} partition {number}: {loss.detail}"
+        policy = self._options.on_lost
+        if policy is OnLost.STOP:
+            raise SourceError(
+                f"{text}. Nothing was skipped. Choose where to go on, with `replaylake run --on-lost-offsets earliest` "
+                "(the oldest message that is there) or `latest` (what comes from now on), see 'Lost offsets' in "
+                "docs/operations.md"
+            )
+        goal = after_loss(policy, extent) if extent is not None else None
+        _log.warning("%s; going on %s", text, "without it" if goal is None else f"at offset {goal} ({policy})")
+        self._forget(place)
+        if goal is not None:
+            self._clock.add(place)
+            self._positions[place] = goal
+
+    def _forget(self, place: Input) -> None:
+        self._clock.remove(place)
+        for known in (self._positions, self._ends, self._committed):
+            known.pop(place, None)
+
+    @staticmethod
+    def _is_other(before: str | None, now: str | None) -> bool:
+        return before is not None and now is not None and before != now
+
+    def _follow_wall_clock(self, wall_ms: int) -> None:
+        """Let the sessions of silent partitions close, once the broker confirms that nothing is left to read."""
+        if self._options.end_offsets is not None:
+            return
+        self._put_right(wall_ms)
+        if self._log.outages != self._seen_outages:
+            self._seen_outages = self._log.outages
+            self._clock.outage(wall_ms)
+        if self._clock.may_follow(wall_ms) and self._is_at_end(wall_ms):
+            self._clock.follow(wall_ms)
+
+    def _put_right(self, wall_ms: int) -> None:
+        ahead_ms = self.clock_ms - wall_ms
+        if self._clock.put_right(wall_ms):
+            self.corrections += 1
+            _log.warning(
+                "reader %s: the receive clock was %.0f s ahead of this machine's clock and is put right",
+                self.name, ahead_ms / 1000,
+            )  # fmt: skip
+
+    def _is_at_end(self, wall_ms: int) -> bool:
+        for place, position in self._reached().items():
+            extent = self._log.extent(place)
+            if extent is None:
+                self._clock.outage(wall_ms)
+                return False
+            if extent.high > position:
+                return False
+        return True
+
+    def _drain(self) -> list[Poll]:
+        """The bounded range is read: one poll that says so, then the end."""
+        if self._is_last_poll_sent:
+            raise StopIteration
+        self._is_last_poll_sent = True
+        return [Poll(self.name, self.clock_ms, [], is_last=True)]
+
+    def _last_polls(self) -> list[Poll]:
+        """Polls without messages until an epoch has ended, then one that belongs to the next."""
+        if self._options.end_offsets is not None:
+            raise InterruptedError("stopped before the end: nothing was published; run it again")
+        if not self._options.is_cluster or self._is_last_poll_sent:
+            raise StopIteration
+        if time.monotonic() - self._last_poll_at < _TICK_SECONDS:
+            return []
+        self._last_poll_at = time.monotonic()
+        if self._stop_epoch is None:
+            self._stop_epoch = self._epochs
+        self._is_last_poll_sent = self._epochs > self._stop_epoch
+        return [Poll(self.name, self.clock_ms, [])]
+
+    def _end(self, place: Input) -> int | None:
+        ends = self._options.end_offsets
+        return None if ends is None else ends.get(place, 0)
+
+    def _is_past_end(self) -> bool:
+        if self._options.end_offsets is None:
+            return False
+        return all(place in self._ends or at >= (self._end(place) or 0) for place, at in self._positions.items())
+
+
+def _restored(state: bytes | None) -> _State:
+    if state is None:
+        return _State(_STATE_VERSION, 0, [])
+    saved = msgspec.msgpack.decode(state, type=_State)
+    if saved.version != _STATE_VERSION:
+        raise SourceError(f"source state has version {saved.version}, this release reads {_STATE_VERSION}")
+    return saved

@@ -1,0 +1,48 @@
+"""The topics as they are now: which partitions there are, and whether they are still the same topics."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+from flows.broker import SourceError, TopicFacts
+from flows.logs import LOGGER
+
+_log = logging.getLogger(LOGGER)
+
+Look = Callable[[], Mapping[str, TopicFacts]]
+
+
+class Topics:
+    """What the broker says of the topics, looked at again in a thread. `version` goes up when something has changed."""
+
+    def __init__(self, facts: Mapping[str, TopicFacts], look: Look | None = None, every_seconds: float = 0.0) -> None:
+        self.facts = facts
+        self.version = 0
+        self._look = look
+        self._every_seconds = every_seconds
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def watch(self) -> None:
+        """Begin to look again, if somebody wants that and nobody has begun."""
+        if self._look is not None and self._thread is None:
+            self._thread = threading.Thread(target=self._watch, name="topics", daemon=True)
+            self._thread.start()
+
+    def refresh(self, facts: Mapping[str, TopicFacts]) -> None:
+        """Take what was found."""
+        if facts != self.facts:
+            self.facts = facts
+            self.version += 1
+
+    def close(self) -> None:
+        """Look no more."""
+        self._ended.set()
+
+    def _watch(self) -> None:
+        assert self._look is not None
+        while not self._ended.wait(self._every_seconds):
+            try:
+                self.refresh(self._look())
+            except SourceError as error:
+                _log.debug("topics not looked at: %s", error)  # the broker is away, and the readers know it
