@@ -131,7 +131,7 @@ def _chunks(pieces: Sequence[Piece], chunk_raw_bytes: int) -> list[Chunk]:
 
 def chunk_events(family: Family, chunk: Chunk, segments: Sequence[bytes]) -> list[Event]:
     """The rrweb events of a chunk; `segments`: those of its pieces, then that of its head. Raises ConversionError."""
-    events = one_track(family, segments).events
+    events = one_track(family, segments, is_start=chunk.is_first).events
     begin = 0 if chunk.is_first else _entry(events, chunk.pieces[0].start_ms)
     end = len(events) if chunk.head is None else _entry(events, chunk.head.start_ms)
     return events[begin:end]
