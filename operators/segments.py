@@ -16,6 +16,7 @@ from operators.replay_scan import is_snapshot, scan_records
 from operators.row_values import decode_object, text_of_id
 from operators.unusable import JSON_ERRORS, Limits, Unusable, checked_id, identity, is_time_ms, json_refusal, time_us
 from schemas.items import NOT_NUMBERED, Family, Item, Kind, Rejected, RejectReason, SegmentMeta
+from schemas.units import MS_PER_DAY
 
 
 class _Id(msgspec.Struct, gc=False):
@@ -173,9 +174,11 @@ def _known(meta: SegmentMeta | Header, found: ReplayBody, records: list[Record])
     )
 
 
-def _time_ms(*claims: float | None) -> int | None:
-    """The first that can be a time, in whole ms."""
-    return next((int(one) for one in claims if one is not None and is_time_ms(one)), None)
+def _time_ms(claim: float | None, recorded_ms: float | None) -> int | None:
+    """The claim in whole ms if it can be a time, and near what the records say; else what they say."""
+    if claim is not None and is_time_ms(claim) and (recorded_ms is None or abs(claim - recorded_ms) < MS_PER_DAY):
+        return int(claim)
+    return None if recorded_ms is None else int(recorded_ms)
 
 
 def _count(claim: float | None) -> int | None:

@@ -169,7 +169,7 @@ def test_views_of_one_tab_are_one_track_though_they_overlap() -> None:
         datadog_body("back", 0, [meta(8_900), snapshot(8_901)]),
     ]
     apart = to_rrweb(Family.DATADOG, segments)
-    assert [track.view_ids for track in apart] == [["one"], ["two", "back"]]
+    assert [track.view_ids for track in apart] == [["one", "back"], ["two"]]
     tabs = tabs_of([{"view_id": one, "custom": [("tab.id", "t1")]} for one in ("one", "two", "back")])
     (track,) = to_rrweb(Family.DATADOG, segments, tabs)
     assert track.view_ids == ["one", "two", "back"]
