@@ -163,13 +163,13 @@ def _item(event: _Event, raw: bytes, received_ms: int, limits: Limits) -> Item:
 
 def _span_us(kind: Kind, event: _Event) -> int:
     if kind is Kind.VIEW:
-        return duration_us("view.time_spent", event.view.time_spent)
+        return duration_us(event.view.time_spent)
     if kind is Kind.RESOURCE and event.resource is not None:
-        return duration_us("resource.duration", event.resource.duration)
+        return duration_us(event.resource.duration)
     if kind is Kind.LONG_TASK and event.long_task is not None:
-        return duration_us("long_task.duration", event.long_task.duration)
+        return duration_us(event.long_task.duration)
     if kind is Kind.ACTION and event.action is not None:
-        return duration_us("action.loading_time", event.action.loading_time)
+        return duration_us(event.action.loading_time)
     return 0
 
 

@@ -7,13 +7,14 @@ from typing import TypeVar
 
 import msgspec
 
-from operators.unusable import JSON_ERRORS, Unusable, json_refusal
+from operators.unusable import JSON_ERRORS, Unusable
 from schemas.items import RejectReason
 
 Decoded = TypeVar("Decoded")
 
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _HALF = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -46,19 +47,52 @@ def without_halves(text: bytes) -> bytes:
 
 
 def array_elements(text: bytes, limit: int) -> list[bytes]:
-    """The elements of a JSON array, unparsed. Raises Unusable, for more than `limit` before they are held in memory."""
+    """The elements of a JSON array, unparsed; of a damaged one its pieces, so that the damage costs one of them.
+
+    Raises Unusable for more than `limit`, before they are held in memory.
+    """
     try:
         if text.count(b",") < limit:
             return [bytes(element) for element in _list(text)]
         elements = msgspec.structs.astuple(_at_most(limit)(text))
     except JSON_ERRORS as error:
         if isinstance(error, msgspec.ValidationError) and "at most length" in str(error):
-            raise Unusable(RejectReason.TOO_MANY_LINES, f"more than {limit} lines in a message") from None
-        raise json_refusal(error) from None
+            raise _too_many(limit) from None
+        return _pieces(text, limit)
     return [bytes(element) for element in elements if element is not None]
 
 
 _list = tolerant(_LIST)
+
+
+def _pieces(text: bytes, limit: int) -> list[bytes]:
+    """What stands between the brackets of an array that is cut off or no JSON: its objects, and what else there is."""
+    pieces: list[bytes] = []
+    depth = end = 0
+    for token in _TOKEN.finditer(text):
+        mark = token[0][:1]
+        if mark in b"{[":
+            depth += 1
+            if depth <= 2:
+                pieces.append(text[end : token.start()])
+                end = token.start() + (depth == 1)
+        elif mark in b"}]":
+            depth -= 1
+            if depth == 1:
+                pieces.append(text[end : token.end()])
+                end = token.end()
+            elif depth == 0:
+                break
+        if len(pieces) > 2 * limit + 2:
+            raise _too_many(limit)
+    found = [piece for piece in [*pieces, text[end:]] if piece.strip(b", \t\r\n]")]
+    if len(found) > limit:
+        raise _too_many(limit)
+    return found
+
+
+def _too_many(limit: int) -> Unusable:
+    return Unusable(RejectReason.TOO_MANY_LINES, f"more than {limit} lines in a message")
 
 
 @lru_cache(4)

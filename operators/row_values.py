@@ -48,7 +48,9 @@ def decode_object(body: bytes) -> Attributes:
 def converter(field: Field) -> Converter:
     """What turns a value as sent under the column's own source into the column's type and unit."""
     if field.type == "string":
-        return json_text if field.unit == JSON else string
+        return json_text if field.unit == JSON else identifier if is_id(field) else string
+    if field.unit == "ns":
+        return duration
     return {"int64": int64, "double": double, "bool": boolean, "timestamp": timestamp_us}[field.type]
 
 
@@ -59,6 +61,17 @@ def unchanged_type(field: Field) -> type[RowValue] | None:
 
 def string(value: object) -> str | None:
     return value if type(value) is str else None
+
+
+def is_id(field: Field) -> bool:
+    return field.name == "userid" or field.name.endswith("_id")
+
+
+def identifier(value: object) -> str | None:
+    """An id is text; one that is a number is meant as text."""
+    if type(value) is int or (type(value) is float and value.is_integer()):
+        return as_text(value)
+    return string(value)
 
 
 def json_text(value: object) -> str | None:
@@ -81,6 +94,12 @@ def int64(value: object) -> int | None:
     elif type(value) is not int:
         return None
     return value if _INT64_MIN <= value <= _INT64_MAX else None
+
+
+def duration(value: object) -> int | None:
+    """No time lasts less than none."""
+    whole = int64(value)
+    return whole if whole is not None and whole >= 0 else None
 
 
 def double(value: object) -> float | None:

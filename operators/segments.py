@@ -9,7 +9,7 @@ import msgspec
 from operators.inflate import inflate, is_zlib
 from operators.json_text import tolerant
 from operators.replay_scan import scan
-from operators.unusable import JSON_ERRORS, Limits, Unusable, checked_id, identity, json_refusal, time_us
+from operators.unusable import JSON_ERRORS, TIME_MAX_MS, Limits, Unusable, checked_id, identity, json_refusal, time_us
 from schemas.items import Family, Item, Kind, RejectReason, SegmentMeta
 from schemas.units import US_PER_MS
 
@@ -47,22 +47,28 @@ COUNT_MAX = (1 << 31) - 1  # of segments or records: what sums them up has 64 bi
 def segment_item(  # noqa: PLR0913 - what a segment consists of
     family: Family, ids: tuple[str, str], meta: SegmentMeta, body: bytes, received_ms: int, limits: Limits
 ) -> Item:
-    """Check the body and build the item. `ids`: (app_id, session_id). Raises Unusable."""
+    """Check the body and build the item. `ids`: (app_id, session_id). Raises Unusable.
+
+    A number that cannot be is as absent; only the start is needed.
+    """
     raw = _inflated(body, limits)
-    begin_us, end_us = time_us("start", meta.start_ms), time_us("end", meta.end_ms)
-    if end_us < begin_us:
-        raise Unusable(RejectReason.INVALID_TIME, f"segment ends at {meta.end_ms}, before its start {meta.start_ms}")
-    if not (0 <= meta.index_in_view <= COUNT_MAX and 0 <= meta.records_count <= COUNT_MAX):
-        raise Unusable(RejectReason.INVALID_FIELD, f"index_in_view or records_count not within 0 and {COUNT_MAX}")
+    begin_us = time_us("start", meta.start_ms)
     as_it_came = is_zlib(body)  # what the SDKs send; anything else is kept inflated
-    meta = msgspec.structs.replace(meta, raw_bytes=len(raw), encoding="zlib" if as_it_came else "identity")
+    meta = msgspec.structs.replace(
+        meta,
+        index_in_view=count_or_zero(meta.index_in_view),
+        end_ms=end_or_start(meta.start_ms, meta.end_ms),
+        records_count=count_or_zero(meta.records_count),
+        raw_bytes=len(raw),
+        encoding="zlib" if as_it_came else "identity",
+    )
     return Item(
         app_id=checked_id("app_id", ids[0], limits),
         session_id=checked_id("session_id", ids[1], limits),
         kind=Kind.SEGMENT,
         family=family,
         begin_us=begin_us,
-        end_us=end_us,
+        end_us=meta.end_ms * US_PER_MS,
         received_ms=received_ms,
         ident=identity(
             Kind.SEGMENT, checked_id("view_id", meta.view_id, limits), f"{meta.index_in_view}/{meta.start_ms}"
@@ -75,6 +81,16 @@ def segment_item(  # noqa: PLR0913 - what a segment consists of
     )
 
 
+def count_or_zero(number: float) -> int:
+    """A count of a segment's header as it was sent, or 0 for one that cannot be."""
+    return int(number) if 0 <= number <= COUNT_MAX and number == int(number) else 0
+
+
+def end_or_start(start_ms: float, end_ms: float) -> int:
+    """The end of a segment; its start, where the end cannot be: before the start, no time at all, or NaN."""
+    return int(end_ms) if start_ms <= end_ms < TIME_MAX_MS else int(start_ms)
+
+
 def self_described(family: Family, body: bytes, received_ms: int, limits: Limits) -> Item:
     """A segment that came without its header. Raises Unusable."""
     inner = _inner_header(body, limits)
@@ -82,7 +98,7 @@ def self_described(family: Family, body: bytes, received_ms: int, limits: Limits
         view_id=inner.view.id,
         index_in_view=inner.index_in_view,
         start_ms=time_us("start", inner.start or 0) // US_PER_MS,
-        end_ms=time_us("end", inner.end or 0) // US_PER_MS,
+        end_ms=end_or_start(inner.start or 0, inner.end or 0),
         records_count=inner.records_count,
         has_full_snapshot=inner.has_full_snapshot,
         creation_reason=inner.creation_reason,

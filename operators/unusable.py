@@ -6,7 +6,7 @@ import xxhash
 from schemas.items import RejectReason
 from schemas.units import NS_PER_US, US_PER_MS
 
-_TIME_MAX_MS = 7_258_118_400_000  # year 2200
+TIME_MAX_MS = 7_258_118_400_000  # year 2200
 _DURATION_MAX_NS = 366 * 86_400 * 1_000_000_000
 _DETAIL_MAX = 300  # characters: libraries quote what they refuse, whatever its size
 
@@ -51,18 +51,16 @@ def checked_size(size: int, limits: Limits) -> None:
 
 def time_us(name: str, value_ms: float) -> int:
     """Epoch ms as the SDK sends it, in us. Comparing refuses NaN, infinities and integers no float can hold."""
-    if not 0 < value_ms < _TIME_MAX_MS:
+    if not 0 < value_ms < TIME_MAX_MS:
         raise Unusable(RejectReason.INVALID_TIME, f"{name} is {value_ms!r:.40}")
     whole_ms = int(value_ms)
     return whole_ms * US_PER_MS if value_ms == whole_ms else int(value_ms * US_PER_MS)
 
 
-def duration_us(name: str, value_ns: float | None) -> int:
-    """A duration in ns as the SDK sends it, in us; a missing one is 0."""
-    if value_ns is None:
+def duration_us(value_ns: float | None) -> int:
+    """A duration in ns as the SDK sends it, in us; 0 for a missing one, and for one that cannot be."""
+    if value_ns is None or not 0 <= value_ns < _DURATION_MAX_NS:  # nor is NaN
         return 0
-    if not 0 <= value_ns < _DURATION_MAX_NS:
-        raise Unusable(RejectReason.INVALID_TIME, f"{name} is {value_ns!r:.40}")
     return int(value_ns) // NS_PER_US
 
 

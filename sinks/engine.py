@@ -123,6 +123,7 @@ class LakePartition(StatefulSinkPartition[DecodedPoll, bytes]):
         self._is_new_epoch = False
         for poll in values:
             self._writer.refuse(_refusals(poll))
+            self._writer.skip(poll.skipped)
             self._writer.take(self._tracker.apply(poll.seq, poll.clock_ms, poll.arrivals))
             if poll.is_last:
                 self._writer.take(self._tracker.drain())

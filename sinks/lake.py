@@ -76,6 +76,7 @@ class LakeCounts(msgspec.Struct):
     windows: dict[str, int] = msgspec.field(default_factory=dict)  # first revisions, by close reason
     revisions: int = 0
     quarantined: dict[str, int] = msgspec.field(default_factory=dict)
+    skipped: dict[str, int] = msgspec.field(default_factory=dict)  # understood and not kept, by reason
     erased: int = 0  # items and windows that were not kept, because a person had ordered so
     rows: dict[str, int] = msgspec.field(default_factory=dict)  # by table
     pack_bytes: int = 0
@@ -213,6 +214,11 @@ class LakeWriter:
             days = self._retention.rum_days(refusal.app_id or "")
             self._refused_bytes += len(refusal.rejected.raw)
             self._rows.add("quarantine", days, utc_day(refusal.received_ms), row)
+
+    def skip(self, skipped: Mapping[str, int]) -> None:
+        """Count what is understood and not kept."""
+        for reason, count in skipped.items():
+            self.counts.skipped[reason] = self.counts.skipped.get(reason, 0) + count
 
     def stage(self) -> bytes:
         """Phase one: store everything the epoch made; the state to commit."""

@@ -82,7 +82,28 @@ def test_a_value_that_does_not_fit_its_column_is_kept_as_text(name: str, sent: o
 
 @pytest.mark.parametrize("edge", [(1 << 63) - 1, -(1 << 63)])
 def test_the_largest_integers_fit(edge: int) -> None:
-    assert row_of(fields={"time_spent": edge})["time_spent"] == edge
+    assert row_of(fields={"drift": edge})["drift"] == edge
+
+
+@pytest.mark.parametrize("name", ["time_spent", "first_contentful_paint", "loading_time"])
+@pytest.mark.parametrize("value", [-1, -5.0, -(1 << 63), -(1 << 70)])
+def test_a_negative_duration_costs_itself(name: str, value: float) -> None:
+    row = row_of(fields={name: value, "dom": 7})
+    assert row == {"time": TIME_MS * 1000, "dom": 7, "custom": {name: str(int(value))}}
+
+
+@pytest.mark.parametrize(("sent", "stored"), [(1001, "1001"), (-5, "-5"), (12.0, "12"), ("u-1", "u-1")])
+def test_an_id_that_is_a_number_is_text(sent: object, stored: str) -> None:
+    row = row_of("action", tags={"userid": sent, "view_id": sent}, fields={"action_id": sent})
+    assert (row["userid"], row["view_id"], row["action_id"]) == (stored, stored, stored)
+    assert "custom" not in row
+
+
+@given(st.lists(st.sampled_from(sorted(f.name for f in TABLES["views"].fields if f.guance)), unique=True))
+def test_null_is_as_absent(names: list[str]) -> None:
+    """In tags and fields, whatever the column."""
+    nothing = dict.fromkeys(names)
+    assert row_of(tags=nothing) == row_of(fields=nothing) == {"time": TIME_MS * 1000}
 
 
 def test_attributes_of_the_page_go_to_custom() -> None:
