@@ -135,10 +135,11 @@ def _backfill(settings: Settings, files: list[Path], from_offset: int, to_offset
                     files, counts, lambda done: progress.update(task, description=f"reading: {done:,} messages")
                 )
                 job = build(settings, source, [PARTITION], JobMetrics(version("replaylake")), is_bounded=True)
+                run_bounded(job, source.failure)
             else:
                 job = kafka_range_job(settings, from_offset, to_offset)
-            run_bounded(job)
-    except (CaptureError, SourceError, StoreError, RuntimeError) as error:
+                run_bounded(job)
+    except (CaptureError, InterruptedError, SourceError, StoreError, RuntimeError) as error:
         raise CommandFailed(_root_cause(error)) from error
     if stop_requested():
         raise CommandFailed("stopped before the end: nothing was published; run it again")

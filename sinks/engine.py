@@ -92,6 +92,11 @@ class LakeSink(FixedPartitionedSink[DecodedPoll, bytes]):
         for writer in self.writers.values():
             writer.publish()
 
+    def discard(self) -> None:
+        """Delete what was staged, after a bounded run that did not read its input to the end."""
+        for writer in self.writers.values():
+            writer.discard()
+
     def delete_packs(self) -> None:
         """After a bounded run that is published: nothing will read its packs again."""
         for writer in self.writers.values():

@@ -230,6 +230,12 @@ class LakeWriter:
         packs = [(seq, clock_ms, keys) for seq, (clock_ms, keys) in self._pack_keys.items()]
         return msgspec.msgpack.encode(_State(STATE_VERSION, packs, self._pending))
 
+    def discard(self) -> None:
+        """Delete what is staged and not published, and every pack: as if nothing had been read."""
+        self._store.delete([bundle.key for bundle in self._pending])
+        self._pending = []
+        self.delete_packs()
+
     def delete_packs(self) -> None:
         """Delete every pack. Only when no session is open and no window will be revised."""
         self._store.delete([key for _, keys in self._pack_keys.values() for key in keys])
