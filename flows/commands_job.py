@@ -135,10 +135,11 @@ def _backfill(settings: Settings, files: list[Path], from_offset: int, to_offset
                     files, counts, lambda done: progress.update(task, description=f"reading: {done:,} messages")
                 )
                 job = build(settings, source, [PARTITION], JobMetrics(version("replaylake")), is_bounded=True)
+                run_bounded(job, source.failure)
             else:
                 job = kafka_range_job(settings, from_offset, to_offset)
-            run_bounded(job)
-    except (CaptureError, SourceError, StoreError, RuntimeError) as error:
+                run_bounded(job)
+    except (CaptureError, InterruptedError, SourceError, StoreError, RuntimeError) as error:
         raise CommandFailed(_root_cause(error)) from error
     if stop_requested():
         raise CommandFailed("stopped before the end: nothing was published; run it again")
@@ -171,8 +172,10 @@ def as_arguments(flags: Mapping[str, object]) -> list[str]:
 def _report(read: CaptureCounts, job: Job, lake: str, *, as_json: bool) -> None:
     written = [writer.counts for writer in job.sink.writers.values()]
     quarantined: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     for one in written:
         quarantined.update(one.quarantined)
+        skipped.update(one.skipped)
     items = sum(one.items for one in written)
     windows = sum(sum(one.windows.values()) + one.revisions for one in written)
     duplicates = sum(tracker.duplicate_count for tracker in job.metrics.trackers)
@@ -185,6 +188,7 @@ def _report(read: CaptureCounts, job: Job, lake: str, *, as_json: bool) -> None:
             "windows": windows,
             "duplicates": duplicates,
             "quarantined": quarantined,
+            "skipped_lines": skipped,
             "lake": lake,
         }
         print(json.dumps(summary))
@@ -193,6 +197,8 @@ def _report(read: CaptureCounts, job: Job, lake: str, *, as_json: bool) -> None:
         print(f"{read.requests:,} requests, {read.messages:,} messages")
     for route, count in sorted(read.skipped.items()):
         print(f"  skipped {count:,} x {route}")
+    for reason, count in sorted(skipped.items()):
+        print(f"  skipped {count:,} x {reason} line")
     for reason, count in sorted(quarantined.items()):
         print(f"  quarantined {count:,} x {reason}")
     print(f"{windows:,} windows written to {lake}: {items:,} items, {duplicates:,} duplicates removed")

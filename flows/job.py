@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -55,10 +55,17 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
             job.sink.publish_all()  # the last epoch is committed, so nothing needs to wait for the next start
 
 
-def run_bounded(job: Job) -> None:
-    """Run to the end of the input, then make everything visible."""
+def run_bounded(job: Job, failure: Callable[[], Exception | None] = lambda: None) -> None:
+    """Run to the end of the input, then make everything visible.
+
+    `failure`: why the input was not read to its end. Then nothing becomes visible, and it is raised.
+    """
     settle_memory()
     run_main(job.flow, epoch_interval=_ONE_EPOCH)
+    failed = failure()
+    if failed is not None:
+        job.sink.discard()
+        raise failed
     job.sink.publish_all()
     job.sink.delete_packs()
 

@@ -1,10 +1,12 @@
 """From a poll of one partition to arrivals: every message decoded, each item with the clock at its place in the log."""
 
+from collections import Counter
+
 import msgspec
 
 from operators.decode import Limits, Message, decode
 from operators.sessions import Arrival
-from schemas.items import Item, Rejected
+from schemas.items import Item, Rejected, Skipped
 
 
 class Received(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -39,7 +41,7 @@ class Refused(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DecodedPoll(msgspec.Struct, frozen=True, array_like=True):
-    """A poll with its messages decoded."""
+    """A poll with its messages decoded. `skipped`: how often what is understood and not kept came, by reason."""
 
     partition: str
     seq: int
@@ -47,16 +49,20 @@ class DecodedPoll(msgspec.Struct, frozen=True, array_like=True):
     arrivals: list[Arrival]
     refused: list[Refused]
     is_last: bool
+    skipped: dict[str, int] = {}
 
 
 def decode_poll(poll: Poll, limits: Limits) -> DecodedPoll:
-    """Every message ends as arrivals, refusals, or both."""
+    """Every message ends as arrivals, refusals, what is skipped, or several of them."""
     arrivals: list[Arrival] = []
     refused: list[Refused] = []
+    skipped: Counter[str] = Counter()
     for one in poll.messages:
         for result in decode(one.message, limits):
             if isinstance(result, Item):
                 arrivals.append(Arrival(one.clock_ms, one.topic, one.offset, result))
+            elif isinstance(result, Skipped):
+                skipped[result.reason] += 1
             else:
                 refused.append(Refused(one.topic, one.offset, one.message.received_ms, result))
-    return DecodedPoll(poll.partition, poll.seq, poll.clock_ms, arrivals, refused, poll.is_last)
+    return DecodedPoll(poll.partition, poll.seq, poll.clock_ms, arrivals, refused, poll.is_last, dict(skipped))

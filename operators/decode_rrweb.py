@@ -13,7 +13,7 @@ import msgspec
 
 from operators.inflate import inflate
 from operators.json_text import array_elements, tolerant, without_nan
-from operators.posthog_events import PAGE_LEAVE, kind_of
+from operators.posthog_events import HEATMAP, PAGE_LEAVE, kind_of
 from operators.replay_records import NoRecords, first_byte, replay_body, shallow
 from operators.replay_scan import is_snapshot, scan_records
 from operators.row_values import text_of_id
@@ -27,9 +27,10 @@ from operators.unusable import (
     json_refusal,
     time_us,
 )
-from schemas.items import Family, Item, Kind, Rejected, RejectReason, SegmentMeta
+from schemas.items import Family, Item, Kind, Rejected, RejectReason, SegmentMeta, Skipped, SkipReason
 from schemas.units import MS_PER_SECOND, US_PER_MS
 
+Result = Item | Rejected | Skipped
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORM_FIELDS_MAX = 16  # posthog-js sends 2
 
@@ -65,7 +66,7 @@ _decode_message = tolerant(msgspec.json.Decoder(_Message))
 _decode_text = tolerant(msgspec.json.Decoder(str))
 
 
-def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) -> Iterator[Item | Rejected]:
+def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) -> Iterator[Item | Rejected | Skipped]:
     """Items of an inflated body. `app_id`: for batches that name none. Raises Unusable for the whole body."""
     if body.startswith(b"data="):
         body = _form_data(body, limits)
@@ -151,9 +152,11 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _result(message: _Message | Rejected, raw: bytes, app_id: str, received_ms: int, limits: Limits) -> Item | Rejected:
+def _result(message: _Message | Rejected, raw: bytes, app_id: str, received_ms: int, limits: Limits) -> Result:
     if isinstance(message, Rejected):
         return message
+    if message.event == HEATMAP:
+        return Skipped(SkipReason.HEATMAP)
     try:
         return _item(message, raw, app_id, received_ms, limits)
     except Unusable as refusal:

@@ -109,6 +109,12 @@ def int64(value: object) -> int | None:
     return value if _INT64_MIN <= value <= _INT64_MAX else None
 
 
+def duration(value: object) -> int | None:
+    """No time lasts less than none."""
+    whole = int64(value)
+    return whole if whole is not None and whole >= 0 else None
+
+
 def double(value: object) -> float | None:
     if type(value) is float:
         return value if value - value == 0 else None  # not for NaN and infinities

@@ -63,14 +63,17 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def segment_item(  # noqa: PLR0913 - what a segment consists of
-    family: Family, ids: tuple[str, str], meta: SegmentMeta | Header, body: bytes, received_ms: int, limits: Limits
+    family: Family, ids: tuple[str, str], header: Header, body: bytes, received_ms: int, limits: Limits
 ) -> Item:
-    """Check the body and build the item. `ids`: (app_id, session_id). Raises Unusable."""
+    """Check the body and build the item. `ids`: (app_id, session_id). Raises Unusable.
+
+    A number that cannot be is as absent; only the start is needed.
+    """
     raw = _inflated(body, limits)
     whole = without_nan(raw)
     as_it_came = whole is raw and is_zlib(body)  # what the SDKs send; anything else is kept inflated
     found, records, others = _records_in(whole, family, limits)
-    known = _known(meta, found, records)
+    known = _known(header, found, records)
     known = msgspec.structs.replace(known, raw_bytes=len(whole), encoding="zlib" if as_it_came else "identity")
     scan = scan_records(whole, records, len(others), family, known)
     view_id = checked_id("view_id", known.view_id, limits)
@@ -148,29 +151,29 @@ def _records_in(raw: bytes, family: Family, limits: Limits) -> tuple[ReplayBody,
     return found, records, others
 
 
-def _known(meta: SegmentMeta | Header, found: ReplayBody, records: list[Record]) -> SegmentMeta:
+def _known(header: Header, found: ReplayBody, records: list[Record]) -> SegmentMeta:
     """The header with what can be; an impossible number costs itself, and the records say what it should have been."""
     times_ms = [one.timestamp for one in records if one.timestamp is not None and is_time_ms(one.timestamp)]
-    start_ms = _time_ms(meta.start_ms, min(times_ms, default=None))
+    start_ms = _time_ms(header.start_ms, min(times_ms, default=None))
     if start_ms is None:
-        raise Unusable(RejectReason.INVALID_TIME, f"start is {meta.start_ms!r:.40}, and no record has a time")
-    end_ms = _time_ms(meta.end_ms, max(times_ms, default=None))
-    index = _count(meta.index_in_view)
+        raise Unusable(RejectReason.INVALID_TIME, f"start is {header.start_ms!r:.40}, and no record has a time")
+    end_ms = _time_ms(header.end_ms, max(times_ms, default=None))
+    index = _count(header.index_in_view)
     index = _count(found.index_in_view) if index is None else index
-    count = _count(meta.records_count)
-    claimed = meta.has_full_snapshot
+    count = _count(header.records_count)
+    claimed = header.has_full_snapshot
     return SegmentMeta(
-        view_id=meta.view_id or found.view_id,
+        view_id=header.view_id or found.view_id,
         index_in_view=NOT_NUMBERED if index is None else index,
         start_ms=start_ms,
         end_ms=max(start_ms, end_ms or 0),
         records_count=len(records) if count is None else count,
         has_full_snapshot=any(map(is_snapshot, records)) if claimed is None else claimed,
-        creation_reason=meta.creation_reason,
+        creation_reason=header.creation_reason,
         raw_bytes=0,
         encoding="",
-        sdk_name=meta.sdk_name,
-        sdk_version=meta.sdk_version,
+        sdk_name=header.sdk_name,
+        sdk_version=header.sdk_version,
     )
 
 

@@ -92,6 +92,11 @@ class LakeSink(FixedPartitionedSink[DecodedPoll, bytes]):
         for writer in self.writers.values():
             writer.publish()
 
+    def discard(self) -> None:
+        """Delete what was staged, after a bounded run that did not read its input to the end."""
+        for writer in self.writers.values():
+            writer.discard()
+
     def delete_packs(self) -> None:
         """After a bounded run that is published: nothing will read its packs again."""
         for writer in self.writers.values():
@@ -123,6 +128,7 @@ class LakePartition(StatefulSinkPartition[DecodedPoll, bytes]):
         self._is_new_epoch = False
         for poll in values:
             self._writer.refuse(_refusals(poll))
+            self._writer.skip(poll.skipped)
             self._writer.take(self._tracker.apply(poll.seq, poll.clock_ms, poll.arrivals))
             if poll.is_last:
                 self._writer.take(self._tracker.drain())

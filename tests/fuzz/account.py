@@ -12,7 +12,7 @@ from operators.replay_scan import replay_segment
 from operators.rows import line_row
 from operators.sessions import Arrival, SessionTracker
 from operators.windows import WindowRules
-from schemas.items import Family, Item, Kind, Rejected
+from schemas.items import Family, Item, Kind, Rejected, Skipped
 from schemas.keys import replay_key, safe_segment
 from schemas.pack import decode_block, decode_index, encode_pack, index_length
 from schemas.units import MIB, utc_day
@@ -39,6 +39,8 @@ def account(message: Message, depth: Depth) -> Counter[str]:
         if isinstance(one, Rejected):
             assert len(one.detail.encode()) <= _DETAIL_MAX, "a reason is a line to read"
             ends[f"quarantine: {one.reason}"] += 1
+        elif isinstance(one, Skipped):
+            ends[f"skipped: {one.reason}"] += 1
     items = [one for one in results if isinstance(one, Item)]
     msgspec.msgpack.encode(items)  # as a pack holds them: fails for integers beyond 64 bits
     for item in items:

@@ -45,7 +45,8 @@ SHAPES = {
 
 def decoded(body: object) -> list[Item | Rejected]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return decode(Message("rrweb", {}, raw, NOW_MS), Limits())
+    results = decode(Message("rrweb", {}, raw, NOW_MS), Limits())
+    return [one for one in results if isinstance(one, Item | Rejected)]
 
 
 def items(body: object) -> list[Item]:

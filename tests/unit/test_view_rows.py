@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.decode import Limits, Message, decode
-from schemas.items import Item, Kind
+from schemas.items import Item, Kind, Skipped
 from tests.flow.harness import Lake, run
 from tests.unit.replays import NOW_MS
 
@@ -173,7 +173,7 @@ def test_a_vital_is_told_of_its_view(tmp_path: Path) -> None:
         datadog("view", 0),
         datadog("vital", 5_000, vital={"id": "1", "type": "duration", "name": "checkout", "duration": 300}),
         datadog("vital", 6_000, vital={"id": "2", "type": "operation_step", "name": "login", "step_type": "start"}),
-        datadog("telemetry", 7_000, telemetry={"type": "log"}),
+        datadog("telemetry", 7_000, telemetry={"type": "log"}, session=None),
     ]
     lake = lake_of(tmp_path, lines, "datadog.rum")
     (view,) = views(lake)
@@ -183,7 +183,7 @@ def test_a_vital_is_told_of_its_view(tmp_path: Path) -> None:
     assert "quarantine" not in lake.tables
 
 
-BOOKKEEPING = ["$$heatmap", "$feature_flag_called", "$identify", "$set", "$groupidentify", "$opt_in"]
+BOOKKEEPING = ["$feature_flag_called", "$identify", "$set", "$groupidentify", "$opt_in"]
 
 
 @pytest.mark.parametrize("event", BOOKKEEPING)
@@ -193,6 +193,14 @@ def test_bookkeeping_is_no_action_and_no_sign_of_the_visitor(tmp_path: Path, eve
     row = session(lake)
     assert (row["session_action_count"], row["is_bounce"], row["active_time"]) == (0, True, 0)
     assert "actions" not in lake.tables
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"), [("rrweb", posthog("$$heatmap", 0)), ("datadog.rum", datadog("telemetry", 0))]
+)
+def test_what_has_no_place_is_counted(kind: str, line: Line) -> None:
+    (skipped,) = decode(Message(kind, {}, json.dumps(line).encode(), NOW_MS), Limits())
+    assert isinstance(skipped, Skipped)
 
 
 def test_a_flag_is_told_of_its_view(tmp_path: Path) -> None:
