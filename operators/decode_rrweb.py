@@ -76,9 +76,11 @@ def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) 
         if not isinstance(message, Rejected) and not message.event and first_byte(message.data) == b'"':
             body = _decode_text(bytes(message.data)).encode()
             message = _decoded(body)
-        if isinstance(message, Rejected) or not message.batch:
+        if isinstance(message, Rejected) or first_byte(message.batch) in (b"", b"n"):
             yield _result(message, body, app_id, received_ms, limits)
             return
+        if first_byte(message.batch) != b"[":
+            raise Unusable(RejectReason.INVALID_FIELD, "the batch of an envelope is not an array")
         body, app_id = bytes(message.batch), message.api_key or app_id
     for raw in array_elements(body, limits.lines_per_message):
         yield _result(_decoded(raw), raw, app_id, received_ms, limits)
