@@ -12,9 +12,9 @@ from urllib.parse import parse_qs
 import msgspec
 
 from operators.inflate import inflate
-from operators.json_text import array_elements, tolerant, without_nan
+from operators.json_text import array_elements, tolerant, with_numbers
 from operators.posthog_events import HEATMAP, PAGE_LEAVE, kind_of
-from operators.replay_records import NoRecords, first_byte, replay_body, shallow
+from operators.replay_records import NoRecords, first_byte, open_body, shallow
 from operators.replay_scan import is_snapshot, scan_records
 from operators.row_values import text_of_id
 from operators.unusable import (
@@ -70,12 +70,10 @@ def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) 
     """Items of an inflated body. `app_id`: for batches that name none. Raises Unusable for the whole body."""
     if body.startswith(b"data="):
         body = _form_data(body, limits)
-    body = without_nan(body)
     if body.lstrip()[:1] != b"[":
-        message = _decoded(body)
+        message, body = _decoded(body)
         if not isinstance(message, Rejected) and not message.event and first_byte(message.data) == b'"':
-            body = _decode_text(bytes(message.data)).encode()
-            message = _decoded(body)
+            message, body = _decoded(_decode_text(bytes(message.data)).encode())
         if isinstance(message, Rejected) or first_byte(message.batch) in (b"", b"n"):
             yield _result(message, body, app_id, received_ms, limits)
             return
@@ -83,14 +81,15 @@ def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) 
             raise Unusable(RejectReason.INVALID_FIELD, "the batch of an envelope is not an array")
         body, app_id = bytes(message.batch), message.api_key or app_id
     for raw in array_elements(body, limits.lines_per_message):
-        yield _result(_decoded(raw), raw, app_id, received_ms, limits)
+        yield _result(*_decoded(raw), app_id, received_ms, limits)
 
 
-def _decoded(raw: bytes) -> _Message | Rejected:
+def _decoded(raw: bytes) -> tuple[_Message | Rejected, bytes]:
+    """A message, and its JSON: as it came but for what is no JSON in it."""
     try:
-        return shallow(raw, _message)[0]
+        return with_numbers(raw, lambda text: shallow(text, _message)[0])
     except JSON_ERRORS as error:
-        return _refused(error, raw)
+        return _refused(error, raw), raw
 
 
 def _message(raw: bytes) -> _Message:
@@ -232,8 +231,7 @@ def _event_us(message: _Message) -> int:
 def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: int, limits: Limits) -> Item:
     properties = message.properties
     try:
-        found = replay_body(raw, Family.RRWEB)
-        records, others = found.usable()
+        found_window_id, _, records, others = open_body(raw, Family.RRWEB)
     except NoRecords as error:
         raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
     if not records:
@@ -242,7 +240,7 @@ def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: i
         raise Unusable(RejectReason.INVALID_TIME, f"{len(others)} rrweb events without a usable kind or time")
     times_ms = [record.timestamp for record in records if record.timestamp is not None]
     start_us, end_us = time_us("timestamp", min(times_ms)), time_us("timestamp", max(times_ms))
-    window_id = checked_id("window id", found.view_id, limits)
+    window_id = checked_id("window id", found_window_id, limits)
     meta = SegmentMeta(
         view_id=window_id,
         index_in_view=0,

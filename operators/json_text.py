@@ -57,6 +57,19 @@ def without_nan(text: bytes) -> bytes:
     return _NOT_A_NUMBER.sub(lambda found: found[0] if found[0].startswith(b'"') else b"null", text)
 
 
+def with_numbers(text: bytes, read: Callable[[bytes], Decoded]) -> tuple[Decoded, bytes]:
+    """What a reader makes of JSON, and the JSON: where it cannot be read, with null for what is no number."""
+    try:
+        return read(text), text
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        plain = without_nan(text)
+        if plain == text:
+            raise
+    return read(plain), plain
+
+
 def cut_deep(text: bytes, levels: int) -> bytes:
     """JSON in which the arrays below a number of levels are empty, for readers that call themselves at every level.
 

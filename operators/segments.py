@@ -10,8 +10,8 @@ import msgspec
 
 from operators.event_paths import child
 from operators.inflate import inflate, is_zlib
-from operators.json_text import tolerant, without_nan
-from operators.replay_records import NoRecords, Record, ReplayBody, replay_body, shallow
+from operators.json_text import tolerant, with_numbers
+from operators.replay_records import NoRecords, Opened, open_body, shallow
 from operators.replay_scan import is_snapshot, scan_records
 from operators.row_values import decode_object, text_of_id
 from operators.unusable import JSON_ERRORS, Limits, Unusable, checked_id, identity, is_time_ms, json_refusal, time_us
@@ -70,12 +70,11 @@ def segment_item(  # noqa: PLR0913 - what a segment consists of
     A number that cannot be is as absent; only the start is needed.
     """
     raw = _inflated(body, limits)
-    whole = without_nan(raw)
+    found, whole = _opened(raw, family, limits)
     as_it_came = whole is raw and is_zlib(body)  # what the SDKs send; anything else is kept inflated
-    found, records, others = _records_in(whole, family, limits)
-    known = _known(header, found, records)
+    known = _known(header, found)
     known = msgspec.structs.replace(known, raw_bytes=len(whole), encoding="zlib" if as_it_came else "identity")
-    scan = scan_records(whole, records, len(others), family, known)
+    scan = scan_records(whole, found.records, len(found.others), family, known)
     view_id = checked_id("view_id", known.view_id, limits)
     place = f"{known.index_in_view}/{known.start_ms}"
     numbered = known.index_in_view != NOT_NUMBERED
@@ -99,8 +98,7 @@ def segment_item(  # noqa: PLR0913 - what a segment consists of
 def unusable_records(item: Item, limits: Limits) -> Iterable[Rejected]:
     """The records of a segment that have no kind or no time, each with its own bytes."""
     raw = item.body if item.segment and item.segment.encoding == "identity" else _inflated(item.body, limits)
-    _, others = replay_body(raw, Family(item.family)).usable()
-    for text in others:
+    for text in open_body(raw, Family(item.family)).others:
         yield Rejected(RejectReason.INVALID_TIME, "a record without a usable kind or time; the others are kept", text)
 
 
@@ -138,22 +136,22 @@ def number_of(value: object) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _records_in(raw: bytes, family: Family, limits: Limits) -> tuple[ReplayBody, list[Record], list[bytes]]:
+def _opened(raw: bytes, family: Family, limits: Limits) -> tuple[Opened, bytes]:
+    """The records, and the JSON: as it came but for what is no JSON in it."""
     try:
-        found = replay_body(raw, family)
-        records, others = found.usable()
+        found, whole = with_numbers(raw, lambda text: open_body(text, family))
     except NoRecords as error:
         raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
     except JSON_ERRORS as error:
         raise json_refusal(error) from None
-    if len(others) > limits.lines_per_message:
-        raise Unusable(RejectReason.INVALID_TIME, f"{len(others)} records without a usable kind or time")
-    return found, records, others
+    if len(found.others) > limits.lines_per_message:
+        raise Unusable(RejectReason.INVALID_TIME, f"{len(found.others)} records without a usable kind or time")
+    return found, whole
 
 
-def _known(header: Header, found: ReplayBody, records: list[Record]) -> SegmentMeta:
+def _known(header: Header, found: Opened) -> SegmentMeta:
     """The header with what can be; an impossible number costs itself, and the records say what it should have been."""
-    times_ms = [one.timestamp for one in records if one.timestamp is not None and is_time_ms(one.timestamp)]
+    times_ms = [one.timestamp for one in found.records if one.timestamp is not None and is_time_ms(one.timestamp)]
     start_ms = _time_ms(header.start_ms, min(times_ms, default=None))
     if start_ms is None:
         raise Unusable(RejectReason.INVALID_TIME, f"start is {header.start_ms!r:.40}, and no record has a time")
@@ -167,8 +165,8 @@ def _known(header: Header, found: ReplayBody, records: list[Record]) -> SegmentM
         index_in_view=NOT_NUMBERED if index is None else index,
         start_ms=start_ms,
         end_ms=max(start_ms, end_ms or 0),
-        records_count=len(records) if count is None else count,
-        has_full_snapshot=any(map(is_snapshot, records)) if claimed is None else claimed,
+        records_count=len(found.records) if count is None else count,
+        has_full_snapshot=any(map(is_snapshot, found.records)) if claimed is None else claimed,
         creation_reason=header.creation_reason,
         raw_bytes=0,
         encoding="",
@@ -189,9 +187,9 @@ def _count(claim: float | None) -> int | None:
 
 
 def _inner_header(body: bytes, limits: Limits) -> _Segment:
-    raw = without_nan(_inflated(body, limits))
+    raw = _inflated(body, limits)
     try:
-        return shallow(raw, _header)[0]
+        return with_numbers(raw, lambda text: shallow(text, _header)[0])[0]
     except JSON_ERRORS as error:
         raise json_refusal(error) from None
 
