@@ -5,6 +5,7 @@ from collections import Counter
 import msgspec
 
 from operators.decode import Limits, Message, decode
+from operators.segments import unusable_records
 from operators.sessions import Arrival
 from schemas.items import Item, Rejected, Skipped
 
@@ -61,6 +62,8 @@ def decode_poll(poll: Poll, limits: Limits) -> DecodedPoll:
         for result in decode(one.message, limits):
             if isinstance(result, Item):
                 arrivals.append(Arrival(one.clock_ms, one.topic, one.offset, result))
+                parts = unusable_records(result, limits)
+                refused.extend(Refused(one.topic, one.offset, one.message.received_ms, part) for part in parts)
             elif isinstance(result, Skipped):
                 skipped[result.reason] += 1
             else:

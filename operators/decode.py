@@ -8,7 +8,7 @@ import msgspec
 from operators import decode_datadog, decode_guance, decode_rrweb
 from operators.inflate import inflate, is_zlib, undo
 from operators.multipart_body import multipart_fields, sniffed_boundary
-from operators.segments import describes_datadog, self_described, unusable_records
+from operators.segments import describes_datadog, self_described
 from operators.unusable import Limits, Unusable
 from schemas.items import Family, Item, Rejected, RejectReason, Skipped
 
@@ -32,7 +32,10 @@ _PROTOCOL_LINE = re.compile(rb"[\r\n]*[a-z_]+[, ]")
 
 
 def decode(message: Message, limits: Limits) -> list[Result]:
-    """All that is in a message. What cannot be used is a `Rejected` with the smallest part that is bad."""
+    """All that is in a message. What cannot be used is a `Rejected` with the smallest part that is bad.
+
+    A segment of which some records cannot be used is one item; `segments.unusable_records` gives these.
+    """
     results: list[Result] = []
     try:
         if len(message.value) > limits.message_bytes:
@@ -41,10 +44,7 @@ def decode(message: Message, limits: Limits) -> list[Result]:
         if not message.value:
             raise Unusable(RejectReason.EMPTY_BODY, "message without content")
         plain = without_coding(message, limits)
-        for result in _decoder(plain, limits)(plain, limits):
-            results.append(result)
-            if isinstance(result, Item) and result.scan is not None and result.scan.unusable_count:
-                results.extend(unusable_records(result, limits))
+        results.extend(_decoder(plain, limits)(plain, limits))
         if not results:
             raise Unusable(RejectReason.EMPTY_BODY, "message without rows")
     except Unusable as refusal:

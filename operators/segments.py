@@ -96,7 +96,9 @@ def segment_item(  # noqa: PLR0913 - what a segment consists of
 
 
 def unusable_records(item: Item, limits: Limits) -> Iterable[Rejected]:
-    """The records of a segment that have no kind or no time, each with its own bytes."""
+    """The records of a segment that have no kind or no time, each with its own bytes; none of a line."""
+    if item.scan is None or not item.scan.unusable_count:
+        return
     raw = item.body if item.segment and item.segment.encoding == "identity" else _inflated(item.body, limits)
     for text in open_body(raw, Family(item.family)).others:
         yield Rejected(RejectReason.INVALID_TIME, "a record without a usable kind or time; the others are kept", text)

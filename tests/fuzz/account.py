@@ -10,6 +10,7 @@ from operators.decode import Limits, Message, decode
 from operators.replay_cut import CutLimits, ReplayWindow, cut
 from operators.replay_scan import replay_segment
 from operators.rows import line_row
+from operators.segments import unusable_records
 from operators.sessions import Arrival, SessionTracker
 from operators.windows import WindowRules
 from schemas.items import Family, Item, Kind, Rejected, Skipped
@@ -44,6 +45,7 @@ def account(message: Message, depth: Depth) -> Counter[str]:
     items = [one for one in results if isinstance(one, Item)]
     msgspec.msgpack.encode(items)  # as a pack holds them: fails for integers beyond 64 bits
     for item in items:
+        ends["record refused"] += sum(1 for _ in unusable_records(item, LIMITS))
         assert 0 < len(item.app_id) <= LIMITS.id_length
         assert 0 < len(item.session_id) <= LIMITS.id_length
         assert item.begin_us <= item.end_us

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from operators.decode import Limits, Message, decode
 from operators.replay_cut import ReplayWindow, cut
 from operators.replay_scan import replay_segment
+from operators.segments import unusable_records
 from replay.chunks import Piece, Place, in_view, plan
 from replay.rrweb import lanes, tabs_of, to_rrweb
 from replay.track import Track
-from schemas.items import NOT_NUMBERED, Family, Item, Rejected
+from schemas.items import NOT_NUMBERED, Family, Item
 from tests.unit.replays import NOW_MS, datadog_segment, meta, moved, snapshot
 
 FIRST, LATER, LAST = [meta(0), snapshot(1)], [moved(900)], [moved(900), moved(950)]
@@ -88,11 +89,10 @@ def test_a_bad_record_of_an_sdk_costs_itself() -> None:
     records = [*FIRST, {"type": "4", "timestamp": NOW_MS + 5}, moved(9)]
     event = {name: {"id": name} for name in ("application", "session", "view")} | {"start": NOW_MS, "end": NOW_MS + 9}
     raw = json.dumps({"records": records, "view": {"id": "view"}}).encode()
-    results = decode(Message("datadog.replay", {"event": json.dumps(event).encode()}, raw, NOW_MS), Limits())
-    (item,), (refused,) = ([one for one in results if isinstance(one, kind)] for kind in (Item, Rejected))
-    assert isinstance(refused, Rejected)
-    assert json.loads(refused.raw) == records[2]
+    (item,) = decode(Message("datadog.replay", {"event": json.dumps(event).encode()}, raw, NOW_MS), Limits())
     assert isinstance(item, Item)
+    (refused,) = unusable_records(item, Limits())
+    assert json.loads(refused.raw) == records[2]
     assert item.scan is not None
     assert item.scan.records_count == 3
 

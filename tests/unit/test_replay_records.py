@@ -1,6 +1,8 @@
 """One reader for the records of a body: what decode takes in, the scan counts and the player plays."""
 
+import itertools
 import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from operators.json_text import cut_deep, without_nan
 from operators.replay_order import settled
 from operators.replay_records import NO_WINDOW, replay_body
 from operators.replay_scan import replay_segment
+from operators.segments import unusable_records
 from replay.rrweb import to_rrweb
 from replay.track import Track
 from schemas.items import Family, Item, Rejected, RejectReason
@@ -45,8 +48,11 @@ SHAPES = {
 
 def decoded(body: object) -> list[Item | Rejected]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    results = decode(Message("rrweb", {}, raw, NOW_MS), Limits())
-    return [one for one in results if isinstance(one, Item | Rejected)]
+    found: list[Item | Rejected] = []
+    for one in decode(Message("rrweb", {}, raw, NOW_MS), Limits()):
+        assert isinstance(one, Item | Rejected)
+        found += [one, *unusable_records(one, Limits())] if isinstance(one, Item) else [one]
+    return found
 
 
 def items(body: object) -> list[Item]:
@@ -216,3 +222,27 @@ def test_all_of_a_split_recording_plays() -> None:
     (track,) = to_rrweb(Family.RRWEB, [one.segment.body for one in ordered])
     assert [event["type"] for event in track.events] == [4, 2, 3]
     assert track.skipped == {}
+
+
+MOVES = [moved(10 * number) for number in range(1, 12)]
+
+
+@given(st.lists(st.integers(1, 12), max_size=5), st.randoms())
+def test_a_recording_cut_into_batches_anywhere_plays_the_same(cuts: list[int], chance: Random) -> None:
+    recording = [meta(0), snapshot(1), *MOVES]
+    edges = sorted({0, len(recording), *cuts})
+    batches = [recording[start:end] for start, end in itertools.pairwise(edges)]
+    chance.shuffle(batches)
+    segments = [replay_segment(one) for batch in batches for one in items(plain(batch))]
+    ordered = settled(kept(number, one) for number, one in enumerate(segments))
+    (track,) = to_rrweb(Family.RRWEB, [one.segment.body for one in ordered])
+    assert track.events == recording
+
+
+@given(st.sampled_from(list(SHAPES.values())), st.integers(0, 700))
+def test_a_body_cut_anywhere_ends_somewhere(body: Record, length: int) -> None:
+    results = decoded(json.dumps(body).encode()[:length] or b"x")
+    assert results
+    for one in results:
+        if isinstance(one, Item):
+            to_rrweb(Family.RRWEB, [one.body])
