@@ -130,6 +130,8 @@ def _odd_event(line: bytes, error: Exception) -> _Event:
     """An event with null, a number for an id, or another wrong type somewhere: what has no use is as absent."""
     try:
         sent = decode_object(line)
+    except RecursionError as deep:
+        raise json_refusal(deep) from None
     except ValueError:
         raise json_refusal(error) from None
     date, view, session = number_of(sent.get("date")), child(sent, "view"), child(sent, "session")
@@ -153,7 +155,7 @@ def _odd_event(line: bytes, error: Exception) -> _Event:
 def _object(text: bytes) -> Attributes:
     try:
         return decode_object(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unusable(RejectReason.MALFORMED_JSON, str(error)) from None
 
 

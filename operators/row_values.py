@@ -47,8 +47,6 @@ def decode_object(body: bytes) -> Attributes:
         decoded = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         decoded = _decode_leniently(body)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
     if not isinstance(decoded, dict):
         raise ValueError(f"a line is a JSON object, this is {type(decoded).__name__}")
     return decoded

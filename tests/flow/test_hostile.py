@@ -88,8 +88,8 @@ BAD = {
     "truncated zlib": (segment(GOOD_SEGMENT[:-6]), RejectReason.CORRUPT_COMPRESSION),
     "bomb": (segment(BOMB), RejectReason.INFLATED_TOO_LARGE),
     "empty segment": (segment(b""), RejectReason.EMPTY_BODY),
-    "segment starts at no time": (segment(GOOD_SEGMENT, start="NaN"), RejectReason.INVALID_TIME),
-    "segment of no view": (segment(GOOD_SEGMENT, view_id=""), RejectReason.INVALID_FIELD),
+    "segment at no time": (segment(zlib.compress(b'{"records":[]}'), start="NaN"), RejectReason.INVALID_TIME),
+    "segment of no view": (segment(GOOD_SEGMENT, view_id=""), RejectReason.MISSING_ID),
     "wrong content type": (
         Message("guance.replay", {"content-type": b"multipart/form-data"}, b"--x\r\n", NOW_MS),
         RejectReason.MALFORMED_MULTIPART,
