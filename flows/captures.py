@@ -13,16 +13,15 @@ from pathlib import Path
 
 import msgspec
 
-from operators.decode import Limits, Message
-from operators.sdk_requests import ROUTES, UnknownEncoding, request_message, route_of
-from operators.unusable import Unusable
+from operators.decode import Message
+from operators.sdk_requests import ROUTES, request_message, route_of
 from schemas.errors import Damaged
 
 _REORDER_BYTES = 32 << 20  # requests held per file to undo disorder of the log: answers go out of order
 
 
 class CaptureError(Damaged):
-    """A file is no capture; the message names the file, the line and what is wrong."""
+    """Not a capture file: the message names the file, the line and what is wrong."""
 
 
 class CapturedRequest(msgspec.Struct):
@@ -93,8 +92,8 @@ def _messages(path: Path, counts: CaptureCounts) -> Iterator[CapturedMessage]:
     for number, request in enumerate(recorded_requests(path)):
         try:
             message = _message(request, counts)
-        except (UnknownEncoding, Unusable, ValueError) as error:
-            raise CaptureError(f"{path}: line {number + 1} is no captured request: {error}") from error
+        except (ValueError, OverflowError) as error:  # base64 or a time that is none
+            raise CaptureError(f"{path}: line {number + 1} is not a captured request: {error}") from None
         if message is not None:
             yield CapturedMessage(path.name, number, message)
 
@@ -107,9 +106,9 @@ def recorded_requests(path: Path) -> Iterator[CapturedRequest]:
             for number, line in enumerate(lines):  # noqa: B007 - the errors below name it
                 yield _DECODER.decode(line)
     except (OSError, EOFError, zlib.error) as error:
-        raise CaptureError(f"{path}: not readable after line {number + 1}: {error}") from error
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise CaptureError(f"{path}: line {number + 1} is no captured request: {error}") from error
+        raise CaptureError(f"{path}: not readable after line {number + 1}: {error}") from None
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise CaptureError(f"{path}: line {number + 1} is not a captured request: {error}") from None
 
 
 def _message(request: CapturedRequest, counts: CaptureCounts) -> Message | None:
@@ -122,4 +121,4 @@ def _message(request: CapturedRequest, counts: CaptureCounts) -> Message | None:
         return None
     counts.messages += 1
     received_ms = int(request.t_ms + (request.clock_offset_ms or 0))
-    return request_message(kind, request.headers, request.body, received_ms, Limits())
+    return request_message(kind, query, request.headers, request.body, received_ms)

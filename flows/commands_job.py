@@ -148,9 +148,10 @@ def _backfill(settings: Settings, files: list[Path], from_offset: int, to_offset
                     files, counts, lambda done: progress.update(task, description=f"reading: {done:,} messages")
                 )
                 job = build(settings, source, [READER], JobMetrics(version("replaylake")), State(), is_bounded=True)
+                run_bounded(job, source.failure)
             else:
                 job = kafka_range_job(settings, from_offset, to_offset)
-            run_bounded(job)
+                run_bounded(job)
     except Exception as error:
         if stop_requested():
             raise CommandFailed(_STOPPED) from error
@@ -186,8 +187,10 @@ def as_arguments(flags: Mapping[str, object]) -> list[str]:
 def _report(read: CaptureCounts, job: Job, lake: str, *, as_json: bool) -> None:
     written = [writer.counts for writer in job.sink.writers.values()]
     quarantined: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     for one in written:
         quarantined.update(one.quarantined)
+        skipped.update(one.skipped)
     items = sum(one.items for one in written)
     windows = sum(sum(one.windows.values()) + one.revisions for one in written)
     duplicates = sum(tracker.duplicate_count for tracker in job.metrics.trackers)
@@ -200,6 +203,7 @@ def _report(read: CaptureCounts, job: Job, lake: str, *, as_json: bool) -> None:
             "windows": windows,
             "duplicates": duplicates,
             "quarantined": quarantined,
+            "skipped_lines": skipped,
             "lake": lake,
         }
         print(json.dumps(summary))
@@ -208,6 +212,8 @@ def _report(read: CaptureCounts, job: Job, lake: str, *, as_json: bool) -> None:
         print(f"{counted(read.requests, 'request')}, {counted(read.messages, 'message')}")
     for route, count in sorted(read.skipped.items()):
         print(f"  skipped {count:,} x {printable(route)}")
+    for reason, count in sorted(skipped.items()):
+        print(f"  skipped {count:,} x {reason} line")
     for reason, count in sorted(quarantined.items()):
         print(f"  quarantined {count:,} x {reason}")
     removed = f"{counted(duplicates, 'duplicate')} removed"

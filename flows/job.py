@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -87,10 +87,17 @@ def _check_take_over(store: ObjectStore, settings: Settings) -> None:
         )
 
 
-def run_bounded(job: Job) -> None:
-    """Run to the end of the input, then make everything visible."""
+def run_bounded(job: Job, failure: Callable[[], Exception | None] = lambda: None) -> None:
+    """Run to the end of the input, then make everything visible.
+
+    `failure`: why the input was not read to its end. Then nothing becomes visible, and it is raised.
+    """
     settle_memory()
     run_main(job.flow, epoch_interval=_ONE_EPOCH)
+    failed = failure()
+    if failed is not None:
+        job.sink.discard()
+        raise failed
     job.sink.publish_all()
     job.sink.delete_packs()
 

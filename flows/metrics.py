@@ -19,7 +19,7 @@ from flows.topic_source import Reader
 from operators.receive_clock import StampFault
 from operators.sessions import SessionTracker
 from schemas.exposition import Labels, family
-from schemas.items import CloseReason, RejectReason
+from schemas.items import CloseReason, RejectReason, SkipReason
 from schemas.metrics import Metric
 from schemas.tables import TABLES
 from schemas.units import MS_PER_SECOND
@@ -134,6 +134,7 @@ class JobMetrics(Collector):
         yield family(names.WINDOWS, _sum(CloseReason, (one.windows for one in counts)))
         yield family(names.REVISIONS, {(): sum(one.revisions for one in counts)})
         yield family(names.QUARANTINED, _sum(RejectReason, (one.quarantined for one in counts)))
+        yield family(names.SKIPPED, _sum(SkipReason, (one.skipped for one in counts)))
         yield family(names.ERASED, {(): sum(one.erased for one in counts)})
         yield family(names.ROWS, _sum(TABLES, (one.rows for one in counts)))
         yield family(names.PACK_BYTES, {(): sum(one.pack_bytes for one in counts)})

@@ -50,7 +50,7 @@ class Preparer:
                 kept.append(one)
             else:
                 left_out[reason] = left_out.get(reason, 0) + 1
-        if not kept:
+        if not kept and left_out:
             raise Refused(next(iter(left_out)))
         return Prepared(kept, left_out)
 

@@ -18,7 +18,8 @@ from intake.posthog import start_answer
 from intake.preparing import Prepared, Preparer
 from intake.rates import Buckets
 from intake.refusals import Refusal, Refused, may_come_again, status_of
-from operators.sdk_requests import ROUTES, Keyed, UnknownEncoding, request_message, route_of
+from operators.decode import without_coding
+from operators.sdk_requests import ROUTES, Keyed, request_message, route_of
 from operators.unusable import Unusable
 
 _IN_A_THREAD_BYTES = 64 << 10  # a larger body would hold up the other requests while it is taken apart
@@ -127,7 +128,8 @@ class Service:
             body = await self._body(request, held)
             if not body:
                 raise Refused(Refusal.EMPTY)
-            prepared = await self._prepared(request.headers, kind, body, address)
+            query = request.scope["query_string"].decode("latin-1")
+            prepared = await self._prepared(request.headers, query, kind, body, address)
             for app_id in prepared.apps:
                 _wait(self._apps.take(app_id), Refusal.APP_RATE)
             await self._writer.write(prepared.keyed)
@@ -152,12 +154,14 @@ class Service:
             raise Refused(Refusal.CUT_OFF) from None
         return b"".join(chunks)
 
-    async def _prepared(self, headers: Mapping[str, str], kind: str, body: bytes, address: str) -> Prepared:
+    async def _prepared(self, headers: Mapping[str, str], query: str, kind: str, body: bytes, address: str) -> Prepared:
         self._received_ms = max(self._received_ms, self._clocks.wall_ms())  # the wall clock may be set back
-        try:
-            message = request_message(kind, headers, body, self._received_ms, self._policy.limits)
-        except (UnknownEncoding, Unusable):
-            raise Refused(Refusal.ENCODING) from None
+        message = request_message(kind, query, headers, body, self._received_ms)
+        if "content-encoding" in headers:
+            try:
+                without_coding(message, self._policy.limits)
+            except Unusable:
+                raise Refused(Refusal.ENCODING) from None
         if len(body) <= _IN_A_THREAD_BYTES:
             return self._preparer.prepare(message, address)
         loop = asyncio.get_running_loop()

@@ -1,10 +1,14 @@
 """From a poll of one reader to arrivals: every message decoded, each item with the clock at its place in the log."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 import msgspec
 
 from operators.decode import Limits, Message, decode
+from operators.segments import unusable_records
 from operators.sessions import Arrival
-from schemas.items import Item, Rejected
+from schemas.items import Item, Rejected, Skipped
 
 
 class Received(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -40,23 +44,32 @@ class Refused(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DecodedPoll(msgspec.Struct, frozen=True, array_like=True):
-    """A poll with its messages decoded."""
+    """A poll with its messages decoded. `skipped`: how often what is understood and not kept came, by reason."""
 
     reader: str
     clock_ms: int
     arrivals: list[Arrival]
     refused: list[Refused]
     is_last: bool
+    skipped: dict[str, int] = {}
 
 
 def decode_poll(poll: Poll, limits: Limits) -> DecodedPoll:
-    """Every message ends as arrivals, refusals, or both."""
+    """Every message ends as arrivals, refusals, what is skipped, or several of them."""
     arrivals: list[Arrival] = []
     refused: list[Refused] = []
+    skipped: Counter[str] = Counter()
     for one in poll.messages:
         for result in decode(one.message, limits):
             if isinstance(result, Item):
                 arrivals.append(Arrival(one.clock_ms, one.topic, one.partition, one.offset, result))
+                parts: Iterable[Rejected] = unusable_records(result, limits)
+            elif isinstance(result, Skipped):
+                skipped[result.reason] += 1
+                continue
             else:
-                refused.append(Refused(one.topic, one.partition, one.offset, one.message.received_ms, result))
-    return DecodedPoll(poll.reader, poll.clock_ms, arrivals, refused, poll.is_last)
+                parts = (result,)
+            refused.extend(
+                Refused(one.topic, one.partition, one.offset, one.message.received_ms, part) for part in parts
+            )
+    return DecodedPoll(poll.reader, poll.clock_ms, arrivals, refused, poll.is_last, dict(skipped))

@@ -22,7 +22,6 @@ _VIEW_UPDATE = "view_update"
 _KINDS = {kind.name.lower(): kind for kind in LINE_TABLE} | {
     _VIEW_UPDATE: Kind.VIEW,
     "vital": Kind.NOTE,
-    "telemetry": Kind.NOTE,
 }
 _PATHS = paths_by_kind(lambda field: field.datadog)
 _PHASES = {
@@ -84,10 +83,7 @@ def _apply(changes: Attributes, whole: Attributes) -> None:
 
 
 def _note(event: Attributes) -> LineRow:
-    """A vital tells of its view: a duration by its name, or a step of an operation with its time.
-
-    The SDK's telemetry, of the same shape, tells of the SDK alone and leaves nothing.
-    """
+    """A vital tells of its view: a duration by its name, or a step of an operation with its time."""
     custom: dict[str, str] = {}
     vital = child(event, "vital")
     path = f"vital.{as_text(vital.pop('name', ''))}"

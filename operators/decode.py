@@ -1,4 +1,4 @@
-"""Decode: every message to items, refusals, or both; never an exception, never nothing."""
+"""Decode: every message to items, refusals, what is skipped, or several; never an exception, never nothing."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from operators import decode_datadog, decode_guance, decode_rrweb
-from operators.inflate import inflate, is_zlib
+from operators.inflate import inflate, is_zlib, undo
 from operators.multipart_body import multipart_fields, sniffed_boundary
-from operators.segments import describes_datadog, self_described, unusable_records
+from operators.segments import describes_datadog, self_described
 from operators.unusable import Limits, Unusable
-from schemas.items import Family, Item, Rejected, RejectReason
+from schemas.items import Family, Item, Rejected, RejectReason, Skipped
 
-__all__ = ["Limits", "Message", "decode", "form_parts"]
+__all__ = ["Limits", "Message", "decode", "form_parts", "without_coding"]
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -24,7 +24,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
     received_ms: int
 
 
-Result = Item | Rejected
+Result = Item | Rejected | Skipped
 _Decoder = Callable[[Message, Limits], Iterable[Result]]
 
 _FIELDS = {"event", "index_in_view"}  # headers that say: the form was read already, the value is the segment
@@ -32,7 +32,10 @@ _PROTOCOL_LINE = re.compile(rb"[\r\n]*[a-z_]+[, ]")
 
 
 def decode(message: Message, limits: Limits) -> list[Result]:
-    """All that is in a message. What cannot be used is a `Rejected` with the smallest part that is bad."""
+    """All that is in a message. What cannot be used is a `Rejected` with the smallest part that is bad.
+
+    A segment of which some records cannot be used is one item; `segments.unusable_records` gives these.
+    """
     results: list[Result] = []
     try:
         if len(message.value) > limits.message_bytes:
@@ -40,10 +43,8 @@ def decode(message: Message, limits: Limits) -> list[Result]:
             raise Unusable(RejectReason.TOO_LARGE, f"{size} bytes, the limit is {limits.message_bytes}")
         if not message.value:
             raise Unusable(RejectReason.EMPTY_BODY, "message without content")
-        for result in _decoder(message, limits)(message, limits):
-            results.append(result)
-            if isinstance(result, Item) and result.scan is not None and result.scan.unusable_count:
-                results.extend(unusable_records(result, limits))
+        plain = without_coding(message, limits)
+        results.extend(_decoder(plain, limits)(plain, limits))
         if not results:
             raise Unusable(RejectReason.EMPTY_BODY, "message without rows")
     except Unusable as refusal:
@@ -52,8 +53,22 @@ def decode(message: Message, limits: Limits) -> list[Result]:
     return results
 
 
+def without_coding(message: Message, limits: Limits) -> Message:
+    """The message without the encoding that its header `content-encoding` names. Raises Unusable.
+
+    What an SDK compresses by itself no header names: that is seen by its first bytes, behind this.
+    """
+    coding = message.headers.get("content-encoding")
+    if coding is None:
+        return message
+    headers = {name: value for name, value in message.headers.items() if name != "content-encoding"}
+    value = undo(message.value, coding.decode("latin-1"), limits.inflated_bytes)
+    return msgspec.structs.replace(message, headers=headers, value=value)
+
+
 def _guance_rum(message: Message, limits: Limits) -> Iterable[Result]:
-    return decode_guance.decode_lines(_inflated(message, limits), message.received_ms, limits)
+    precision = message.headers.get("precision", b"ms").decode("latin-1")
+    return decode_guance.decode_lines(_inflated(message, limits), precision, message.received_ms, limits)
 
 
 def _datadog_rum(message: Message, limits: Limits) -> Iterator[Result]:

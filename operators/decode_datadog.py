@@ -25,9 +25,12 @@ from operators.unusable import (
     json_refusal,
     time_us,
 )
-from schemas.items import Family, Item, Kind, Rejected, RejectReason
+from operators.utf8_rows import checked_utf8
+from schemas.items import Family, Item, Kind, Rejected, RejectReason, Skipped, SkipReason
 
-_KINDS = KINDS | {"view_update": Kind.VIEW, "vital": Kind.NOTE, "telemetry": Kind.NOTE}
+_KINDS = KINDS | {"view_update": Kind.VIEW, "vital": Kind.NOTE}
+
+_TELEMETRY = "telemetry"
 
 
 class _Id(msgspec.Struct, gc=False):
@@ -71,7 +74,7 @@ _decode_event = tolerant(msgspec.json.Decoder(_Event))
 _LINE = re.compile(rb"\S[^\n]*")
 
 
-def decode_events(body: bytes, received_ms: int, limits: Limits) -> Iterator[Item | Rejected]:
+def decode_events(body: bytes, received_ms: int, limits: Limits) -> Iterator[Item | Rejected | Skipped]:
     """Items of an NDJSON body without compression; a bad line is refused alone. Raises Unusable for the whole body."""
     for number, found in enumerate(_LINE.finditer(body), 1):
         if number > limits.lines_per_message:
@@ -79,7 +82,9 @@ def decode_events(body: bytes, received_ms: int, limits: Limits) -> Iterator[Ite
         line = found[0]
         try:
             checked_size(len(line), limits)
-            yield _item(_event(line), line, received_ms, limits)
+            event = _event(checked_utf8(line))
+            is_telemetry = event.type == _TELEMETRY
+            yield Skipped(SkipReason.TELEMETRY) if is_telemetry else _item(event, line, received_ms, limits)
         except Unusable as refusal:
             yield Rejected(refusal.reason, refusal.detail, line)
 
@@ -125,6 +130,8 @@ def _odd_event(line: bytes, error: Exception) -> _Event:
     """An event with null, a number for an id, or another wrong type somewhere: what has no use is as absent."""
     try:
         sent = decode_object(line)
+    except RecursionError as deep:
+        raise json_refusal(deep) from None
     except ValueError:
         raise json_refusal(error) from None
     date, view, session = number_of(sent.get("date")), child(sent, "view"), child(sent, "session")
@@ -148,7 +155,7 @@ def _odd_event(line: bytes, error: Exception) -> _Event:
 def _object(text: bytes) -> Attributes:
     try:
         return decode_object(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unusable(RejectReason.MALFORMED_JSON, str(error)) from None
 
 

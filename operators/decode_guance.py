@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from operators.json_text import array_elements, tolerant
-from operators.line_protocol import Row, parse_rows
-from operators.segments import segment_item
+from operators.line_protocol import TELEMETRY, Row, parse_rows
+from operators.row_values import as_text, compact_json, decode_object
+from operators.segments import Header, number_of, segment_item
 from operators.unusable import (
     JSON_ERRORS,
     Limits,
@@ -22,7 +23,10 @@ from operators.unusable import (
     json_refusal,
     time_us,
 )
-from schemas.items import Family, Item, Kind, Rejected, RejectReason, SegmentMeta
+from operators.utf8_rows import body_text, checked_utf8, has_bad_byte, row_bytes
+from schemas.items import Family, Item, Kind, Rejected, RejectReason, Skipped, SkipReason
+
+Result = Item | Rejected | Skipped
 
 KINDS = {
     "view": Kind.VIEW,
@@ -61,69 +65,78 @@ class _Line(msgspec.Struct, gc=False):
 
 
 _decode_line = tolerant(msgspec.json.Decoder(_Line))
-_ENCODER = msgspec.json.Encoder()
+_DIGITS_MAX = 20  # of a number in a form
+_encode = msgspec.json.Encoder().encode
+_Unit = tuple[int, int]  # of time: ms, as a fraction
+_MS = (1, 1)
+_UNITS: dict[str, _Unit] = {  # by the names that the address of a request may give
+    **dict.fromkeys(("n", "ns"), (1, 1_000_000)),
+    **dict.fromkeys(("u", "us", "\u00b5", "\u00b5s"), (1, 1_000)),
+    "ms": _MS,
+    "s": (1_000, 1),
+    "m": (60_000, 1),
+    "h": (3_600_000, 1),
+}
 
 
-def decode_lines(body: bytes, received_ms: int, limits: Limits) -> Iterable[Item | Rejected]:
-    """Items of a RUM body without compression; a bad row is refused alone. Raises Unusable for the whole body."""
+def decode_lines(body: bytes, precision: str, received_ms: int, limits: Limits) -> Iterable[Result]:
+    """Items of a RUM body without compression; a bad row is refused alone. Raises Unusable for the whole body.
+
+    `precision`: unit of the rows' times.
+    """
+    unit = _UNITS.get(precision.lower())
+    if unit is None:
+        raise Unusable(RejectReason.INVALID_TIME, f"precision {precision[:40]!r}")
     start = body.lstrip()[:1]
     if start == b"{":
-        return [_json_line(body, received_ms, limits)]
+        return [_json_line(body, unit, received_ms, limits)]
     if start == b"[":
-        return [_json_line(row, received_ms, limits) for row in array_elements(body, limits.lines_per_message)]
-    return _protocol_lines(body, received_ms, limits)
+        rows = array_elements(body, limits.lines_per_message)
+        return [_json_line(row, unit, received_ms, limits) for row in rows]
+    return _protocol_lines(body, unit, received_ms, limits)
 
 
 def decode_segment(parts: Mapping[str, bytes], received_ms: int, limits: Limits) -> Item:
     """A segment from its form fields or message headers, file part `segment` included. Raises Unusable."""
     fields = {name: value.decode(errors="replace") for name, value in parts.items() if name != "segment"}
-    try:
-        meta = SegmentMeta(
-            view_id=fields["view_id"],
-            index_in_view=int(fields["index_in_view"]),
-            start_ms=int(fields["start"]),
-            end_ms=int(fields["end"]),
-            records_count=int(fields["records_count"]),
-            has_full_snapshot=fields["has_full_snapshot"] == "true",
-            creation_reason=fields.get("creation_reason", ""),
-            raw_bytes=0,
-            encoding="",
-            sdk_name=fields.get("sdk_name", ""),
-            sdk_version=fields.get("sdk_version", ""),
-        )
-    except KeyError as error:
-        raise Unusable(RejectReason.INVALID_FIELD, f"segment without {error.args[0]}") from None
-    except ValueError as error:
-        raise Unusable(RejectReason.INVALID_FIELD, f"segment: {error}") from None
+    header = Header(
+        view_id=fields.get("view_id", ""),
+        index_in_view=number_of(fields.get("index_in_view")),
+        start_ms=number_of(fields.get("start")),
+        end_ms=number_of(fields.get("end")),
+        records_count=number_of(fields.get("records_count")),
+        has_full_snapshot={"true": True, "false": False}.get(fields.get("has_full_snapshot", "")),
+        creation_reason=fields.get("creation_reason", ""),
+        sdk_name=fields.get("sdk_name", ""),
+        sdk_version=fields.get("sdk_version", ""),
+    )
     ids = fields.get("app_id", ""), fields.get("session_id", "")
-    return segment_item(Family.GUANCE, ids, meta, parts.get("segment", b""), received_ms, limits)
+    return segment_item(Family.GUANCE, ids, header, parts.get("segment", b""), received_ms, limits)
 
 
-def _protocol_lines(body: bytes, received_ms: int, limits: Limits) -> Iterator[Item | Rejected]:
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise Unusable(RejectReason.MALFORMED_LINE_PROTOCOL, str(error)) from None
-    rows = list(_limited(parse_rows(text, limits.line_bytes), limits))
-    for source, row in rows:
-        if isinstance(row, Unusable):
-            yield Rejected(row.reason, row.detail, source.encode())
-            continue
-        measurement, tags, fields, time_ms = row
-        time_ms = received_ms if time_ms is None else time_ms
+def _protocol_lines(body: bytes, unit: _Unit, received_ms: int, limits: Limits) -> Iterator[Result]:
+    text, is_utf8 = body_text(body)
+    for source, row in list(_limited(parse_rows(text, limits.line_bytes), limits)):
         try:
-            raw = _ENCODER.encode({"measurement": measurement, "tags": tags, "fields": fields, "time": _whole(time_ms)})
-            known = msgspec.convert(fields, _Fields, strict=True)
-            line = _Line(measurement, msgspec.convert(tags, _Tags), known, time_ms)
-            yield _item(line, raw, received_ms, limits)
+            if not is_utf8 and has_bad_byte(source):
+                checked_utf8(row_bytes(source))
+            if isinstance(row, Unusable):
+                raise row
+            measurement, tags, fields, time = row
+            time_ms = received_ms if time is None else _in_ms(time, unit)
+            line = {"measurement": measurement, "tags": tags, "fields": fields, "time": time_ms}
+            try:
+                known = _Line(measurement, msgspec.convert(tags, _Tags), msgspec.convert(fields, _Fields), time_ms)
+            except msgspec.ValidationError:
+                known = _known(line)
+            yield _result(known, _encode(line), received_ms, limits)
         except Unusable as refusal:
-            yield Rejected(refusal.reason, refusal.detail, source.encode())
-        except msgspec.ValidationError as error:
-            yield Rejected(RejectReason.INVALID_FIELD, str(error), source.encode())
+            yield Rejected(refusal.reason, refusal.detail, row_bytes(source))
 
 
-def _whole(time_ms: float) -> float | int:
-    return int(time_ms) if time_ms == time_ms // 1 else time_ms  # NaN stays as it is and is refused later
+def _in_ms(time: float, unit: _Unit) -> float | int:
+    time_ms = time * unit[0] / unit[1]
+    return int(time_ms) if time_ms.is_integer() else time_ms
 
 
 def _limited(rows: Iterable[tuple[str, Row | Unusable]], limits: Limits) -> Iterator[tuple[str, Row | Unusable]]:
@@ -133,15 +146,84 @@ def _limited(rows: Iterable[tuple[str, Row | Unusable]], limits: Limits) -> Iter
         yield row
 
 
-def _json_line(raw: bytes, received_ms: int, limits: Limits) -> Item | Rejected:
+def _json_line(raw: bytes, unit: _Unit, received_ms: int, limits: Limits) -> Result:
     try:
         checked_size(len(raw), limits)
-        return _item(_decode_line(raw), raw, received_ms, limits)
+        line = _line(checked_utf8(raw))
+        if line.measurement == TELEMETRY:
+            return Skipped(SkipReason.TELEMETRY)
+        body = raw
+        if line.time is None or unit != _MS:  # what is stored says its time, in ms
+            line.time = received_ms if line.time is None else _in_ms(float(line.time), unit)
+            body = _with_time(raw, line.time)
+        return _result(line, body, received_ms, limits)
     except Unusable as refusal:
         return Rejected(refusal.reason, refusal.detail, raw)
+
+
+def _line(raw: bytes) -> _Line:
+    """What the rules need of a line. Raises Unusable."""
+    try:
+        return _decode_line(raw)
     except JSON_ERRORS as error:
-        refused = json_refusal(error)
-        return Rejected(refused.reason, refused.detail, raw)
+        try:
+            line = decode_object(raw)
+        except RecursionError as deep:
+            raise json_refusal(deep) from None
+        except ValueError:
+            raise json_refusal(error) from None
+    return _known(line)
+
+
+def _with_time(raw: bytes, time_ms: float) -> bytes:
+    try:
+        return compact_json(decode_object(raw) | {"time": time_ms}).encode()
+    except (ValueError, RecursionError) as error:
+        raise Unusable(RejectReason.MALFORMED_JSON, str(error)) from None
+
+
+def _known(line: Mapping[str, object]) -> _Line:
+    """The same of a line with values that no SDK sends, slowly. Null is as absent, and so is a number that cannot be;
+    an id that is a number is text. Raises Unusable.
+    """
+    measurement, tags, fields = line.get("measurement"), line.get("tags"), line.get("fields")
+    if not isinstance(measurement, str):
+        raise Unusable(RejectReason.UNKNOWN_MEASUREMENT, f"measurement {measurement!r:.100}")
+    tags, fields = (part if isinstance(part, dict) else {} for part in (tags, fields))
+    ends = fields.get("session_is_active")
+    return _Line(
+        measurement,
+        _Tags(*(_id(tags.get(name)) for name in _Tags.__struct_fields__)),
+        _Fields(
+            _number(fields.get("time_spent")),
+            _number(fields.get("duration")),
+            ends if isinstance(ends, bool) else None,
+            *(_id(fields.get(name)) for name in _Fields.__struct_fields__[3:]),
+        ),
+        _time(line.get("time")),
+    )
+
+
+def _id(value: object) -> str:
+    is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return as_text(value) if is_text else ""
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _time(value: object) -> float | None:
+    if value is None or value == "NaN":
+        return None
+    number = _number(value)
+    if number is None:
+        raise Unusable(RejectReason.INVALID_TIME, f"time is {value!r:.40}")
+    return number
+
+
+def _result(line: _Line, raw: bytes, received_ms: int, limits: Limits) -> Item | Skipped:
+    return Skipped(SkipReason.TELEMETRY) if line.measurement == TELEMETRY else _item(line, raw, received_ms, limits)
 
 
 def _item(line: _Line, raw: bytes, received_ms: int, limits: Limits) -> Item:

@@ -12,9 +12,9 @@ from urllib.parse import parse_qs
 import msgspec
 
 from operators.inflate import inflate
-from operators.json_text import array_elements, tolerant, without_nan
-from operators.posthog_events import PAGE_LEAVE, kind_of
-from operators.replay_records import NoRecords, first_byte, replay_body, shallow
+from operators.json_text import array_elements, tolerant, with_numbers
+from operators.posthog_events import HEATMAP, PAGE_LEAVE, kind_of
+from operators.replay_records import NoRecords, first_byte, open_body, shallow
 from operators.replay_scan import is_snapshot, scan_records
 from operators.row_values import text_of_id
 from operators.unusable import (
@@ -27,9 +27,10 @@ from operators.unusable import (
     json_refusal,
     time_us,
 )
-from schemas.items import Family, Item, Kind, Rejected, RejectReason, SegmentMeta
+from schemas.items import Family, Item, Kind, Rejected, RejectReason, SegmentMeta, Skipped, SkipReason
 from schemas.units import MS_PER_SECOND, US_PER_MS
 
+Result = Item | Rejected | Skipped
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORM_FIELDS_MAX = 16  # posthog-js sends 2
 
@@ -65,29 +66,30 @@ _decode_message = tolerant(msgspec.json.Decoder(_Message))
 _decode_text = tolerant(msgspec.json.Decoder(str))
 
 
-def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) -> Iterator[Item | Rejected]:
+def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) -> Iterator[Item | Rejected | Skipped]:
     """Items of an inflated body. `app_id`: for batches that name none. Raises Unusable for the whole body."""
     if body.startswith(b"data="):
         body = _form_data(body, limits)
-    body = without_nan(body)
     if body.lstrip()[:1] != b"[":
-        message = _decoded(body)
+        message, body = _decoded(body)
         if not isinstance(message, Rejected) and not message.event and first_byte(message.data) == b'"':
-            body = _decode_text(bytes(message.data)).encode()
-            message = _decoded(body)
-        if isinstance(message, Rejected) or not message.batch:
+            message, body = _decoded(_decode_text(bytes(message.data)).encode())
+        if isinstance(message, Rejected) or first_byte(message.batch) in (b"", b"n"):
             yield _result(message, body, app_id, received_ms, limits)
             return
+        if first_byte(message.batch) != b"[":
+            raise Unusable(RejectReason.INVALID_FIELD, "the batch of an envelope is not an array")
         body, app_id = bytes(message.batch), message.api_key or app_id
     for raw in array_elements(body, limits.lines_per_message):
-        yield _result(_decoded(raw), raw, app_id, received_ms, limits)
+        yield _result(*_decoded(raw), app_id, received_ms, limits)
 
 
-def _decoded(raw: bytes) -> _Message | Rejected:
+def _decoded(raw: bytes) -> tuple[_Message | Rejected, bytes]:
+    """A message, and its JSON: as it came but for what is no JSON in it."""
     try:
-        return shallow(raw, _message)[0]
+        return with_numbers(raw, lambda text: shallow(text, _message)[0])
     except JSON_ERRORS as error:
-        return _refused(error, raw)
+        return _refused(error, raw), raw
 
 
 def _message(raw: bytes) -> _Message:
@@ -151,9 +153,11 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _result(message: _Message | Rejected, raw: bytes, app_id: str, received_ms: int, limits: Limits) -> Item | Rejected:
+def _result(message: _Message | Rejected, raw: bytes, app_id: str, received_ms: int, limits: Limits) -> Result:
     if isinstance(message, Rejected):
         return message
+    if message.event == HEATMAP:
+        return Skipped(SkipReason.HEATMAP)
     try:
         return _item(message, raw, app_id, received_ms, limits)
     except Unusable as refusal:
@@ -227,8 +231,7 @@ def _event_us(message: _Message) -> int:
 def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: int, limits: Limits) -> Item:
     properties = message.properties
     try:
-        found = replay_body(raw, Family.RRWEB)
-        records, others = found.usable()
+        found_window_id, _, records, others = open_body(raw, Family.RRWEB)
     except NoRecords as error:
         raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
     if not records:
@@ -237,7 +240,7 @@ def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: i
         raise Unusable(RejectReason.INVALID_TIME, f"{len(others)} rrweb events without a usable kind or time")
     times_ms = [record.timestamp for record in records if record.timestamp is not None]
     start_us, end_us = time_us("timestamp", min(times_ms)), time_us("timestamp", max(times_ms))
-    window_id = checked_id("window id", found.view_id, limits)
+    window_id = checked_id("window id", found_window_id, limits)
     meta = SegmentMeta(
         view_id=window_id,
         index_in_view=0,

@@ -21,7 +21,7 @@ from schemas.fields import Field
 from schemas.items import LINE_TABLE, Kind
 from schemas.tables import TABLES
 
-_Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]  # a negative one is unusual: no duration can be
 
 
 class _UsualLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -29,7 +29,7 @@ class _UsualLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
     measurement: str
     tags: dict[str, str]
-    fields: dict[str, str | bool | _Int64 | float]
+    fields: dict[str, str | bool | _Count | float]
     time: int | float
 
 

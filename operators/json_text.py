@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from operators.unusable import JSON_ERRORS, Unusable, json_refusal
+from operators.unusable import JSON_ERRORS, Unusable
 from schemas.items import RejectReason
 
 Decoded = TypeVar("Decoded")
@@ -16,10 +16,9 @@ _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2
 _HALF = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _NOT_A_NUMBER = re.compile(rb"%b|-?(?:NaN|Infinity)" % _TEXT, re.DOTALL)
-_STRUCTURE = re.compile(rb"%b|[\[\]{}]" % _TEXT, re.DOTALL)
 _BRACKETS_MAX = 2_000_000  # of a text that is cut: more is made to cost time, not by a browser
 _LEVELS_MAX = 100_000
-_IN_ARRAY = 2  # the level of what is in the outermost array
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -58,6 +57,19 @@ def without_nan(text: bytes) -> bytes:
     return _NOT_A_NUMBER.sub(lambda found: found[0] if found[0].startswith(b'"') else b"null", text)
 
 
+def with_numbers(text: bytes, read: Callable[[bytes], Decoded]) -> tuple[Decoded, bytes]:
+    """What a reader makes of JSON, and the JSON: where it cannot be read, with null for what is no number."""
+    try:
+        return read(text), text
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        plain = without_nan(text)
+        if plain == text:
+            raise
+    return read(plain), plain
+
+
 def cut_deep(text: bytes, levels: int) -> bytes:
     """JSON in which the arrays below a number of levels are empty, for readers that call themselves at every level.
 
@@ -67,7 +79,7 @@ def cut_deep(text: bytes, levels: int) -> bytes:
         raise RecursionError
     kept: list[bytes] = []
     level, cut_level, start = 0, 0, 0
-    for found in _STRUCTURE.finditer(text):
+    for found in _TOKEN.finditer(text):
         sign = found[0]
         if sign in (b"[", b"{"):
             level += 1
@@ -85,46 +97,52 @@ def cut_deep(text: bytes, levels: int) -> bytes:
 
 
 def array_elements(text: bytes, limit: int) -> list[bytes]:
-    """The elements of a JSON array, unparsed. Raises Unusable, for more than `limit` before they are held in memory."""
+    """The elements of a JSON array, unparsed; of a damaged one its pieces, so that the damage costs one of them.
+
+    Raises Unusable for more than `limit`, before they are held in memory.
+    """
     try:
         if text.count(b",") < limit:
             return [bytes(element) for element in _list(text)]
         elements = msgspec.structs.astuple(_at_most(limit)(text))
-    except RecursionError:
-        return _deep_elements(text, limit)
     except JSON_ERRORS as error:
         if isinstance(error, msgspec.ValidationError) and "at most length" in str(error):
-            raise Unusable(RejectReason.TOO_MANY_LINES, f"more than {limit} lines in a message") from None
-        raise json_refusal(error) from None
+            raise _too_many(limit) from None
+        return _pieces(text, limit)
     return [bytes(element) for element in elements if element is not None]
 
 
-def _deep_elements(text: bytes, limit: int) -> list[bytes]:
-    """The elements of an array too deep for the decoder, found by its brackets. Raises Unusable."""
-    found: list[bytes] = []
-    between = [text]
-    level = start = end = 0
-    for part in _STRUCTURE.finditer(text) if text.count(b"[") + text.count(b"{") <= _BRACKETS_MAX else ():
-        sign = part[0]
-        if sign in (b"[", b"{"):
-            level += 1
-            if level == _IN_ARRAY:
-                start = part.start()
-                between.append(text[end:start])
-        elif sign in (b"]", b"}"):
-            if level == _IN_ARRAY:
-                end = part.end()
-                found.append(text[start:end])
-            level -= 1
-        if level > _LEVELS_MAX or len(found) > limit:
-            break
-    between[0] = text[end:]
-    if level or b"".join(between).translate(None, b" \t\r\n,") != b"][" or len(found) > limit:
-        raise Unusable(RejectReason.MALFORMED_JSON, "nested too deep")
+_list = tolerant(_LIST)
+
+
+def _pieces(text: bytes, limit: int) -> list[bytes]:
+    """What stands between the brackets of an array that is cut off or no JSON: its objects, and what else there is."""
+    pieces: list[bytes] = []
+    depth = end = 0
+    for token in _TOKEN.finditer(text):
+        mark = token[0][:1]
+        if mark in b"{[":
+            depth += 1
+            if depth <= 2:
+                pieces.append(text[end : token.start()])
+                end = token.start() + (depth == 1)
+        elif mark in b"}]":
+            depth -= 1
+            if depth == 1:
+                pieces.append(text[end : token.end()])
+                end = token.end()
+            elif depth == 0:
+                break
+        if len(pieces) > 2 * limit + 2:
+            raise _too_many(limit)
+    found = [piece for piece in [*pieces, text[end:]] if piece.strip(b", \t\r\n]")]
+    if len(found) > limit:
+        raise _too_many(limit)
     return found
 
 
-_list = tolerant(_LIST)
+def _too_many(limit: int) -> Unusable:
+    return Unusable(RejectReason.TOO_MANY_LINES, f"more than {limit} lines in a message")
 
 
 @lru_cache(4)

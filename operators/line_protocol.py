@@ -1,28 +1,53 @@
-"""Line protocol as the Guance SDK writes it: rows of `measurement,tag=value field=value,field=value time`.
+r"""Line protocol as the Guance SDK writes it: rows of `measurement,tag=value field=value,field=value time`.
 
-It is not one row per line: quoted values hold raw newlines. Tags escape `,` `=` and space with a backslash, quoted
-values escape `"` and `\\`. Numbers come without the `i` suffix, which is accepted. A bad row costs that row only: the
-next one begins at the next line that starts like a row.
+The grammar is the inverse of the SDK's own writer (`escapeRowData`, `escapeFieldValueStr` in datakit-js), which differs
+from the protocol's text book:
+
+- Tags and keys have a backslash before every white space of JavaScript, comma, equals sign and quotation mark. Line
+  breaks among them do not end the row. The backslash itself is not escaped: before anything else it is text.
+- Texts of fields stand in quotation marks, hold raw line breaks, and escape `"` and `\`.
+- Numbers come without the `i` suffix, which is accepted. Rows end in LF or CRLF, with or without a time.
+
+A bad row costs that row only: the next one begins at the next line that starts like a row.
 """
 
 import re
 from collections.abc import Iterator
 
 from operators.unusable import Unusable
-from schemas.items import RejectReason
+from schemas.items import LINE_TABLE, RejectReason
 
 Value = str | float | int | bool
-Row = tuple[str, dict[str, str], dict[str, Value], float | None]  # measurement, tags, fields, time in ms
+Row = tuple[str, dict[str, str], dict[str, Value], float | None]  # measurement, tags, fields, time as written
+
+TELEMETRY = "telemetry"  # what the SDK tells its makers about itself
+_MEASUREMENTS = "|".join([*(kind.name.lower() for kind in LINE_TABLE), TELEMETRY])
+
+# JavaScript's `\s`, which is not Python's.
+_SPACES = "\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_ESCAPED = rf'[{_SPACES}=,"]'
+# Where a tag's value ends in a backslash, what separates it from the next looks escaped. But inside of a value no
+# equals sign stands bare, so a name with one behind it tells. Likewise for keys, by the value behind the equals sign.
+_IN_VALUE = rf"\\(?:(?![, ][\w.$-]++=){_ESCAPED})?+"
+_IN_KEY = rf'\\(?:(?!=(?:"|[^\\=,\s"]*+(?:[, \r\n]|\Z))){_ESCAPED})?+'
+_TAG_KEY = rf"(?=[^=])[^\\=, \n]*+(?:{_IN_KEY}[^\\=, \n]*+)*+"
+_TAG_VALUE = rf"[^\\, \n]*+(?:{_IN_VALUE}[^\\, \n]*+)*+"
+_FIELD_KEY = rf'(?=[^=])[^\\=, \n"]*+(?:{_IN_KEY}[^\\=, \n"]*+)*+'
+_TEXT = r'[^"\\]*+(?:\\[\s\S][^"\\]*+)*+'
+_BARE = r'[^",\s]++'
+_FIELD = rf'{_FIELD_KEY}=(?:"{_TEXT}"|{_BARE})'
+_HEAD = rf"(?=[^ ])[^\\ \n]*+(?:{_IN_VALUE}[^\\ \n]*+)*+"
+
+_ROW = re.compile(rf"({_HEAD}) ({_FIELD}(?:,{_FIELD})*+)(?: ([^\r\n ]*+) *+)?+(?:\r?\n|\r?\Z)")
+_TAGS = re.compile(rf"({_TAG_VALUE})((?:,{_TAG_KEY}={_TAG_VALUE})*+)")
+_TAG = re.compile(rf",({_TAG_KEY})=({_TAG_VALUE})")
+_FIELDS = re.compile(rf'({_FIELD_KEY})=(?:"({_TEXT})"|({_BARE}))')
+_ESCAPE = re.compile(rf"\\(?={_ESCAPED})")
+_TEXT_ESCAPE = re.compile(r'\\(["\\])')
+_BEFORE_DEFECT = re.compile(rf"{_HEAD} (?:{_FIELD},)*+(?:{_FIELD}(?= ))?+")
 
 _BREAKS = re.compile(r"[\r\n]*+")
-_HEAD = re.compile(r"((?:[^\\ \n]|\\.)++) ")
-_MEASUREMENT = re.compile(r"(?:[^\\,]|\\.)*+")
-_TAG = re.compile(r",((?:[^\\=,]|\\.)++)=((?:[^\\,]|\\.)*+)")
-_FIELD = re.compile(r'((?:[^\\=, \n"]|\\.)++)=("(?:[^"\\]|\\[\s\S])*+"|[^",\s]++)(,| |\n|\Z)')
-_TIME = re.compile(r"([^\n ]*+) *+(\n|\Z)")
-_NEXT_ROW = re.compile(r"\n(?=(?:view|action|error|resource|long_task|telemetry)[, ])")
-_TAG_ESCAPE = re.compile(r"\\([,= ])")
-_TEXT_ESCAPE = re.compile(r'\\(["\\])')
+_NEXT_ROW = re.compile(rf"\n(?=(?:{_MEASUREMENTS})[, ])")
 _IDS = re.compile(rb",(app_id|session_id)=((?:[^\\, \n]|\\.)*+)")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _WORDS: dict[str, Value] = {
@@ -30,19 +55,26 @@ _WORDS: dict[str, Value] = {
     **dict.fromkeys(("f", "F", "false", "False", "FALSE"), False),
 }
 _INT_MAX = 1 << 63
+_INT_DIGITS = 18  # so many always fit
 
 
 def parse_rows(text: str, row_length: int) -> Iterator[tuple[str, Row | Unusable]]:
     """(text of the row, row or why it is none) for each row. `row_length`: the most characters that one may have."""
-    position = _after_breaks(text, 0)
+    position = _after_breaks(text, 1 if text.startswith("\ufeff") else 0)
     while position < len(text):
-        try:
-            row, end = _row(text, position, position + row_length)
-            yield text[position:end], row
-        except Unusable as refusal:
-            found = _NEXT_ROW.search(text, position)
-            end = found.end() if found else len(text)
-            yield text[position:end], refusal
+        found = _ROW.match(text, position)
+        row: Row | Unusable
+        if found is None:
+            row = _malformed(_defect(text, position))
+            following = _NEXT_ROW.search(text, position)
+            end = following.end() if following else len(text)
+        else:
+            end = found.end()
+            try:
+                row = _row(found) if end - position <= row_length else _too_long()
+            except Unusable as refusal:
+                row = refusal
+        yield text[position:end], row
         position = _after_breaks(text, end)
 
 
@@ -66,64 +98,57 @@ def _after_breaks(text: str, position: int) -> int:
     return found.end() if found else position
 
 
-def _row(text: str, start: int, limit: int) -> tuple[Row, int]:
-    head = _HEAD.match(text, start)
-    if head is None:
-        raise _malformed("no space after the tags")
-    if head.end() > limit:
-        raise _too_long()
+def _row(found: re.Match[str]) -> Row:
+    head, section, stamp = found.groups()
+    measurement, tags = _tags(head)
     fields: dict[str, Value] = {}
-    position, mark = head.end(), ","
-    while mark == ",":
-        found = _FIELD.match(text, position)
-        if found is None:
-            raise _malformed(f"no field at {text[position : position + 40]!r}")
-        key, value, mark = found.groups()
-        position = found.end()
-        if position > limit:
-            raise _too_long()
-        fields[_plain(key)] = _value(value)
-    time_ms = None
-    if mark == " ":
-        stamp = _TIME.match(text, position)
-        if stamp is None:
-            raise _malformed(f"no time at {text[position : position + 40]!r}")
-        time_ms, position = _stamp(stamp[1]), stamp.end()
-    measurement, tags = _tags(head[1])
-    return (measurement, tags, fields, time_ms), position
+    for key, text, bare in _FIELDS.findall(section):
+        if "\\" in key:
+            key = _ESCAPE.sub("", key)  # noqa: PLW2901 - the same key
+        if not bare:
+            fields[key] = _TEXT_ESCAPE.sub(r"\1", text) if "\\\\" in text else text.replace('\\"', '"')
+        elif bare.isdecimal() and len(bare) <= _INT_DIGITS:
+            fields[key] = int(bare)
+        else:
+            fields[key] = _value(bare)
+    return measurement, tags, fields, _stamp(stamp) if stamp else None
 
 
 def _tags(head: str) -> tuple[str, dict[str, str]]:
-    name = _MEASUREMENT.match(head)
-    end = name.end() if name else 0
-    tags: dict[str, str] = {}
-    position = end
-    for found in _TAG.finditer(head, end):
-        if found.start() != position:
-            break
-        tags[_plain(found[1])] = _plain(found[2])
-        position = found.end()
-    if position != len(head):
-        raise _malformed(f"no tag at {head[position : position + 40]!r}")
-    return _plain(head[:end]), tags
+    """(measurement, tags). Most rows can be split at commas, which is quicker; the grammar says the same of them."""
+    measurement, *pairs = head.split(",")
+    try:
+        tags = dict([pair.split("=", 1) for pair in pairs])
+    except ValueError:  # no equals sign: an escaped comma, or a bad row
+        return _tags_by_grammar(head)
+    if "" in tags or "\\" in measurement:
+        return _tags_by_grammar(head)
+    if "\\" in head:
+        if "\\," in head or "\\" in "".join(tags):
+            return _tags_by_grammar(head)
+        for key, value in tags.items():
+            if "\\" in value:
+                tags[key] = _ESCAPE.sub("", value)
+    return measurement, tags
 
 
-def _plain(text: str) -> str:
-    return _TAG_ESCAPE.sub(r"\1", text) if "\\" in text else text
+def _tags_by_grammar(head: str) -> tuple[str, dict[str, str]]:
+    found = _TAGS.fullmatch(head)
+    if found is None:
+        raise _malformed(f"no tags in {head[:40]!r}")
+    measurement, tags = found.groups()
+    pairs = _TAG.findall(tags)
+    return _ESCAPE.sub("", measurement), {_ESCAPE.sub("", key): _ESCAPE.sub("", value) for key, value in pairs}
 
 
 def _value(text: str) -> Value:
-    if text[0] == '"':
-        inner = text[1:-1]
-        return _TEXT_ESCAPE.sub(r"\1", inner) if "\\" in inner else inner
+    """A value without quotation marks. What is no number is text: it costs its column, not its row."""
     word = _WORDS.get(text)
     if word is not None:
         return word
     number = text[:-1] if text[-1] in "iu" else text
     if not _NUMBER.fullmatch(number):
-        if text.lstrip("+-").lower() in {"nan", "inf", "infinity"}:
-            return text  # no number JSON knows: kept as text, for the custom column
-        raise _malformed(f"value {text[:40]!r}")
+        return text
     if number.lstrip("+-").isdigit() and len(number) < 20:
         whole = int(number)
         return whole if -_INT_MAX <= whole < _INT_MAX else float(whole)
@@ -131,12 +156,18 @@ def _value(text: str) -> Value:
 
 
 def _stamp(text: str) -> float | None:
-    if not text:
-        return None
+    """The time as a number; None for NaN, which the SDK writes where its page has no clock, as for no time."""
     try:
-        return float(text)
+        stamp = float(text)
     except ValueError:
         raise Unusable(RejectReason.INVALID_TIME, f"time {text[:40]!r}") from None
+    return stamp if stamp == stamp else None  # noqa: PLR0124 - NaN is the one number that is not itself
+
+
+def _defect(text: str, start: int) -> str:
+    found = _BEFORE_DEFECT.match(text, start)
+    position = found.end() if found else start
+    return f"no field or time at {text[position : position + 40]!r}" if found else "no space after the tags"
 
 
 def _malformed(detail: str) -> Unusable:

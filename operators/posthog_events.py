@@ -5,11 +5,11 @@ from schemas.items import Kind
 PAGE_VIEW, PAGE_LEAVE, EXCEPTION = "$pageview", "$pageleave", "$exception"
 FRUSTRATIONS = {"$rageclick": '["rage_click"]', "$dead_click": '["dead_click"]'}
 CLICKS = frozenset({"$autocapture", *FRUSTRATIONS})
-FLAG_CALLED = "$feature_flag_called"
-# PostHog's own book-keeping: nothing that the visitor did. `$$heatmap` repeats the clicks of `$autocapture`.
+FLAG_CALLED, HEATMAP = "$feature_flag_called", "$$heatmap"
+# PostHog's own book-keeping: nothing that the visitor did.
 BOOKKEEPING = frozenset(
     {
-        *("$$heatmap", FLAG_CALLED, "$feature_enrollment_update", "$feature_view", "$experiment_started"),
+        *(FLAG_CALLED, "$feature_enrollment_update", "$feature_view", "$experiment_started"),
         *("$identify", "$set", "$set_once", "$unset", "$create_alias", "$merge_dangerously", "$groupidentify"),
         *("$opt_in", "$opt_out", "$performance_event", "$client_ingestion_warning"),
     }

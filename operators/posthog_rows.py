@@ -69,7 +69,6 @@ def _note(name: str, event: Attributes, properties: Attributes) -> LineRow:
     """Who the visitor is now and what a flag said; the rest of such an event is on every other one."""
     row: Row = {}
     custom: dict[str, str] = {}
-    properties.pop("$heatmap_data", None)  # large, and its clicks are in `$autocapture` and in the recording
     _read_visitor(event, properties, row)
     if name == FLAG_CALLED:
         keep(custom, f"flag.{as_text(properties.get('$feature_flag'))}", properties.get("$feature_flag_response"))

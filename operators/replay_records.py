@@ -9,7 +9,7 @@ A list of PostHog's may be a single record.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -52,7 +52,7 @@ class ReplayBody(msgspec.Struct, frozen=True):
         except msgspec.ValidationError:
             pass
         else:
-            if all(map(self._is_usable, records)):
+            if not self.needs_times or all(map(self._is_usable, records)):
                 return records, []
         found: list[Record] = []
         others: list[bytes] = []
@@ -71,6 +71,15 @@ class ReplayBody(msgspec.Struct, frozen=True):
         if not self.needs_times:
             return True
         return record.timestamp is not None and is_time_ms(record.timestamp)
+
+
+class Opened(NamedTuple):
+    """A body with its records read. `others`: those without a kind or, in rrweb, a time, as JSON."""
+
+    view_id: str
+    index_in_view: int
+    records: list[Record]
+    others: list[bytes]
 
 
 class NoRecords(ValueError):
@@ -95,6 +104,30 @@ class _RrwebBody(msgspec.Struct, gc=False):
     properties: msgspec.Raw = msgspec.Raw()
 
 
+class _UsualView(msgspec.Struct, gc=False):
+    id: str = ""
+
+
+class _UsualSdkBody(msgspec.Struct, gc=False):
+    """As SDKs write it: all of it is read at once, most of a segment only skipped over."""
+
+    records: list[Record]
+    view: _UsualView = msgspec.field(default_factory=_UsualView)
+    index_in_view: int = NOT_NUMBERED
+
+
+class _UsualProperties(msgspec.Struct, gc=False):
+    data: list[Record] | None = msgspec.field(default=None, name="$snapshot_data")
+    items: list[Record] | None = msgspec.field(default=None, name="$snapshot_items")
+    window_id: str = msgspec.field(default="", name="$window_id")
+
+
+class _UsualRrwebBody(msgspec.Struct, gc=False):
+    events: list[Record] | None = None
+    window_id: str = ""
+    properties: _UsualProperties = msgspec.field(default_factory=_UsualProperties)
+
+
 class _View(msgspec.Struct, gc=False):
     id: msgspec.Raw = msgspec.Raw()
 
@@ -106,8 +139,22 @@ _sdk_body = tolerant(msgspec.json.Decoder(_SdkBody))
 _rrweb_body = tolerant(msgspec.json.Decoder(_RrwebBody))
 _properties = tolerant(msgspec.json.Decoder(_Properties))
 _view = tolerant(msgspec.json.Decoder(_View))
+_usual_sdk_body = tolerant(msgspec.json.Decoder(_UsualSdkBody))
+_usual_rrweb_body = tolerant(msgspec.json.Decoder(_UsualRrwebBody))
 _id = tolerant(msgspec.json.Decoder(str | int | float | None))
 _number = msgspec.json.Decoder(int | None).decode
+
+
+def open_body(raw: bytes, family: Family) -> Opened:
+    """The body of a segment or batch, inflated, and its records. Raises as `replay_body`."""
+    try:
+        opened = _usual_rrweb(raw) if family is Family.RRWEB else _usual_sdk(raw)
+    except (msgspec.ValidationError, RecursionError):
+        opened = None
+    if opened is not None:
+        return opened
+    body = replay_body(raw, family)
+    return Opened(body.view_id, body.index_in_view, *body.usable())
 
 
 def replay_body(raw: bytes, family: Family) -> ReplayBody:
@@ -130,6 +177,21 @@ def shallow(raw: bytes, read: Callable[[bytes], Decoded]) -> tuple[Decoded, bool
 def first_byte(raw: msgspec.Raw) -> bytes:
     """What kind of JSON it is; empty for none."""
     return bytes(memoryview(raw)[:1])
+
+
+def _usual_sdk(raw: bytes) -> Opened:
+    body = _usual_sdk_body(raw)
+    return Opened(body.view.id, max(NOT_NUMBERED, body.index_in_view), body.records, [])
+
+
+def _usual_rrweb(raw: bytes) -> Opened | None:
+    """None where a record lacks something, or all of them."""
+    body = _usual_rrweb_body(raw)
+    inner = body.properties
+    records = next((one for one in (body.events, inner.data, inner.items) if one is not None), None)
+    if records is None or not all(one.timestamp is not None and is_time_ms(one.timestamp) for one in records):
+        return None
+    return Opened(body.window_id or inner.window_id or NO_WINDOW, NOT_NUMBERED, records, [])
 
 
 def _read_sdk(raw: bytes) -> ReplayBody:

@@ -8,7 +8,7 @@ import msgspec
 from xxhash import xxh3_128_digest
 from zlib_ng import zlib_ng
 
-from operators.replay_records import NoRecords, Record, replay_body
+from operators.replay_records import NoRecords, Record, open_body
 from operators.replay_styles import choose, mark, styles_of
 from operators.unusable import JSON_ERRORS, Unusable, json_refusal
 from schemas.items import Family, Item, RejectReason, SegmentMeta, SegmentScan
@@ -68,7 +68,7 @@ def replay_segment(item: Item) -> ReplaySegment:
 def scan(raw: bytes, family: Family, meta: SegmentMeta) -> SegmentScan:
     """Read the records of a segment, inflated. Raises Unusable."""
     try:
-        records, others = replay_body(raw, family).usable()
+        _, _, records, others = open_body(raw, family)
     except NoRecords as error:
         raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
     except JSON_ERRORS as error:
@@ -104,8 +104,7 @@ def style_texts(raw: bytes, family: Family) -> Iterable[bytes]:
     How deep JSON may be nested depends on the stack: what could be scanned may be too deep here, and then has none.
     """
     try:
-        records, _ = replay_body(raw, family).usable()
-        return list(map(bytes, _styles(records)))
+        return list(map(bytes, _styles(open_body(raw, family).records)))
     except RecursionError:
         return []
 

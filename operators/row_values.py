@@ -47,8 +47,6 @@ def decode_object(body: bytes) -> Attributes:
         decoded = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         decoded = _decode_leniently(body)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
     if not isinstance(decoded, dict):
         raise ValueError(f"a line is a JSON object, this is {type(decoded).__name__}")
     return decoded
@@ -107,6 +105,12 @@ def int64(value: object) -> int | None:
     elif type(value) is not int:
         return None
     return value if _INT64_MIN <= value <= _INT64_MAX else None
+
+
+def duration(value: object) -> int | None:
+    """No time lasts less than none."""
+    whole = int64(value)
+    return whole if whole is not None and whole >= 0 else None
 
 
 def double(value: object) -> float | None:

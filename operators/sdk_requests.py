@@ -4,18 +4,17 @@ The intake and the capture files both go through here.
 """
 
 import gzip
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import parse_qs
 
 import msgspec
 
-from operators.decode import Limits, Message, decode, form_parts
+from operators.decode import Limits, Message, decode, form_parts, without_coding
 from operators.decode_datadog import segment_ids
-from operators.inflate import inflate, is_zlib
+from operators.inflate import inflate
 from operators.line_protocol import only_session
 from operators.unusable import Unusable
-from schemas.items import Item, Rejected, RejectReason
+from schemas.items import Item, Rejected
 from schemas.units import MIB
 
 ROUTES = {
@@ -29,14 +28,11 @@ ROUTES = {
     "/batch": "rrweb",
 }
 REPLAYS = ("guance.replay", "datadog.replay")
-_NO_FIELDS = {"segment", "content-type", "type"}
+_NO_FIELDS = {"segment", "content-type", "content-encoding", "type"}
+_PARAMETERS_MAX = 64
 _PLAIN_BYTES_MAX = 1 * MIB  # what is put together anew is cut into messages of about this size
 
 Edit = Callable[[Item], bytes]
-
-
-class UnknownEncoding(Exception):
-    """A Content-Encoding that nobody here can undo; the message is its name."""
 
 
 class Keyed(msgspec.Struct, frozen=True):
@@ -50,26 +46,29 @@ class Keyed(msgspec.Struct, frozen=True):
 def route_of(path: str, query: str) -> str:
     """The path that says what a request is. Datadog's `proxy` option puts it, with its query, into `ddforward`."""
     if "ddforward=" in query:
-        forwarded = parse_qs(query, max_num_fields=64).get("ddforward", [""])[0] if query.count("&") < 64 else ""
-        path = forwarded.partition("?")[0]
+        path = _parameter(query, "ddforward").partition("?")[0]
     return path.rstrip("/")
 
 
-def request_message(kind: str, headers: Mapping[str, str], body: bytes, received_ms: int, limits: Limits) -> Message:
-    """The request as one message. `headers`: names in lower case; all but the form's content type is left behind.
+def _parameter(query: str, name: str) -> str:
+    if f"{name}=" not in query or query.count("&") >= _PARAMETERS_MAX:
+        return ""
+    return parse_qs(query, max_num_fields=_PARAMETERS_MAX).get(name, [""])[0]
 
-    A compression that the header names is undone for forms only: the decoders see it on anything else by themselves.
-    Raises UnknownEncoding, and Unusable for what cannot be inflated.
+
+def request_message(kind: str, query: str, headers: Mapping[str, str], body: bytes, received_ms: int) -> Message:
+    """The request as one message, its body as it came. `headers`: names in lower case.
+
+    What says how to read the body goes with it as headers, so that nobody has to guess: the form's content type, the
+    content encoding, and the unit of Guance's times where it is not ms.
     """
-    content_type = headers.get("content-type", "")
-    coding = headers.get("content-encoding", "").strip().lower()
-    if coding not in {"", "identity", "gzip", "x-gzip", "deflate", "zstd"}:
-        raise UnknownEncoding(coding)
-    if coding == "deflate":
-        body = _without_deflate(body, limits)
-    if coding and content_type.lower().startswith("multipart/"):
-        body = inflate(body, limits.inflated_bytes)
-    kept = {"content-type": content_type.encode("latin-1", "replace")} if content_type else {}
+    said = {"content-type": headers.get("content-type", ""), "content-encoding": headers.get("content-encoding", "")}
+    if kind.startswith("guance."):
+        said["content-encoding"] = said["content-encoding"] or _parameter(query, "encoding")
+    if kind == "guance.rum":
+        precision = _parameter(query, "precision")
+        said["precision"] = precision if precision != "ms" else ""
+    kept = {name: value.encode("latin-1", "replace") for name, value in said.items() if value}
     return Message(kind, kept, body, received_ms)
 
 
@@ -87,8 +86,9 @@ def keyed_by_session(message: Message, limits: Limits, edit: Edit | None = None)
             return [Keyed(*only, message)]
     results = decode(message, limits)
     items = [result for result in results if isinstance(result, Item)]
+    refused = [result for result in results if isinstance(result, Rejected)]
     if not items:
-        return [Keyed("", "", message)]
+        return [Keyed("", "", message)] if refused or edit is None else []
     bodies = [item.body if edit is None else edit(item) for item in items]
     sessions = dict.fromkeys((item.app_id, item.session_id) for item in items)
     is_clean = edit is None or len(items) == len(results)  # what was refused was not edited either: it goes apart
@@ -99,19 +99,29 @@ def keyed_by_session(message: Message, limits: Limits, edit: Edit | None = None)
     for item, body in zip(items, bodies, strict=True):
         found[item.app_id, item.session_id].append(body)
     values = [(ids, value) for ids, rows in found.items() for value in _joined(message.type, rows, limits)]
-    values += [(("", ""), result.raw) for result in results if isinstance(result, Rejected)]
-    return [Keyed(*ids, _part(message, ids[0], value)) for ids, value in values]
+    keyed = [Keyed(*ids, _part(message, ids[0], value)) for ids, value in values]
+    headers = _without(message.headers, "content-encoding")
+    return keyed + [Keyed("", "", msgspec.structs.replace(message, value=one.raw, headers=headers)) for one in refused]
 
 
 def _part(message: Message, app_id: str, value: bytes) -> Message:
-    """Rows of rrweb and PostHog may leave it to what was around them to name the app."""
-    headers = message.headers | {"app_id": app_id.encode()} if message.type == "rrweb" and app_id else message.headers
+    """Items in a message of their own: plain, their times in ms.
+
+    Rows of rrweb and PostHog may leave it to what was around them to name the app.
+    """
+    headers = _without(message.headers, "content-encoding", "precision")
+    if message.type == "rrweb" and app_id:
+        headers["app_id"] = app_id.encode()
     return msgspec.structs.replace(message, value=value, headers=headers)
+
+
+def _without(headers: Mapping[str, bytes], *names: str) -> dict[str, bytes]:
+    return {name: value for name, value in headers.items() if name not in names}
 
 
 def _only_session(message: Message, limits: Limits) -> tuple[str, str] | None:
     try:
-        body = inflate(message.value, limits.inflated_bytes)
+        body = inflate(without_coding(message, limits).value, limits.inflated_bytes)
     except Unusable:
         return None
     return None if body.lstrip()[:1] in {b"{", b"["} else only_session(body)
@@ -120,14 +130,14 @@ def _only_session(message: Message, limits: Limits) -> tuple[str, str] | None:
 def _segment(message: Message, limits: Limits, edit: Edit | None) -> Keyed:
     """Keyed by what the form says; the segment itself is inflated only where that is not enough, or to edit it."""
     try:
-        parts = form_parts(message)
+        parts = form_parts(without_coding(message, limits))
         ids = _form_ids(str(message.type), parts)
     except Unusable:
         return Keyed("", "", message)
     if edit is None and all(ids):
         return Keyed(*ids, _fields_as_headers(message, parts))
     [result] = decode(message, limits)
-    if isinstance(result, Rejected):
+    if not isinstance(result, Item):
         return Keyed("", "", message)
     body = result.body if edit is None else edit(result)
     if body is not result.body:
@@ -170,17 +180,3 @@ def _joined(kind: str | None, bodies: Iterable[bytes], limits: Limits) -> list[b
 
 def _sized(value: bytes) -> bytes:
     return gzip.compress(value, 1, mtime=0) if len(value) > _PLAIN_BYTES_MAX else value
-
-
-def _without_deflate(body: bytes, limits: Limits) -> bytes:
-    """Some clients send `deflate` without the zlib header that the standard asks for; the decoders know only that."""
-    if is_zlib(body):
-        return body
-    stream = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        raw = stream.decompress(body, limits.inflated_bytes + 1)
-    except zlib.error as error:
-        raise Unusable(RejectReason.CORRUPT_COMPRESSION, str(error)) from None
-    if len(raw) > limits.inflated_bytes or not stream.eof:
-        raise Unusable(RejectReason.CORRUPT_COMPRESSION, "deflate: too large or cut off")
-    return _sized(raw)

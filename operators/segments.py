@@ -10,12 +10,13 @@ import msgspec
 
 from operators.event_paths import child
 from operators.inflate import inflate, is_zlib
-from operators.json_text import tolerant, without_nan
-from operators.replay_records import NoRecords, Record, ReplayBody, replay_body, shallow
+from operators.json_text import tolerant, with_numbers
+from operators.replay_records import NoRecords, Opened, open_body, shallow
 from operators.replay_scan import is_snapshot, scan_records
 from operators.row_values import decode_object, text_of_id
 from operators.unusable import JSON_ERRORS, Limits, Unusable, checked_id, identity, is_time_ms, json_refusal, time_us
 from schemas.items import NOT_NUMBERED, Family, Item, Kind, Rejected, RejectReason, SegmentMeta
+from schemas.units import MS_PER_DAY
 
 
 class _Id(msgspec.Struct, gc=False):
@@ -62,16 +63,18 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def segment_item(  # noqa: PLR0913 - what a segment consists of
-    family: Family, ids: tuple[str, str], meta: SegmentMeta | Header, body: bytes, received_ms: int, limits: Limits
+    family: Family, ids: tuple[str, str], header: Header, body: bytes, received_ms: int, limits: Limits
 ) -> Item:
-    """Check the body and build the item. `ids`: (app_id, session_id). Raises Unusable."""
+    """Check the body and build the item. `ids`: (app_id, session_id). Raises Unusable.
+
+    A number that cannot be is as absent; only the start is needed.
+    """
     raw = _inflated(body, limits)
-    whole = without_nan(raw)
+    found, whole = _opened(raw, family, limits)
     as_it_came = whole is raw and is_zlib(body)  # what the SDKs send; anything else is kept inflated
-    found, records, others = _records_in(whole, family, limits)
-    known = _known(meta, found, records)
+    known = _known(header, found)
     known = msgspec.structs.replace(known, raw_bytes=len(whole), encoding="zlib" if as_it_came else "identity")
-    scan = scan_records(whole, records, len(others), family, known)
+    scan = scan_records(whole, found.records, len(found.others), family, known)
     view_id = checked_id("view_id", known.view_id, limits)
     place = f"{known.index_in_view}/{known.start_ms}"
     numbered = known.index_in_view != NOT_NUMBERED
@@ -93,10 +96,11 @@ def segment_item(  # noqa: PLR0913 - what a segment consists of
 
 
 def unusable_records(item: Item, limits: Limits) -> Iterable[Rejected]:
-    """The records of a segment that have no kind or no time, each with its own bytes."""
+    """The records of a segment that have no kind or no time, each with its own bytes; none of a line."""
+    if item.scan is None or not item.scan.unusable_count:
+        return
     raw = item.body if item.segment and item.segment.encoding == "identity" else _inflated(item.body, limits)
-    _, others = replay_body(raw, Family(item.family)).usable()
-    for text in others:
+    for text in open_body(raw, Family(item.family)).others:
         yield Rejected(RejectReason.INVALID_TIME, "a record without a usable kind or time; the others are kept", text)
 
 
@@ -134,48 +138,50 @@ def number_of(value: object) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _records_in(raw: bytes, family: Family, limits: Limits) -> tuple[ReplayBody, list[Record], list[bytes]]:
+def _opened(raw: bytes, family: Family, limits: Limits) -> tuple[Opened, bytes]:
+    """The records, and the JSON: as it came but for what is no JSON in it."""
     try:
-        found = replay_body(raw, family)
-        records, others = found.usable()
+        found, whole = with_numbers(raw, lambda text: open_body(text, family))
     except NoRecords as error:
         raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
     except JSON_ERRORS as error:
         raise json_refusal(error) from None
-    if len(others) > limits.lines_per_message:
-        raise Unusable(RejectReason.INVALID_TIME, f"{len(others)} records without a usable kind or time")
-    return found, records, others
+    if len(found.others) > limits.lines_per_message:
+        raise Unusable(RejectReason.INVALID_TIME, f"{len(found.others)} records without a usable kind or time")
+    return found, whole
 
 
-def _known(meta: SegmentMeta | Header, found: ReplayBody, records: list[Record]) -> SegmentMeta:
+def _known(header: Header, found: Opened) -> SegmentMeta:
     """The header with what can be; an impossible number costs itself, and the records say what it should have been."""
-    times_ms = [one.timestamp for one in records if one.timestamp is not None and is_time_ms(one.timestamp)]
-    start_ms = _time_ms(meta.start_ms, min(times_ms, default=None))
+    times_ms = [one.timestamp for one in found.records if one.timestamp is not None and is_time_ms(one.timestamp)]
+    start_ms = _time_ms(header.start_ms, min(times_ms, default=None))
     if start_ms is None:
-        raise Unusable(RejectReason.INVALID_TIME, f"start is {meta.start_ms!r:.40}, and no record has a time")
-    end_ms = _time_ms(meta.end_ms, max(times_ms, default=None))
-    index = _count(meta.index_in_view)
+        raise Unusable(RejectReason.INVALID_TIME, f"start is {header.start_ms!r:.40}, and no record has a time")
+    end_ms = _time_ms(header.end_ms, max(times_ms, default=None))
+    index = _count(header.index_in_view)
     index = _count(found.index_in_view) if index is None else index
-    count = _count(meta.records_count)
-    claimed = meta.has_full_snapshot
+    count = _count(header.records_count)
+    claimed = header.has_full_snapshot
     return SegmentMeta(
-        view_id=meta.view_id or found.view_id,
+        view_id=header.view_id or found.view_id,
         index_in_view=NOT_NUMBERED if index is None else index,
         start_ms=start_ms,
         end_ms=max(start_ms, end_ms or 0),
-        records_count=len(records) if count is None else count,
-        has_full_snapshot=any(map(is_snapshot, records)) if claimed is None else claimed,
-        creation_reason=meta.creation_reason,
+        records_count=len(found.records) if count is None else count,
+        has_full_snapshot=any(map(is_snapshot, found.records)) if claimed is None else claimed,
+        creation_reason=header.creation_reason,
         raw_bytes=0,
         encoding="",
-        sdk_name=meta.sdk_name,
-        sdk_version=meta.sdk_version,
+        sdk_name=header.sdk_name,
+        sdk_version=header.sdk_version,
     )
 
 
-def _time_ms(*claims: float | None) -> int | None:
-    """The first that can be a time, in whole ms."""
-    return next((int(one) for one in claims if one is not None and is_time_ms(one)), None)
+def _time_ms(claim: float | None, recorded_ms: float | None) -> int | None:
+    """The claim in whole ms if it can be a time, and near what the records say; else what they say."""
+    if claim is not None and is_time_ms(claim) and (recorded_ms is None or abs(claim - recorded_ms) < MS_PER_DAY):
+        return int(claim)
+    return None if recorded_ms is None else int(recorded_ms)
 
 
 def _count(claim: float | None) -> int | None:
@@ -183,9 +189,9 @@ def _count(claim: float | None) -> int | None:
 
 
 def _inner_header(body: bytes, limits: Limits) -> _Segment:
-    raw = without_nan(_inflated(body, limits))
+    raw = _inflated(body, limits)
     try:
-        return shallow(raw, _header)[0]
+        return with_numbers(raw, lambda text: shallow(text, _header)[0])[0]
     except JSON_ERRORS as error:
         raise json_refusal(error) from None
 

@@ -64,6 +64,7 @@ class ShardBatch(msgspec.Struct, frozen=True, array_like=True):
     arrivals: list[Arrival]
     refused: list[Refused]
     is_last: bool
+    skipped: dict[str, int] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         """For the way to another process: many small objects cross slowly, one large one well."""
@@ -90,7 +91,7 @@ class Router:
     def __call__(self, poll: DecodedPoll) -> list[ShardBatch]:
         """One batch for the reader's own shard, and for the others where they have a use for it.
 
-        What is refused belongs to no session for sure, so it stays with the reader's own shard.
+        What is refused or skipped belongs to no session for sure, so it stays with the reader's own shard.
         """
         own = self._names.index(poll.reader)
         shares = self._shares(own, poll.arrivals)
@@ -125,5 +126,12 @@ class Router:
         name = self._names[shard]
         is_own = name == poll.reader
         return ShardBatch(
-            poll.reader, name, poll.clock_ms, self._spread.is_on, arrivals, poll.refused if is_own else [], poll.is_last
+            poll.reader,
+            name,
+            poll.clock_ms,
+            self._spread.is_on,
+            arrivals,
+            poll.refused if is_own else [],
+            poll.is_last,
+            poll.skipped if is_own else {},
         )

@@ -131,7 +131,7 @@ def _chunks(pieces: Sequence[Piece], chunk_raw_bytes: int) -> list[Chunk]:
 
 def played(family: Family, chunk: Chunk, segments: Sequence[bytes]) -> Track:
     """A chunk as rrweb events; `segments`: those of its pieces, then that of its head. Raises ConversionError."""
-    track = one_track(family, segments)
+    track = one_track(family, segments, is_start=chunk.is_first)
     events = track.events
     begin = 0 if chunk.is_first else _entry(events, chunk.pieces[0].start_ms)
     end = len(events) if chunk.head is None else _entry(events, chunk.head.start_ms)

@@ -45,7 +45,7 @@ def notes_of(skipped: Mapping[str, int], events: Sequence[Event]) -> list[str]:
     return notes
 
 
-def with_sizes(events: list[Event], reasons: Counter[str]) -> list[Event]:
+def with_size(events: list[Event], reasons: Counter[str]) -> list[Event]:
     """The events with a Meta record before the first full snapshot: without one, a player has no size and is blank."""
     for number, event in enumerate(events):
         if event["type"] == EventType.META:

@@ -88,23 +88,22 @@ class TreeConverter:
 
     def _below(self, root: JsonObject, converted: JsonObject) -> Iterator[tuple[JsonObject, JsonObject]]:
         """Every node below `root` with its parent, both converted; parents first, siblings in order."""
-        todo = [(child, converted, False) for child in reversed(list_or_empty(root.get("childNodes")))]
+        todo = [(child, converted, False) for child in _children(root, converted)]
         while todo:
             child, parent, is_shadow = todo.pop()
             source = object_of(child)
-            children = reversed(list_or_empty(source.get("childNodes")))
             if source.get("type") == _FRAGMENT:
                 within = rrweb_node.may_host_shadow(str(parent.get("tagName", "")))
                 if within:
                     parent["isShadowHost"] = True
                     self._enter_shadow(source, parent["id"])
-                todo.extend((one, parent, within) for one in children)
+                todo.extend((one, parent, within) for one in _children(source, parent))
                 continue
             node = self._bare(source)
             if is_shadow:
                 node["isShadow"] = True
             yield parent, node
-            todo.extend((one, node, False) for one in children)
+            todo.extend((one, node, False) for one in _children(source, node))
 
     def _enter_shadow(self, root: JsonObject, host_id: int) -> None:
         self._shadow_host[integer_of(root.get("id"))] = host_id
@@ -143,6 +142,11 @@ class TreeConverter:
         node_id, attributes = integer_of(one.get("id")), object_of(one.get("attributes"))
         tag_name = self._frames.get(node_id, "")
         return {"id": node_id, "attributes": rrweb_node.changed(tag_name, attributes, self._page_url)}
+
+
+def _children(source: JsonObject, converted: JsonObject) -> list[object]:
+    """Last first. A text or doctype has none, whatever a recording says."""
+    return list_or_empty(source.get("childNodes"))[::-1] if "childNodes" in converted else []
 
 
 def _text(one: JsonObject) -> JsonObject:

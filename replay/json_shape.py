@@ -7,6 +7,7 @@ from enum import StrEnum
 import orjson
 
 from operators.json_text import without_halves
+from operators.unusable import is_time_ms
 from replay.track import JsonObject
 
 _MAX_INTEGER = 2**53
@@ -100,7 +101,7 @@ def number_of(value: object) -> float:
 def time_of(record: JsonObject) -> int:
     """A record's timestamp, epoch ms. Some browsers give fractions."""
     timestamp = number_of(record.get("timestamp"))
-    if 0 <= timestamp < _MAX_INTEGER:
+    if is_time_ms(timestamp):
         return int(timestamp)
     raise ShapeError
 

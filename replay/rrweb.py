@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from replay.batch import Batch, ViewEvents, read_batch
-from replay.conversion_notes import notes_of, with_sizes
+from replay.conversion_notes import notes_of, with_size
 from replay.json_shape import Skip
 from replay.playable import Playable
 from replay.rrweb_batches import window_views
@@ -56,10 +56,12 @@ def to_rrweb(family: Family, segments: Sequence[bytes], tabs: Mapping[str, str] 
     return tracks
 
 
-def one_track(family: Family, segments: Sequence[bytes]) -> Track:
-    """The same for segments that are known to be of one track."""
+def one_track(family: Family, segments: Sequence[bytes], *, is_start: bool = True) -> Track:
+    """The same for segments that are known to be of one track. `is_start`: with its first, else the size of the page is
+    known from what came before.
+    """
     views, unreadable = _converted(family, segments)
-    track = _track(0, views) if views else Track(0, [], 0, 0, [], {})
+    track = _track(0, views, is_start=is_start) if views else Track(0, [], 0, 0, [], {}, notes_of({}, []))
     return _with_unreadable(track, unreadable) if unreadable else track
 
 
@@ -141,7 +143,7 @@ def _timestamp(event: Event) -> int:
     return int(event["timestamp"])
 
 
-def _track(number: int, lane: Sequence[ViewEvents]) -> Track:
+def _track(number: int, lane: Sequence[ViewEvents], *, is_start: bool = True) -> Track:
     reasons: Counter[str] = Counter()
     gate = Playable(reasons)
     events: list[Event] = []
@@ -151,7 +153,10 @@ def _track(number: int, lane: Sequence[ViewEvents]) -> Track:
         limit_ms = lane[index + 1].start_ms if index + 1 < len(lane) else view.end_ms
         events.extend(admitted for event in view.events if (admitted := gate.admit(_not_after(event, limit_ms))))
     is_drawn = any(event["type"] == EventType.FULL_SNAPSHOT for event in events)
-    events = with_sizes(events, reasons) if is_drawn else []  # else there is nothing to draw on
+    if not is_drawn:
+        events = []  # nothing to draw on
+    elif is_start:
+        events = with_size(events, reasons)
     skipped = {str(reason): n for reason, n in reasons.items() if n}
     end_ms = max(view.end_ms for view in lane)
     return Track(

@@ -119,15 +119,17 @@ class RejectReason(StrEnum):
     UNKNOWN_TYPE = "unknown_type"  # neither the header nor the first bytes name a known payload
     EMPTY_BODY = "empty_body"
     TOO_LARGE = "message_too_large"
-    CORRUPT_COMPRESSION = "corrupt_compression"  # truncated or damaged zlib/gzip/zstd
+    UNKNOWN_ENCODING = "unknown_encoding"  # a content encoding that cannot be undone here
+    CORRUPT_COMPRESSION = "corrupt_compression"  # cut off or damaged, or not what its content encoding says
     INFLATED_TOO_LARGE = "inflated_too_large"  # a decompression bomb, cut off at the limit
     MALFORMED_MULTIPART = "malformed_multipart"
+    INVALID_UTF8 = "invalid_utf8"  # a row with a byte that is not UTF-8
     MALFORMED_JSON = "malformed_json"
     MALFORMED_LINE_PROTOCOL = "malformed_line_protocol"
     TOO_MANY_LINES = "too_many_lines"
     MISSING_ID = "missing_id"  # no session or app id
     ID_TOO_LONG = "id_too_long"
-    INVALID_TIME = "invalid_time"  # NaN, negative, or beyond year 2200; negative durations
+    INVALID_TIME = "invalid_time"  # a time of a line or segment that is text, negative, or beyond year 2200
     UNKNOWN_MEASUREMENT = "unknown_measurement"
     INVALID_FIELD = "invalid_field"  # a field the rules need has a wrong type
     REPLAY_TOO_LARGE = "replay_too_large"  # the window's replay passed its raw size limit
@@ -139,6 +141,19 @@ class Rejected(msgspec.Struct, frozen=True, gc=False, array_like=True):
     reason: str
     detail: str
     raw: bytes
+
+
+class SkipReason(StrEnum):
+    """What is understood and has no place in the lake. A closed list, like that of refusals."""
+
+    TELEMETRY = "telemetry"  # a Guance or Datadog SDK about its own use and configuration; needs no session
+    HEATMAP = "heatmap"  # PostHog's positions of the pointer: its clicks are in `$autocapture` and in the recording
+
+
+class Skipped(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Input that is counted by its reason and not kept."""
+
+    reason: str
 
 
 class CloseReason(StrEnum):

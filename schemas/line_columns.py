@@ -9,7 +9,12 @@ ENVELOPE = (
         computed("session_part", "int64", "Window of the session, counted from 0"),
         computed("revision", "int64", "Revision of the window that brought this row; of a view, the highest counts"),
     ),
-    text("view_id", "View (one page or route) the line belongs to", "view.id", "properties.$pageview_id"),
+    text(
+        "view_id",
+        "View (one page or route) the line belongs to; of a view without one, made here",
+        "view.id",
+        "properties.$pageview_id",
+    ),
     Field(
         "time",
         "timestamp",

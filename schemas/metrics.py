@@ -56,6 +56,9 @@ REVISIONS = Metric("replaylake_revisions", _C, "Session windows written again fo
 LATE_ITEMS = Metric("replaylake_late_items", _C, "Items that came after their window was closed.")
 DUPLICATES = Metric("replaylake_duplicates", _C, "Copies that were counted and not stored twice.")
 QUARANTINED = Metric("replaylake_quarantined", _C, "Input put into the quarantine, by reason.", ("reason",))
+SKIPPED = Metric(
+    "replaylake_skipped", _C, "Lines that are understood and have no place in the lake, by reason.", ("reason",)
+)
 ERASED = Metric("replaylake_erased_items", _C, "Items and windows not kept, because an erasure had been ordered.")
 ROWS = Metric("replaylake_table_rows", _C, "Rows staged for the tables.", ("table",))
 PACK_BYTES = Metric("replaylake_pack_bytes", _C, "Bytes of packs written.")
@@ -96,8 +99,8 @@ SERVE_STORE_BYTES = Metric("replaylake_serve_store_bytes", _C, "Bytes read from 
 JOB_METRICS: tuple[Metric, ...] = (
     BUILD, LAG, CLOCK_AGE, LAST_COMMIT, OPEN_SESSIONS, MEMO_SESSIONS, MEMO_BYTES,
     MESSAGES, MESSAGE_BYTES, TOMBSTONES, REPLACED_STAMPS, CLOCK_CORRECTIONS,
-    ITEMS, WINDOWS, REVISIONS, LATE_ITEMS, DUPLICATES, QUARANTINED, ERASED, ROWS, PACK_BYTES,
-    BLOB_BYTES, EPOCH_SECONDS, COMMIT_SECONDS, STAGE_SECONDS, PUBLISH_SECONDS,
+    ITEMS, WINDOWS, REVISIONS, LATE_ITEMS, DUPLICATES, QUARANTINED, SKIPPED, ERASED, ROWS,
+    PACK_BYTES, BLOB_BYTES, EPOCH_SECONDS, COMMIT_SECONDS, STAGE_SECONDS, PUBLISH_SECONDS,
     STORE_REQUESTS, STORE_BYTES, STORE_RETRIES,
 )  # fmt: skip
 METRICS: tuple[Metric, ...] = (

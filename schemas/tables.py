@@ -16,7 +16,7 @@ _REPLAY_SEGMENTS: tuple[Field, ...] = always(
     computed("session_part", "int64", "Window of the session, counted from 0"),
     computed("revision", "int64", "Revision of the window that brought this row"),
     computed("view_id", "string", "View that was recorded; with rrweb: the browser window"),
-    computed("index_in_view", "int64", "Number of the segment in its view, from 0"),
+    computed("index_in_view", "int64", "Number of the segment in its view, from 0; -1 where the SDK does not say it"),
     computed("start", "timestamp", "First record, client clock"),
     computed("end", "timestamp", "Last record, client clock"),
     computed("received_at", "timestamp", "Receive clock of the intake, earliest copy"),

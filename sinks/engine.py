@@ -99,6 +99,11 @@ class LakeSink(FixedPartitionedSink[ShardBatch, bytes]):
         for writer in self.writers.values():
             writer.publish()
 
+    def discard(self) -> None:
+        """Delete what was staged, after a bounded run that did not read its input to the end."""
+        for writer in self.writers.values():
+            writer.discard()
+
     def delete_packs(self) -> None:
         """After a bounded run that is published: nothing will read its packs again."""
         for writer in self.writers.values():
@@ -145,6 +150,7 @@ class LakeShard(StatefulSinkPartition[ShardBatch, bytes]):
         if self._clock.hear(batch.reader, batch.clock_ms, is_spread=batch.is_spread):
             self._tracker.set_back(self._clock.clock_ms)
         self._writer.refuse(_refusals(batch))
+        self._writer.skip(batch.skipped)
         ceiling_ms = self._clock.ceiling_ms(batch.reader)
         self._writer.take(self._tracker.apply(self._seq, self._clock.clock_ms, batch.arrivals, ceiling_ms))
         if batch.is_last and self._unended is not None:

@@ -82,6 +82,7 @@ class LakeCounts(msgspec.Struct):
     windows: dict[str, int] = msgspec.field(default_factory=dict)  # first revisions, by close reason
     revisions: int = 0
     quarantined: dict[str, int] = msgspec.field(default_factory=dict)
+    skipped: dict[str, int] = msgspec.field(default_factory=dict)  # understood and not kept, by reason
     erased: int = 0  # items and windows that were not kept, because a person had ordered so
     rows: dict[str, int] = msgspec.field(default_factory=dict)  # by table
     pack_bytes: int = 0
@@ -249,6 +250,11 @@ class LakeWriter:
             self._refused_bytes += len(refusal.rejected.raw)
             self._rows.add("quarantine", days, utc_day(refusal.received_ms), row)
 
+    def skip(self, skipped: Mapping[str, int]) -> None:
+        """Count what is understood and not kept."""
+        for reason, count in skipped.items():
+            self.counts.skipped[reason] = self.counts.skipped.get(reason, 0) + count
+
     def stage(self) -> bytes:
         """Phase one: store everything the epoch made; the state to commit."""
         self._flush_pack()
@@ -259,6 +265,12 @@ class LakeWriter:
         self._staged_seq = self._seq
         packs = [(seq, clock_ms, keys) for seq, (clock_ms, keys) in self._pack_keys.items()]
         return msgspec.msgpack.encode(_State(STATE_VERSION, self._seq, packs, self._pending))
+
+    def discard(self) -> None:
+        """Delete what is staged and not published, and every pack: as if nothing had been read."""
+        self._store.delete([bundle.key for bundle in self._pending])
+        self._pending = []
+        self.delete_packs()
 
     def delete_packs(self) -> None:
         """Delete every pack. Only when no session is open and no window will be revised."""

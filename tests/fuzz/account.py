@@ -10,9 +10,10 @@ from operators.decode import Limits, Message, decode
 from operators.replay_cut import CutLimits, ReplayWindow, cut
 from operators.replay_scan import replay_segment
 from operators.rows import line_row
+from operators.segments import unusable_records
 from operators.sessions import Arrival, SessionTracker
 from operators.windows import WindowRules
-from schemas.items import Family, Item, Kind, Rejected
+from schemas.items import Family, Item, Kind, Rejected, Skipped
 from schemas.keys import replay_key, safe_segment
 from schemas.pack import decode_block, decode_index, encode_pack, index_length
 from schemas.units import MIB, utc_day
@@ -39,9 +40,12 @@ def account(message: Message, depth: Depth) -> Counter[str]:
         if isinstance(one, Rejected):
             assert len(one.detail.encode()) <= _DETAIL_MAX, "a reason is a line to read"
             ends[f"quarantine: {one.reason}"] += 1
+        elif isinstance(one, Skipped):
+            ends[f"skipped: {one.reason}"] += 1
     items = [one for one in results if isinstance(one, Item)]
     msgspec.msgpack.encode(items)  # as a pack holds them: fails for integers beyond 64 bits
     for item in items:
+        ends["record refused"] += sum(1 for _ in unusable_records(item, LIMITS))
         assert 0 < len(item.app_id) <= LIMITS.id_length
         assert 0 < len(item.session_id) <= LIMITS.id_length
         assert item.begin_us <= item.end_us

@@ -48,11 +48,11 @@ from (
 create table datadog as
 select received_ms, arrival, line::json as o, line as text
 from (select received_ms, arrival, unnest(string_split(text, chr(10))) as line from bodies where family = 'datadog')
-where trim(line) != '';
+where trim(line) != '' and (line::json->>'type') != 'telemetry';
 
 create table posthog as
 select received_ms, arrival, text::json as o, text from messages
-where (text::json->>'event') is not null and (text::json->>'event') not in ('$snapshot', '$snapshot_items');
+where (text::json->>'event') != '$$heatmap' and (text::json->>'event') is not null and (text::json->>'event') not in ('$snapshot', '$snapshot_items');
 
 -- A note is an event that only tells of its view or visitor: no row, and nothing that the visitor did.
 create table kinds as select unnest(['view', 'action', 'error', 'resource', 'long_task', 'note']) as kind,
@@ -88,7 +88,7 @@ with guance_lines as (
     from guance
 ), datadog_lines as (
     select 'datadog' as family, o->>'$.application.id' as app_id, o->>'$.session.id' as session_id,
-        case o->>'type' when 'vital' then 'note' when 'telemetry' then 'note' else o->>'type' end as kind,
+        case o->>'type' when 'vital' then 'note' else o->>'type' end as kind,
         received_ms, arrival, text, ((o->>'date')::double * 1000)::bigint as begin_us,
         coalesce(whole(case o->>'type' when 'view' then o->>'$.view.time_spent'
             when 'resource' then o->>'$.resource.duration' when 'long_task' then o->>'$.long_task.duration'
@@ -126,7 +126,7 @@ with guance_lines as (
     select 'rrweb' as family, p->>'token' as app_id, p->>'$."$session_id"' as session_id,
         case when event in ('$pageview', '$pageleave', '$web_vitals') then 'view'
             when event = '$exception' then 'error'
-            when event in ('$identify', '$set', '$feature_flag_called', '$groupidentify', '$$heatmap') then 'note'
+            when event in ('$identify', '$set', '$feature_flag_called', '$groupidentify') then 'note'
             else 'action' end as kind,
         received_ms, arrival, text, 0 as span_us, at_us as begin_us, event = '$pageview' as is_start,
         event != '$pageleave' as may_open,

@@ -5,7 +5,7 @@ import json
 import pytest
 import xxhash
 
-from operators.decode import Limits, Message, decode
+from operators.decode import Limits, Message, Result, decode
 from operators.unusable import identity
 from schemas.items import Item, Kind, Rejected, RejectReason
 
@@ -16,12 +16,12 @@ def event(session_id: str, **more: object) -> dict[str, object]:
     return {"event": "$pageview", "timestamp": AT, "properties": {"$session_id": session_id}, **more}
 
 
-def decoded(body: object, **headers: bytes) -> list[Item | Rejected]:
+def decoded(body: object, **headers: bytes) -> list[Result]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return decode(Message("rrweb", headers, raw, 1_795_000_000_000), Limits(lines_per_message=3))
 
 
-def ids(results: list[Item | Rejected]) -> list[tuple[str, str]]:
+def ids(results: list[Result]) -> list[tuple[str, str]]:
     return [(one.app_id, one.session_id) for one in results if isinstance(one, Item)]
 
 

@@ -119,7 +119,7 @@ def test_odd_action_ids_are_kept_as_text(sent: object, kept: dict[str, str]) -> 
 
 @pytest.mark.parametrize("event", ["view", "error", "resource"])
 def test_ids_that_are_numbers_are_text(event: str) -> None:
-    row = row_of(event, action={"id": 5}, view={"id": 7}, usr={"id": 42, "name": "Ann"}, **{event: {"id": 9}})
+    row = row_of(event, **{"action": {"id": 5}, "view": {"id": 7}, "usr": {"id": 42}, event: {"id": 9}})
     assert row["userid"] == "42"
     assert (row["view_id"], row["is_signin"]) == ("9" if event == "view" else "7", "T")
     assert row["action_id"] == "5"

@@ -93,6 +93,27 @@ def test_a_duration_that_cannot_be_costs_itself(spent: float) -> None:
     assert "time_spent" in custom_of(row)
 
 
+@pytest.mark.parametrize("name", ["time_spent", "first_contentful_paint", "loading_time"])
+@pytest.mark.parametrize("value", [-1, -5.0, -(1 << 63), -(1 << 70)])
+def test_a_negative_duration_costs_itself(name: str, value: float) -> None:
+    row = row_of(fields={name: value, "dom": 7})
+    assert row == {"time": TIME_MS * 1000, "dom": 7, "custom": {name: str(int(value))}}
+
+
+@pytest.mark.parametrize(("sent", "stored"), [(1001, "1001"), (-5, "-5"), (12.0, "12"), ("u-1", "u-1")])
+def test_an_id_that_is_a_number_is_text(sent: object, stored: str) -> None:
+    row = row_of("action", tags={"userid": sent, "view_id": sent}, fields={"action_id": sent})
+    assert (row["userid"], row["view_id"], row["action_id"]) == (stored, stored, stored)
+    assert "custom" not in row
+
+
+@given(st.lists(st.sampled_from(sorted(f.name for f in TABLES["views"].fields if f.guance)), unique=True))
+def test_null_is_as_absent(names: list[str]) -> None:
+    """In tags and fields, whatever the column."""
+    nothing = dict.fromkeys(names)
+    assert row_of(tags=nothing) == row_of(fields=nothing) == {"time": TIME_MS * 1000}
+
+
 def test_attributes_of_the_page_go_to_custom() -> None:
     fields = {"tier": "gold", "cohort": 7.0, "beta": False, "cart": {"sum": 1.25, "items": ["a", "ü"]}, "nothing": None}
     assert custom_of(row_of(fields=fields)) == {
