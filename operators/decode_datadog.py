@@ -22,6 +22,7 @@ from operators.unusable import (
     json_refusal,
     time_us,
 )
+from operators.utf8_rows import checked_utf8
 from schemas.items import Family, Item, Kind, Rejected, RejectReason, SegmentMeta
 
 
@@ -92,7 +93,7 @@ def decode_events(body: bytes, received_ms: int, limits: Limits) -> Iterator[Ite
         line = found[0]
         try:
             checked_size(len(line), limits)
-            yield _item(_decode_event(line), line, received_ms, limits)
+            yield _item(_decode_event(checked_utf8(line)), line, received_ms, limits)
         except Unusable as refusal:
             yield Rejected(refusal.reason, refusal.detail, line)
         except JSON_ERRORS as error:

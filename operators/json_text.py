@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -14,7 +15,8 @@ Decoded = TypeVar("Decoded")
 
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _HALF = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_TO_BRACKET = re.compile(rb'(?:[^\[\]{}"]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+([\[\]{}]|\Z)', re.DOTALL)
+_BRACKETS_MAX = 1_000_000  # looked at in a damaged array; what is behind them is one piece
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -69,14 +71,15 @@ def _pieces(text: bytes, limit: int) -> list[bytes]:
     """What stands between the brackets of an array that is cut off or no JSON: its objects, and what else there is."""
     pieces: list[bytes] = []
     depth = end = 0
-    for token in _TOKEN.finditer(text):
-        mark = token[0][:1]
-        if mark in b"{[":
+    for token in islice(_TO_BRACKET.finditer(text), _BRACKETS_MAX):
+        if not token[1]:
+            break
+        if token[1] in b"{[":
             depth += 1
             if depth <= 2:
-                pieces.append(text[end : token.start()])
-                end = token.start() + (depth == 1)
-        elif mark in b"}]":
+                pieces.append(text[end : token.end() - 1])
+                end = token.end() - (depth == 2)
+        else:
             depth -= 1
             if depth == 1:
                 pieces.append(text[end : token.end()])
