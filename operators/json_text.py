@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from operators.unusable import JSON_ERRORS, Unusable
+from operators.unusable import JSON_ERRORS, Unusable, json_refusal
 from schemas.items import RejectReason
 
 Decoded = TypeVar("Decoded")
@@ -60,6 +60,8 @@ def array_elements(text: bytes, limit: int) -> list[bytes]:
     except JSON_ERRORS as error:
         if isinstance(error, msgspec.ValidationError) and "at most length" in str(error):
             raise _too_many(limit) from None
+        if not text.lstrip().startswith(b"["):
+            raise json_refusal(error) from None
         return _pieces(text, limit)
     return [bytes(element) for element in elements if element is not None]
 
