@@ -132,7 +132,8 @@ class Service:
             prepared = await self._prepared(request.headers, query, kind, body, address)
             for app_id in prepared.apps:
                 _wait(self._apps.take(app_id), Refusal.APP_RATE)
-            await self._writer.write(prepared.keyed)
+            if prepared.keyed:  # of a request there may be nothing to store, without a fault
+                await self._writer.write(prepared.keyed)
         finally:
             held.release()
         counts.stored(kind, prepared)

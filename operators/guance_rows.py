@@ -21,7 +21,7 @@ from schemas.fields import Field
 from schemas.items import LINE_TABLE, Kind
 from schemas.tables import TABLES
 
-_Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]  # a negative one is unusual: no duration can be
+_Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
 class _UsualLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -29,7 +29,7 @@ class _UsualLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
     measurement: str
     tags: dict[str, str]
-    fields: dict[str, str | bool | _Count | float]
+    fields: dict[str, str | bool | _Int64 | float]
     time: int | float
 
 
@@ -82,7 +82,12 @@ def guance_row(body: bytes) -> LineRow:
     row.update(fields)
     types, converters = columns.types, columns.converters
     custom: dict[str, str] = {}
-    for name in [name for name, value in fields.items() if type(value) is not types.get(name)]:
+    unsure = [
+        name
+        for name, value in fields.items()
+        if type(value) is not types.get(name) or (type(value) is int and value < 0)  # which no duration can be
+    ]
+    for name in unsure:
         convert = converters.get(name)
         converted = None if convert is None else convert(fields[name])
         if converted is None:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
 
-from operators.unusable import JSON_ERRORS, Unusable
+from operators.unusable import JSON_ERRORS, Unusable, json_refusal
 from schemas.items import RejectReason
 
 Decoded = TypeVar("Decoded")
@@ -17,8 +18,10 @@ _HALF = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _NOT_A_NUMBER = re.compile(rb"%b|-?(?:NaN|Infinity)" % _TEXT, re.DOTALL)
 _BRACKETS_MAX = 2_000_000  # of a text that is cut: more is made to cost time, not by a browser
+_PIECES_BRACKETS_MAX = 1_000_000  # looked at in a damaged array; what is behind them is one piece
 _LEVELS_MAX = 100_000
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_TO_BRACKET = re.compile(rb'(?:[^\[\]{}"]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+([\[\]{}]|\Z)', re.DOTALL)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -108,6 +111,8 @@ def array_elements(text: bytes, limit: int) -> list[bytes]:
     except JSON_ERRORS as error:
         if isinstance(error, msgspec.ValidationError) and "at most length" in str(error):
             raise _too_many(limit) from None
+        if not text.lstrip().startswith(b"["):
+            raise json_refusal(error) from None
         return _pieces(text, limit)
     return [bytes(element) for element in elements if element is not None]
 
@@ -119,14 +124,15 @@ def _pieces(text: bytes, limit: int) -> list[bytes]:
     """What stands between the brackets of an array that is cut off or no JSON: its objects, and what else there is."""
     pieces: list[bytes] = []
     depth = end = 0
-    for token in _TOKEN.finditer(text):
-        mark = token[0][:1]
-        if mark in b"{[":
+    for token in islice(_TO_BRACKET.finditer(text), _PIECES_BRACKETS_MAX):
+        if not token[1]:
+            break
+        if token[1] in b"{[":
             depth += 1
             if depth <= 2:
-                pieces.append(text[end : token.start()])
-                end = token.start() + (depth == 1)
-        elif mark in b"}]":
+                pieces.append(text[end : token.end() - 1])
+                end = token.end() - (depth == 2)
+        else:
             depth -= 1
             if depth == 1:
                 pieces.append(text[end : token.end()])

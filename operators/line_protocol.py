@@ -48,7 +48,7 @@ _BEFORE_DEFECT = re.compile(rf"{_HEAD} (?:{_FIELD},)*+(?:{_FIELD}(?= ))?+")
 
 _BREAKS = re.compile(r"[\r\n]*+")
 _NEXT_ROW = re.compile(rf"\n(?=(?:{_MEASUREMENTS})[, ])")
-_IDS = re.compile(rb",(app_id|session_id)=((?:[^\\, \n]|\\.)*+)")
+_IDS = re.compile(rb",(app_id|session_id)=((?:[^\\, \n]|\\.)*+)", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _WORDS: dict[str, Value] = {
     **dict.fromkeys(("t", "T", "true", "True", "TRUE"), True),

@@ -76,7 +76,8 @@ def keyed_by_session(message: Message, limits: Limits, edit: Edit | None = None)
     """The message as it is when it is of one session, else one or more for each.
 
     `edit` gives an item's body as it shall be stored; where it changes nothing, the bytes stay as they came. What
-    decode refuses goes on without ids, for the job to put into quarantine.
+    decode refuses goes on without ids, for the job to put into quarantine; what it skips, for the job to count, unless
+    it had to be edited.
     """
     if message.type in REPLAYS:
         return [_segment(message, limits, edit)]

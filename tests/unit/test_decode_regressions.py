@@ -185,6 +185,53 @@ def test_a_line_beyond_the_limit_is_refused_alone(body: bytes, kind: str) -> Non
     assert large.reason == RejectReason.TOO_LARGE
 
 
+CUT = [b'{"tags":', b"[1,", b'{"a":"b', b'"']
+BROKEN = [b'{"a":"\x01"}', b"nonsense", b'{"x":%b}' % (b"[" * 2000 + b"]" * 2000), b'{"a":NaN,}', b"{,}"]
+
+
+@pytest.mark.parametrize("bad", CUT + BROKEN)
+def test_damage_in_an_array_costs_one_element(bad: bytes) -> None:
+    """It cost the whole request."""
+    good = (
+        b'{"measurement":"action","tags":{"app_id":"a","session_id":"s"},"fields":{"x":"%d ]},{"},"time":1795230000000}'
+    )
+    elements = [good % 1, bad, good % 2] if bad in BROKEN else [good % 1, good % 2, bad]
+    results = decode(rum(b"[" + b",".join(elements) + b"]"), Limits())
+    assert [one.body for one in results if isinstance(one, Item)] == [good % 1, good % 2]
+    [refused] = [one for one in results if isinstance(one, Rejected)]
+    assert bad in refused.raw
+
+
+def test_a_bad_byte_costs_its_line_of_ndjson() -> None:
+    good = b'{"type":"action","date":1795230000000,"application":{"id":"a"},"session":{"id":"s"},"context":{"x":"%b"}}'
+    results = decode(rum(b"\n".join([good % b"1", good % b"\xff", good % b"2"]), "datadog.rum"), Limits())
+    assert [type(one) for one in results] == [Item, Rejected, Item]
+    assert isinstance(results[1], Rejected)
+    assert (results[1].reason, results[1].raw) == (RejectReason.INVALID_UTF8, good % b"\xff")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"a":"' + b'\\"' * 4_000_000,
+        b"[" * 8_000_000 + b"x",
+        b'["' + b'",x"' * 2_000_000,
+        b"[x" + b"{}" * 4_000_000,
+        b'[{"a":' * 1_000_000,
+        b"view,a=b " + b'x="' * 2_500_000,
+        b"view," + b"a\\=" * 2_500_000 + b"b c=1",
+        b"view,a=" + b"\\,b" * 2_500_000 + b" c=1",
+        b"view,a=b " + b"\\=1" * 2_500_000 + b'"',
+        b'view,a=b c="1\n' * 500_000,
+    ],
+    ids=["escapes", "brackets", "texts", "objects", "nested", "quotes", "keys", "values", "fields", "rows"],
+)  # fmt: skip
+def test_damage_costs_no_time(body: bytes) -> None:
+    begun = time.process_time()
+    assert all(isinstance(one, Rejected) for one in decode(rum(zlib.compress(body, 1)), Limits()))
+    assert time.process_time() - begun < 5 * SECONDS
+
+
 def test_many_paths_that_are_alike_cost_no_time() -> None:
     """Each tried all names that went before; every value is kept under a name of its own."""
     custom: dict[str, str] = {}

@@ -233,6 +233,23 @@ def test_a_coding_that_nobody_can_undo_is_refused_for_good() -> None:
     assert intake.post("/v1/write/rum", b"").status == 400
 
 
+@pytest.mark.parametrize("patterns", [[], ["x"]])
+def test_a_request_of_what_is_skipped_is_taken(patterns: list[str]) -> None:
+    """It holds nothing to mask, and nothing to store where it would have to be masked."""
+    intake = Intake(policy(), Masking(patterns, [], "", LIMITS))
+    assert intake.post("/v1/write/rum", b'telemetry,service=sdk type="usage" 1795229663252').status == 200
+    assert len(intake.kept.messages) == (not patterns)
+    assert intake.counts.pending_bytes == 0
+
+
+def test_the_unit_and_the_encoding_of_the_address_go_with_the_message() -> None:
+    intake = Intake(policy())
+    assert intake.post("/v1/write/rum?precision=s&encoding=deflate", zlib.compress(line())).status == 200
+    assert (
+        intake.kept.messages[0].message.headers.items() >= {"precision": b"s", "content-encoding": b"deflate"}.items()
+    )
+
+
 def test_every_refusal_has_a_status() -> None:
     assert STATUS.keys() == set(Refusal)
 

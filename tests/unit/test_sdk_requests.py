@@ -296,3 +296,10 @@ def test_the_unit_of_the_address_is_used_once(sessions: list[str], *, as_json: b
     assert [item.begin_us for item in items] == [1795229663_000_000] * 2
     assert [line_row(Family.GUANCE, item.body).row["time"] for item in items] == [1795229663_000_000] * 2
     assert len(found) - len(items) == (not as_json)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_what_a_proxy_has_undone_is_read_as_it_is(coding: str) -> None:
+    """Both begin with bytes of their own, so that it can be told."""
+    [item] = decode(request_message("guance.rum", "", {"content-encoding": coding}, line("s-1"), 1), LIMITS)
+    assert isinstance(item, Item)
