@@ -51,9 +51,11 @@ _JVM_PROPERTIES = ("-Djava.net.preferIPv4Stack=true", "-Dorg.slf4j.simpleLogger.
 
 @contextmanager
 def start_apache_kafka(
-    libs_directory: Path, directory: Path | None = None, again: Broker | None = None
+    libs_directory: Path, directory: Path | None = None, again: Broker | None = None, properties: str = ""
 ) -> Iterator[Broker]:
     """Run a broker from the jars in this folder. Needs Java 17 or later on PATH.
+
+    `properties`: more of the server's, over ours; may hold {host}, {port} and {controller_port}.
 
     Its log rests in `directory`, which a later start may use again, or dies with the block. `again`: at the address of
     an earlier broker, which has ended. Raises ServerError when there is no Java, no Kafka jar, or the broker does not
@@ -65,9 +67,9 @@ def start_apache_kafka(
         port = int(again.bootstrap.rpartition(":")[2])
     with tempfile.TemporaryDirectory(prefix="replaylake-kafka-") as scratch:
         log_directory = directory or Path(scratch) / "log"
-        properties = Path(scratch) / "server.properties"
-        properties.write_text(
-            _PROPERTIES.format(
+        server_properties = Path(scratch) / "server.properties"
+        server_properties.write_text(
+            (_PROPERTIES + properties).format(
                 host=LOOPBACK,
                 port=port,
                 controller_port=controller_port,
@@ -76,10 +78,10 @@ def start_apache_kafka(
             )
         )
         if not (log_directory / "meta.properties").exists():
-            _format_log(java, properties)
+            _format_log(java, server_properties)
         command = ServerCommand(
             name="Apache Kafka",
-            arguments=[*java, "kafka.Kafka", str(properties)],
+            arguments=[*java, "kafka.Kafka", str(server_properties)],
             environment={},
             awaits=lambda: kafka_awaits(port),
             ready_seconds=_READY_SECONDS,

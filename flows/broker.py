@@ -217,7 +217,7 @@ def _bad_option(text: str, options: Mapping[str, Any]) -> str:
         value = options.get(name)
         if name.endswith(".location") and isinstance(value, str) and not Path(value).exists():
             return f"{name}: no such file: {value}"
-    return text.removeprefix("Failed to create admin client: ").removeprefix("Failed to create consumer: ")
+    return text.removeprefix("Failed to create admin client: ").removeprefix("Failed to create producer: ")
 
 
 def _sasl_options(client: Mapping[str, Any]) -> str:

@@ -68,9 +68,9 @@ def _exit_code() -> int:
     try:
         app()
     except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            return 0  # the reader of a pipe has seen enough
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BrokenPipeError:
-        return 0  # the reader of a pipe has seen enough
     except BaseException as error:  # noqa: BLE001 - a panic of the engine is no Exception; it is shown whole
         return _told(error)
     return 0

@@ -10,7 +10,7 @@ import typer
 from flows.commands_erase import StoppedOption, WaitOption, now_ms, telling
 from flows.commands_job import JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
-from flows.shown import counted, size, today
+from flows.shown import counted, printable, size, today
 from schemas.notices import Notice, NoticeKind
 from schemas.units import MIB, MS_PER_DAY
 from sinks.compact import TARGET_BYTES, Compacted, compact, plan, would_compact
@@ -93,4 +93,4 @@ def _show(done: Compacted, *, is_done: bool) -> None:
         ended = counted(done.ended, "file was due", "files were due")
         print(f"{counted(done.rows, 'row')}; {done.superseded_rows:,} superseded ones left out; {ended}")
     for line in done.skipped:
-        print(f"  left alone: {line}")
+        print(f"  left alone: {printable(line)}")

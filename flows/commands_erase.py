@@ -10,11 +10,12 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
-from flows.shown import counted, size
+from flows.shown import counted, printable, size
 from schemas.erasure import Receipt, Subject
 from schemas.units import MS_PER_SECOND
 from sinks.erase import Eraser
@@ -99,7 +100,7 @@ def telling() -> Iterator[Told]:
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("")
-        yield lambda text: progress.update(task, description=text)
+        yield lambda text: progress.update(task, description=escape(printable(text)))
 
 
 def _show(done: Receipt, *, is_done: bool) -> None:
@@ -110,4 +111,4 @@ def _show(done: Receipt, *, is_done: bool) -> None:
     if is_done:
         print(f"late data is refused until {done.late_data_refused_until}; receipt {done.sha256}")
     for failure in done.failures:
-        print(f"  not erased: {failure.object}: {failure.reason}")
+        print(f"  not erased: {printable(failure.object)}: {printable(failure.reason)}")

@@ -21,7 +21,7 @@ from flows.local_cluster import run_local_cluster
 from flows.logs import LOGGER, set_up_logging
 from flows.metrics import JobMetrics
 from flows.settings import ConfigurationError, Settings, load_settings
-from flows.shown import counted
+from flows.shown import counted, printable
 from flows.stopping import install_stop_handlers, stop_requested
 from flows.wiring import Job, State, build, kafka_range_job
 from schemas.errors import ReplayLakeError
@@ -207,7 +207,7 @@ def _report(read: CaptureCounts, job: Job, lake: str, *, as_json: bool) -> None:
     if read.requests:
         print(f"{counted(read.requests, 'request')}, {counted(read.messages, 'message')}")
     for route, count in sorted(read.skipped.items()):
-        print(f"  skipped {count:,} x {route}")
+        print(f"  skipped {count:,} x {printable(route)}")
     for reason, count in sorted(quarantined.items()):
         print(f"  quarantined {count:,} x {reason}")
     removed = f"{counted(duplicates, 'duplicate')} removed"

@@ -9,13 +9,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
-from flows.shown import console, counted, duration, moment, plain_table, size, today
-from replay.catalog import Row, latest_sessions, latest_views, open_blob, session_rows, table_rows
-from replay.export import NoReplay, blob_keys, native_segments, rrweb_tracks
+from flows.shown import console, counted, duration, moment, plain, plain_table, printable, size, today
+from replay.catalog import Row, latest_sessions, latest_views, session_rows, table_rows
+from replay.export import NoReplay, blob_keys, native_segments, readable_blobs, rrweb_tracks
+from replay.notes import Note, NoteKind, stored_notes, track_notes
+from replay.reader import BlobReader
+from replay.track import Track
 from replay.verify import Expiry
 from replay.verify import verify as verify_lake
 from schemas.tables import TABLES
@@ -33,8 +36,10 @@ _CONDITION = re.compile(r"(\w+)(!=|>=|<=|=|>|<)(.*)", re.DOTALL)
 _RELATIVE = re.compile(r"(\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PROBLEMS_SHOWN = 50
+_APPS_NAMED = 5
 _WORDS = {"int64": "an integer", "bool": "true or false", "timestamp": "a time"}
 _TYPES = {field.name: field.type for field in TABLES["sessions"].fields}
+_AppOption = Annotated[str | None, typer.Option("--app", help="of this app; needed where several share a session id")]
 
 
 def sessions(  # noqa: PLR0913 - one option per filter
@@ -85,6 +90,7 @@ def sessions(  # noqa: PLR0913 - one option per filter
 def show(
     session_id: Annotated[str, typer.Argument(help="session id, or its beginning")],
     lake: LakeOption = None,
+    app: _AppOption = None,
     part: Annotated[int | None, typer.Option(help="only this window of the session")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -93,49 +99,112 @@ def show(
     Example: replaylake show 230f3e7c --lake ./demo-lake
     """
     store = opened_lake(load_settings(**_lake(lake)))
-    windows = [row for row in _windows(store, session_id) if part is None or row["session_part"] == part]
+    windows = [row for row in _windows(store, session_id, app) if part is None or row["session_part"] == part]
     if not windows:
-        raise CommandFailed(f"no session {session_id!r} part {part} in {store.uri}")
+        raise CommandFailed(f"session {session_id!r} has no part {part}")
     for window in windows:
-        timeline = _timeline(store, window)
+        timeline, (blobs, notes) = _timeline(store, window), _recording(store, window)
         if as_json:
-            print(json.dumps({"session": _jsonable(window), "timeline": [_jsonable(row) for _, row in timeline]}))
+            found = {
+                "session": _jsonable(window),
+                "timeline": [_jsonable(row) for _, row in timeline],
+                "replay": {"notes": [note.as_json() for note in notes]},
+            }
+            print(json.dumps(found))
             continue
         _print_summary(window)
         _print_timeline(window, timeline)
-        _print_replay(store, window)
+        _print_replay(window, blobs, notes)
 
 
-def export(
+def export(  # noqa: PLR0913 - one option per choice
     session_id: Annotated[str, typer.Argument(help="session id, or its beginning")],
     lake: LakeOption = None,
+    app: _AppOption = None,
     native: Annotated[bool, typer.Option("--native", help="the source segments untouched, one a line")] = False,
-    track: Annotated[int, typer.Option(help="which track, when tabs were open together")] = 0,
+    track: Annotated[
+        int | None, typer.Option(min=0, help="which track, when tabs were open together; else the first that plays")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="an object: the events, and notes of what is lost")] = False,
 ) -> None:
     """The replay as a JSON array of rrweb events, on standard output.
 
+    What of it is lost is said on standard error. Exit code 1, and the reason, when there is nothing to play.
     Example: replaylake export 230f3e7c --lake ./demo-lake > replay.json
     """
+    if native and as_json:
+        raise ConfigurationError("export: --native or --json, not both")
     store = opened_lake(load_settings(**_lake(lake)))
-    full_id = str(_windows(store, session_id)[0]["session_id"])
-    keys = blob_keys(session_rows(store, "replay_segments", full_id))
-    if not keys:
-        raise CommandFailed(f"session {full_id!r} has no replay")
-    if native:
-        for segment in native_segments(store, keys):
-            sys.stdout.buffer.write(segment + b"\n")
-        return
+    windows = _windows(store, session_id, app)
+    rows = session_rows(store, "replay_segments", str(windows[0]["app_id"]), str(windows[0]["session_id"]))
+    notes = stored_notes(windows, rows)
     try:
-        tracks = rrweb_tracks(store, keys)
+        if native:
+            _export_native(store, rows, notes)
+        else:
+            _export_events(store, windows[0], rows, notes, track, as_json=as_json)
     except NoReplay as error:
-        raise CommandFailed(f"session {full_id!r}: {error}") from error
-    if not 0 <= track < len(tracks):
-        last = len(tracks) - 1
-        raise CommandFailed(f"session {full_id!r} has {f'tracks 0 to {last}' if last else 'track 0 only'}, not {track}")
-    if len(tracks) > 1:
-        print(f"track {track} of {len(tracks)}: tabs that were open together play apart", file=sys.stderr)
-    json.dump(tracks[track].events, sys.stdout)
+        raise CommandFailed(printable(f"session {windows[0]['session_id']!r}: {error}")) from error
+
+
+def _export_native(store: ObjectStore, rows: list[Row], notes: list[Note]) -> None:
+    written = 0
+    for segment in native_segments(store, blob_keys(rows), notes.append):
+        sys.stdout.buffer.write(segment + b"\n")
+        written += 1
+    if not written:
+        raise NoReplay(_why_nothing(notes))
+    _warn(notes)
+
+
+def _export_events(  # noqa: PLR0913 - what decides about it
+    store: ObjectStore, window: Row, rows: list[Row], notes: list[Note], wanted: int | None, *, as_json: bool
+) -> None:
+    keys = blob_keys(rows)
+    if not keys:
+        raise NoReplay(_why_nothing(notes))
+    tracks = rrweb_tracks(store, keys, notes.append)
+    if wanted is not None and 0 < len(tracks) <= wanted:
+        has = f"tracks 0 to {len(tracks) - 1}" if len(tracks) > 1 else "track 0 only"
+        raise NoReplay(f"it has {has}, not {wanted}")
+    played = next((one for one in tracks if (one.events if wanted is None else one.track_id == wanted)), None)
+    if all(note.kind is not NoteKind.NO_FULL_SNAPSHOT for note in notes):  # else that is all there is to say
+        notes += [note for one in tracks for note in _unplayable(one, rows)]
+    if played is None or not played.events:
+        raise NoReplay(_why_nothing(notes))
+    notes += track_notes(played)
+    if len(tracks) > 1 and not as_json:
+        message = f"track {played.track_id} of {len(tracks)}: tabs that were open together play apart"
+        print(message, file=sys.stderr)
+    _warn(notes)
+    if as_json:
+        about = {"app_id": window["app_id"], "session_id": window["session_id"], "track": played.track_id}
+        said = [note.as_json() for note in notes]
+        json.dump({**about, "tracks": len(tracks), "notes": said, "events": played.events}, sys.stdout)
+    else:
+        json.dump(played.events, sys.stdout)
     print()
+
+
+def _unplayable(track: Track, rows: list[Row]) -> list[Note]:
+    """Why a track has no events, if it has none."""
+    if track.events:
+        return []
+    own = [row for row in rows if row["view_id"] in track.view_ids]
+    if any(row["has_full_snapshot"] for row in own):
+        return track_notes(track)
+    return [Note(NoteKind.NO_FULL_SNAPSHOT, len(own), track=track.track_id)]
+
+
+def _why_nothing(notes: list[Note]) -> str:
+    """The notes as the reason that there is nothing at all."""
+    texts = list(dict.fromkeys(note.text for note in notes))
+    return f"nothing to play: {'; '.join(texts)}" if texts else "it has no replay: nothing of it was recorded"
+
+
+def _warn(notes: list[Note]) -> None:
+    for note in notes:
+        print(f"warning: {printable(note.text)}", file=sys.stderr)
 
 
 def verify(lake: LakeOption = None, as_json: JsonOption = False) -> None:
@@ -150,7 +219,7 @@ def verify(lake: LakeOption = None, as_json: JsonOption = False) -> None:
         report = verify_lake(store, expiry=expiry)
     else:
         with out.status("reading") as status:
-            report = verify_lake(store, lambda key: status.update(f"reading {escape(key)}"), expiry)
+            report = verify_lake(store, lambda key: status.update(plain(f"reading {key}")), expiry)
     if as_json:
         summary = {name: getattr(report, name) for name in report.__struct_fields__}
         print(json.dumps(summary))
@@ -160,7 +229,7 @@ def verify(lake: LakeOption = None, as_json: JsonOption = False) -> None:
         print(f"{counted(report.styles, 'style')} of {size(report.style_bytes)}", end="; ")
         print(f"{counted(report.packs, 'pack')} and {counted(report.staged, 'staged object')} (lifecycle removes them)")
         for problem in report.problems[:_PROBLEMS_SHOWN]:
-            print(f"  {problem}")
+            print(f"  {printable(problem)}")
         sound = "the lake holds together" if report.files or report.blobs else f"{store.uri} has no sessions yet"
         print(counted(len(report.problems), "problem") if report.problems else sound)
     if report.problems:
@@ -179,7 +248,7 @@ def config(lake: LakeOption = None, as_json: JsonOption = False) -> None:
         return
     table = plain_table("setting", "value", "meaning")
     for name, value, meaning in _flat(settings, _hidden(dumped)):
-        table.add_row(name, escape(json.dumps(value)), escape(meaning))
+        table.add_row(plain(name), plain(json.dumps(value)), plain(meaning))
     console().print(table)
 
 
@@ -229,23 +298,31 @@ def _typed(column: str, value: str) -> object:
     return value
 
 
-def _windows(store: ObjectStore, session_id: str) -> list[Row]:
-    """The windows of a session, by id or unambiguous beginning of it, first part first."""
-    rows = latest_sessions(table_rows(store, "sessions"))
+def _windows(store: ObjectStore, session_id: str, app: str | None) -> list[Row]:
+    """The windows of one session of one app, by id or unambiguous beginning of it, first part first."""
+    rows = latest_sessions(table_rows(store, "sessions", {} if app is None else {"app_id": app}))
     found = [row for row in rows if row["session_id"] == session_id]
     found = found or [row for row in rows if str(row["session_id"]).startswith(session_id)]
     ids = sorted({str(row["session_id"]) for row in found})
+    apps = sorted({str(row["app_id"]) for row in found})
     if not ids:
-        raise CommandFailed(f"no session {session_id!r} in {store.uri}; `replaylake sessions` lists them")
+        place = store.uri if app is None else f"app {app!r} in {store.uri}"
+        raise CommandFailed(f"no session {session_id!r} in {place}; `replaylake sessions` lists them")
     if len(ids) > 1:
-        raise CommandFailed(f"{session_id!r} is the beginning of {len(ids)} sessions: {', '.join(ids[:3])}")
+        raise CommandFailed(
+            f"{session_id!r} is the beginning of {len(ids)} sessions: {', '.join(map(printable, ids[:3]))}"
+        )
+    if len(apps) > 1:
+        more = f" and {len(apps) - _APPS_NAMED} more" if len(apps) > _APPS_NAMED else ""
+        named = ", ".join(map(repr, apps[:_APPS_NAMED]))
+        raise CommandFailed(f"session {ids[0]!r} is in {len(apps)} apps: {named}{more}; say which with --app")
     return sorted(found, key=lambda row: int(str(row["session_part"])))
 
 
 def _timeline(store: ObjectStore, window: Row) -> list[tuple[str, Row]]:
     events: list[tuple[str, Row]] = []
     for table in ("views", "actions", "errors"):
-        rows = session_rows(store, table, str(window["session_id"]))
+        rows = session_rows(store, table, str(window["app_id"]), str(window["session_id"]))
         mine = [row for row in rows if row["session_part"] == window["session_part"]]
         events += [(table, row) for row in (latest_views(mine) if table == "views" else mine)]
     order = {"views": 0, "actions": 1, "errors": 2}
@@ -259,23 +336,18 @@ def _print_sessions(rows: list[Row]) -> None:
         part = f".{row['session_part']}" if row["session_part"] else ""
         table.add_row(
             moment(row["start"]),
-            escape(_short(row["session_id"], 36) + part),
-            escape(_short(row["app_id"], 18)),
-            escape(_short(row["user_name"] or row["userid"], 16)),
-            escape(_short(row["session_first_view_path"], 24)),
+            plain(row["session_id"], 36) + part,
+            plain(row["app_id"], 18),
+            plain(row["user_name"] or row["userid"], 16),
+            plain(row["session_first_view_path"], 24),
             duration(float(str(row["time_spent"]))),
             str(row["session_view_count"]),
             str(row["session_action_count"]),
             str(row["session_error_count"]),
             size(float(str(row["replay_bytes"]))) if row["session_has_replay"] else "-",
-            str(row["close_reason"]),
+            plain(row["close_reason"]),
         )
     console().print(table)
-
-
-def _short(value: object, length: int) -> str:
-    text = "" if value is None else str(value).replace("\n", " ")
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _print_summary(row: Row) -> None:
@@ -296,7 +368,7 @@ def _print_summary(row: Row) -> None:
     }
     table = plain_table()
     for name, value in facts.items():
-        table.add_row(name, escape(value))
+        table.add_row(name, plain(value))
     console().print(table)
 
 
@@ -308,11 +380,12 @@ def _print_timeline(window: Row, timeline: list[tuple[str, Row]]) -> None:
         offset = (at - start).total_seconds() if isinstance(at, datetime) else 0.0
         stamp = f"{'-' if offset < 0 else '+'}{int(abs(offset)) // 60:02d}:{abs(offset) % 60:04.1f}"
         if kind == "views":
-            table.add_row(stamp, "view", escape(_short(row["view_url"] or row["view_name"], 100)))
+            table.add_row(stamp, "view", plain(row["view_url"] or row["view_name"], 100))
         elif kind == "actions":
-            table.add_row(stamp, f"  {row['action_type']}", escape(_short(row["action_name"], 80)) + _frustration(row))
+            name = Text.assemble(plain(row["action_name"], 80), (_frustration(row), "yellow"))
+            table.add_row(stamp, plain(f"  {row['action_type']}"), name)
         else:
-            table.add_row(stamp, "  [red]error[/red]", escape(_short(row["error_message"], 100)))
+            table.add_row(stamp, "  [red]error[/red]", plain(row["error_message"], 100))
     console().print()
     console().print(table)
 
@@ -321,27 +394,39 @@ def _frustration(row: Row) -> str:
     types = [
         name for name in ("rage_click", "dead_click", "error_click") if name in str(row["action_frustration_types"])
     ]
-    return f" [yellow]{', '.join(types)}[/yellow]" if types else ""
+    return f" {', '.join(types)}" if types else ""
 
 
-def _print_replay(store: ObjectStore, window: Row) -> None:
+def _recording(store: ObjectStore, window: Row) -> tuple[list[BlobReader], list[Note]]:
+    """What can be read of the replay of one window, and what is lost."""
+    found = session_rows(store, "replay_segments", str(window["app_id"]), str(window["session_id"]))
+    rows = [row for row in found if row["session_part"] == window["session_part"]]
+    notes = stored_notes([window], rows)
+    return list(readable_blobs(store, blob_keys(rows), notes.append)), notes
+
+
+def _print_replay(window: Row, blobs: list[BlobReader], notes: list[Note]) -> None:
     out = console()
     out.print()
-    if not window["replay_key"]:
+    if not blobs and not notes:
         out.print("no replay")
         return
-    index = open_blob(store, str(window["replay_key"])).index
     out.print(
         f"replay: {window['replay_segment_count']} segments, {window['replay_record_count']} records, "
         f"{size(float(str(window['replay_raw_bytes'])))} in {size(float(str(window['replay_bytes'])))}, "
         f"{window['replay_missing_segment_count']} segments missing"
     )
-    out.print(escape(f"  {window['replay_key']}"))
-    for frame in index.frames:
-        span = duration((frame.end_ms - frame.start_ms) * 1e6)
-        out.print(f"  frame at {frame.offset}: {size(frame.length)}, {span}, {len(frame.snapshots)} full snapshots")
-    for start_ms, end_ms in index.idle:
-        out.print(f"  idle {duration((end_ms - start_ms) * 1e6)} from +{duration((start_ms - index.start_ms) * 1e6)}")
+    if window["replay_key"]:
+        out.print(plain(f"  {window['replay_key']}"))
+    for note in notes:
+        out.print(plain(f"  warning: {note.text}"))
+    for index in (blob.index for blob in blobs):
+        for frame in index.frames:
+            span = duration((frame.end_ms - frame.start_ms) * 1e6)
+            out.print(f"  frame at {frame.offset}: {size(frame.length)}, {span}, {len(frame.snapshots)} full snapshots")
+        for start_ms, end_ms in index.idle:
+            begin = duration((start_ms - index.start_ms) * 1e6)
+            out.print(f"  idle {duration((end_ms - start_ms) * 1e6)} from +{begin}")
 
 
 def _jsonable(row: Row) -> dict[str, object]:
@@ -371,9 +456,15 @@ def _flat(model: object, dumped: dict[str, object], prefix: str = "") -> list[tu
     rows: list[tuple[str, object, str]] = []
     fields = getattr(type(model), "model_fields", {})
     for name, value in dumped.items():
-        child = getattr(model, name, None)
-        if isinstance(value, dict) and hasattr(type(child), "model_fields"):
+        child = model[name] if isinstance(model, dict) else getattr(model, name, None)
+        is_section = hasattr(type(child), "model_fields")
+        if isinstance(value, dict) and (is_section or (isinstance(child, dict) and _holds_sections(child))):
             rows += _flat(child, value, f"{prefix}{name}.")
         else:
             rows.append((prefix + name, value, fields[name].description or "" if name in fields else ""))
     return rows
+
+
+def _holds_sections(settings: dict[str, object]) -> bool:
+    """Whether these are sections by a name of the operator's, such as those of apps."""
+    return any(hasattr(type(one), "model_fields") for one in settings.values())

@@ -11,7 +11,7 @@ import typer
 from flows.commands_erase import StoppedOption, WaitOption, instant, now_ms, telling
 from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import load_settings
-from flows.shown import console, counted, plain_table, size, today
+from flows.shown import console, counted, plain_table, printable, size, today
 from schemas.keys import STAGING
 from schemas.lifecycle import PROMISE_DAYS
 from schemas.notices import Notice, NoticeKind, Notices
@@ -90,7 +90,7 @@ def verify_command(lake: LakeOption = None, as_json: JsonOption = False) -> None
         print(json.dumps({"problems": problems}))
     else:
         for problem in problems[:_SHOWN]:
-            print(f"  {problem}")
+            print(f"  {printable(problem)}")
         print(counted(len(problems), "problem") if problems else "every object of the lake expires as promised")
     if problems:
         raise typer.Exit(1)
@@ -116,7 +116,7 @@ def sweep_command(
         return
     if dry_run:
         for one in found[:_SHOWN]:
-            print(f"  {one.key}")
+            print(f"  {printable(one.key)}")
     print(f"{'would delete' if dry_run else 'deleted'} {counted(len(found), 'object')}, {size(total)}")
 
 
@@ -226,7 +226,7 @@ def holds_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
         print(json.dumps([{"about": hold.about, "since_ms": hold.since_ms} for hold in holds]))
         return
     for hold in sorted(holds, key=lambda hold: hold.since_ms):
-        print(f"since {instant(hold.since_ms)}: {hold.about}")
+        print(f"since {instant(hold.since_ms)}: {printable(hold.about)}")
     print(counted(len(holds), "hold"))
 
 
@@ -288,7 +288,7 @@ def _show(planned: Plan, *, as_json: bool, is_done: bool) -> None:
         f"{counts[Action.KEEP]} as they are; {counted(planned.foreign, 'foreign rule')} untouched"
     )
     for conflict in planned.conflicts:
-        print(f"  conflict: {conflict}")
+        print(f"  conflict: {printable(conflict)}")
 
 
 def _lake(lake: str | None) -> dict[str, str]:

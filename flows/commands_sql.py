@@ -1,9 +1,13 @@
 """`replaylake sql`: DuckDB over the lake, one query or a small shell."""
 
+import contextlib
 import csv
+import io
 import json
+import re
 import readline  # noqa: F401 - gives `input` its line editing and history
 import sys
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -12,6 +16,7 @@ import typer
 
 from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
+from flows.shown import printable, printable_lines
 from replay.duck import Duck, open_duck
 from schemas.tables import TABLES
 from sinks.swap import Days
@@ -19,6 +24,9 @@ from sinks.swap import Days
 _SHOWN_ROWS = 50
 _WIDTH = 200
 _LAST_DAY = "9999-12-31"
+# What a spreadsheet takes for a formula, https://owasp.org/www-community/attacks/CSV_Injection; and what is none.
+_FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 SinceOption = typer.Option(metavar="DAY", help="only folders of this UTC day and later")
 UntilOption = typer.Option(metavar="DAY", help="only folders of this UTC day and earlier")
 
@@ -30,28 +38,34 @@ def sql(  # noqa: PLR0913 - one option per setting
     lake: LakeOption = None,
     since: Annotated[str | None, SinceOption] = None,
     until: Annotated[str | None, UntilOption] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="print as CSV")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print as CSV, safe to open in a spreadsheet")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="with --csv: cells exactly as they are in the lake")] = False,
     as_json: JsonOption = False,
 ) -> None:
     r"""Ask the lake in SQL: one query, or a shell.
 
     `sessions` and `views` have the latest revision only, `sessions_all` and `views_all` every one. A filter on
     `dt` or `retention` leaves files alone. Needs DuckDB: pip install 'replaylake\[sql]'.
+    A control character in a value is printed as `\x1b`. In CSV a text that a spreadsheet would take for a formula has
+    an apostrophe before it. With --raw neither is so.
     Example: replaylake sql "select app_id, count(*) from sessions group by 1" --lake ./demo-lake
     """
     if as_csv and as_json:
         raise ConfigurationError("sql: --csv or --json, not both")
+    if raw and not as_csv:
+        raise ConfigurationError("sql: --raw goes with --csv")
     settings = load_settings(**({} if lake is None else {"lake": lake}))
     store = opened_lake(settings)
     with open_duck(store, _days(since, until)) as duck:
-        show = _print_csv if as_csv else _print_json if as_json else _print_table
+        csv_printer = _print_raw_csv if raw else _print_csv
+        show = csv_printer if as_csv else _print_json if as_json else _print_table
         if query is None and sys.stdin.isatty():
             _shell(duck, show)
             return
         try:
             show(duck, duck.query(query if query is not None else sys.stdin.read()))
         except duck.Error as error:
-            raise CommandFailed(str(error)) from error
+            raise CommandFailed(printable_lines(error)) from error
 
 
 def _days(since: str | None, until: str | None) -> Days | None:
@@ -86,12 +100,16 @@ def _shell(duck: Duck, show: Any) -> None:  # noqa: ANN401 - one of the three be
             duck.refresh()
             show(duck, duck.query(statement))
         except duck.Error as error:
-            print(error, file=sys.stderr)
+            print(printable_lines(error), file=sys.stderr)
 
 
 def _print_table(duck: Duck, rows: Any) -> None:  # noqa: ANN401 - an Arrow table; pyarrow has no types
-    if rows.num_columns:
-        duck.connection.from_arrow(rows).show(max_rows=_SHOWN_ROWS, max_width=None if sys.stdout.isatty() else _WIDTH)
+    if not rows.num_columns:
+        return
+    width, text = None if sys.stdout.isatty() else _WIDTH, io.StringIO()
+    with contextlib.redirect_stdout(text):  # DuckDB escapes some control characters of values, not all
+        duck.connection.from_arrow(rows).show(max_rows=_SHOWN_ROWS, max_width=width)
+    print(printable_lines(text.getvalue()), end="")
 
 
 def _print_json(_: Duck, rows: Any) -> None:  # noqa: ANN401
@@ -99,12 +117,29 @@ def _print_json(_: Duck, rows: Any) -> None:  # noqa: ANN401
 
 
 def _print_csv(_: Duck, rows: Any) -> None:  # noqa: ANN401
+    _write_csv(rows, _safe)
+
+
+def _print_raw_csv(_: Duck, rows: Any) -> None:  # noqa: ANN401
+    _write_csv(rows, _text)
+
+
+def _write_csv(rows: Any, cell: Callable[[object], object]) -> None:  # noqa: ANN401
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(rows.column_names)
+    writer.writerow([cell(name) for name in rows.column_names])
     for row in rows.to_pylist(maps_as_pydicts="lossy"):
         writer.writerow(
-            [json.dumps(one, default=_text) if isinstance(one, dict | list) else _text(one) for one in row.values()]
+            [json.dumps(one, default=_text) if isinstance(one, dict | list) else cell(one) for one in row.values()]
         )
+
+
+def _safe(value: object) -> object:
+    """A cell that does nothing in a terminal or a spreadsheet. Numbers stay, also those that are text."""
+    shown = _text(value)
+    if not isinstance(shown, str):
+        return shown
+    is_formula = shown.startswith(_FORMULA_BEGINS) and not _NUMBER.fullmatch(shown)
+    return ("'" if is_formula else "") + printable(shown)
 
 
 def _text(value: object) -> object:

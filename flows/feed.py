@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import Producer
 
+from flows.broker import client_log
 from flows.captures import CaptureCounts, read_captures
 from operators.decode import Limits
 from operators.sdk_requests import keyed_by_session
@@ -22,7 +23,7 @@ class Fed(msgspec.Struct):
 def feed(bootstrap: str, topic: str, paths: Iterable[Path], *, shift_ms: int = 0, copies: int = 1) -> Fed:
     """Send all captures in order of their receive time (moved by `shift_ms`), each message `copies` times."""
     options = {"bootstrap.servers": bootstrap, "message.max.bytes": 16_777_216, "linger.ms": 20}
-    producer = Producer(options | {"partitioner": "murmur2_random"})  # as the intake
+    producer = Producer(options | {"partitioner": "murmur2_random"}, logger=client_log())  # as the intake
     fed = Fed()
     failed: list[str] = []
 

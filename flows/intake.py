@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 import uvloop
 
+from flows.broker import made
 from flows.http_server import serve
 from flows.settings import ConfigurationError, HttpSettings, Settings
 from intake.kafka import KafkaWriter
@@ -78,7 +79,10 @@ async def _serve(settings: Settings, preparer: Preparer, shown: _Shown) -> None:
         listening = listening_socket(*intake.place())
     except OSError as error:
         raise ConfigurationError(f"intake.address: cannot listen on {intake.address}: {error.strerror}") from error
-    writer = KafkaWriter(producer_options(settings), intake.topic or settings.kafka.topics[0])
+    options = producer_options(settings)
+    writer = made(
+        lambda: KafkaWriter(options, intake.topic or settings.kafka.topics[0]), options, "kafka.client, intake.client"
+    )
     shown.writer = writer
     app = application(intake.policy(settings.limits.decode()), preparer, writer, shown.counts, _Clocks())
     proxies = ServerLimits(

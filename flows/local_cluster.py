@@ -65,13 +65,15 @@ class Member:
         return self._last_words
 
     def _forward(self) -> None:
-        for line in self.process.stderr or ():
-            said = error_said(line)
-            if said:
-                self._last_words = said
-            else:
-                sys.stderr.buffer.write(line)
-                sys.stderr.buffer.flush()
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            for line in lines:
+                said = error_said(line)
+                if said:
+                    self._last_words = said
+                else:
+                    sys.stderr.buffer.write(line)
+                    sys.stderr.buffer.flush()
 
 
 def _check(members: Sequence[Member], fine: Sequence[int | None]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pythonjsonlogger.json import JsonFormatter
 
 from flows.settings import Settings
+from flows.shown import PrintableFormatter
 
 LOGGER = "replaylake"
 _ERROR = "error: "
@@ -30,7 +31,7 @@ def set_up_logging(settings: Settings) -> None:
             )
         )
     else:
-        handler.setFormatter(logging.Formatter(_TEXT))
+        handler.setFormatter(PrintableFormatter(_TEXT))
     logging.basicConfig(level=settings.log.level.upper(), handlers=[handler], force=True)
     for chatty in ("aiobotocore", "botocore", "s3fs", "fsspec", "asyncio"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))

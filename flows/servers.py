@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from flows.broker import client_log
 from flows.server_process import (
     GRPC_OFFSET,
     LOOPBACK,
@@ -47,7 +48,7 @@ class Broker:
     def create_topic(self, name: str, partitions: int = 4) -> None:
         """Create a topic that keeps its messages whatever their timestamps say. Raises KafkaException if it exists."""
         topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config={"retention.ms": "-1"})
-        with AdminClient({"bootstrap.servers": self.bootstrap}) as admin:
+        with AdminClient({"bootstrap.servers": self.bootstrap}, logger=client_log()) as admin:
             for created in admin.create_topics([topic], request_timeout=_ADMIN_SECONDS).values():
                 created.result(_ADMIN_SECONDS)
 
@@ -151,7 +152,7 @@ def kafka_awaits(port: int) -> str:
     if not listens(port):  # asked first, because librdkafka logs every refused connection
         return f"nothing listens on port {port}"
     try:
-        with AdminClient({"bootstrap.servers": f"{LOOPBACK}:{port}"}) as admin:
+        with AdminClient({"bootstrap.servers": f"{LOOPBACK}:{port}"}, logger=client_log()) as admin:
             admin.list_topics(timeout=_PROBE_SECONDS)
     except KafkaException as error:
         return f"no metadata from port {port}: {error}"

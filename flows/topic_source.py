@@ -5,6 +5,7 @@ partitions may come and go, and with as many readers as partitions each reads on
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from flows.broker import SourceError
 from flows.logs import LOGGER
 from flows.machine_clock import MachineClock
 from flows.seldom import Seldom
-from flows.stopping import stop_requested
+from flows.stopping import STOP, stop_requested
 from flows.topic_log import Gone, Record, TopicLog
 from flows.topics import Topics
 from operators.arrivals import Poll, Received
@@ -26,6 +27,8 @@ from operators.receive_clock import ClockRules, Input, ReceiveClock, StampFault
 
 _IDLE_WAIT = timedelta(milliseconds=50)
 _BUSY_SECONDS = 0.001  # so soon after a poll with messages there are more
+_AGAIN_SECONDS = 1.0  # a partition that was just added may have no leader yet
+_PATIENCE_SECONDS = 15.0
 _TICK_SECONDS = 0.5  # an idle reader moves its clock this often
 _STATE_VERSION = 2  # 1 was of one partition number of every topic
 
@@ -76,6 +79,7 @@ class TopicSource(FixedPartitionedSource[Poll, bytes]):
         self._open_log = open_log
         self._clock = clock
         self._watch = watch
+        self._seldom = Seldom()
 
     def list_parts(self) -> list[str]:
         return self._readers
@@ -83,7 +87,9 @@ class TopicSource(FixedPartitionedSource[Poll, bytes]):
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> "Reader":
         share = self._readers.index(for_part), len(self._readers)
         log = self._open_log()
-        reader = Reader(self._options, for_part, share, self._topics, log, resume_state, self._clock, self._watch)
+        reader = Reader(
+            self._options, for_part, share, self._topics, log, resume_state, self._clock, self._watch, self._seldom
+        )
         self._watch.built(reader)
         self._topics.watch()
         return reader
@@ -123,6 +129,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         resume_state: bytes | None,
         clock: MachineClock,
         watch: SourceWatch,
+        seldom: Seldom,
     ) -> None:
         self.name = name
         self._options = options
@@ -142,7 +149,8 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         self._snapshot_at: float | None = None
         self._last_poll_at = 0.0
         self._seen_outages = 0
-        self._seldom = Seldom()
+        self._seldom = seldom
+        self._look_again_at: float | None = None
         self._positions: dict[Input, int] = {}
         self._ends: dict[Input, int] = {}  # how far a partition was found to reach without more messages
         self._committing: dict[Input, int] = {}
@@ -169,7 +177,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
             return self._drain()
         if stop_requested():
             return self._last_polls()
-        if self._seen_version != self._topics.version:
+        if self._seen_version != self._topics.version or time.monotonic() > (self._look_again_at or math.inf):
             self._seen_version = self._topics.version
             self._follow_topics(is_first=False)
         wall_ms = self._machine.now_ms()
@@ -265,7 +273,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
 
     def _tell_stamp(self, record: Record, fault: StampFault) -> None:
         self.replaced_stamps[fault] = self.replaced_stamps.get(fault, 0) + 1
-        if self._seldom.may(fault):
+        if self._seldom.may("stamps"):
             _log.warning(
                 "a timestamp cannot be (%s: %s), the message counts as received now: topic %s, partition %d, offset %d",
                 fault, record.stamp_ms, record.topic, record.partition, record.offset,
@@ -275,6 +283,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         """Take up the partitions of this reader's share that are new; see that the known ones are still the same."""
         mine, of = self._share
         before = dict(self._positions)
+        self._look_again_at = None
         facts = self._topics.facts
         for topic, known in facts.items():
             is_other = self._is_other(self._ids.get(topic), known.topic_id)
@@ -284,21 +293,32 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
                                        f"{self._positions[place]} of it"), None)  # fmt: skip
             for place in sorted(wanted):
                 if is_first or is_other or place not in self._positions:
-                    self._take_up(place, known.topic_id, is_other_topic=is_other)
-            self._ids[topic] = known.topic_id if known.topic_id is not None else self._ids.get(topic)
+                    extent = self._extent(place, is_first=is_first)
+                    if extent is None:
+                        self._look_again_at = time.monotonic() + _AGAIN_SECONDS
+                    else:
+                        self._take_up(place, known.topic_id, extent, is_other_topic=is_other)
+            if self._look_again_at is None or not is_other:
+                self._ids[topic] = known.topic_id if known.topic_id is not None else self._ids.get(topic)
         for place in [one for one in self._positions if one[0] not in facts]:  # no longer in kafka.topics
             self._forget(place)
         if is_first or self._positions != before:
             self._log.assign(self._positions)
 
-    def _take_up(self, place: Input, topic_id: str | None, *, is_other_topic: bool) -> None:
+    def _extent(self, place: Input, *, is_first: bool) -> Extent | None:
+        """What the broker has of a partition; a job that starts waits for it. Raises SourceError."""
+        patience = time.monotonic() + (_PATIENCE_SECONDS if is_first else 0.0)
+        while (extent := self._log.extent(place)) is None and is_first:
+            if time.monotonic() > patience:
+                raise SourceError(f"kafka.bootstrap: no answer about partition {place[1]} of topic {place[0]!r}")
+            STOP.wait(_AGAIN_SECONDS)
+        return extent
+
+    def _take_up(self, place: Input, topic_id: str | None, extent: Extent, *, is_other_topic: bool) -> None:
         saved = self._positions.get(place)
         begin = self._options.begin.get(place) if saved is None else None
         if begin is not None:
             saved, is_other_topic = begin.offset, self._is_other(begin.topic_id, topic_id)
-        extent = self._log.extent(place)
-        if extent is None:
-            raise SourceError(f"kafka.bootstrap: no answer about partition {place[1]} of topic {place[0]!r}")
         loss = go_on(saved, extent, is_other_topic=is_other_topic) if saved is not None else None
         if loss is not None and self._options.end_offsets is None:
             self._lose(place, loss, extent)
@@ -310,9 +330,8 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
     def _handle_gone(self, place: Input) -> None:
         """The broker does not have the next offset any more."""
         extent = self._log.extent(place)
-        if extent is None:
-            raise SourceError(f"kafka.bootstrap: no answer about partition {place[1]} of topic {place[0]!r}")
-        self._lose(place, refused(self._positions[place], extent), extent)
+        if extent is not None:  # else it will be refused again
+            self._lose(place, refused(self._positions[place], extent), extent)
         self._log.assign(self._positions)
 
     def _lose(self, place: Input, loss: Loss, extent: Extent | None) -> None:

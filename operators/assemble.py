@@ -13,8 +13,9 @@ from operators.replay_cut import CutLimits, CutReplay, ReplayWindow, cut
 from operators.replay_scan import replay_segment
 from operators.rows import line_row
 from operators.sessions import CloseOrder, unpack_moments
-from operators.signals import Activity, Window, activity, in_order, is_slow, view_signals
+from operators.signals import Activity, Window, action_times_ms, activity, in_order, is_slow, view_signals
 from operators.totals import ReplayTotals, Row, session_row
+from operators.view_rows import ViewLine, final_views
 from schemas.items import LINE_TABLE, Family, Item, Kind, RejectReason
 from schemas.pack import PackEntry
 from schemas.units import US_PER_MS
@@ -113,14 +114,13 @@ def _rows(
     """The session row; every line, each with: is it new in this revision; lines that no row can be made of."""
     everything = [entry for revision in revisions for entry in revision]
     refused: list[RefusedEntry] = []
-    rows = _line_rows(order, everything, {entry.item.ident for entry in revisions[-1]}, refused)
+    rows, said = _line_rows(order, everything, {entry.item.ident for entry in revisions[-1]}, refused)
     totals = _replay_totals(cuts, stored)
     tables = _by_table(record for record, _ in rows)
     window = Window(order.start_us, order.end_us)
     view_signals(window, tables, _inputs_by_view(cuts))
     skew_ms = min([e.item.received_ms - e.item.end_us // US_PER_MS for e in everything])
-    every_row = [record.row for record, _ in rows]
-    session = session_row(order, every_row, tables, totals, _activity(window, tables, cuts), skew_ms)
+    session = session_row(order, said, tables, totals, _activity(window, tables, cuts), skew_ms)
     return session, rows, refused
 
 
@@ -152,8 +152,11 @@ def _content(item: Item) -> tuple[int, bytes]:
 
 def _line_rows(
     order: CloseOrder, entries: Iterable[PackEntry], new: set[int], refused: list[RefusedEntry]
-) -> list[tuple[LineRecord, bool]]:
-    """Rows of all lines (views once, in their final state) in a fixed order, each with: is it new in this revision?"""
+) -> tuple[list[tuple[LineRecord, bool]], list[Row]]:
+    """Rows of all lines (views once, in their final state) in a fixed order, each with: is it new in this revision?
+
+    And what is known of the visitor, in the same order: these rows, and among them those of notes, not to be stored.
+    """
     rows: list[tuple[tuple[int, int, int], LineRecord, bool]] = []
     window: Row = {
         "app_id": order.app_id,
@@ -161,28 +164,38 @@ def _line_rows(
         "session_part": order.part,
         "revision": order.revision,
     }
-    views: dict[str, list[tuple[Item, Row]]] = {}
+    of_views: list[ViewLine] = []
+    notes: list[ViewLine] = []
     for entry in entries:
         item = entry.item
         if item.kind == Kind.SEGMENT:
             continue
         try:
-            row = cast("Row", line_row(item.family, item.body).row)
+            line = line_row(item.family, item.body)
         except ValueError as error:  # it passed decode, which reads only what the session rules need
             if item.ident in new:
                 refused.append(RefusedEntry(entry, RejectReason.MALFORMED_JSON, str(error)))
             continue
         if item.kind == Kind.VIEW:
-            views.setdefault(str(row.get("view_id", "")), []).append((item, row))
+            of_views.append(ViewLine(item, line))
+        elif item.kind == Kind.NOTE:
+            notes.append(ViewLine(item, line))
         else:
             place = (item.begin_us, item.kind, item.ident)
-            rows.append((place, _record(window, item, row), item.ident in new))
-    for updates in views.values():
-        item, row = _final_view(updates)
-        is_new = any(update.ident in new for update, _ in updates)
-        rows.append(((item.begin_us, item.kind, item.ident), _record(window, item, row), is_new))
+            rows.append((place, _record(window, item, cast("Row", line.row)), item.ident in new))
+    for view in final_views(of_views, notes, order.start_us):
+        place = (view.item.begin_us, view.item.kind, view.item.ident)
+        is_new = not view.idents.isdisjoint(new)
+        rows.append((place, _record(window, view.item, cast("Row", view.row)), is_new))
     rows.sort(key=lambda one: one[0])
-    return [(record, is_new) for _, record, is_new in rows]
+    said = [(place, record.row) for place, record, _ in rows]
+    said += [((item.begin_us, item.kind, item.ident), _without_custom(line.row)) for item, line in notes]
+    said.sort(key=lambda one: one[0])
+    return [(record, is_new) for _, record, is_new in rows], [row for _, row in said]
+
+
+def _without_custom(row: Mapping[str, object]) -> Row:
+    return {name: value for name, value in row.items() if name != "custom"}
 
 
 def _record(window: Row, item: Item, row: Row) -> LineRecord:
@@ -193,40 +206,6 @@ def _record(window: Row, item: Item, row: Row) -> LineRecord:
     elif item.kind == Kind.ERROR:
         row["error_fingerprint"] = fingerprint(row.get("error_type"), row.get("error_message"), row.get("error_stack"))
     return LineRecord(_TABLES[item.kind], item.received_ms, row)
-
-
-def _final_view(updates: Sequence[tuple[Item, Row]]) -> tuple[Item, Row]:
-    """The newest state of a view. PostHog sends parts of a view in several messages: there, newer adds to older."""
-    ordered = sorted(updates, key=_view_age)
-    item, row = ordered[-1]
-    if item.family == Family.RRWEB:
-        merged: Row = {}
-        custom: dict[str, str] = {}
-        for _, update in ordered:
-            custom |= _custom(update)
-            # The address is the one the view began with: a single-page app has moved on when it is left.
-            merged |= {name: value for name, value in update.items() if not (name in merged and name in _ADDRESS)}
-        row = {**merged, "custom": custom} if custom else merged
-        begin_us = min(update.begin_us for update, _ in ordered)
-        row["time"] = begin_us
-    first_ms = min(update.received_ms for update, _ in updates)
-    return msgspec.structs.replace(item, received_ms=first_ms), row
-
-
-def _custom(row: Row) -> dict[str, str]:
-    custom = row.get("custom")
-    return custom if isinstance(custom, dict) else {}
-
-
-_ADDRESS = {f"view_{part}" for part in ("url", "host", "path", "path_group", "url_query", "referrer", "name")}
-_VIEW_COUNTERS = ("view_error_count", "view_resource_count", "view_action_count", "view_long_task_count")
-
-
-def _view_age(update: tuple[Item, Row]) -> tuple[int, int, int, bytes]:
-    item, row = update
-    version = row.get("document_version")
-    counted = sum(value for name in _VIEW_COUNTERS if isinstance(value := row.get(name), int))
-    return item.end_us, version if isinstance(version, int) else 0, counted, item.body
 
 
 def _cut(order: CloseOrder, entries: Iterable[PackEntry], limits: CutLimits, known_bytes: int | None) -> CutReplay:
@@ -270,8 +249,7 @@ def _inputs_by_view(cuts: Iterable[CutReplay]) -> dict[str, list[int]]:
 
 def _activity(window: Window, tables: Mapping[str, Sequence[Row]], cuts: Iterable[CutReplay]) -> Activity:
     inputs_ms = {time_ms for replay in cuts for time_ms in replay.input_times_ms}
-    times = (action.get("time") for action in tables["actions"])
-    return activity(window, inputs_ms.union(time_us // US_PER_MS for time_us in times if isinstance(time_us, int)))
+    return activity(window, inputs_ms.union(action_times_ms(tables["actions"])))
 
 
 def _segment_rows(order: CloseOrder, found: Sequence[PackEntry], replay: CutReplay, key: str) -> list[Row]:

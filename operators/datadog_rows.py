@@ -1,14 +1,29 @@
 """Datadog RUM events (browser SDK 5 to 7) as rows: mostly by path; here is what has to be worked out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from operators.event_paths import child, paths_by_kind, pick_paths, read_paths
-from operators.row_values import Attributes, LineRow, Row, compact_json, decode_object, int64
+from operators.row_values import (
+    Attributes,
+    LineRow,
+    Row,
+    as_text,
+    compact_json,
+    decode_object,
+    keep,
+    nanoseconds,
+    text_of_id,
+)
 from operators.url_columns import resource_url_columns, view_url_columns
 from schemas.items import LINE_TABLE, Kind
 
-_KINDS = {kind.name.lower(): kind for kind in LINE_TABLE}
+_VIEW_UPDATE = "view_update"
+_KINDS = {kind.name.lower(): kind for kind in LINE_TABLE} | {
+    _VIEW_UPDATE: Kind.VIEW,
+    "vital": Kind.NOTE,
+    "telemetry": Kind.NOTE,
+}
 _PATHS = paths_by_kind(lambda field: field.datadog)
 _PHASES = {
     "resource_dns": "dns",
@@ -19,6 +34,8 @@ _PHASES = {
     "resource_trans": "download",
     "resource_redirect": "redirect",
 }
+_VITAL_ENVELOPE = {"id", "type"}
+_APPENDED = "page_states"
 _TAG_COLUMNS = ("env", "sdk_version")  # SDK 5 has no tags in the event
 _HTTP_CLASSES = range(1, 6)
 _CACHED_LENGTH_MAX = 2048
@@ -27,10 +44,67 @@ _CACHED_LENGTH_MAX = 2048
 def datadog_row(body: bytes) -> LineRow:
     """The row of an event. Raises ValueError for what is none, or of an unknown type."""
     event = decode_object(body)
-    kind = _KINDS.get(str(event.get("type")))
+    sent = str(event.get("type"))
+    kind = _KINDS.get(sent)
     if kind is None:
-        raise ValueError(f"unknown event type: {str(event.get('type'))[:80]!r}")
+        raise ValueError(f"unknown event type: {sent[:80]!r}")
     del event["type"]
+    if kind == Kind.NOTE:
+        return _note(event)
+    return LineRow(kind, _row(kind, event), is_difference=sent == _VIEW_UPDATE)
+
+
+def merged_view(lines: Iterable[bytes]) -> Row:
+    """The row of a view from its lines, in order: the newest that is whole, and the differences sent after it.
+
+    What a difference lists replaces; null takes away; page states are added at the end. Raises ValueError.
+    """
+    whole: Attributes = {}
+    for line in lines:
+        event = decode_object(line)
+        if event.get("type") == _VIEW_UPDATE:
+            _apply(event, whole)
+        else:
+            whole = event
+    whole.pop("type", None)
+    return _row(Kind.VIEW, whole)
+
+
+def _apply(changes: Attributes, whole: Attributes) -> None:
+    for name, value in changes.items():
+        known = whole.get(name)
+        if value is None:
+            whole.pop(name, None)
+        elif isinstance(value, dict) and isinstance(known, dict):
+            _apply(value, known)
+        elif name == _APPENDED and isinstance(value, list) and isinstance(known, list):
+            known.extend(value)
+        else:
+            whole[name] = value
+
+
+def _note(event: Attributes) -> LineRow:
+    """A vital tells of its view: a duration by its name, or a step of an operation with its time.
+
+    The SDK's telemetry, of the same shape, tells of the SDK alone and leaves nothing.
+    """
+    custom: dict[str, str] = {}
+    vital = child(event, "vital")
+    path = f"vital.{as_text(vital.pop('name', ''))}"
+    step = vital.pop("step_type", None)
+    if isinstance(step, str):
+        keep(custom, f"{path}.{step}", event.get("date"))
+    for name, value in vital.items():
+        if name not in _VITAL_ENVELOPE:
+            keep(custom, f"{path}.{name}", value)
+    row = _row(Kind.VIEW, event)
+    row.pop("custom", None)
+    if custom:
+        row["custom"] = custom
+    return LineRow(Kind.NOTE, row)
+
+
+def _row(kind: Kind, event: Attributes) -> Row:
     row: Row = {}
     custom: dict[str, str] = {}
     internal = event.pop("_dd", None)
@@ -45,7 +119,7 @@ def datadog_row(body: bytes) -> LineRow:
     _cut_urls(row)
     if custom:
         row["custom"] = custom
-    return LineRow(kind, row)
+    return row
 
 
 def _read_tags(event: Attributes, row: Row) -> None:
@@ -63,11 +137,12 @@ _cached_tag_columns = lru_cache(1024)(_tag_columns)  # one text per application,
 
 
 def _read_user(user: Attributes, row: Row) -> None:
-    anonymous = user.get("anonymous_id")
-    if isinstance(user.get("id"), str):
-        row["userid"] = str(user.pop("id"))
+    known, anonymous = text_of_id(user.get("id")), text_of_id(user.get("anonymous_id"))
+    if known:
+        row["userid"] = known
         row["is_signin"] = "T"
-    elif isinstance(anonymous, str):
+        del user["id"]
+    elif anonymous:
         row["userid"] = anonymous
         row["is_signin"] = "F"
 
@@ -75,12 +150,12 @@ def _read_user(user: Attributes, row: Row) -> None:
 def _read_action_ids(event: Attributes, row: Row) -> None:
     action = child(event, "action")
     ids = action.get("id")
-    if isinstance(ids, str):
-        row["action_id"] = ids
-    elif isinstance(ids, list):  # all that were open, oldest first
+    if isinstance(ids, list):  # all that were open, oldest first
         row["action_ids"] = compact_json(ids)
-        if ids and isinstance(ids[-1], str):
-            row["action_id"] = ids[-1]
+        if ids and (last := text_of_id(ids[-1])):
+            row["action_id"] = last
+    elif known := text_of_id(ids):
+        row["action_id"] = known
     else:
         return
     del action["id"]
@@ -98,7 +173,7 @@ def _read_resource(resource: Attributes, row: Row) -> None:
     for column, phase in _PHASES.items():
         timing = resource.get(phase)
         if isinstance(timing, dict):
-            duration = int64(timing.get("duration"))
+            duration = nanoseconds(timing.get("duration"))
             if duration is not None:
                 row[column] = duration
 

@@ -8,7 +8,7 @@ import msgspec
 from operators import decode_datadog, decode_guance, decode_rrweb
 from operators.inflate import inflate, is_zlib
 from operators.multipart_body import multipart_fields, sniffed_boundary
-from operators.segments import describes_datadog, self_described
+from operators.segments import describes_datadog, self_described, unusable_records
 from operators.unusable import Limits, Unusable
 from schemas.items import Family, Item, Rejected, RejectReason
 
@@ -40,7 +40,10 @@ def decode(message: Message, limits: Limits) -> list[Result]:
             raise Unusable(RejectReason.TOO_LARGE, f"{size} bytes, the limit is {limits.message_bytes}")
         if not message.value:
             raise Unusable(RejectReason.EMPTY_BODY, "message without content")
-        results.extend(_decoder(message, limits)(message, limits))
+        for result in _decoder(message, limits)(message, limits):
+            results.append(result)
+            if isinstance(result, Item) and result.scan is not None and result.scan.unusable_count:
+                results.extend(unusable_records(result, limits))
         if not results:
             raise Unusable(RejectReason.EMPTY_BODY, "message without rows")
     except Unusable as refusal:

@@ -1,6 +1,7 @@
 """Datadog browser SDK 5 and 7: RUM events as NDJSON, and replay segments.
 
-`date` is epoch ms (for a view: its start, re-sent with every update), durations are ns.
+`date` is epoch ms (for a view: its start, re-sent with every update), durations are ns. A `view_update` is an update of
+a view that says only what changed.
 """
 
 import re
@@ -9,8 +10,10 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from operators.decode_guance import KINDS
+from operators.event_paths import child
 from operators.json_text import tolerant
-from operators.segments import segment_item
+from operators.row_values import Attributes, decode_object, text_of_id
+from operators.segments import Header, number_of, segment_item
 from operators.unusable import (
     JSON_ERRORS,
     Limits,
@@ -22,7 +25,9 @@ from operators.unusable import (
     json_refusal,
     time_us,
 )
-from schemas.items import Family, Item, Kind, Rejected, RejectReason, SegmentMeta
+from schemas.items import Family, Item, Kind, Rejected, RejectReason
+
+_KINDS = KINDS | {"view_update": Kind.VIEW, "vital": Kind.NOTE, "telemetry": Kind.NOTE}
 
 
 class _Id(msgspec.Struct, gc=False):
@@ -59,28 +64,10 @@ class _Event(msgspec.Struct, gc=False):
     long_task: _Timed | None = None
     error: _Id | None = None
     action: _Action | None = None
-
-
-class _SegmentEvent(msgspec.Struct, gc=False):
-    start: int
-    end: int
-    records_count: int
-    index_in_view: int
-    application: _Id
-    session: _Id
-    view: _Id
-    has_full_snapshot: bool = False
-    creation_reason: str = ""
-
-
-class _SegmentIds(msgspec.Struct, gc=False):
-    application: _Id = msgspec.field(default_factory=_Id)
-    session: _Id = msgspec.field(default_factory=_Id)
+    vital: _Id | None = None
 
 
 _decode_event = tolerant(msgspec.json.Decoder(_Event))
-_decode_segment_event = tolerant(msgspec.json.Decoder(_SegmentEvent))
-_decode_segment_ids = tolerant(msgspec.json.Decoder(_SegmentIds))
 _LINE = re.compile(rb"\S[^\n]*")
 
 
@@ -92,50 +79,85 @@ def decode_events(body: bytes, received_ms: int, limits: Limits) -> Iterator[Ite
         line = found[0]
         try:
             checked_size(len(line), limits)
-            yield _item(_decode_event(line), line, received_ms, limits)
+            yield _item(_event(line), line, received_ms, limits)
         except Unusable as refusal:
             yield Rejected(refusal.reason, refusal.detail, line)
-        except JSON_ERRORS as error:
-            refused = json_refusal(error)
-            yield Rejected(refused.reason, refused.detail, line)
 
 
 def decode_segment(parts: Mapping[str, bytes], received_ms: int, limits: Limits) -> Item:
     """A segment from its parts `segment` and `event`. Raises Unusable."""
-    try:
-        event = _decode_segment_event(parts["event"])
-    except KeyError:
-        raise Unusable(RejectReason.INVALID_FIELD, "segment without event") from None
-    except JSON_ERRORS as error:
-        raise json_refusal(error) from None
-    meta = SegmentMeta(
-        view_id=event.view.id,
-        index_in_view=event.index_in_view,
-        start_ms=event.start,
-        end_ms=event.end,
-        records_count=event.records_count,
-        has_full_snapshot=event.has_full_snapshot,
-        creation_reason=event.creation_reason,
-        raw_bytes=0,
-        encoding="",
+    if "event" not in parts:
+        raise Unusable(RejectReason.INVALID_FIELD, "segment without event")
+    event = _object(parts["event"])
+    reason, has_full_snapshot = event.get("creation_reason"), event.get("has_full_snapshot")
+    header = Header(
+        view_id=_id_of(event, "view"),
+        index_in_view=number_of(event.get("index_in_view")),
+        start_ms=number_of(event.get("start")),
+        end_ms=number_of(event.get("end")),
+        records_count=number_of(event.get("records_count")),
+        has_full_snapshot=has_full_snapshot if isinstance(has_full_snapshot, bool) else None,
+        creation_reason=reason if isinstance(reason, str) else "",
         sdk_name="datadog-browser-rum",
         sdk_version=parts.get("sdk_version", b"").decode(errors="replace"),
     )
-    ids = event.application.id, event.session.id
-    return segment_item(Family.DATADOG, ids, meta, parts.get("segment", b""), received_ms, limits)
+    ids = _id_of(event, "application"), _id_of(event, "session")
+    return segment_item(Family.DATADOG, ids, header, parts.get("segment", b""), received_ms, limits)
 
 
 def segment_ids(event: bytes) -> tuple[str, str]:
     """Application and session of a segment's part `event`; empty where it does not say."""
     try:
-        ids = _decode_segment_ids(event)
-    except JSON_ERRORS:
+        sent = _object(event)
+    except Unusable:
         return "", ""
-    return ids.application.id, ids.session.id
+    return _id_of(sent, "application"), _id_of(sent, "session")
+
+
+def _event(line: bytes) -> _Event:
+    try:
+        return _decode_event(line)
+    except JSON_ERRORS as error:
+        return _odd_event(line, error)
+
+
+def _odd_event(line: bytes, error: Exception) -> _Event:
+    """An event with null, a number for an id, or another wrong type somewhere: what has no use is as absent."""
+    try:
+        sent = decode_object(line)
+    except ValueError:
+        raise json_refusal(error) from None
+    date, view, session = number_of(sent.get("date")), child(sent, "view"), child(sent, "session")
+    if date is None:
+        raise Unusable(RejectReason.INVALID_TIME, f"date is {sent.get('date')!r:.40}")
+    is_active = session.get("is_active")
+    return _Event(
+        type=str(sent.get("type")),
+        date=date,
+        application=_Id(_id_of(sent, "application")),
+        session=_Session(_id_of(sent, "session"), is_active if isinstance(is_active, bool) else None),
+        view=_View(_id_of(sent, "view"), number_of(view.get("time_spent"))),
+        resource=_Timed(_id_of(sent, "resource"), number_of(child(sent, "resource").get("duration"))),
+        long_task=_Timed(_id_of(sent, "long_task"), number_of(child(sent, "long_task").get("duration"))),
+        error=_Id(_id_of(sent, "error")),
+        action=_Action(_id_of(sent, "action"), number_of(child(sent, "action").get("loading_time"))),
+        vital=_Id(_id_of(sent, "vital")),
+    )
+
+
+def _object(text: bytes) -> Attributes:
+    try:
+        return decode_object(text)
+    except ValueError as error:
+        raise Unusable(RejectReason.MALFORMED_JSON, str(error)) from None
+
+
+def _id_of(sent: Attributes, name: str) -> str:
+    return text_of_id(child(sent, name).get("id"))
 
 
 def _item(event: _Event, raw: bytes, received_ms: int, limits: Limits) -> Item:
-    kind = KINDS.get(event.type)
+    kind = _KINDS.get(event.type)
     if kind is None:
         raise Unusable(RejectReason.UNKNOWN_MEASUREMENT, f"event type {event.type[:100]!r}")
     begin_us = time_us("date", event.date)
@@ -163,13 +185,13 @@ def _item(event: _Event, raw: bytes, received_ms: int, limits: Limits) -> Item:
 
 def _span_us(kind: Kind, event: _Event) -> int:
     if kind is Kind.VIEW:
-        return duration_us("view.time_spent", event.view.time_spent)
+        return duration_us(event.view.time_spent)
     if kind is Kind.RESOURCE and event.resource is not None:
-        return duration_us("resource.duration", event.resource.duration)
+        return duration_us(event.resource.duration)
     if kind is Kind.LONG_TASK and event.long_task is not None:
-        return duration_us("long_task.duration", event.long_task.duration)
+        return duration_us(event.long_task.duration)
     if kind is Kind.ACTION and event.action is not None:
-        return duration_us("action.loading_time", event.action.loading_time)
+        return duration_us(event.action.loading_time)
     return 0
 
 
@@ -181,4 +203,5 @@ def _own_id(kind: Kind, event: _Event) -> str:
         return event.resource.id if event.resource else ""
     if kind is Kind.ERROR:
         return event.error.id if event.error else ""
-    return event.long_task.id if event.long_task else ""
+    own = event.vital if kind is Kind.NOTE else event.long_task
+    return own.id if own else ""

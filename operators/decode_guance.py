@@ -152,12 +152,12 @@ def _item(line: _Line, raw: bytes, received_ms: int, limits: Limits) -> Item:
     begin_us = time_us("time", received_ms if line.time is None else line.time)
     end_us, ends = begin_us, False
     if kind is Kind.VIEW:
-        end_us += duration_us("time_spent", fields.time_spent)
+        end_us += duration_us(fields.time_spent)
         ends = fields.session_is_active is False
         ident = identity(kind, tags.view_id, raw)
     else:
         if kind is not Kind.ERROR:
-            end_us += duration_us("duration", fields.duration)
+            end_us += duration_us(fields.duration)
         own_id = _own_id(kind, tags, fields)
         ident = identity(kind, own_id) if own_id else identity(kind, b"", raw)
     return Item(

@@ -5,7 +5,6 @@ A message of a session's browser window stands for a segment; it has no number, 
 
 import base64
 import binascii
-import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
@@ -13,8 +12,11 @@ from urllib.parse import parse_qs
 import msgspec
 
 from operators.inflate import inflate
-from operators.json_text import array_elements, tolerant
-from operators.replay_scan import Record, scan_records
+from operators.json_text import array_elements, tolerant, without_nan
+from operators.posthog_events import PAGE_LEAVE, kind_of
+from operators.replay_records import NoRecords, first_byte, replay_body, shallow
+from operators.replay_scan import is_snapshot, scan_records
+from operators.row_values import text_of_id
 from operators.unusable import (
     JSON_ERRORS,
     Limits,
@@ -26,52 +28,53 @@ from operators.unusable import (
     time_us,
 )
 from schemas.items import Family, Item, Kind, Rejected, RejectReason, SegmentMeta
-from schemas.units import MS_PER_SECOND, US_PER_MS, US_PER_SECOND
+from schemas.units import MS_PER_SECOND, US_PER_MS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FULL_SNAPSHOT = 2
-_VIEW_EVENTS = {"$pageview", "$pageleave", "$web_vitals"}
 _FORM_FIELDS_MAX = 16  # posthog-js sends 2
 
 
 class _Properties(msgspec.Struct, gc=False):
     session_id: str = msgspec.field(default="", name="$session_id")
-    window_id: str = msgspec.field(default="", name="$window_id")
     token: str = ""
     lib: str = msgspec.field(default="", name="$lib")
     lib_version: str = msgspec.field(default="", name="$lib_version")
-    snapshot_data: list[Record] | None = msgspec.field(default=None, name="$snapshot_data")
-    snapshot_items: list[Record] | None = msgspec.field(default=None, name="$snapshot_items")
     pageview_id: str | None = msgspec.field(default=None, name="$pageview_id")
     prev_pageview_id: str | None = msgspec.field(default=None, name="$prev_pageview_id")
-    prev_pageview_duration: float | None = msgspec.field(default=None, name="$prev_pageview_duration")
     time: float | None = msgspec.field(default=None, name="$time")
 
 
 class _Message(msgspec.Struct, gc=False):
-    """A PostHog event; or a plain batch, which has `events`; or the envelope of a newer posthog-js, with a `batch`."""
+    """A PostHog event; or a plain batch, which has `events`; or the envelope of a newer posthog-js, with a `batch`; or
+    one of PostHog's own capture service, with an event as the text `data`.
+    """
 
     event: str = ""
     uuid: str = ""
     api_key: str = ""
     timestamp: str | None = None
     properties: _Properties = msgspec.field(default_factory=_Properties)
-    events: list[Record] | None = None
+    events: msgspec.Raw = msgspec.Raw()
     session_id: str = ""
-    window_id: str = ""
     app_id: str = ""
     batch: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
 
 
 _decode_message = tolerant(msgspec.json.Decoder(_Message))
+_decode_text = tolerant(msgspec.json.Decoder(str))
 
 
 def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) -> Iterator[Item | Rejected]:
     """Items of an inflated body. `app_id`: for batches that name none. Raises Unusable for the whole body."""
     if body.startswith(b"data="):
         body = _form_data(body, limits)
+    body = without_nan(body)
     if body.lstrip()[:1] != b"[":
         message = _decoded(body)
+        if not isinstance(message, Rejected) and not message.event and first_byte(message.data) == b'"':
+            body = _decode_text(bytes(message.data)).encode()
+            message = _decoded(body)
         if isinstance(message, Rejected) or not message.batch:
             yield _result(message, body, app_id, received_ms, limits)
             return
@@ -82,9 +85,70 @@ def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) 
 
 def _decoded(raw: bytes) -> _Message | Rejected:
     try:
-        return _decode_message(raw)
+        return shallow(raw, _message)[0]
     except JSON_ERRORS as error:
         return _refused(error, raw)
+
+
+def _message(raw: bytes) -> _Message:
+    try:
+        return _decode_message(raw)
+    except msgspec.ValidationError:
+        return _odd_message(raw)
+
+
+def _odd_message(raw: bytes) -> _Message:
+    """A message with null, a number for an id, or another wrong type somewhere: what has no use is as absent."""
+    try:
+        members = _decode_members(raw)
+    except msgspec.ValidationError as error:
+        raise msgspec.DecodeError(str(error)) from None
+    properties = _values(members.get("properties"))
+    time, timestamp = properties.get("$time"), _value(members.get("timestamp"))
+    return _Message(
+        event=_text(_value(members.get("event"))),
+        uuid=text_of_id(_value(members.get("uuid"))),
+        api_key=text_of_id(_value(members.get("api_key"))),
+        timestamp=timestamp if isinstance(timestamp, str) else None,
+        properties=_Properties(
+            session_id=text_of_id(properties.get("$session_id")),
+            token=text_of_id(properties.get("token")),
+            lib=_text(properties.get("$lib")),
+            lib_version=text_of_id(properties.get("$lib_version")),
+            pageview_id=text_of_id(properties.get("$pageview_id")),
+            prev_pageview_id=text_of_id(properties.get("$prev_pageview_id")),
+            time=time if isinstance(time, int | float) and not isinstance(time, bool) else None,
+        ),
+        events=members.get("events", msgspec.Raw()),
+        session_id=text_of_id(_value(members.get("session_id"))),
+        app_id=text_of_id(_value(members.get("app_id"))),
+        batch=members.get("batch", msgspec.Raw()),
+        data=members.get("data", msgspec.Raw()),
+    )
+
+
+_decode_members = tolerant(msgspec.json.Decoder(dict[str, msgspec.Raw]))
+_decode_value = tolerant(msgspec.json.Decoder(str | int | float | None))
+
+
+def _values(raw: msgspec.Raw | None) -> dict[str, object]:
+    """The members of an object that are no objects or lists themselves."""
+    try:
+        members = _decode_members(bytes(raw or b"{}"))
+    except msgspec.ValidationError:
+        return {}
+    return {name: _value(value) for name, value in members.items()}
+
+
+def _value(raw: msgspec.Raw | None) -> object:
+    try:
+        return _decode_value(bytes(raw)) if raw else None
+    except msgspec.MsgspecError:
+        return None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _result(message: _Message | Rejected, raw: bytes, app_id: str, received_ms: int, limits: Limits) -> Item | Rejected:
@@ -117,30 +181,32 @@ def _item(message: _Message, raw: bytes, app_id: str, received_ms: int, limits: 
     found_app = message.app_id or properties.token or message.api_key or app_id or "unknown"
     app_id = checked_id("app id", found_app, limits)
     session_id = checked_id("session id", message.session_id or properties.session_id, limits)
-    if message.events is not None or message.event in {"$snapshot", "$snapshot_items"}:
+    if first_byte(message.events) == b"[" or message.event in {"$snapshot", "$snapshot_items"}:
         return _segment(message, raw, (app_id, session_id), received_ms, limits)
     if not message.event:
         raise Unusable(RejectReason.INVALID_FIELD, "neither rrweb events nor a named event")
     checked_size(len(raw), limits)
-    kind, begin_us, end_us = _moments(message)
+    at_us = _event_us(message)
+    kind = kind_of(message.event)
     if kind is Kind.VIEW:
-        view_id = (message.event == "$pageleave" and properties.prev_pageview_id) or properties.pageview_id or ""
+        view_id = (message.event == PAGE_LEAVE and properties.prev_pageview_id) or properties.pageview_id or ""
         ident = identity(kind, view_id, raw)
     else:
         ident = identity(kind, message.uuid) if message.uuid else identity(kind, b"", raw)
-    return Item(app_id, session_id, kind, Family.RRWEB, begin_us, end_us, received_ms, ident, True, False, raw)  # noqa: FBT003 - a struct of the wire
-
-
-def _moments(message: _Message) -> tuple[Kind, int, int]:
-    at_us = _event_us(message)
-    if message.event in _VIEW_EVENTS:
-        lasted = message.properties.prev_pageview_duration if message.event == "$pageleave" else None
-        if lasted is None:
-            return Kind.VIEW, at_us, at_us
-        if not math.isfinite(lasted) or lasted < 0 or lasted * US_PER_SECOND >= at_us:
-            raise Unusable(RejectReason.INVALID_TIME, f"$prev_pageview_duration is {lasted!r}")
-        return Kind.VIEW, at_us - int(lasted * US_PER_SECOND), at_us
-    return (Kind.ERROR if message.event == "$exception" else Kind.ACTION), at_us, at_us
+    return Item(
+        app_id=app_id,
+        session_id=session_id,
+        kind=kind,
+        family=Family.RRWEB,
+        begin_us=at_us,
+        end_us=at_us,
+        received_ms=received_ms,
+        ident=ident,
+        # A leave tells of a page that was opened before, maybe hours before and in another session: it begins nothing.
+        opens=message.event != PAGE_LEAVE,
+        ends=False,
+        body=raw,
+    )
 
 
 def _event_us(message: _Message) -> int:
@@ -160,23 +226,25 @@ def _event_us(message: _Message) -> int:
 
 def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: int, limits: Limits) -> Item:
     properties = message.properties
-    records = message.events
-    if records is None:
-        records = properties.snapshot_data if properties.snapshot_data is not None else properties.snapshot_items
+    try:
+        found = replay_body(raw, Family.RRWEB)
+        records, others = found.usable()
+    except NoRecords as error:
+        raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
     if not records:
         raise Unusable(RejectReason.INVALID_FIELD, "no rrweb events")
+    if len(others) > limits.lines_per_message:
+        raise Unusable(RejectReason.INVALID_TIME, f"{len(others)} rrweb events without a usable kind or time")
     times_ms = [record.timestamp for record in records if record.timestamp is not None]
-    if len(times_ms) < len(records):
-        raise Unusable(RejectReason.INVALID_TIME, "an rrweb event without timestamp")
     start_us, end_us = time_us("timestamp", min(times_ms)), time_us("timestamp", max(times_ms))
-    window_id = checked_id("window id", message.window_id or properties.window_id or "0", limits)
+    window_id = checked_id("window id", found.view_id, limits)
     meta = SegmentMeta(
         view_id=window_id,
         index_in_view=0,
         start_ms=start_us // US_PER_MS,
         end_ms=end_us // US_PER_MS,
         records_count=len(records),
-        has_full_snapshot=any(record.type == _FULL_SNAPSHOT for record in records),
+        has_full_snapshot=any(map(is_snapshot, records)),
         creation_reason="",
         raw_bytes=len(raw),
         encoding="identity",
@@ -196,5 +264,5 @@ def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: i
         ends=False,
         body=raw,
         segment=meta,
-        scan=scan_records(raw, records, Family.RRWEB, meta),
+        scan=scan_records(raw, records, len(others), Family.RRWEB, meta),
     )

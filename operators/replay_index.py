@@ -5,7 +5,7 @@ from itertools import accumulate, pairwise
 
 from operators.replay_order import Kept
 from schemas.blob import FORMAT_VERSION, BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry
-from schemas.items import Family
+from schemas.items import NOT_NUMBERED, Family
 from schemas.units import MS_PER_MINUTE
 
 MIN_IDLE_MS = MS_PER_MINUTE  # shorter pauses are part of watching a visitor think
@@ -100,9 +100,9 @@ def _view(view_id: str, segments: Sequence[Kept]) -> ViewEntry:
 
 def _missing(segments: Sequence[Kept]) -> int:
     """Holes in the numbering. It may begin above 0: an SDK that records on errors only drops what came before."""
-    if segments[0].segment.family is Family.RRWEB:
-        return 0  # not numbered
     numbers = {one.segment.meta.index_in_view for one in segments}
+    if segments[0].segment.family is Family.RRWEB or NOT_NUMBERED in numbers:
+        return 0
     return max(numbers) - min(numbers) + 1 - len(numbers)
 
 

@@ -6,7 +6,7 @@ from itertools import groupby
 import msgspec
 
 from operators.replay_scan import ReplaySegment
-from schemas.items import Family, RejectReason
+from schemas.items import NOT_NUMBERED, Family, RejectReason
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class Refused(msgspec.Struct, frozen=True):
 class Ordered(msgspec.Struct, frozen=True):
     """Every segment of a window in exactly one place."""
 
-    kept: list[Kept]  # by view start, view, index, start
+    kept: list[Kept]  # by view start, view, place in the view
     refused: list[Refused]
     duplicate_count: int
 
@@ -96,28 +96,50 @@ def _identity(kept: Kept) -> tuple[int, str, int]:
 def _settle(same: list[Kept]) -> list[Kept]:
     """Resolve one identity with several contents.
 
-    An SDK numbers its segments, so these are copies of one and the fullest counts. rrweb does not number, so there they
-    are different segments unless they inflate to the same.
+    Where an SDK numbers its segments these are copies of one, and the fullest counts. Without numbers they are
+    different segments unless they inflate to the same.
     """
     if len(same) == 1:
         return same
     by_content = {(kept.segment.meta.raw_bytes, kept.segment.scan.raw_digest): kept for kept in reversed(same)}
     contents = sorted(by_content)
-    if same[0].segment.family is not Family.RRWEB:
+    if _is_numbered(same[0]):
         contents = contents[-1:]
     return [by_content[content] for content in contents]
 
 
 def _by_view(kept: Iterable[Kept]) -> list[Kept]:
-    """By view start, view, index, start; segments equal in all of these keep the order they have."""
-    kept = list(kept)
-    view_start: dict[str, int] = {}
+    """By view start, view, and the place in the view."""
+    views: dict[str, list[Kept]] = {}
     for one in kept:
-        meta = one.segment.meta
-        view_start[meta.view_id] = min(meta.start_ms, view_start.get(meta.view_id, meta.start_ms))
+        views.setdefault(one.segment.meta.view_id, []).append(one)
+    placed = [(min(one.segment.meta.start_ms for one in own), view_id, _in_view(own)) for view_id, own in views.items()]
+    return [one for *_, own in sorted(placed, key=lambda view: view[:2]) for one in own]
 
-    def place(one: Kept) -> tuple[int, str, int, int]:
-        meta = one.segment.meta
-        return view_start[meta.view_id], meta.view_id, meta.index_in_view, meta.start_ms
 
-    return sorted(kept, key=place)
+def _in_view(kept: Iterable[Kept]) -> list[Kept]:
+    """By number and start. Where one has no number, by time alone: see `_in_time`."""
+    kept = sorted(kept, key=lambda one: (one.segment.meta.index_in_view, one.segment.meta.start_ms))
+    return kept if all(map(_is_numbered, kept)) else _in_time(kept)
+
+
+def _in_time(kept: Iterable[Kept]) -> list[Kept]:
+    """By start. Of those that begin in one millisecond the one that also ends in it was first, and of two such the one
+    with a full snapshot; but until there is a snapshot nothing can be played, so that the first one goes before all.
+    """
+    found: list[Kept] = []
+    is_drawn = False
+    by_start = sorted(kept, key=lambda one: one.segment.meta.start_ms)  # those of one start stay ordered by content
+    for _, same in groupby(by_start, lambda one: one.segment.meta.start_ms):
+        together = sorted(same, key=lambda one: (one.segment.meta.end_ms, not one.has_full_snapshot))
+        if not is_drawn:
+            first = next((one for one in together if one.has_full_snapshot), None)
+            is_drawn = first is not None
+            together.sort(key=lambda one: one is not first)
+        found += together
+        is_drawn = is_drawn or any(one.has_full_snapshot for one in together)
+    return found
+
+
+def _is_numbered(kept: Kept) -> bool:
+    return kept.segment.family is not Family.RRWEB and kept.segment.meta.index_in_view != NOT_NUMBERED

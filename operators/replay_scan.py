@@ -8,9 +8,9 @@ import msgspec
 from xxhash import xxh3_128_digest
 from zlib_ng import zlib_ng
 
-from operators.json_text import tolerant
+from operators.replay_records import NoRecords, Record, replay_body
 from operators.replay_styles import choose, mark, styles_of
-from operators.unusable import Unusable
+from operators.unusable import JSON_ERRORS, Unusable, json_refusal
 from schemas.items import Family, Item, RejectReason, SegmentMeta, SegmentScan
 from schemas.units import KIB
 
@@ -30,30 +30,6 @@ class ReplaySegment(msgspec.Struct, frozen=True):
         return zlib_ng.decompress(self.body, bufsize=self.meta.raw_bytes)
 
 
-class Record(msgspec.Struct, gc=False):
-    """`data` stays unparsed: a full snapshot is skipped over, not built."""
-
-    type: int
-    timestamp: float | None = None  # null when the SDK computed NaN
-    data: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _SdkSegment(msgspec.Struct):
-    records: list[Record]
-
-
-class _Properties(msgspec.Struct):
-    data: list[Record] | None = msgspec.field(default=None, name="$snapshot_data")
-    items: list[Record] | None = msgspec.field(default=None, name="$snapshot_items")
-
-
-class _RrwebSegment(msgspec.Struct):
-    """`events` of a plain batch, or a PostHog message with its records one level down."""
-
-    events: list[Record] | None = None
-    properties: _Properties | None = None
-
-
 class _Incremental(msgspec.Struct):
     source: int
 
@@ -62,8 +38,6 @@ class _Meta(msgspec.Struct):
     href: str
 
 
-_decode_sdk_segment = tolerant(msgspec.json.Decoder(_SdkSegment))
-_decode_rrweb_segment = tolerant(msgspec.json.Decoder(_RrwebSegment))
 _INCREMENTAL = msgspec.json.Decoder(_Incremental)
 _META = msgspec.json.Decoder(_Meta)
 
@@ -94,16 +68,17 @@ def replay_segment(item: Item) -> ReplaySegment:
 def scan(raw: bytes, family: Family, meta: SegmentMeta) -> SegmentScan:
     """Read the records of a segment, inflated. Raises Unusable."""
     try:
-        return scan_records(raw, _records(raw, family), family, meta)
-    except msgspec.ValidationError as error:
+        records, others = replay_body(raw, family).usable()
+    except NoRecords as error:
         raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
-    except msgspec.DecodeError as error:
-        raise Unusable(RejectReason.MALFORMED_JSON, str(error)) from None
-    except RecursionError:
-        raise Unusable(RejectReason.MALFORMED_JSON, "nested too deep") from None
+    except JSON_ERRORS as error:
+        raise json_refusal(error) from None
+    return scan_records(raw, records, len(others), family, meta)
 
 
-def scan_records(raw: bytes, records: Sequence[Record], family: Family, meta: SegmentMeta) -> SegmentScan:
+def scan_records(
+    raw: bytes, records: Sequence[Record], unusable_count: int, family: Family, meta: SegmentMeta
+) -> SegmentScan:
     """The same, for who has decoded them already. Raises Unusable."""
     _check_utf8(raw)
     return SegmentScan(
@@ -114,7 +89,13 @@ def scan_records(raw: bytes, records: Sequence[Record], family: Family, meta: Se
         input_offsets_ms=_thinned(_input_offsets(records, family, meta)),
         url=next((url for record in records if (url := _url(record))), None),
         styles=tuple(choose(map(mark, _styles(records)))),
+        unusable_count=unusable_count,
     )
+
+
+def is_snapshot(record: Record) -> bool:
+    """Whether playing can begin with it; the number is the same in every family."""
+    return record.type == _FULL_SNAPSHOT
 
 
 def style_texts(raw: bytes, family: Family) -> Iterable[bytes]:
@@ -123,7 +104,8 @@ def style_texts(raw: bytes, family: Family) -> Iterable[bytes]:
     How deep JSON may be nested depends on the stack: what could be scanned may be too deep here, and then has none.
     """
     try:
-        return list(map(bytes, _styles(_records(raw, family))))
+        records, _ = replay_body(raw, family).usable()
+        return list(map(bytes, _styles(records)))
     except RecursionError:
         return []
 
@@ -138,7 +120,7 @@ def to_line(raw: bytes) -> bytes:
 
 def _styles(records: Iterable[Record]) -> Iterable[memoryview]:
     for record in records:
-        if record.type == _FULL_SNAPSHOT:
+        if is_snapshot(record):
             yield from styles_of(record.data)
 
 
@@ -153,17 +135,6 @@ def _check_utf8(raw: bytes) -> None:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise Unusable(RejectReason.MALFORMED_JSON, str(error)) from None
-
-
-def _records(raw: bytes, family: Family) -> list[Record]:
-    if family is not Family.RRWEB:
-        return _decode_sdk_segment(raw).records
-    message = _decode_rrweb_segment(raw)
-    properties = message.properties or _Properties()
-    for records in (message.events, properties.data, properties.items):
-        if records is not None:
-            return records
-    raise Unusable(RejectReason.INVALID_FIELD, "no list of events")
 
 
 def _thinned(times_ms: Iterable[int]) -> tuple[int, ...]:
@@ -189,7 +160,7 @@ def _time_ms(record: Record, meta: SegmentMeta) -> int | None:
 def _snapshot_times(records: Iterable[Record], meta: SegmentMeta) -> Iterable[int]:
     """A full snapshot counts whatever its time is, since frames are cut at them."""
     for record in records:
-        if record.type == _FULL_SNAPSHOT:
+        if is_snapshot(record):
             time_ms = _time_ms(record, meta)
             yield meta.start_ms if time_ms is None else time_ms
 
@@ -212,7 +183,7 @@ def _has_input_source(record: Record) -> bool:
 def _source(record: Record) -> int | None:
     try:
         return _INCREMENTAL.decode(record.data).source
-    except msgspec.ValidationError:
+    except (msgspec.MsgspecError, RecursionError):
         return None  # stored as it is; a record of unknown shape is only no sign of the visitor
 
 
@@ -221,7 +192,7 @@ def _changes_input(record: Record) -> bool:
         return False
     try:
         changes = msgspec.json.decode(record.data, type=list[msgspec.Raw])
-    except msgspec.ValidationError:
+    except (msgspec.MsgspecError, RecursionError):
         return False
     return any(_INPUT_CHANGE.match(change) for change in changes)
 
@@ -238,6 +209,6 @@ def _url(record: Record) -> str | None:
         return None
     try:
         url = _META.decode(record.data).href
-    except msgspec.ValidationError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     return url if len(url) <= _URL_MAX else None

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from operators.unusable import DURATION_MAX_NS
 from schemas.fields import JSON, Field
 from schemas.items import Kind
 from schemas.units import NS_PER_MS, US_PER_MS
@@ -28,10 +29,16 @@ _encode = msgspec.json.Encoder().encode
 
 
 class LineRow(NamedTuple):
-    """One line as a row of its kind's table, without `session_part`, `revision` and `received_at`."""
+    """One line as a row of its kind's table, without `session_part`, `revision` and `received_at`.
+
+    A note has no table: of its row, `custom` goes to its view.
+    """
 
     kind: Kind
     row: Row
+    is_start: bool = True  # of a view: not what only comes after its start
+    is_difference: bool = False  # of a view: says only what changed since the line before
+    left: tuple[str, int] | None = None  # the view that this one followed, and how long that was, in ns
 
 
 def decode_object(body: bytes) -> Attributes:
@@ -40,6 +47,8 @@ def decode_object(body: bytes) -> Attributes:
         decoded = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         decoded = _decode_leniently(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if not isinstance(decoded, dict):
         raise ValueError(f"a line is a JSON object, this is {type(decoded).__name__}")
     return decoded
@@ -48,17 +57,34 @@ def decode_object(body: bytes) -> Attributes:
 def converter(field: Field) -> Converter:
     """What turns a value as sent under the column's own source into the column's type and unit."""
     if field.type == "string":
-        return json_text if field.unit == JSON else string
+        if field.unit == JSON:
+            return json_text
+        return identifier if field.name == "userid" or field.name.endswith("_id") else string
+    if field.unit == "ns":
+        return nanoseconds
     return {"int64": int64, "double": double, "bool": boolean, "timestamp": timestamp_us}[field.type]
 
 
 def unchanged_type(field: Field) -> type[RowValue] | None:
-    """The type whose values fit the column as they are; None if there is no such type (a time, with its unit)."""
+    """The type whose values fit the column as they are; None if there is no such type (a time or a duration)."""
+    if field.unit == "ns":
+        return None
     return {"string": str, "int64": int, "double": float, "bool": bool}.get(field.type)
 
 
 def string(value: object) -> str | None:
     return value if type(value) is str else None
+
+
+def identifier(value: object) -> str | None:
+    """An id as text, also where it is sent as a number."""
+    return value if type(value) is str else text_of_id(value) or None
+
+
+def nanoseconds(value: object) -> int | None:
+    """A duration; not one that cannot be."""
+    whole = int64(value)
+    return whole if whole is not None and 0 <= whole < DURATION_MAX_NS else None
 
 
 def json_text(value: object) -> str | None:
@@ -109,6 +135,13 @@ def scaled(value: object, factor: int) -> int | None:
     if number is None or abs(number) * factor > _INT64_MAX:
         return None
     return int64(round(number * factor))
+
+
+def text_of_id(value: object) -> str:
+    """An id as text, also where it is sent as a number; empty for anything else."""
+    if isinstance(value, str):
+        return value
+    return as_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def keep(custom: dict[str, str], path: str, value: object) -> None:

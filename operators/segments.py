@@ -1,17 +1,21 @@
 """A replay segment of the Guance or Datadog SDK as an item: its header is trusted, its records are scanned.
 
-What the SDKs send, zlib or plain, is kept as it came. Where the header is missing, the copy inside the segment stands
-in.
+What the SDKs send, zlib or plain, is kept as it came. Where the header is missing, or a number in it cannot be, the
+copy inside the segment or its records stand in.
 """
+
+from collections.abc import Iterable
 
 import msgspec
 
+from operators.event_paths import child
 from operators.inflate import inflate, is_zlib
-from operators.json_text import tolerant
-from operators.replay_scan import scan
-from operators.unusable import JSON_ERRORS, Limits, Unusable, checked_id, identity, json_refusal, time_us
-from schemas.items import Family, Item, Kind, RejectReason, SegmentMeta
-from schemas.units import US_PER_MS
+from operators.json_text import tolerant, without_nan
+from operators.replay_records import NoRecords, Record, ReplayBody, replay_body, shallow
+from operators.replay_scan import is_snapshot, scan_records
+from operators.row_values import decode_object, text_of_id
+from operators.unusable import JSON_ERRORS, Limits, Unusable, checked_id, identity, is_time_ms, json_refusal, time_us
+from schemas.items import NOT_NUMBERED, Family, Item, Kind, Rejected, RejectReason, SegmentMeta
 
 
 class _Id(msgspec.Struct, gc=False):
@@ -26,13 +30,12 @@ class _Sdk(msgspec.Struct, gc=False):
 class _Segment(msgspec.Struct, gc=False):
     """The header that every segment repeats behind its records."""
 
-    records: msgspec.Raw
     start: float | None = None
     end: float | None = None
     creation_reason: str = ""
-    records_count: int = 0
-    has_full_snapshot: bool = False
-    index_in_view: int = 0
+    records_count: float | None = None
+    has_full_snapshot: bool | None = None
+    index_in_view: float | None = None
     app: _Id = msgspec.field(default_factory=_Id)
     application: _Id = msgspec.field(default_factory=_Id)
     session: _Id = msgspec.field(default_factory=_Id)
@@ -44,55 +47,75 @@ _decode_segment = tolerant(msgspec.json.Decoder(_Segment))
 COUNT_MAX = (1 << 31) - 1  # of segments or records: what sums them up has 64 bits
 
 
+class Header(msgspec.Struct, frozen=True):
+    """What stands beside a segment, as it was sent: any number may be one that cannot be, or none (None)."""
+
+    view_id: str = ""
+    index_in_view: float | None = None
+    start_ms: float | None = None
+    end_ms: float | None = None
+    records_count: float | None = None
+    has_full_snapshot: bool | None = None
+    creation_reason: str = ""
+    sdk_name: str = ""
+    sdk_version: str = ""
+
+
 def segment_item(  # noqa: PLR0913 - what a segment consists of
-    family: Family, ids: tuple[str, str], meta: SegmentMeta, body: bytes, received_ms: int, limits: Limits
+    family: Family, ids: tuple[str, str], meta: SegmentMeta | Header, body: bytes, received_ms: int, limits: Limits
 ) -> Item:
     """Check the body and build the item. `ids`: (app_id, session_id). Raises Unusable."""
     raw = _inflated(body, limits)
-    begin_us, end_us = time_us("start", meta.start_ms), time_us("end", meta.end_ms)
-    if end_us < begin_us:
-        raise Unusable(RejectReason.INVALID_TIME, f"segment ends at {meta.end_ms}, before its start {meta.start_ms}")
-    if not (0 <= meta.index_in_view <= COUNT_MAX and 0 <= meta.records_count <= COUNT_MAX):
-        raise Unusable(RejectReason.INVALID_FIELD, f"index_in_view or records_count not within 0 and {COUNT_MAX}")
-    as_it_came = is_zlib(body)  # what the SDKs send; anything else is kept inflated
-    meta = msgspec.structs.replace(meta, raw_bytes=len(raw), encoding="zlib" if as_it_came else "identity")
+    whole = without_nan(raw)
+    as_it_came = whole is raw and is_zlib(body)  # what the SDKs send; anything else is kept inflated
+    found, records, others = _records_in(whole, family, limits)
+    known = _known(meta, found, records)
+    known = msgspec.structs.replace(known, raw_bytes=len(whole), encoding="zlib" if as_it_came else "identity")
+    scan = scan_records(whole, records, len(others), family, known)
+    view_id = checked_id("view_id", known.view_id, limits)
+    place = f"{known.index_in_view}/{known.start_ms}"
+    numbered = known.index_in_view != NOT_NUMBERED
     return Item(
         app_id=checked_id("app_id", ids[0], limits),
         session_id=checked_id("session_id", ids[1], limits),
         kind=Kind.SEGMENT,
         family=family,
-        begin_us=begin_us,
-        end_us=end_us,
+        begin_us=time_us("start", known.start_ms),
+        end_us=time_us("end", known.end_ms),
         received_ms=received_ms,
-        ident=identity(
-            Kind.SEGMENT, checked_id("view_id", meta.view_id, limits), f"{meta.index_in_view}/{meta.start_ms}"
-        ),
-        opens=meta.has_full_snapshot,
+        ident=identity(Kind.SEGMENT, view_id, place, *(() if numbered else (scan.raw_digest,))),
+        opens=known.has_full_snapshot,
         ends=False,
-        body=body if as_it_came else raw,
-        segment=meta,
-        scan=scan(raw, family, meta),
+        body=body if as_it_came else whole,
+        segment=known,
+        scan=scan,
     )
+
+
+def unusable_records(item: Item, limits: Limits) -> Iterable[Rejected]:
+    """The records of a segment that have no kind or no time, each with its own bytes."""
+    raw = item.body if item.segment and item.segment.encoding == "identity" else _inflated(item.body, limits)
+    _, others = replay_body(raw, Family(item.family)).usable()
+    for text in others:
+        yield Rejected(RejectReason.INVALID_TIME, "a record without a usable kind or time; the others are kept", text)
 
 
 def self_described(family: Family, body: bytes, received_ms: int, limits: Limits) -> Item:
     """A segment that came without its header. Raises Unusable."""
     inner = _inner_header(body, limits)
-    meta = SegmentMeta(
+    header = Header(
         view_id=inner.view.id,
         index_in_view=inner.index_in_view,
-        start_ms=time_us("start", inner.start or 0) // US_PER_MS,
-        end_ms=time_us("end", inner.end or 0) // US_PER_MS,
+        start_ms=inner.start,
+        end_ms=inner.end,
         records_count=inner.records_count,
         has_full_snapshot=inner.has_full_snapshot,
         creation_reason=inner.creation_reason,
-        raw_bytes=0,
-        encoding="",
         sdk_name=inner.sdk.name,
         sdk_version=inner.sdk.version,
     )
     ids = inner.app.id or inner.application.id, inner.session.id
-    return segment_item(family, ids, meta, body, received_ms, limits)
+    return segment_item(family, ids, header, body, received_ms, limits)
 
 
 def describes_datadog(body: bytes, limits: Limits) -> bool:
@@ -101,11 +124,100 @@ def describes_datadog(body: bytes, limits: Limits) -> bool:
     return bool(inner.application.id)
 
 
-def _inner_header(body: bytes, limits: Limits) -> _Segment:
+def number_of(value: object) -> float | None:
+    """A number as sent, also one in a text; None for anything else."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _records_in(raw: bytes, family: Family, limits: Limits) -> tuple[ReplayBody, list[Record], list[bytes]]:
     try:
-        return _decode_segment(_inflated(body, limits))
+        found = replay_body(raw, family)
+        records, others = found.usable()
+    except NoRecords as error:
+        raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
     except JSON_ERRORS as error:
         raise json_refusal(error) from None
+    if len(others) > limits.lines_per_message:
+        raise Unusable(RejectReason.INVALID_TIME, f"{len(others)} records without a usable kind or time")
+    return found, records, others
+
+
+def _known(meta: SegmentMeta | Header, found: ReplayBody, records: list[Record]) -> SegmentMeta:
+    """The header with what can be; an impossible number costs itself, and the records say what it should have been."""
+    times_ms = [one.timestamp for one in records if one.timestamp is not None and is_time_ms(one.timestamp)]
+    start_ms = _time_ms(meta.start_ms, min(times_ms, default=None))
+    if start_ms is None:
+        raise Unusable(RejectReason.INVALID_TIME, f"start is {meta.start_ms!r:.40}, and no record has a time")
+    end_ms = _time_ms(meta.end_ms, max(times_ms, default=None))
+    index = _count(meta.index_in_view)
+    index = _count(found.index_in_view) if index is None else index
+    count = _count(meta.records_count)
+    claimed = meta.has_full_snapshot
+    return SegmentMeta(
+        view_id=meta.view_id or found.view_id,
+        index_in_view=NOT_NUMBERED if index is None else index,
+        start_ms=start_ms,
+        end_ms=max(start_ms, end_ms or 0),
+        records_count=len(records) if count is None else count,
+        has_full_snapshot=any(map(is_snapshot, records)) if claimed is None else claimed,
+        creation_reason=meta.creation_reason,
+        raw_bytes=0,
+        encoding="",
+        sdk_name=meta.sdk_name,
+        sdk_version=meta.sdk_version,
+    )
+
+
+def _time_ms(*claims: float | None) -> int | None:
+    """The first that can be a time, in whole ms."""
+    return next((int(one) for one in claims if one is not None and is_time_ms(one)), None)
+
+
+def _count(claim: float | None) -> int | None:
+    return int(claim) if claim is not None and 0 <= claim <= COUNT_MAX else None
+
+
+def _inner_header(body: bytes, limits: Limits) -> _Segment:
+    raw = without_nan(_inflated(body, limits))
+    try:
+        return shallow(raw, _header)[0]
+    except JSON_ERRORS as error:
+        raise json_refusal(error) from None
+
+
+def _header(raw: bytes) -> _Segment:
+    try:
+        return _decode_segment(raw)
+    except msgspec.ValidationError:
+        return _odd_header(raw)
+
+
+def _odd_header(raw: bytes) -> _Segment:
+    """The same for a header of any shape: null and what has a wrong type are as absent."""
+    try:
+        sent = decode_object(raw)
+    except ValueError as error:
+        raise msgspec.DecodeError(str(error)) from None
+    sdk = child(sent, "sdk")
+    reason, has_full_snapshot = sent.get("creation_reason"), sent.get("has_full_snapshot")
+    return _Segment(
+        start=number_of(sent.get("start")),
+        end=number_of(sent.get("end")),
+        creation_reason=reason if isinstance(reason, str) else "",
+        records_count=number_of(sent.get("records_count")),
+        has_full_snapshot=has_full_snapshot if isinstance(has_full_snapshot, bool) else None,
+        index_in_view=number_of(sent.get("index_in_view")),
+        app=_Id(text_of_id(child(sent, "app").get("id"))),
+        application=_Id(text_of_id(child(sent, "application").get("id"))),
+        session=_Id(text_of_id(child(sent, "session").get("id"))),
+        view=_Id(text_of_id(child(sent, "view").get("id"))),
+        sdk=_Sdk(text_of_id(sdk.get("name")), text_of_id(sdk.get("version"))),
+    )
 
 
 def _inflated(body: bytes, limits: Limits) -> bytes:

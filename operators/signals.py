@@ -50,6 +50,11 @@ def activity(window: Window, inputs_ms: Iterable[int]) -> Activity:
     return Activity(last_us, (end_ms - start_ms - idle_ms) * NS_PER_MS, idle_ms * NS_PER_MS)
 
 
+def action_times_ms(actions: Iterable[Row]) -> set[int]:
+    """When the visitor did something: what a page reports by itself, a heartbeat for example, is not his doing."""
+    return {_number(action.get("time")) // US_PER_MS for action in actions if action.get("action_type") != _PAGE_MADE}
+
+
 def frustrations(actions: Iterable[Row]) -> dict[str, int]:
     """How many of the actions were a rage click, a dead click, an error click; one action can be several."""
     counts = dict.fromkeys(_FRUSTRATIONS, 0)
@@ -103,7 +108,7 @@ def view_signals(window: Window, tables: Mapping[str, Sequence[Row]], inputs_ms:
         view["previous_view_path"], view["next_view_path"] = paths[index], paths[index + 2]
         view["slow_resource_count"] = sum(resource.get("is_slow") is True for resource in resources.get(view_id, ()))
         view.update(frustrations(mine))
-        done_ms = {_number(action.get("time")) // US_PER_MS for action in mine}
+        done_ms = action_times_ms(mine)
         done_ms.update(inputs_ms.get(str(view_id), ()), inputs_ms.get(ANY_VIEW, ()))
         _add_activity(view, window, done_ms)
 

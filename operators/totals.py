@@ -8,7 +8,7 @@ from operators.segments import COUNT_MAX
 from operators.sessions import CloseOrder
 from operators.signals import Activity, session_signals
 from operators.unusable import JSON_ERRORS
-from schemas.items import SegmentMeta
+from schemas.items import NOT_NUMBERED, SegmentMeta
 from schemas.units import NS_PER_US, US_PER_MS
 
 Row = dict[str, object]
@@ -25,10 +25,12 @@ _CLAIMED = ("error", "resource", "action", "long_task")
 # Attributes of the visitor: the last known value counts, because a login or a network change comes later than a start.
 _CONTEXT = (
     *("env", "service", "version", "source", "sdk_name", "sdk_version", "session_type"),
-    *("userid", "user_name", "user_email", "is_signin"),
     *("os", "os_version", "os_version_major", "browser", "browser_version", "browser_version_major"),
     *("device", "screen_size", "network_type", "time_zone", "ip", "country", "province", "city", "isp"),
 )
+
+
+_PERSON = ("user_name", "user_email", "is_signin")  # whose `userid` it is
 
 
 class ReplayTotals(msgspec.Struct, frozen=True):
@@ -116,7 +118,19 @@ def _context(rows: Sequence[Row], segments: Sequence[SegmentMeta]) -> Row:
             wanted = [name for name in wanted if name not in row]
     if not context.get("custom", True):
         del context["custom"]
-    return context
+    return context | _person(rows)
+
+
+def _person(rows: Sequence[Row]) -> Row:
+    """The visitor of the last line that names one, with what lines of that same visitor say: never a name of one person
+    beside the mail address of another.
+    """
+    userid = next((row["userid"] for row in reversed(rows) if "userid" in row), None)
+    person: Row = {} if userid is None else {"userid": userid}
+    for row in reversed(rows):
+        if row.get("userid") == userid:
+            person = {name: row[name] for name in _PERSON if name in row} | person
+    return person
 
 
 def _edge_views(first: Row, last: Row) -> Row:
@@ -133,10 +147,14 @@ def _edge_views(first: Row, last: Row) -> Row:
 
 def _missing(segments: Iterable[SegmentMeta], views: Iterable[Row]) -> int:
     """Segments that exist and never came: holes in a view's numbering, and a tail that only the SDK's counter knows."""
-    received: dict[str, set[int]] = {}
+    received: dict[str, list[int]] = {}
     for segment in segments:
-        received.setdefault(segment.view_id, set()).add(segment.index_in_view)
-    expected = {view_id: max(indexes) - min(indexes) + 1 for view_id, indexes in received.items()}
+        received.setdefault(segment.view_id, []).append(segment.index_in_view)
+    received = {view_id: found if NOT_NUMBERED in found else [*set(found)] for view_id, found in received.items()}
+    expected = {
+        view_id: 0 if NOT_NUMBERED in indexes else max(indexes) - min(indexes) + 1
+        for view_id, indexes in received.items()
+    }
     for view in views:
         claim = view.get("session_replay_stats")
         if isinstance(claim, str):

@@ -7,7 +7,7 @@ from schemas.items import RejectReason
 from schemas.units import NS_PER_US, US_PER_MS
 
 _TIME_MAX_MS = 7_258_118_400_000  # year 2200
-_DURATION_MAX_NS = 366 * 86_400 * 1_000_000_000
+DURATION_MAX_NS = 366 * 86_400 * 1_000_000_000  # no page is open longer: what claims to be is a broken clock
 _DETAIL_MAX = 300  # characters: libraries quote what they refuse, whatever its size
 
 
@@ -49,20 +49,23 @@ def checked_size(size: int, limits: Limits) -> None:
         raise Unusable(RejectReason.TOO_LARGE, f"a line of {size} bytes, the limit is {limits.line_bytes}")
 
 
+def is_time_ms(value_ms: float) -> bool:
+    """Whether a number can be a time, epoch ms. Comparing refuses NaN, infinities and integers no float can hold."""
+    return 0 < value_ms < _TIME_MAX_MS
+
+
 def time_us(name: str, value_ms: float) -> int:
-    """Epoch ms as the SDK sends it, in us. Comparing refuses NaN, infinities and integers no float can hold."""
-    if not 0 < value_ms < _TIME_MAX_MS:
+    """Epoch ms as the SDK sends it, in us."""
+    if not is_time_ms(value_ms):
         raise Unusable(RejectReason.INVALID_TIME, f"{name} is {value_ms!r:.40}")
     whole_ms = int(value_ms)
     return whole_ms * US_PER_MS if value_ms == whole_ms else int(value_ms * US_PER_MS)
 
 
-def duration_us(name: str, value_ns: float | None) -> int:
-    """A duration in ns as the SDK sends it, in us; a missing one is 0."""
-    if value_ns is None:
+def duration_us(value_ns: float | None) -> int:
+    """A duration in ns as the SDK sends it, in us; 0 for one that is missing or cannot be."""
+    if value_ns is None or not 0 <= value_ns < DURATION_MAX_NS:
         return 0
-    if not 0 <= value_ns < _DURATION_MAX_NS:
-        raise Unusable(RejectReason.INVALID_TIME, f"{name} is {value_ns!r:.40}")
     return int(value_ns) // NS_PER_US
 
 

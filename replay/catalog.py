@@ -1,8 +1,9 @@
 """The lake as a reader sees it: rows of a table, and of each window only its highest revision."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
+from types import MappingProxyType
 from typing import TypeVar
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from sinks.tables import declared_columns
 _TRIES = 10  # a folder is compacted once a day
 T = TypeVar("T")
 Row = dict[str, object]
+_EVERYTHING: Mapping[str, str] = MappingProxyType({})
 WindowKey = tuple[str, str, int]  # (app_id, session_id, session_part)
 
 
@@ -49,18 +51,20 @@ def _folder(key: str) -> str:
     return key.rpartition("/")[0]
 
 
-def table_rows(store: ObjectStore, table: str, wanted: tuple[str, str] | None = None) -> list[Row]:
-    """Rows of a table; `wanted` (column, value): only these."""
+def table_rows(store: ObjectStore, table: str, wanted: Mapping[str, str] = _EVERYTHING) -> list[Row]:
+    """Rows of a table; `wanted`: values of columns, all of which a row must have."""
     return [row for rows in each_file(store, table, lambda key: read_rows(store, [key], table, wanted)) for row in rows]
 
 
-def read_rows(store: ObjectStore, keys: Iterable[str], table: str, wanted: tuple[str, str] | None = None) -> list[Row]:
-    """Rows of some files of a table; `wanted` (column, value) reads only these rows."""
+def read_rows(
+    store: ObjectStore, keys: Iterable[str], table: str, wanted: Mapping[str, str] = _EVERYTHING
+) -> list[Row]:
+    """Rows of some files of a table; `wanted` as in `table_rows`."""
     rows: list[Row] = []
     for key in keys:
         content = read_file(store, key, table)
-        if wanted is not None:
-            content = content.filter(pc.equal(content[wanted[0]], wanted[1]))
+        for column, value in wanted.items():
+            content = content.filter(pc.equal(content[column], value))
         rows.extend(content.to_pylist())
     return rows
 
@@ -104,9 +108,9 @@ def session_keys(store: ObjectStore) -> set[tuple[str, str]]:
     return {one for found in each_file(store, "sessions", ids) for one in found}
 
 
-def session_rows(store: ObjectStore, table: str, session_id: str) -> list[Row]:
-    """Every row of one session in a table."""
-    return table_rows(store, table, ("session_id", session_id))
+def session_rows(store: ObjectStore, table: str, app_id: str, session_id: str) -> list[Row]:
+    """Every row of one session in a table. Only app and id together name a session."""
+    return table_rows(store, table, {"app_id": app_id, "session_id": session_id})
 
 
 def open_blob(store: ObjectStore, key: str, shelf: StyleShelf | None = None) -> BlobReader:

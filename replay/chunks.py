@@ -6,14 +6,16 @@ Chunks are filled from the front: when segments are added at the end, as in an o
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from replay.rrweb import lanes, one_track
 from replay.rrweb_event import EventType
-from replay.track import Event
-from schemas.items import Family
+from replay.track import Event, Track
+from schemas.items import NOT_NUMBERED, Family
 from schemas.units import MIB
 
 CHUNK_RAW_BYTES = 2 * MIB  # of segments: under a second to convert
@@ -62,6 +64,17 @@ class Chunk(msgspec.Struct, frozen=True):
         return sum(piece.raw_bytes for piece in self.pieces)
 
 
+class _Numbered(Protocol):
+    @property
+    def index_in_view(self) -> int: ...
+
+    @property
+    def start_ms(self) -> int: ...
+
+
+Numbered = TypeVar("Numbered", bound=_Numbered)
+
+
 class _Span(msgspec.Struct, frozen=True):
     view_id: str
     start_ms: int
@@ -69,8 +82,13 @@ class _Span(msgspec.Struct, frozen=True):
     pieces: tuple[Piece, ...]
 
 
-def plan(family: Family, pieces: Iterable[Piece], chunk_raw_bytes: int = CHUNK_RAW_BYTES) -> list[list[Chunk]]:
-    """The chunks of each track, in playing order; tracks by their start."""
+def plan(
+    family: Family,
+    pieces: Iterable[Piece],
+    chunk_raw_bytes: int = CHUNK_RAW_BYTES,
+    tabs: Mapping[str, str] = MappingProxyType({}),
+) -> list[list[Chunk]]:
+    """The chunks of each track, in playing order; tracks by their start. `tabs`: from `replay.rrweb.tabs_of`."""
     views: defaultdict[str, list[Piece]] = defaultdict(list)
     for piece in pieces:
         views[piece.view_id].append(piece)
@@ -79,13 +97,23 @@ def plan(family: Family, pieces: Iterable[Piece], chunk_raw_bytes: int = CHUNK_R
             view_id,
             min(piece.start_ms for piece in found),
             max(piece.end_ms for piece in found),
-            tuple(sorted(found, key=lambda piece: (piece.index_in_view, piece.start_ms))),
+            tuple(in_view(found)),
         )
         for view_id, found in views.items()
     ]
     spans.sort(key=lambda span: (span.start_ms, span.view_id))
-    tracks = [[span] for span in spans] if family is Family.RRWEB else lanes(spans)
-    return [_chunks([piece for span in track for piece in span.pieces], chunk_raw_bytes) for track in tracks]
+    found_tracks = [[span] for span in spans] if family is Family.RRWEB else lanes(spans, tabs)
+    return [_chunks([piece for span in track for piece in span.pieces], chunk_raw_bytes) for track in found_tracks]
+
+
+def in_view(pieces: Iterable[Numbered]) -> list[Numbered]:
+    """Segments of one view in the order of the blob, given in the order of the table: by number, or by time where one
+    has none; `operators.replay_order` has the rule.
+    """
+    pieces = list(pieces)
+    if any(piece.index_in_view == NOT_NUMBERED for piece in pieces):
+        return sorted(pieces, key=lambda piece: piece.start_ms)
+    return sorted(pieces, key=lambda piece: (piece.index_in_view, piece.start_ms))
 
 
 def _chunks(pieces: Sequence[Piece], chunk_raw_bytes: int) -> list[Chunk]:
@@ -101,12 +129,13 @@ def _chunks(pieces: Sequence[Piece], chunk_raw_bytes: int) -> list[Chunk]:
     return [Chunk(tuple(run), head, number == 0) for number, (run, head) in enumerate(zip(runs, heads, strict=True))]
 
 
-def chunk_events(family: Family, chunk: Chunk, segments: Sequence[bytes]) -> list[Event]:
-    """The rrweb events of a chunk; `segments`: those of its pieces, then that of its head. Raises ConversionError."""
-    events = one_track(family, segments).events
+def played(family: Family, chunk: Chunk, segments: Sequence[bytes]) -> Track:
+    """A chunk as rrweb events; `segments`: those of its pieces, then that of its head. Raises ConversionError."""
+    track = one_track(family, segments)
+    events = track.events
     begin = 0 if chunk.is_first else _entry(events, chunk.pieces[0].start_ms)
     end = len(events) if chunk.head is None else _entry(events, chunk.head.start_ms)
-    return events[begin:end]
+    return msgspec.structs.replace(track, events=events[begin:end])
 
 
 def _entry(events: Sequence[Event], from_ms: int) -> int:

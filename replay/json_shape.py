@@ -6,7 +6,8 @@ from enum import StrEnum
 
 import orjson
 
-from replay.track import ConversionError, JsonObject
+from operators.json_text import without_halves
+from replay.track import JsonObject
 
 _MAX_INTEGER = 2**53
 _NAMED_KINDS = range(100)
@@ -21,6 +22,10 @@ class Skip(StrEnum):
     TOO_DEEP = "tree_too_deep"
     LOST_CONTEXT = "after_lost_segment"  # a Change record whose string table or node ids are not known
     IMAGE_CONTENT = "image_content"  # its bytes lie in another store
+    TOO_LARGE = "too_large"  # a compressed field inflates to more than a recording may hold
+    MISSING_SEGMENT = "missing_segment"  # by the numbers of the others; not a record
+    UNREADABLE = "unreadable_segment"
+    NO_SIZE = "no_size"  # no Meta record: a page of a usual size was assumed
 
 
 class ShapeError(Exception):
@@ -32,15 +37,29 @@ class ShapeError(Exception):
 
 
 def parse(text: bytes) -> object:
-    """Parse JSON. Halves of surrogate pairs, which browsers write where a masked text is cut, become `?`."""
+    """Parse JSON. Halves of surrogate pairs, which browsers write where a masked text is cut, become U+FFFD; numbers
+    that no player can use (NaN, 1e999) null. Raises ShapeError.
+    """
     try:
-        try:
-            return orjson.loads(text)
-        except orjson.JSONDecodeError:
-            plain = json.dumps(json.loads(text), ensure_ascii=False)
-            return orjson.loads(plain.encode("utf-8", "replace"))
-    except (ValueError, RecursionError) as error:
-        raise ConversionError(f"not readable as JSON: {error}") from error
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        whole = without_halves(text)
+        found = json.loads(whole, parse_constant=lambda _: None, parse_float=_finite, parse_int=_finite)
+        plain = json.dumps(found, ensure_ascii=False)
+        return orjson.loads(plain.encode("utf-8", "replace"))
+    except RecursionError as error:
+        raise ShapeError(Skip.TOO_DEEP) from error
+    except ValueError as error:
+        raise ShapeError from error
+
+
+def _finite(literal: str) -> float | None:
+    number = float(literal)
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() and abs(number) < _MAX_INTEGER else number
 
 
 def object_of(value: object) -> JsonObject:

@@ -1,8 +1,27 @@
 """The node ids of one page as the player knows them: who is whose parent."""
 
-from replay.json_shape import ShapeError, Skip, integer_of, list_or_empty, object_of
+from replay.json_shape import integer_of, list_or_empty, object_of
 from replay.rrweb_node import MAX_TREE_DEPTH
 from replay.track import JsonObject
+
+_WALK_MAX = 4_096  # levels; changes can nest a page deeper than a snapshot may be
+
+
+def prune(root: JsonObject) -> int:
+    """Take away what lies deeper than a tree may be; how many children were taken from their parents."""
+    pruned = 0
+    level = [root]
+    for depth in range(1, MAX_TREE_DEPTH + 1):
+        below: list[JsonObject] = []
+        for node in level:
+            children = list_or_empty(node.get("childNodes"))
+            if depth < MAX_TREE_DEPTH:
+                below += map(object_of, children)
+            elif children:
+                pruned += len(children)
+                node["childNodes"] = []
+        level = below
+    return pruned
 
 
 class PageNodes:
@@ -22,14 +41,12 @@ class PageNodes:
 
     def plant(self, root: JsonObject, parent_id: int | None) -> None:
         """Take in a node with all below it."""
-        todo = [(root, parent_id, 1)]
+        todo = [(root, parent_id)]
         while todo:
-            node, above, depth = todo.pop()
-            if depth > MAX_TREE_DEPTH:
-                raise ShapeError(Skip.TOO_DEEP)
+            node, above = todo.pop()
             node_id = integer_of(node.get("id"))
             self.put(node_id, above)
-            todo.extend((object_of(child), node_id, depth + 1) for child in list_or_empty(node.get("childNodes")))
+            todo.extend((object_of(child), node_id) for child in list_or_empty(node.get("childNodes")))
 
     def put(self, node_id: int, parent_id: int | None) -> None:
         """Take in one node, or move one."""
@@ -55,7 +72,7 @@ class PageNodes:
     def is_within(self, node_id: int, ancestor_id: int) -> bool:
         """Whether a node is the other one or below it; what lies deeper than any page counts as below."""
         above: int | None = node_id
-        for _ in range(MAX_TREE_DEPTH):
+        for _ in range(_WALK_MAX):
             if above is None or above == ancestor_id:
                 return above is not None
             above = self._parent.get(above)

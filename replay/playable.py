@@ -17,7 +17,7 @@ from replay.json_shape import (
     number_of,
     object_of,
 )
-from replay.page_nodes import PageNodes
+from replay.page_nodes import PageNodes, prune
 from replay.rrweb_event import EventType, Source
 from replay.rrweb_node import DOCUMENT
 from replay.track import Event, JsonObject
@@ -52,7 +52,9 @@ class Playable:
             raise ShapeError(kind_name("event_type", kind))
         if kind == EventType.FULL_SNAPSHOT:
             self._page = None
-            self._page = PageNodes(object_of(object_of(event.get("data")).get("node")))
+            root = object_of(object_of(event.get("data")).get("node"))
+            self._count(Skip.TOO_DEEP, prune(root))
+            self._page = PageNodes(root)
         elif kind == EventType.INCREMENTAL:
             return self._incremental(event, object_of(event.get("data")))
         elif kind == EventType.META:
@@ -72,7 +74,7 @@ class Playable:
 
     def _mutation(self, data: JsonObject, page: PageNodes) -> JsonObject:
         removes = self._removes(self._sound(data.get("removes"), _check_id), page)
-        adds = self._adds(self._sound(data.get("adds"), _check_add), page)
+        adds = self._adds([self._shallow(add) for add in self._sound(data.get("adds"), _check_add)], page)
         gone = {one["id"] for one in removes}  # the player forgives changes of what it has just removed
         texts = self._known(self._sound(data.get("texts"), _check_id), page, gone)
         attributes = self._known(self._sound(data.get("attributes"), _check_attributes), page, gone)
@@ -92,16 +94,22 @@ class Playable:
 
     def _known(self, changes: list[JsonObject], page: PageNodes, gone: Collection[int]) -> list[JsonObject]:
         kept = [one for one in changes if one["id"] in page or one["id"] in gone]
-        self._count_dangling(len(changes) - len(kept))
+        self._count(Skip.DANGLING, len(changes) - len(kept))
         return kept
 
-    def _count_dangling(self, count: int) -> None:
+    def _count(self, reason: Skip, count: int) -> None:
         if count:
-            self._skipped[Skip.DANGLING] += count
+            self._skipped[reason] += count
+
+    def _shallow(self, add: JsonObject) -> JsonObject:
+        """The document of an iframe comes with its children, and can be as deep as a page."""
+        if add["node"].get("type") == DOCUMENT:
+            self._count(Skip.TOO_DEEP, prune(add["node"]))
+        return add
 
     def _removes(self, removes: list[JsonObject], page: PageNodes) -> list[JsonObject]:
         known = [one for one in removes if page.parent_of(one["id"]) is not None]
-        self._count_dangling(len(removes) - len(known))
+        self._count(Skip.DANGLING, len(removes) - len(known))
         kept = []
         for one in known:
             parent_id = page.parent_of(one["id"])
@@ -116,7 +124,7 @@ class Playable:
         for add in adds:
             queue.place(add)
         queue.place_without_sibling()
-        self._count_dangling(len(adds) - len(queue.placed))
+        self._count(Skip.DANGLING, len(adds) - len(queue.placed))
         return queue.placed
 
 

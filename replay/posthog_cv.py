@@ -5,8 +5,8 @@ A full snapshot (type 2) has its whole `data` compressed; a mutation or style ru
 
 import zlib
 
-from replay.json_shape import ShapeError, parse
-from replay.track import ConversionError, Event
+from replay.json_shape import ShapeError, Skip, parse
+from replay.track import Event
 
 _VERSION = "2024-10"
 _COMPRESSED_LISTS = ("adds", "removes", "texts", "attributes")
@@ -45,7 +45,7 @@ class CvDecoder:
         except (UnicodeEncodeError, zlib.error) as error:
             raise ShapeError from error
         if len(clear) > limit:
-            raise ConversionError("compressed fields inflate to more than a recording may hold")
+            raise ShapeError(Skip.TOO_LARGE)
         if not stream.eof:
             raise ShapeError
         self._budget_bytes -= len(clear)

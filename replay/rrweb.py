@@ -4,38 +4,32 @@ Views (or rrweb windows, which are tabs) that overlap in time go to different tr
 share one, and each track plays alone.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol, TypeVar
 
-from replay.json_shape import parse
+import msgspec
+
+from replay.batch import Batch, ViewEvents, read_batch
+from replay.conversion_notes import notes_of, with_sizes
+from replay.json_shape import Skip
 from replay.playable import Playable
-from replay.rrweb_batches import window_events
+from replay.rrweb_batches import window_views
 from replay.rrweb_event import EventType
-from replay.track import ConversionError, Event, JsonObject, Track
+from replay.track import ConversionError, Event, Track
 from replay.view_records import ViewConverter
-from schemas.items import Family
+from schemas.items import NOT_NUMBERED, Family
 
 _SEAM_MS = 1_000  # the last records of a view may come this late after the next has begun in the same tab
-
-
-class _View(NamedTuple):
-    """One view's events before the gate, sorted by time; never empty."""
-
-    view_id: str
-    events: list[Event]
-
-    @property
-    def start_ms(self) -> int:
-        return int(self.events[0]["timestamp"])
-
-    @property
-    def end_ms(self) -> int:
-        return int(self.events[-1]["timestamp"])
+_TAB = "tab.id"  # where Datadog's name of the tab is among the attributes without a column
 
 
 class Spanned(Protocol):
-    """Something that lasts from one time to another, epoch ms."""
+    """A view, or part of one, that lasts from one time to another, epoch ms."""
+
+    @property
+    def view_id(self) -> str: ...
 
     @property
     def start_ms(self) -> int: ...
@@ -47,113 +41,133 @@ class Spanned(Protocol):
 Lasting = TypeVar("Lasting", bound=Spanned)
 
 
-def to_rrweb(family: Family, segments: Sequence[bytes]) -> list[Track]:
+def to_rrweb(family: Family, segments: Sequence[bytes], tabs: Mapping[str, str] = MappingProxyType({})) -> list[Track]:
     """Convert one session window's native segments.
 
-    `segments` are inflated JSON, one segment each as the SDK made it, ordered by view start, view, index.
-    Tracks are ordered by their start. What cannot be converted is left out and counted in `Track.skipped`;
-    raises ConversionError when a segment is no segment of `family` at all.
+    `segments` are inflated JSON, one segment each as the SDK made it, ordered by view start, view, index; `tabs`: from
+    `tabs_of`. Tracks are ordered by their start. What cannot be converted is left out and counted in `Track.skipped`,
+    and `Track.notes` tells a person what is missing; raises ConversionError when no segment can be read at all.
     """
-    views, skipped = _converted(family, segments)
-    found = [[view] for view in views] if family is Family.RRWEB else lanes(views)
-    return [_track(number, lane, skipped) for number, lane in enumerate(found)]
+    views, unreadable = _converted(family, segments)
+    found = [[view] for view in views] if family is Family.RRWEB else lanes(views, tabs)
+    tracks = [_track(number, lane) for number, lane in enumerate(found)]
+    if unreadable and tracks:
+        tracks[0] = _with_unreadable(tracks[0], unreadable)
+    return tracks
 
 
 def one_track(family: Family, segments: Sequence[bytes]) -> Track:
     """The same for segments that are known to be of one track."""
-    views, skipped = _converted(family, segments)
-    return _track(0, views, skipped) if views else Track(0, [], 0, 0, [], {})
+    views, unreadable = _converted(family, segments)
+    track = _track(0, views) if views else Track(0, [], 0, 0, [], {})
+    return _with_unreadable(track, unreadable) if unreadable else track
 
 
-def lanes(views: Sequence[Lasting]) -> list[list[Lasting]]:
-    """Give each view, in order of start, to the lane that ended last before it, which most likely is its tab."""
-    found: list[list[Lasting]] = []
-    for view in views:
-        free = [lane for lane in found if lane[-1].end_ms <= view.start_ms + _SEAM_MS]
-        if free:
-            max(free, key=lambda lane: lane[-1].end_ms).append(view)
-        else:
-            found.append([view])
+def tabs_of(views: Iterable[Mapping[str, object]]) -> dict[str, str]:
+    """From rows of `views` the tab in which each was shown, where the SDK names it: Datadog's since version 7."""
+    found: dict[str, str] = {}
+    for row in views:
+        custom = row.get("custom")
+        pairs = custom if isinstance(custom, dict) else dict(custom) if isinstance(custom, list) else {}
+        if _TAB in pairs:
+            found[str(row.get("view_id"))] = str(pairs[_TAB])
     return found
 
 
-def _converted(family: Family, segments: Sequence[bytes]) -> tuple[list[_View], defaultdict[str, Counter[str]]]:
-    """Views with their events by start, and what was skipped of each."""
-    objects = [_segment(index, raw) for index, raw in enumerate(segments)]
-    skipped: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    if family is Family.RRWEB:
-        windows = window_events(objects, skipped)
-        return _by_start(_View(window_id, events) for window_id, events in windows.items()), skipped
-    return _by_start(_views(objects, skipped)), skipped
+def lanes(views: Sequence[Lasting], tabs: Mapping[str, str] = MappingProxyType({})) -> list[list[Lasting]]:
+    """The views of each tab. Where the tab of a view is not known: in order of start, to the lane that ended last
+    before it, which most likely is its tab.
+    """
+    found: list[list[Lasting]] = []
+    by_tab: dict[str, list[Lasting]] = {}
+    for view in views:
+        tab = tabs.get(view.view_id)
+        lane = by_tab.get(tab) if tab is not None else _free_lane(found, view, by_tab)
+        if lane is None:
+            lane = []
+            found.append(lane)
+            if tab is not None:
+                by_tab[tab] = lane
+        lane.append(view)
+    return found
 
 
-def _segment(index: int, raw: bytes) -> JsonObject:
-    segment = parse(raw)
-    if not isinstance(segment, dict):
-        raise ConversionError(f"segment {index} is no JSON object")
-    return segment
+def _free_lane(
+    found: Iterable[list[Lasting]], view: Lasting, by_tab: Mapping[str, list[Lasting]]
+) -> list[Lasting] | None:
+    taken = [id(lane) for lane in by_tab.values()]
+    free = [lane for lane in found if id(lane) not in taken and lane[-1].end_ms <= view.start_ms + _SEAM_MS]
+    return max(free, key=lambda lane: lane[-1].end_ms, default=None)
 
 
-def _by_start(views: Iterable[_View]) -> list[_View]:
-    return sorted((view for view in views if view.events), key=lambda view: (view.start_ms, view.view_id))
+def _converted(family: Family, segments: Sequence[bytes]) -> tuple[list[ViewEvents], int]:
+    """Views with their events, by start; and how many segments could not be read."""
+    batches: list[Batch] = []
+    faults: list[str] = []
+    for raw in segments:
+        try:
+            batches.append(read_batch(raw, family))
+        except ConversionError as fault:
+            faults.append(str(fault))
+    if segments and not batches:
+        raise ConversionError(faults[0])
+    views = window_views(batches) if family is Family.RRWEB else _views(batches)
+    return sorted((view for view in views if view.events), key=lambda view: (view.start_ms, view.view_id)), len(faults)
 
 
-def _views(segments: Iterable[JsonObject], skipped: defaultdict[str, Counter[str]]) -> list[_View]:
+def _views(batches: Iterable[Batch]) -> list[ViewEvents]:
+    views: dict[str, ViewEvents] = {}
     converters: dict[str, ViewConverter] = {}
-    events: defaultdict[str, list[Event]] = defaultdict(list)
     next_index: dict[str, int] = {}
-    for segment in segments:
-        view_id = _view_id(segment)
-        converter = converters.setdefault(view_id, ViewConverter(skipped[view_id]))
-        index = segment.get("index_in_view")
-        if isinstance(index, int):
-            if index != next_index.get(view_id, index):
+    for batch in batches:
+        view = views.setdefault(batch.view_id, ViewEvents(batch.view_id, [], Counter()))
+        converter = converters.setdefault(batch.view_id, ViewConverter(view.skipped))
+        index = batch.index_in_view
+        if index != NOT_NUMBERED:
+            missing = index - next_index.get(batch.view_id, index)
+            if missing:
                 converter.lose_context()
-            next_index[view_id] = index + 1
-        for record in _records(segment):
-            events[view_id].extend(converter.convert(record))
-    return [_View(view_id, sorted(found, key=_timestamp)) for view_id, found in events.items()]
-
-
-def _view_id(segment: JsonObject) -> str:
-    view = segment.get("view")
-    view_id = view.get("id") if isinstance(view, dict) else None
-    if not isinstance(view_id, str):
-        raise ConversionError("a segment names no view")
-    return view_id
-
-
-def _records(segment: JsonObject) -> list[object]:
-    records = segment.get("records")
-    if not isinstance(records, list):
-        raise ConversionError("a segment has no list of records")
-    return records
+            view.skipped[Skip.MISSING_SEGMENT] += max(0, missing)
+            next_index[batch.view_id] = index + 1
+        view.skipped.update(batch.skipped)
+        for record in batch.records:
+            view.events.extend(converter.convert(record))
+    for view in views.values():
+        view.events.sort(key=_timestamp)
+    return list(views.values())
 
 
 def _timestamp(event: Event) -> int:
     return int(event["timestamp"])
 
 
-def _track(number: int, lane: Sequence[_View], skipped: defaultdict[str, Counter[str]]) -> Track:
+def _track(number: int, lane: Sequence[ViewEvents]) -> Track:
     reasons: Counter[str] = Counter()
     gate = Playable(reasons)
     events: list[Event] = []
     for index, view in enumerate(lane):
-        reasons.update(skipped[view.view_id])
+        reasons.update(view.skipped)
         gate.leave_page()
         limit_ms = lane[index + 1].start_ms if index + 1 < len(lane) else view.end_ms
         events.extend(admitted for event in view.events if (admitted := gate.admit(_not_after(event, limit_ms))))
-    if not any(event["type"] == EventType.FULL_SNAPSHOT for event in events):
-        events = []  # nothing to draw on
+    is_drawn = any(event["type"] == EventType.FULL_SNAPSHOT for event in events)
+    events = with_sizes(events, reasons) if is_drawn else []  # else there is nothing to draw on
+    skipped = {str(reason): n for reason, n in reasons.items() if n}
     end_ms = max(view.end_ms for view in lane)
     return Track(
-        number,
-        [view.view_id for view in lane],
-        lane[0].start_ms,
-        end_ms,
-        events,
-        {str(reason): n for reason, n in reasons.items()},
+        track_id=number,
+        view_ids=[view.view_id for view in lane],
+        start_ms=lane[0].start_ms,
+        end_ms=end_ms,
+        events=events,
+        skipped=skipped,
+        notes=notes_of(skipped, events),
     )
+
+
+def _with_unreadable(track: Track, count: int) -> Track:
+    skipped = {**track.skipped, str(Skip.UNREADABLE): count}
+    return msgspec.structs.replace(track, skipped=skipped, notes=notes_of(skipped, track.events))
 
 
 def _not_after(event: Event, limit_ms: int) -> Event:

@@ -1,40 +1,31 @@
 """Batches of rrweb events, plain or as PostHog `$snapshot` messages: one sorted list of events per window (tab)."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 
+from replay.batch import Batch, ViewEvents
 from replay.json_shape import ShapeError, list_of, number_of, object_of, time_of
 from replay.posthog_cv import CvDecoder
 from replay.rrweb_event import Source
-from replay.track import ConversionError, Event, JsonObject
+from replay.track import Event
 
 _MOVES = (Source.MOUSE_MOVE, Source.TOUCH_MOVE, Source.DRAG)
 
 
-def window_events(batches: Iterable[JsonObject], skipped: defaultdict[str, Counter[str]]) -> dict[str, list[Event]]:
-    """Events by window id, sorted by time, everything in the clear."""
+def window_views(batches: Iterable[Batch]) -> list[ViewEvents]:
+    """Events by window, everything in the clear."""
     decoder = CvDecoder()
-    windows: defaultdict[str, list[Event]] = defaultdict(list)
+    windows: dict[str, ViewEvents] = {}
     for batch in batches:
-        window_id, records = _content(batch)
-        for record in records:
+        window = windows.setdefault(batch.view_id, ViewEvents(batch.view_id, [], Counter()))
+        window.skipped.update(batch.skipped)
+        for record in batch.records:
             try:
                 event = decoder.decode(object_of(record))
-                windows[window_id].append({**event, "timestamp": time_of(event)})
+                window.events.append({**event, "timestamp": time_of(event)})
             except ShapeError as fault:
-                skipped[window_id][fault.reason] += 1
-    return {window_id: _steady(sorted(events, key=time_of)) for window_id, events in windows.items()}
-
-
-def _content(batch: JsonObject) -> tuple[str, list[object]]:
-    properties = batch.get("properties")
-    if isinstance(properties, dict):
-        window_id, records = properties.get("$window_id"), properties.get("$snapshot_data")
-    else:
-        window_id, records = batch.get("window_id"), batch.get("events")
-    if not isinstance(records, list):
-        raise ConversionError("a batch has no list of events")
-    return window_id if isinstance(window_id, str) else "", records
+                window.skipped[fault.reason] += 1
+    return [one._replace(events=_steady(sorted(one.events, key=time_of))) for one in windows.values()]
 
 
 def _steady(events: list[Event]) -> list[Event]:

@@ -8,7 +8,7 @@ from replay.json_shape import list_or_empty, text_of
 from replay.track import JsonObject
 
 DOCUMENT, DOCTYPE, ELEMENT, TEXT = 0, 1, 2, 3
-MAX_TREE_DEPTH = 256  # browsers build at most 512, pages have 20 to 60; JSON writers recurse twice per level
+MAX_TREE_DEPTH = 400  # pages have 20 to 60; JSON writers recurse twice per level, and Python stops them at 1000
 
 FRAME_TAGS = frozenset({"iframe", "frame"})
 

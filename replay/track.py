@@ -30,3 +30,4 @@ class Track(msgspec.Struct, frozen=True):
     end_ms: int
     events: list[Event]  # sorted by timestamp
     skipped: dict[str, int]  # reason → count of records, or parts of one, that are not in `events`
+    notes: list[str] = []  # for a person: what is missing or why there is nothing, one sentence each

@@ -1,7 +1,9 @@
-"""Does the lake hold together? Reads all of it back: checksums, index against bytes, counts, orphans."""
+"""Does the lake hold together? Reads all of it back: checksums, index against bytes, counts, orphans, and whether what
+is called a recording can be played.
+"""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 
 import msgspec
@@ -17,15 +19,22 @@ from replay.catalog import (
     read_file,
     window_key,
 )
+from replay.chunks import CHUNK_RAW_BYTES
+from replay.export import family_of
+from replay.reader import BlobReader
+from replay.rrweb import one_track
 from replay.styles import StyleShelf
-from schemas.blob import BlobFormatError
+from replay.track import ConversionError
+from schemas.blob import BlobFormatError, FrameEntry
 from schemas.keys import PACKS, REPLAYS, STAGING, is_style, partition_value, style_digest
 from schemas.lifecycle import due_day
 from schemas.retention import Retention
 from schemas.style import open_style
-from schemas.tables import TABLES
+from schemas.tables import REVISED, TABLES
+from schemas.units import MIB
 from sinks.store import ObjectMissing, ObjectStore
 
+_CONVERTED_BYTES_MAX = 16 * MIB  # of segments at once: parsed they take some ten times that
 _COUNTED = {
     "actions": "session_action_count",
     "errors": "session_error_count",
@@ -97,6 +106,7 @@ def verify(
     blobs = {key: size for key, size in replays.items() if not is_style(key)}
     fading: set[WindowKey] = set()
     tables = {name: _read(store, name, report, progress, expiry, fading) for name in TABLES}
+    _check_revisions(tables, report)
     _check_sessions(tables, report, expiry, fading)
     _check_segments(store, tables["replay_segments"], blobs, report, progress)
     _check_blob_sizes(tables, blobs, report, expiry)
@@ -122,7 +132,7 @@ def _read(  # noqa: PLR0913 - what reading adds to
         progress(key)
         try:
             content = read_file(store, key, table)
-            return key, content.num_rows, _needed(content, table), ""
+            return key, content.num_rows, _needed(content, table, key), ""
         except (pa.ArrowException, OSError) as error:
             return key, 0, [], str(error)
 
@@ -138,13 +148,14 @@ def _read(  # noqa: PLR0913 - what reading adds to
     return rows
 
 
-def _needed(content: pa.Table, table: str) -> list[Row]:
+def _needed(content: pa.Table, table: str, key: str) -> list[Row]:
+    """What is needed of the rows of a file; of what has revisions also the day it is filed under."""
     if table in _COUNTED:
         content = content.group_by(_WINDOW).aggregate([([], "count_all")])
     else:
         content = content.select(_NEEDED[table])
     found: list[Row] = content.to_pylist() if content.column_names else []
-    return found
+    return [row | {"dt": partition_value(key, "dt")} for row in found] if table in REVISED else found
 
 
 def _counts(windows: Iterable[Row]) -> Counter[WindowKey]:
@@ -155,13 +166,26 @@ def _counts(windows: Iterable[Row]) -> Counter[WindowKey]:
     return found
 
 
+def _check_revisions(tables: dict[str, list[Row]], report: Report) -> None:
+    """A revision of a row is there once, and all revisions of a row are filed under one day."""
+    for table, columns in REVISED.items():
+        days: dict[tuple[object, ...], Counter[tuple[object, object]]] = {}
+        for row in tables[table]:
+            key = tuple(row[column] for column in columns)
+            if None not in key:
+                days.setdefault(key, Counter())[row["revision"], row["dt"]] += 1
+        for key, found in days.items():
+            name = f"{table}: {' '.join(f'{column}={value!r}' for column, value in zip(columns, key, strict=True))}"
+            revisions: Counter[object] = Counter()
+            for (revision, _), count in found.items():
+                revisions[revision] += count
+            report.problems += [f"{name}: revision {n} {count} times" for n, count in revisions.items() if count > 1]
+            filed = sorted({str(day) for _, day in found})
+            if len(filed) > 1:
+                report.problems.append(f"{name}: its revisions are filed under {len(filed)} days: {', '.join(filed)}")
+
+
 def _check_sessions(tables: dict[str, list[Row]], report: Report, expiry: Expiry, fading: set[WindowKey]) -> None:
-    seen = Counter((*window_key(row), int(str(row["revision"]))) for row in tables["sessions"])
-    for (app_id, session_id, part, revision), count in seen.items():
-        if count > 1:
-            report.problems.append(
-                f"session {session_id!r} of {app_id!r} part {part}: revision {revision} {count} times"
-            )
     latest = {window_key(row): row for row in latest_sessions(tables["sessions"])}
     counted = {table: _counts(tables[table]) for table in _COUNTED}
     counted["views"] = Counter(map(window_key, latest_views(tables["views"])))
@@ -244,7 +268,11 @@ def _check_blob(store: ObjectStore, shelf: StyleShelf, key: str, rows: Iterable[
         report.problems.append(f"{key}: {len(rows)} rows point to this blob, which does not exist")
         return
     try:
-        segments = sum(1 for _ in reader.segments())
+        segments = 0
+        for number, frame in enumerate(reader.frames):
+            lines = reader.frame_segments(number)
+            segments += len(lines)
+            report.problems += [f"{key}: frame {number}: {problem}" for problem in _conversion(reader, frame, lines)]
         frames = {(frame.offset, frame.length) for frame in reader.frames}
         report.blobs += 1
         report.blob_bytes += store.size(key)
@@ -258,6 +286,30 @@ def _check_blob(store: ObjectStore, shelf: StyleShelf, key: str, rows: Iterable[
         report.problems.append(f"{key}: {segments} segments in the blob, {len(rows)} rows")
     if any((row["frame_offset"], row["frame_length"]) not in frames for row in rows):
         report.problems.append(f"{key}: a row names a frame that the blob does not have")
+
+
+def _conversion(reader: BlobReader, frame: FrameEntry, lines: Sequence[bytes]) -> Iterator[str]:
+    """Whether a frame becomes events, a part of it at a time. What never arrived of a recording is no problem."""
+    for begin, end in _runs(lines, {snapshot.line for snapshot in frame.snapshots}):
+        try:
+            track = one_track(family_of(reader), lines[begin:end])
+        except ConversionError as error:
+            yield f"segments {begin} to {end - 1} cannot be converted: {error}"
+            continue
+        if not track.events and any(begin <= snapshot.line < end for snapshot in frame.snapshots):
+            reasons = ", ".join(f"{count} x {reason}" for reason, count in sorted(track.skipped.items()))
+            yield f"segments {begin} to {end - 1}: their full snapshot cannot be played: {reasons or 'no events'}"
+
+
+def _runs(lines: Sequence[bytes], snapshots: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Lines from, to: each part begins with a full snapshot, unless none comes for long."""
+    begin, size = 0, 0
+    for number, line in enumerate(lines):
+        if (number in snapshots and size >= CHUNK_RAW_BYTES) or size >= _CONVERTED_BYTES_MAX:
+            yield begin, number
+            begin, size = number, 0
+        size += len(line)
+    yield begin, len(lines)
 
 
 def _by_window(rows: Iterable[Row]) -> dict[tuple[str, str, int], list[Row]]:

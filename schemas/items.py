@@ -14,7 +14,10 @@ class Family(IntEnum):
 
 
 class Kind(IntEnum):
-    """What an item is. The line kinds are the five RUM measurements; each has a table of its own."""
+    """What an item is. The line kinds are the five RUM measurements; each has a table of its own.
+
+    A note has none: an event that only adds to what is known of its view or visitor, and is nothing the visitor did.
+    """
 
     VIEW = 0
     ACTION = 1
@@ -22,6 +25,7 @@ class Kind(IntEnum):
     RESOURCE = 3
     LONG_TASK = 4
     SEGMENT = 5
+    NOTE = 6
 
 
 LINE_TABLE = {
@@ -67,11 +71,14 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return len(self.body) + _TIME_BYTES * (len(self.scan.input_offsets_ms) + len(self.scan.snapshot_times_ms))
 
 
+NOT_NUMBERED = -1  # of a segment whose SDK does not say its place in its view
+
+
 class SegmentMeta(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Header of a replay segment, as the SDK states it beside the payload. Times: client clock, epoch ms."""
 
     view_id: str
-    index_in_view: int
+    index_in_view: int  # from 0, or NOT_NUMBERED
     start_ms: int
     end_ms: int
     records_count: int
@@ -103,6 +110,7 @@ class SegmentScan(msgspec.Struct, frozen=True, gc=False, array_like=True):
     input_offsets_ms: tuple[int, ...]  # records made by the visitor's hand, since the segment's start
     url: str | None  # of the first Meta record
     styles: tuple[StyleMark, ...]  # of its full snapshots
+    unusable_count: int = 0  # records without a kind or a time: they stay where they are, and nothing plays them
 
 
 class RejectReason(StrEnum):

@@ -106,6 +106,8 @@ def _is_compressed(item: Item) -> bool:
 
 def decode_block(block: bytes) -> list[PackEntry]:
     """The entries of one block, none when it was erased. Raises PackFormatError."""
+    if not block:
+        raise PackFormatError("a pack block without a byte")
     if not any(block):
         return []
     try:

@@ -42,9 +42,7 @@ def open_lake(uri: str, s3_options: Mapping[str, object] | None = None) -> Objec
     store = open_store(uri, s3_options)
     if isinstance(store, LocalStore) and not Path(uri).is_dir():
         what = "it is a file" if Path(uri).exists() else "no such folder"
-        raise NoLake(f"no lake at {store.uri}: {what} (--lake, or `lake` in the configuration)")
+        raise NoLake(f"no lake at {store.uri}: {what}; check --lake or the setting 'lake'")
     if FOLDERS.isdisjoint(store.folders("")):
-        raise NoLake(
-            f"no lake at {store.uri}: it has neither tables/ nor _job/ (--lake, or `lake` in the configuration)"
-        )
+        raise NoLake(f"no lake at {store.uri}: neither tables/ nor _job/ is there; check --lake or the setting 'lake'")
     return store

@@ -4,14 +4,25 @@ Recent packs are kept in a bounded local folder, so that the usual close costs n
 """
 
 import contextlib
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from schemas.pack import PackEntry, PackIndex, decode_block, decode_index, encode_pack, index_length, without_sessions
-from sinks.store import LocalStore, ObjectMissing, ObjectStore
+from schemas.pack import (
+    PackEntry,
+    PackFormatError,
+    PackIndex,
+    decode_block,
+    decode_index,
+    encode_pack,
+    index_length,
+    without_sessions,
+)
+from sinks.store import LocalStore, ObjectMissing, ObjectStore, StoreError
 
+_log = logging.getLogger(__name__)
 _TAIL_GUESS = 1 << 16
 _INDEXES_MAX = 4096  # parsed indexes kept in memory; an epoch of 10 s makes 360 an hour
 
@@ -42,26 +53,52 @@ class PackStore:
         return len(content)
 
     def read(self, keys: Iterable[str], app_id: str, session_id: str) -> list[PackEntry]:
-        """Every entry of one session in the given packs, in their order."""
+        """Every entry of one session in the given packs, in their order. Raises PackFormatError, ObjectMissing."""
         entries: list[PackEntry] = []
         for key in keys:
-            source: ObjectStore = self._cache if self._cache is not None and key in self._cached else self._store
-            for offset, length in self._index(key, source).find(app_id, session_id):
-                block = decode_block(source.read_range(key, offset, length))
-                entries += [e for e in block if e.item.app_id == app_id and e.item.session_id == session_id]
+            found = self._read_cached(key, app_id, session_id)
+            entries += self._read(self._store, key, app_id, session_id) if found is None else found
         return entries
+
+    def _read_cached(self, key: str, app_id: str, session_id: str) -> list[PackEntry] | None:
+        """The same from the local folder; None when it has no sound copy, as when somebody has cleared it."""
+        if self._cache is None or key not in self._cached:
+            return None
+        try:
+            return self._read(self._cache, key, app_id, session_id)
+        except (StoreError, PackFormatError) as error:
+            _log.warning("%s is read from the store: its local copy is not usable: %s", key, error)
+            with contextlib.suppress(StoreError):  # a folder that cannot be written is no reason to stop
+                self._drop(key)
+            return None
+
+    def _read(self, source: ObjectStore, key: str, app_id: str, session_id: str) -> list[PackEntry]:
+        entries: list[PackEntry] = []
+        for offset, length in self._index(key, source).find(app_id, session_id):
+            block = decode_block(source.read_range(key, offset, length))
+            entries += [e for e in block if e.item.app_id == app_id and e.item.session_id == session_id]
+        return entries
+
+    def _drop(self, key: str) -> None:
+        """Forget a local copy, and the index that may come from it."""
+        assert self._cache is not None
+        del self._cached[key]
+        self._indexes.pop(key, None)
+        self._cache.delete([key])
 
     def erase(self, hashes: AbstractSet[int], keys: Iterable[str] = ()) -> None:
         """Erase the blocks of sessions (by `key_hash`) in the local folder, and in these packs of the store."""
         if not hashes:
             return
-        copies = [(self._cache, key) for key in self._cached] if self._cache is not None else []
-        for store, key in [*copies, *((self._store, key) for key in keys)]:
+        if self._cache is not None:
+            for key in list(self._cached):
+                try:
+                    _erase(self._cache, key, hashes)
+                except (ObjectMissing, PackFormatError):
+                    self._drop(key)  # cleared or damaged: what is left of it must go too
+        for key in keys:
             with contextlib.suppress(ObjectMissing):  # it has expired
-                pack = store.read(key)
-                without = without_sessions(pack, hashes)
-                if without is not pack:
-                    store.put({key: without})
+                _erase(self._store, key, hashes)
 
     def _index(self, key: str, source: ObjectStore) -> PackIndex:
         index = self._indexes.get(key)
@@ -82,13 +119,22 @@ class PackStore:
             self._cache.delete([key])
 
 
+def _erase(store: ObjectStore, key: str, hashes: AbstractSet[int]) -> None:
+    pack = store.read(key)
+    without = without_sessions(pack, hashes)
+    if without is not pack:
+        store.put({key: without})
+
+
 def read_pack_index(store: ObjectStore, key: str, size: int, guess_bytes: int = _TAIL_GUESS) -> PackIndex:
     """The index of a pack of `size` bytes, with one read if it is no longer than the guess, else two.
 
     Raises PackFormatError.
     """
-    tail = store.read_range(key, max(0, size - guess_bytes), guess_bytes)
+    tail = store.read_range(key, max(0, size - guess_bytes), min(size, guess_bytes))
     length = index_length(tail)
+    if length > size:
+        raise PackFormatError(f"{key!r}: an index of {length} bytes in a pack of {size}")
     if length > len(tail):
         tail = store.read_range(key, size - length, length)
     return decode_index(tail[-length:])

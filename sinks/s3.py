@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import hashlib
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -9,6 +10,7 @@ import aiohttp
 import botocore.exceptions
 import s3fs
 from fsspec.asyn import sync
+from s3fs.core import _error_wrapper
 
 from sinks.store import Lifecycle, ObjectInfo, ObjectMissing, ObjectStore, StoreError, StoreRefused, StoreUnavailable
 
@@ -77,10 +79,10 @@ class S3Store(ObjectStore):
         return taken
 
     def read(self, key: str) -> bytes:
-        return bytes(self._one(key, self._fs._cat_file(self._path(key))))
+        return self._one(key, self._get(key))
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
-        return bytes(self._one(key, self._fs._cat_file(self._path(key), start=start, end=start + length)))
+        return self._one(key, self._get(key, (start, length)))
 
     def size(self, key: str) -> int:
         return int(self._one(key, self._fs._info(self._path(key)))["size"])
@@ -179,6 +181,26 @@ class S3Store(ObjectStore):
                 failed[one["Key"].removeprefix(self.prefix)] = f"version {one['VersionId']}: {error}"
         return failed
 
+    async def _get(self, key: str, span: tuple[int, int] | None = None) -> bytes:
+        """An object, or `span` (start, length) of it. An answer that holds less is asked for again."""
+        return cast("bytes", await _error_wrapper(lambda: self._get_once(key, span), retries=_BLIP_RETRIES))
+
+    async def _get_once(self, key: str, span: tuple[int, int] | None) -> bytes:
+        bucket, _, name = self._path(key).partition("/")
+        wanted = {} if span is None else {"Range": f"bytes={span[0]}-{span[0] + span[1] - 1}"}
+        answer = await self._fs._call_s3("get_object", Bucket=bucket, Key=name, **wanted)
+        try:
+            body = bytes(await answer["Body"].read())
+        finally:
+            answer["Body"].close()
+        total = _total_bytes(answer, body)
+        if total is None:
+            total = int((await self._fs._info(self._path(key)))["size"])
+        expected = total if span is None else max(0, min(span[1], total - span[0]))
+        if len(body) < expected:
+            raise aiohttp.ClientPayloadError(f"{len(body)} bytes came of {expected}")
+        return body
+
     def _no_bucket(self) -> StoreRefused:
         return StoreRefused(f"lake {self.uri}: no bucket {self._root.partition('/')[0]!r} at {self._endpoint}")
 
@@ -235,6 +257,18 @@ class S3Store(ObjectStore):
             if not (missing_ok and key in missing):
                 self._one(key, _raise(error))
         return missing
+
+
+def _total_bytes(answer: Mapping[str, Any], body: bytes) -> int | None:
+    """Size of the whole object, if the answer proves it. Its Content-Length does not: what shortens a body on its way
+    states the length of the rest.
+    """
+    size = str(answer.get("ContentRange", "")).rpartition("/")[2]  # bytes 0-9/1234
+    if size.isdecimal():
+        return int(size)
+    # The ETag of most objects is their MD5; that of one which was encrypted or came in parts is not.
+    is_whole = hashlib.md5(body, usedforsecurity=False).hexdigest() == str(answer.get("ETag", "")).strip('"')
+    return len(body) if is_whole else None
 
 
 async def _await(job: Coroutine[Any, Any, T]) -> T:

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from replay.notes import NoteKind
 from schemas.tables import TABLES
 
 _TYPES: dict[str, Any] = {
@@ -203,11 +204,22 @@ class Track(_Answer):
     views: list[ReplayView]
 
 
+class Note(_Answer):
+    """Something of a recording that is lost or cannot be shown."""
+
+    kind: NoteKind
+    count: int = Field(description="of segments, blobs, records or drawings, as the kind says")
+    detail: str = Field(description="key of a blob, or why records were left out")
+    track: int | None = Field(description="null: of the recording as a whole")
+    text: str = Field(description="the same for a person, in one line")
+
+
 class Replay(_Answer):
     """The tracks of a session. `live`: it may go on; then the last chunks grow and others follow."""
 
     live: bool
     tracks: list[Track]
+    notes: list[Note] = Field(description="what is lost, and why nothing is there to play; empty when all is there")
 
 
 class Event(BaseModel):
@@ -216,6 +228,13 @@ class Event(BaseModel):
     type: int
     timestamp: float
     data: Any = None
+
+
+class ChunkEvents(_Answer):
+    """The events of a chunk, with what could not be converted."""
+
+    events: list[Event]
+    notes: list[Note]
 
 
 class Blob(_Answer):

@@ -104,14 +104,18 @@ def facets(index: SessionIndex, wanted: Wanted, names: Sequence[str], top: int) 
 
 
 def histogram(index: SessionIndex, wanted: Wanted, buckets: int) -> Row:
-    """Sessions over time by their start, of these with errors and with replay, in equal steps."""
+    """Sessions over time by their start, of these with errors and with replay, in equal steps.
+
+    Differences are HUGEINT: what may be asked for reaches over the whole of int64.
+    """
     where = condition(wanted)
     found = index.ask(
         f"""WITH hit AS MATERIALIZED (
             SELECT "start" AS began, session_error_count > 0 AS wrong, session_has_replay AS shown
             FROM sessions WHERE {where.sql}
         ), span AS (
-            SELECT coalesce(?::BIGINT, min(began)) AS first, coalesce(?::BIGINT, max(began) + {US_PER_MS}) AS last
+            SELECT coalesce(?::HUGEINT, min(began)) AS first,
+                coalesce(?::HUGEINT, max(began)::HUGEINT + {US_PER_MS}) AS last
             FROM hit
         ), step AS (
             SELECT first, last, ((last - first - 1) // {buckets * US_PER_MS} + 1) * {US_PER_MS} AS step FROM span
@@ -151,5 +155,7 @@ def _shown(kind: str, value: object) -> object:
         return value
     if kind == "bool":
         return value == "true"
+    if kind == "double":
+        return float(str(value))
     number = int(str(value))
     return milliseconds(number) if kind == "timestamp" else number

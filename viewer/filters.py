@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -138,9 +139,21 @@ def typed(found: Column, value: str) -> object:
             return {"true": True, "false": False}[value.lower()]
         if found.type == "timestamp":
             return _time(value)
-        return _int64(int(value))
+        return _number(value)
     except (ValueError, KeyError, OverflowError):
         raise BadRequest(f"{found.name!r} takes a {found.type}, not {value[:80]!r}") from None
+
+
+def _number(value: str) -> int | float:
+    """A whole number exactly, whatever the column is; DuckDB compares a fraction with both kinds of columns."""
+    try:
+        whole = int(value)
+    except ValueError:
+        fraction = float(value)
+        if not math.isfinite(fraction):
+            raise
+        return fraction
+    return _int64(whole)
 
 
 def _text(value: str) -> str:

@@ -8,11 +8,15 @@ from types import MappingProxyType
 import msgspec
 
 from replay.catalog import Row, open_blob
-from replay.chunks import Chunk, Piece, Place, chunk_events, plan
+from replay.chunks import Chunk, Piece, Place, in_view, plan, played
+from replay.export import family_of, loss
+from replay.notes import Note, NoteKind, stored_notes
 from replay.open_session import OpenWindow, block_segments
+from replay.reader import BlobReader
+from replay.rrweb import tabs_of
 from replay.styles import StyleShelf
-from replay.track import Event
-from schemas.blob import BlobIndex
+from replay.track import Track
+from schemas.blob import BlobFormatError, BlobIndex
 from schemas.items import Family
 from schemas.keys import PACKS
 from schemas.units import MIB
@@ -44,6 +48,9 @@ class Planned(msgspec.Struct, frozen=True):
     styles: dict[str, tuple[str, ...]]
     views: dict[str, Row]
     idle: list[tuple[int, int]]
+    tabs: dict[str, str]  # by view
+    notes: list[Note]  # what of it is lost
+    is_whole: bool = True  # every blob could be opened
 
 
 class Player:
@@ -75,45 +82,71 @@ class Player:
                 self._plans.move_to_end(key)
                 return known
         rows = self._rows.rows("replay_segments", app_id, session_id, windows)
-        fresh = self._plan(version, rows)
+        has_tabs = any(row["source"] == Family.DATADOG.name.lower() for row in rows)
+        views = self._rows.rows("views", app_id, session_id, windows) if has_tabs else []
+        fresh = self._plan(version, windows, rows, tabs_of(views))
+        if not fresh.is_whole:  # what is not there may come back
+            return fresh
         with self._lock:
             self._plans[key] = fresh
             while len(self._plans) > _PLANS_MAX:
                 self._plans.popitem(last=False)
         return fresh
 
-    def events(self, planned: Planned, chunk: Chunk) -> list[Event]:
-        """The rrweb events of one chunk. Raises ConversionError."""
-        pieces = [*chunk.pieces, *([chunk.head] if chunk.head else [])]
-        return chunk_events(planned.family, chunk, [self._frames.line(piece.place) for piece in pieces])
+    def played(self, planned: Planned, chunk: Chunk) -> Track:
+        """One chunk as rrweb events. Raises ConversionError."""
+        wanted = [*chunk.pieces, *([chunk.head] if chunk.head else [])]
+        return played(planned.family, chunk, [self._frames.line(piece.place) for piece in wanted])
 
-    def _plan(self, version: object, rows: list[Row]) -> Planned:
-        blobs = sorted(
+    def _plan(self, version: object, windows: Sequence[Row], rows: list[Row], tabs: dict[str, str]) -> Planned:
+        places = sorted(
             {BlobPlace(_integer(r["session_part"]), _integer(r["revision"]), str(r["replay_key"])) for r in rows}
         )
-        read = [
-            (one, blob) for one, blob in in_parallel(lambda one: open_blob(self._store, one.key, self._shelf), blobs)
-        ]
-        indexes = [blob.index for _, blob in read]
-        styles = {one.key: blob.styles for one, blob in read}
-        family = Family[indexes[0].family.upper()] if indexes else Family.RRWEB
-        idle = sorted(span for index in indexes for span in index.idle)
-        return Planned(version, family, plan(family, pieces(rows)), blobs, styles, _views(indexes), idle)
+        read = list(in_parallel(self._open, places))
+        opened = [(place, found) for place, found in read if isinstance(found, BlobReader)]
+        lost = [found for _, found in read if isinstance(found, Note)]
+        indexes = [blob.index for _, blob in opened]
+        keys = {place.key for place, _ in opened}
+        family = family_of(opened[0][1]) if opened else Family.RRWEB
+        return Planned(
+            version=version,
+            family=family,
+            tracks=plan(family, pieces(row for row in rows if row["replay_key"] in keys), tabs=tabs),
+            blobs=[place for place, _ in opened],
+            styles={place.key: blob.styles for place, blob in opened},
+            views=_views(indexes),
+            idle=sorted(span for index in indexes for span in index.idle),
+            tabs=tabs,
+            notes=[*stored_notes(windows, rows), *lost],
+            is_whole=not lost,
+        )
+
+    def _open(self, place: BlobPlace) -> BlobReader | Note:
+        try:
+            blob = open_blob(self._store, place.key, self._shelf)
+            _ = blob.index
+        except (ObjectMissing, BlobFormatError) as error:
+            return loss(place.key, error)
+        return blob
 
 
-def _continued(closed: Planned, opened: Iterable[OpenWindow]) -> Planned:
+def _continued(closed: Planned, opened: Sequence[OpenWindow]) -> Planned:
     """The plan with what is not in blobs yet."""
     indexes = [window.index for window in opened if window.index is not None]
     family = closed.family if closed.tracks else Family[indexes[0].family.upper()]
     known = [piece for track in closed.tracks for chunk in track for piece in chunk.pieces]
     fresh = [piece for window in opened for piece in window.pieces]
+    has_picture = any(piece.has_full_snapshot for piece in fresh)
     own = [index for index in indexes if index.family == family.name.lower()]
+    tabs = closed.tabs | tabs_of(line.row for window in opened for line in window.rows()[1] if line.table == "views")
     return msgspec.structs.replace(
         closed,
         family=family,
-        tracks=plan(family, [*known, *(fresh if len(own) == len(indexes) else [])]),
+        tracks=plan(family, [*known, *(fresh if len(own) == len(indexes) else [])], tabs=tabs),
         views=_views(own, closed.views),
         idle=sorted([*closed.idle, *(span for index in own for span in index.idle)]),
+        tabs=tabs,
+        notes=[note for note in closed.notes if not (has_picture and note.kind is NoteKind.NO_FULL_SNAPSHOT)],
     )
 
 
@@ -156,29 +189,30 @@ def pieces(rows: Iterable[Row]) -> list[Piece]:
         blobs[str(row["replay_key"])].append(row)
     found: list[Piece] = []
     for key, own in blobs.items():
-        starts: dict[object, int] = {}
+        views: defaultdict[str, list[Row]] = defaultdict(list)
         for row in own:
-            starts[row["view_id"]] = min(_integer(row["start"]), starts.get(row["view_id"], _integer(row["start"])))
-        own.sort(
-            key=lambda row: (
-                starts[row["view_id"]],
-                row["view_id"],
-                _integer(row["index_in_view"]),
-                _integer(row["start"]),
-            )
-        )
+            views[str(row["view_id"])].append(row)
+        spans = sorted(views.items(), key=lambda view: (min(_integer(row["start"]) for row in view[1]), view[0]))
         lines: defaultdict[int, int] = defaultdict(int)
-        for row in own:
-            offset = _integer(row["frame_offset"])
-            place = Place(key, offset, _integer(row["frame_length"]), lines[offset])
-            lines[offset] += 1
-            found.append(
-                Piece(
-                    str(row["view_id"]), _integer(row["index_in_view"]), _integer(row["start"]), _integer(row["end"]),
-                    _integer(row["raw_bytes"]), bool(row["has_full_snapshot"]), place,
-                )
-            )  # fmt: skip
+        for _, rows_of_view in spans:
+            for piece in in_view([_piece(row, key) for row in rows_of_view]):
+                place = msgspec.structs.replace(piece.place, line=lines[piece.place.offset])
+                lines[place.offset] += 1
+                found.append(msgspec.structs.replace(piece, place=place))
     return found
+
+
+def _piece(row: Row, key: str) -> Piece:
+    """The segment of a row; which line of its frame it is, its place does not say yet."""
+    return Piece(
+        view_id=str(row["view_id"]),
+        index_in_view=_integer(row["index_in_view"]),
+        start_ms=_integer(row["start"]),
+        end_ms=_integer(row["end"]),
+        raw_bytes=_integer(row["raw_bytes"]),
+        has_full_snapshot=bool(row["has_full_snapshot"]),
+        place=Place(key, _integer(row["frame_offset"]), _integer(row["frame_length"]), 0),
+    )
 
 
 def _views(indexes: Iterable[BlobIndex], known: Mapping[str, Row] = MappingProxyType({})) -> dict[str, Row]:

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
+from replay.notes import track_notes
 from schemas.keys import style_key
 from viewer import answers, respond
 from viewer.asking import DAMAGED, FAILURES, MISSING, PREFIX, SECURITY, SESSION, Asked, Of
@@ -18,21 +19,34 @@ routes = APIRouter(prefix=PREFIX, responses=FAILURES | MISSING | DAMAGED, tags=[
 
 @routes.get(f"{SESSION}/replay", response_model=answers.Replay, openapi_extra=SECURITY)
 def replay(request: Request, of: Of) -> Response:
-    """What there is to play. Without a recording there are no tracks."""
+    """What there is to play, and what of it is lost. Without a recording there are no tracks."""
     found = of.viewer.session(of.app_id, of.session_id)
-    return respond.json(request, {"live": found.opened.is_live, "tracks": as_json(_plan_of(of, found))})
+    planned = _plan_of(of, found)
+    told = [note.as_json() for note in planned.notes]
+    return respond.json(request, {"live": found.opened.is_live, "tracks": as_json(planned), "notes": told})
 
 
-@routes.get(f"{SESSION}/replay/events", response_model=list[answers.Event], openapi_extra=SECURITY)
+@routes.get(
+    f"{SESSION}/replay/events", response_model=list[answers.Event] | answers.ChunkEvents, openapi_extra=SECURITY
+)
 def events(
-    request: Request, of: Of, track: Annotated[int, Query(ge=0)] = 0, chunk: Annotated[int, Query(ge=0)] = 0
+    request: Request,
+    of: Of,
+    track: Annotated[int, Query(ge=0)] = 0,
+    chunk: Annotated[int, Query(ge=0)] = 0,
+    *,
+    notes: Annotated[bool, Query(description="answer an object that also says what could not be converted")] = False,
 ) -> Response:
     """The rrweb events of one chunk, whatever SDK has recorded them."""
     planned = _planned(of)
     if track >= len(planned.tracks) or chunk >= len(planned.tracks[track]):
         raise Missing("no such chunk")
     of.note("replay", track=track, chunk=chunk)
-    return respond.json(request, of.viewer.player.events(planned, planned.tracks[track][chunk]))
+    found = of.viewer.player.played(planned, planned.tracks[track][chunk])
+    if not notes:
+        return respond.json(request, found.events)
+    told = [note.as_json() | {"track": track} for note in track_notes(found)]
+    return respond.json(request, {"events": found.events, "notes": told})
 
 
 @routes.get(f"{SESSION}/replay/blobs", response_model=answers.Blobs, openapi_extra=SECURITY)

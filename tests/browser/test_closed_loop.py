@@ -28,7 +28,7 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visited]:
 
 def rows(visited: Visited, family: str, table: str) -> Rows:
     store = LocalStore(visited.lake)
-    return read_rows(store, table_keys(store, table), table, ("session_id", visited.visits[family].session))
+    return read_rows(store, table_keys(store, table), table, {"session_id": visited.visits[family].session})
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -18,7 +18,7 @@ def test_a_replay_of_somebody_else_is_left_as_it_is(samples: Path, tmp_path: Pat
     messages = [one.message for one in read_captures(paths, CaptureCounts())]
     before = run(messages[: len(messages) // 2], [], tmp_path)
     assert before.blobs
-    with pytest.raises(NameTaken, match="replays are in .* already with other content"):
+    with pytest.raises(NameTaken, match=r"replays are in .* already with other content"):
         run(messages, [], tmp_path, seq=10)
     assert read_lake(tmp_path) == before
     assert verify(LocalStore(tmp_path)).problems == []

@@ -1,17 +1,24 @@
 """`verify` finds each kind of damage and names the object."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
+from replay.rrweb import one_track
+from replay.track import Track
 from replay.verify import verify
+from schemas.items import Family
 from schemas.style import encode_style
 from schemas.tables import TABLES
+from schemas.units import KIB
 from sinks.store import LocalStore
 from tests.flow.harness import capture_messages, run
+from tests.flow.made import START_MS, batch, change, lake_of, snapshot
 
 
 def _flip(path: Path) -> None:
@@ -79,3 +86,64 @@ def test_a_revision_that_is_there_twice_is_found(samples: Path, tmp_path: Path) 
     (sessions,) = tmp_path.glob("tables/sessions/*/*/*.parquet")
     sessions.with_name("again.parquet").write_bytes(sessions.read_bytes())
     assert any("revision 0 2 times" in problem for problem in verify(LocalStore(tmp_path)).problems)
+
+
+def test_a_recording_that_cannot_be_played_is_found_though_every_byte_is_right(tmp_path: Path) -> None:
+    broken = {**snapshot(), "data": {"node": "no page"}}
+    lake_of(tmp_path, [batch([broken, change(10)], session_id="broken"), batch([snapshot()], session_id="right")])
+    [problem] = verify(LocalStore(tmp_path)).problems
+    assert "app_id=shop/broken.0.jsonl.zst: frame 0: segments 0 to 0: their full snapshot cannot be played" in problem
+    assert problem.endswith(": 1 x before_full_snapshot, 1 x malformed")
+
+
+def test_a_recording_that_never_had_a_picture_is_no_damage(tmp_path: Path) -> None:
+    lake_of(tmp_path, [batch([change(0), change(10)])])
+    report = verify(LocalStore(tmp_path))
+    assert (report.blobs, report.problems) == (1, [])
+
+
+def test_a_long_recording_is_converted_a_part_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Now and then a full snapshot, the last of which cannot be played."""
+    sizes: list[int] = []
+
+    def measured(family: Family, segments: Sequence[bytes]) -> Track:
+        sizes.append(sum(map(len, segments)))
+        return one_track(family, segments)
+
+    monkeypatch.setattr("replay.verify.one_track", measured)
+    monkeypatch.setattr("replay.verify.CHUNK_RAW_BYTES", 200 * KIB)
+    filling = "x" * 100 * KIB
+    filler = change(0, texts=[{"id": 3, "value": filling}])
+    events = [snapshot(n, filling) if n % 5 == 0 else filler | {"timestamp": START_MS + n} for n in range(40)]
+    events.append(snapshot(41) | {"data": {"node": None, "filling": filling}})
+    lake_of(tmp_path, [batch([event]) for event in events])
+    [problem] = verify(LocalStore(tmp_path)).problems
+    assert "full snapshot cannot be played" in problem
+    assert len(sizes) > 5
+    assert max(sizes) < 700 * KIB
+
+
+def test_revisions_of_one_row_under_two_days_are_found(samples: Path, tmp_path: Path) -> None:
+    run(capture_messages([samples / "datadog" / "dd-todo-v5.jsonl.gz"]), [], tmp_path)
+    for table in ("sessions", "views"):
+        [(day, file)] = {(path.parent.name, path) for path in tmp_path.glob(f"tables/{table}/*/*/*.parquet")}
+        later = pq.read_table(file)
+        place = later.schema.get_field_index("revision")
+        later = later.set_column(place, later.schema.field(place), pc.add(later["revision"], 7))
+        other = file.parent.with_name("dt=2030-01-01")
+        other.mkdir()
+        pq.write_table(later, other / "later.parquet")
+        problems = verify(LocalStore(tmp_path)).problems
+        assert any(
+            one.startswith(f"{table}: app_id=") and f"under 2 days: {day.removeprefix('dt=')}, 2030-01-01" in one
+            for one in problems
+        )
+
+
+def test_a_view_that_is_there_twice_is_found(samples: Path, tmp_path: Path) -> None:
+    run(capture_messages([samples / "datadog" / "dd-todo-v5.jsonl.gz"]), [], tmp_path)
+    (views,) = tmp_path.glob("tables/views/*/*/*.parquet")
+    views.with_name("again.parquet").write_bytes(views.read_bytes())
+    problems = verify(LocalStore(tmp_path)).problems
+    assert problems
+    assert all(one.startswith("views: app_id=") and one.endswith("revision 0 2 times") for one in problems)

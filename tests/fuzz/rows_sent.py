@@ -27,7 +27,8 @@ def check_rows_sent(message: Message, results: Sequence[Item | Rejected], limits
     if message.type == _NDJSON:
         assert len(results) == sum(bool(line.strip()) for line in body.split(b"\n"))
     elif message.type in _ARRAYS and start == b"[":
-        assert len(results) == _array_length(body)
+        odd_records = sum(one.scan.unusable_count for one in results if isinstance(one, Item) and one.scan)
+        assert len(results) - odd_records == _array_length(body)
     elif message.type == "guance.rum" and start != b"{":
         assert len(results) == _protocol_rows(body.decode(), limits.line_bytes)
 
@@ -37,6 +38,26 @@ def _array_length(body: bytes) -> int:
         return len(msgspec.json.decode(body, type=list[msgspec.Raw]))
     except msgspec.DecodeError:  # half of a surrogate pair, which the decoders take
         return len(json.loads(body.decode(errors="replace")))
+    except RecursionError:
+        return _count_by_brackets(body)
+
+
+def _count_by_brackets(body: bytes) -> int:
+    """The objects of an array, a character at a time: for what is nested too deeply for a decoder."""
+    count = level = 0
+    is_text = is_escaped = False
+    for char in body.decode(errors="replace"):
+        if is_text:
+            is_text = char != '"' or is_escaped
+            is_escaped = char == "\\" and not is_escaped
+        elif char == '"':
+            is_text = True
+        elif char in "[{":
+            level += 1
+            count += level == 2
+        elif char in "]}":
+            level -= 1
+    return count
 
 
 def _protocol_rows(text: str, row_length: int) -> int:

@@ -54,8 +54,9 @@ create table posthog as
 select received_ms, arrival, text::json as o, text from messages
 where (text::json->>'event') is not null and (text::json->>'event') not in ('$snapshot', '$snapshot_items');
 
-create table kinds as select unnest(['view', 'action', 'error', 'resource', 'long_task']) as kind,
-    unnest([0, 1, 2, 3, 4]) as kind_place;
+-- A note is an event that only tells of its view or visitor: no row, and nothing that the visitor did.
+create table kinds as select unnest(['view', 'action', 'error', 'resource', 'long_task', 'note']) as kind,
+    unnest([0, 1, 2, 3, 4, 6]) as kind_place;
 
 create table lines as
 with guance_lines as (
@@ -86,13 +87,15 @@ with guance_lines as (
         m['error_type'] as error_type, m['error_message'] as error_message, m['error_stack'] as error_stack
     from guance
 ), datadog_lines as (
-    select 'datadog' as family, o->>'$.application.id' as app_id, o->>'$.session.id' as session_id, o->>'type' as kind,
+    select 'datadog' as family, o->>'$.application.id' as app_id, o->>'$.session.id' as session_id,
+        case o->>'type' when 'vital' then 'note' when 'telemetry' then 'note' else o->>'type' end as kind,
         received_ms, arrival, text, ((o->>'date')::double * 1000)::bigint as begin_us,
         coalesce(whole(case o->>'type' when 'view' then o->>'$.view.time_spent'
             when 'resource' then o->>'$.resource.duration' when 'long_task' then o->>'$.long_task.duration'
             when 'action' then o->>'$.action.loading_time' end), 0) // 1000 as span_us,
         case o->>'type' when 'action' then o->>'$.action.id' when 'resource' then o->>'$.resource.id'
-            when 'error' then o->>'$.error.id' when 'long_task' then o->>'$.long_task.id' end as own_id,
+            when 'error' then o->>'$.error.id' when 'long_task' then o->>'$.long_task.id'
+            when 'vital' then o->>'$.vital.id' end as own_id,
         (o->>'type') = 'view' and coalesce((o->>'$.session.is_active') = 'false', false) as ends,
         o->>'$.view.id' as view_id, o->>'$.view.url' as view_url, host_of(view_url) as view_host,
         path_of(view_url) as view_path, group_of(path_of(view_url)) as view_path_group,
@@ -122,19 +125,23 @@ with guance_lines as (
 ), posthog_lines as (
     select 'rrweb' as family, p->>'token' as app_id, p->>'$."$session_id"' as session_id,
         case when event in ('$pageview', '$pageleave', '$web_vitals') then 'view'
-            when event = '$exception' then 'error' else 'action' end as kind,
-        received_ms, arrival, text,
-        case when event = '$pageleave' then coalesce(round((p->>'$."$prev_pageview_duration"')::double * 1000000)::bigint, 0)
-            else 0 end as span_us, at_us - span_us as begin_us, case when kind != 'view' then o->>'uuid' end as own_id,
+            when event = '$exception' then 'error'
+            when event in ('$identify', '$set', '$feature_flag_called', '$groupidentify', '$$heatmap') then 'note'
+            else 'action' end as kind,
+        received_ms, arrival, text, 0 as span_us, at_us as begin_us, event = '$pageview' as is_start,
+        event != '$pageleave' as may_open,
+        round((p->>'$."$prev_pageview_duration"')::double * 1000000)::bigint * 1000 as left_ns,
+        case event when '$pageleave' then coalesce(p->>'$."$prev_pageview_id"', p->>'$."$pageview_id"')
+            when '$pageview' then p->>'$."$prev_pageview_id"' end as left_id, case when kind != 'view' then o->>'uuid' end as own_id,
         false as ends,
         case when event = '$pageleave' then coalesce(p->>'$."$prev_pageview_id"', p->>'$."$pageview_id"')
             else p->>'$."$pageview_id"' end as view_id,
         p->>'$."$current_url"' as view_url, host_of(view_url) as view_host, path_of(view_url) as view_path,
         group_of(path_of(view_url)) as view_path_group, query_of(view_url) as view_url_query,
         nullif(p->>'$."$referrer"', '$direct') as view_referrer,
-        case when event = '$pageleave' and (p->>'$."$prev_pageview_duration"') is not null then span_us * 1000 end as time_spent,
         p->>'$."$lib"' as sdk_name, p->>'$."$lib_version"' as sdk_version, p->>'distinct_id' as userid,
-        p->>'$."$set".name' as user_name, p->>'$."$set".email' as user_email,
+        coalesce(o->>'$."$set".name', p->>'$."$set".name') as user_name,
+        coalesce(o->>'$."$set".email', p->>'$."$set".email') as user_email,
         case p->>'$."$is_identified"' when 'true' then 'T' when 'false' then 'F' end as is_signin,
         p->>'$."$os"' as os, p->>'$."$os_version"' as os_version, p->>'$."$browser"' as browser,
         p->>'$."$browser_version"' as browser_version,
@@ -151,7 +158,7 @@ with guance_lines as (
         p->>'$."$exception_stack_trace_raw"' as error_stack
     from posthog_events
 )
-select *, begin_us + span_us as end_us,
+select *, begin_us + span_us as end_us, not ends and coalesce(may_open, true) as opens,
     kind || '/' || case when kind = 'view' then coalesce(view_id, '') || text else coalesce(nullif(own_id, ''), text) end
         as ident
 from (select * from guance_lines union all by name select * from datadog_lines union all by name

@@ -1,13 +1,32 @@
 -- One row per window, with the names and units of the table `sessions`.
 
 create table rows_of_lines as
-select l.* exclude (received_ms), m.part, m.received_ms, m.copies
+select l.* exclude (received_ms, opens), m.part, m.received_ms, m.copies
 from lines l join members m using (app_id, session_id, ident)
 qualify row_number() over (partition by app_id, session_id, ident order by l.end_us desc, l.text desc) = 1;
 
-create macro first_said(c) as first(c order by end_us, text) filter (c is not null);
-create macro last_said(c) as last(c order by end_us, text) filter (c is not null);
+create macro first_said(c) as first(c order by l.end_us, l.text) filter (c is not null);
+create macro last_said(c) as last(c order by l.end_us, l.text) filter (c is not null);
 create macro last_known(c) as last(c order by begin_us, kind_place, ident) filter (c is not null);
+
+-- How long a page of PostHog was open is told when it is left, by its leave or by the page that followed. Of a page that
+-- was opened before the window began, only what lies in the window counts.
+create table parts_of_views as
+select l.*, s.start_us as window_start_us, max(is_start) over (partition by app_id, session_id, part, view_id) as is_begun
+from rows_of_lines l join spans s using (app_id, session_id, part) where kind = 'view' and family = 'rrweb';
+
+create table begun_views as
+select app_id, session_id, part, view_id, any_value(is_begun) as is_begun,
+    case when any_value(is_begun) then min(begin_us) filter (is_start)
+    else greatest(min(begin_us - coalesce(left_ns, 0) // 1000), any_value(window_start_us)) end as begin_us
+from parts_of_views group by all;
+
+create table open_times as
+select b.app_id, b.session_id, b.part, b.view_id,
+    max(case when b.is_begun then left_ns else least(left_ns, (l.end_us - b.begin_us) * 1000) end) as time_spent
+from begun_views b join parts_of_views l on l.app_id = b.app_id and l.session_id = b.session_id and l.part = b.part
+    and l.left_id = b.view_id
+where left_ns is not null group by all;
 
 -- A view once: its newest state. PostHog sends a view in parts, of which each adds to those before.
 create table final_views as
@@ -20,7 +39,7 @@ select * exclude (age) from (
 ) where age = 1
 union all by name
 select app_id, session_id, part, view_id, 'rrweb' as family, 'view' as kind, 0 as kind_place,
-    min(begin_us) as begin_us, max(end_us) as end_us, max(ident) as ident,
+    any_value(b.begin_us) as begin_us, max(end_us) as end_us, max(ident) as ident,
     first_said(view_url) as view_url, first_said(view_host) as view_host, first_said(view_path) as view_path,
     first_said(view_path_group) as view_path_group, first_said(view_url_query) as view_url_query,
     first_said(view_referrer) as view_referrer,
@@ -32,9 +51,10 @@ select app_id, session_id, part, view_id, 'rrweb' as family, 'view' as kind, 0 a
     as browser_version, last_said(browser_version_major) as browser_version_major, last_said(device) as device,
     last_said(screen_size) as screen_size, last_said(network_type) as network_type, last_said(time_zone) as
     time_zone, last_said(ip) as ip, last_said(country) as country, last_said(province) as province,
-    last_said(city) as city, last_said(isp) as isp, last_said(time_spent) as time_spent, last_said(lcp) as lcp,
+    last_said(city) as city, last_said(isp) as isp, any_value(o.time_spent) as time_spent, last_said(lcp) as lcp,
     last_said(inp) as inp, last_said(cls) as cls
-from rows_of_lines where kind = 'view' and family = 'rrweb' group by app_id, session_id, part, view_id;
+from parts_of_views l join begun_views b using (app_id, session_id, part, view_id)
+    left join open_times o using (app_id, session_id, part, view_id) group by app_id, session_id, part, view_id;
 
 create table views as
 select *, row_number() over (partition by app_id, session_id, part order by begin_us, coalesce(view_id, 'None')) as nth,
@@ -75,7 +95,8 @@ select app_id, session_id, part, time_ms from (
 ) where (r.type = 3 and input_source in (1, 2, 3, 5, 6, 12)) or (r.type = 9 and family = 'guance')
     or (r.type = 12 and family = 'datadog' and list_contains(json_extract_string(r.data, '$[*][0]'), '12'))
 union
-select app_id, session_id, part, begin_us // 1000 from rows_of_lines where kind = 'action';
+select app_id, session_id, part, begin_us // 1000 from rows_of_lines
+where kind = 'action' and action_type is distinct from 'custom';  -- what a page reports by itself is no visitor's doing
 
 create table activity as
 with points as (
@@ -141,8 +162,7 @@ select app_id, session_id, part,
         as error_group_count,
     last_known(env) as env, last_known(service) as service, last_known(version) as version, last_known(source)
     as source, last_known(sdk_name) as sdk_name, last_known(sdk_version) as sdk_version,
-    last_known(session_type) as session_type, last_known(userid) as userid, last_known(user_name) as user_name,
-    last_known(user_email) as user_email, last_known(is_signin) as is_signin, last_known(os) as os,
+    last_known(session_type) as session_type, last_known(os) as os,
     last_known(os_version) as os_version, last_known(os_version_major) as os_version_major, last_known(browser)
     as browser, last_known(browser_version) as browser_version, last_known(browser_version_major) as
     browser_version_major, last_known(device) as device, last_known(screen_size) as screen_size,
@@ -150,6 +170,16 @@ select app_id, session_id, part,
     last_known(country) as country, last_known(province) as province, last_known(city) as city, last_known(isp)
     as isp
 from rows_kept group by all;
+
+-- One person: the one named last, with what lines of the same person say.
+create table people as
+with named as (
+    select app_id, session_id, part, last_known(userid) as userid from rows_kept group by all
+)
+select app_id, session_id, part, any_value(n.userid) as userid, last_known(user_name) as user_name,
+    last_known(user_email) as user_email, last_known(is_signin) as is_signin
+from rows_kept r join named n using (app_id, session_id, part)
+where r.userid is not distinct from n.userid group by all;
 
 create table ends as
 with received as (
@@ -200,12 +230,13 @@ select e.app_id, e.session_id, e.part::bigint as session_part,
     coalesce(r.segment_count, 0) as replay_segment_count, coalesce(r.missing, 0) as replay_missing_segment_count,
     coalesce(r.record_count, 0) as replay_record_count, coalesce(r.raw_bytes, 0) as replay_raw_bytes,
     l.env, l.service, l.version, l.source, coalesce(l.sdk_name, r.sdk_name) as sdk_name,
-    coalesce(l.sdk_version, r.sdk_version) as sdk_version, l.userid, l.user_name, l.user_email, l.is_signin, l.os,
+    coalesce(l.sdk_version, r.sdk_version) as sdk_version, w.userid, w.user_name, w.user_email, w.is_signin, l.os,
     l.os_version, l.os_version_major, l.browser, l.browser_version, l.browser_version_major, l.device, l.screen_size,
     l.network_type, l.time_zone, l.ip, l.country, l.province, l.city, l.isp,
     l.is_bounce, l.lcp_worst, l.lcp_p75, l.inp_worst, l.inp_p75, l.cls_worst, l.cls_p75,
     coalesce(l.slow_resource_count, 0) as slow_resource_count, coalesce(l.error_group_count, 0) as error_group_count
 from ends e left join line_totals l using (app_id, session_id, part) left join activity y using (app_id, session_id, part)
+    left join people w using (app_id, session_id, part)
     left join replay r using (app_id, session_id, part)
     left join views a on a.app_id = e.app_id and a.session_id = e.session_id and a.part = e.part and a.nth = 1
     left join views z on z.app_id = e.app_id and z.session_id = e.session_id and z.part = e.part and z.nth = z.view_count;

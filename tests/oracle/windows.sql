@@ -33,7 +33,7 @@ with facts as (
 select * from sdk_segments union all by name select * from rrweb_segments;
 
 create table copies as
-select app_id, session_id, ident, begin_us, end_us, received_ms, not ends as opens, ends, false as is_segment from lines
+select app_id, session_id, ident, begin_us, end_us, received_ms, opens, ends, false as is_segment from lines
 union all by name
 select app_id, session_id, ident, start_ms * 1000 as begin_us, end_ms * 1000 as end_us, received_ms, opens,
     false as ends, true as is_segment from all_segments;

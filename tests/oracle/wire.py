@@ -204,7 +204,7 @@ def _posthog(visit: Visit, event: Event) -> Json:
         "$browser_version": 156,
         "$referrer": "https://s.example/before" if event.view else "$direct",
     }
-    name = {"action": "$autocapture", "error": "$exception", "resource": "loaded", "long_task": "slow"}.get(
+    name = {"action": "$autocapture", "error": "$exception", "resource": "loaded", "long_task": "$identify"}.get(
         event.kind, ""
     )
     if event.kind == "view":
@@ -222,7 +222,8 @@ def _posthog(visit: Visit, event: Event) -> Json:
         properties |= dict(
             zip(("$exception_type", "$exception_message", "$exception_stack_trace_raw"), _error(event), strict=True)
         )
-    return {"uuid": own_id, "event": name, "properties": properties}
+    traits = {"name": f"Name {visit.number}", "email": f"{visit.number}@example.test"}
+    return {"uuid": own_id, "event": name, "properties": properties} | ({"$set": traits} if name == "$identify" else {})
 
 
 def _records(event: Event) -> list[Json]:

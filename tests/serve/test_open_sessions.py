@@ -96,7 +96,9 @@ class Job:
     def played(self, key: tuple[str, str]) -> list[list[Row]]:
         """Events of each track as the API would hand them out now, with nothing in the tables."""
         planned = self.player.planned(*key, [], self.live.opened(*key, []).windows)
-        return [[event for chunk in track for event in self.player.events(planned, chunk)] for track in planned.tracks]
+        return [
+            [event for one in track for event in self.player.played(planned, one).events] for track in planned.tracks
+        ]
 
 
 @pytest.fixture
@@ -125,7 +127,7 @@ def test_an_open_session_is_shown_as_the_tables_show_it_once_it_is_closed(job: J
         for table in TIMELINE:
             found = as_json(as_declared(table, [line.row for line in lines if line.table == table]))
             assert sorted(found, key=repr) == sorted(mine[table], key=repr), (key, table)
-        keys = blob_keys(session_rows(job.store, "replay_segments", key[1]))
+        keys = blob_keys(session_rows(job.store, "replay_segments", *key))
         assert before[key][1] == [track.events for track in rrweb_tracks(job.store, keys)], key
     assert {key[0] for key in before} >= {GUANCE, DATADOG}
 

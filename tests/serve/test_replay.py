@@ -23,7 +23,7 @@ def test_the_chunks_of_every_session_are_what_export_gives(served: Served, rows:
     store = LocalStore(lake)
     families = set()
     for row in rows:
-        keys = blob_keys(session_rows(store, "replay_segments", row["session_id"]))
+        keys = blob_keys(session_rows(store, "replay_segments", row["app_id"], row["session_id"]))
         tracks = served.ask(session_path(row, "/replay")).json()["tracks"]
         played = [
             [
@@ -71,7 +71,7 @@ def test_a_blob_can_be_read_over_http_with_nothing_but_the_format_document(
 ) -> None:
     for row in rows:
         blobs = served.ask(session_path(row, "/replay/blobs")).json()["blobs"]
-        keys = blob_keys(session_rows(LocalStore(lake), "replay_segments", row["session_id"]))
+        keys = blob_keys(session_rows(LocalStore(lake), "replay_segments", row["app_id"], row["session_id"]))
         assert len(blobs) == len(keys)
         for blob, key in zip(blobs, keys, strict=True):
             whole = served.ask(blob["url"])

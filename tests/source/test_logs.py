@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
 
 from flows.apache_kafka import start_apache_kafka
 from flows.broker import TopicFacts, look_up_topics
@@ -28,7 +29,9 @@ class Topic:
         self.name = f"log-{uuid.uuid4().hex}"
         self.broker = broker
         broker.create_topic(self.name, partitions)
-        self._options: dict[str, str | int | float | bool] = {"bootstrap.servers": broker.bootstrap} if isinstance(broker, Broker) else {}
+        self._options: dict[str, str | int | float | bool] = (
+            {"bootstrap.servers": broker.bootstrap} if isinstance(broker, Broker) else {}
+        )
         self._producer = Producer(self._options) if self._options else None
         self._admin = AdminClient(self._options) if self._options else None  # its answers end with it
 

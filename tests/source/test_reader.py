@@ -4,6 +4,7 @@ import pytest
 
 from flows.broker import SourceError, TopicFacts
 from flows.machine_clock import MachineClock
+from flows.seldom import Seldom
 from flows.topic_source import Begin, Reader, SourceOptions, SourceWatch
 from flows.topics import Topics
 from operators.positions import OnLost
@@ -46,7 +47,17 @@ class Job:
         watch = SourceWatch(lambda _: None, lambda _: None, lambda _: None)
         made = SourceOptions(poll_messages=100, clock=RULES, **self.options)  # type: ignore[arg-type]
         self.readers = [
-            Reader(made, name, (number, len(self.names)), self.topics, MemoryLog(self.broker), saved, self.clock, watch)
+            Reader(
+                made,
+                name,
+                (number, len(self.names)),
+                self.topics,
+                MemoryLog(self.broker),
+                saved,
+                self.clock,
+                watch,
+                Seldom(),
+            )
             for number, (name, saved) in enumerate(zip(self.names, self.saved, strict=True))
         ]
 
@@ -293,7 +304,22 @@ def test_a_clock_that_is_set_back_under_a_running_job_is_followed() -> None:
     assert job.clocks()[0] <= NOW_MS - 3_600_000
 
 
-def test_a_broker_that_is_away_at_the_start_is_named() -> None:
+def test_a_partition_that_was_added_waits_for_its_leader() -> None:
+    broker = broker_with(1)
+    job = Job(broker)
+    job.epoch()
+    broker.add_partitions(RUM, 2)
+    broker.is_away = True
+    job.look()
+    assert job.poll() == []
+    broker.is_away = False
+    send(broker, 1)
+    job.readers[0]._look_again_at = 0.1
+    assert job.poll() == [(RUM, 1, 0)]
+
+
+def test_a_broker_that_is_away_at_the_start_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.topic_source._PATIENCE_SECONDS", 0.0)
     broker = broker_with(1)
     broker.is_away = True
     with pytest.raises(SourceError, match=r"kafka\.bootstrap: no answer about partition 0"):

@@ -1,4 +1,4 @@
-"""A proxy before the S3 server that makes its faults on demand: refusing, 503, slow, losing connections."""
+"""A proxy before the S3 server that makes its faults on demand: refusing, 503, slow, losing connections, content."""
 
 import http.client
 import random
@@ -26,6 +26,7 @@ class Faults:
             "unavailable": 0.0,  # 503 without forwarding
             "answer_lost": 0.0,  # forwarded and done, then the connection breaks
             "slow": 0.0,  # a second before anything happens
+            "shortened": 0.0,  # an object's content ends early, and the length says so
         }
         self.done: Counter[str] = Counter()
         self._chance = random.Random(seed)
@@ -91,6 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         headers = [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP]
+        if fault == "shortened" and self.command == "GET" and response.getheader("ETag"):
+            content = content[: len(content) // 2]
         length = response.getheader("Content-Length") if self.command == "HEAD" else None
         self._answer(response.status, headers, content, length)
 

@@ -17,7 +17,7 @@ from operators.replay_cut import CutReplay, ReplayWindow, cut
 from operators.replay_scan import replay_segment
 from operators.row_values import keep
 from operators.rows import line_row
-from schemas.items import Family, Item, Rejected, RejectReason
+from schemas.items import NOT_NUMBERED, Family, Item, Rejected, RejectReason
 
 NOW_MS = 1_795_230_000_000
 ROW = b'action,app_id=shop,session_id=s1 action_id="a1" 1795230000000\n'
@@ -61,18 +61,23 @@ def blob_of(message: Message) -> CutReplay:
 
 
 @pytest.mark.parametrize("time_ms", ["1" + "0" * 400, "-1" + "0" * 400, "9" * 4300])
-def test_a_time_beyond_every_float_is_refused(time_ms: str) -> None:
+def test_a_time_beyond_every_float_costs_itself(time_ms: str) -> None:
     """Integers of the headers have any length; `math.isfinite` raised OverflowError for them."""
-    assert reason(segment(RECORDS % b"{}", start=time_ms)) == RejectReason.INVALID_TIME
-    assert reason(datadog_segment(end=int(time_ms[:300]))) == RejectReason.INVALID_TIME
+    for message in (segment(RECORDS % b"{}", start=time_ms), datadog_segment(end=int(time_ms[:300]))):
+        (item,) = items(message)
+        assert (item.begin_us, item.end_us) == (NOW_MS * 1000, NOW_MS * 1000)
+    assert reason(segment(b'{"records":[]}', start=time_ms)) == RejectReason.INVALID_TIME
 
 
 @pytest.mark.parametrize("number", [1 << 31, 1 << 63, 10**30])
 @pytest.mark.parametrize("name", ["index_in_view", "records_count"])
-def test_a_segment_number_that_no_sum_can_hold_is_refused(name: str, number: int) -> None:
+def test_a_segment_number_that_no_sum_can_hold_costs_itself(name: str, number: int) -> None:
     """It was taken, and then no pack and no index could be written: the job failed at it at every start."""
-    assert reason(segment(RECORDS % b"{}", **{name: str(number)})) == RejectReason.INVALID_FIELD
-    assert reason(datadog_segment(**{name: number})) == RejectReason.INVALID_FIELD
+    for message in (segment(RECORDS % b"{}", **{name: str(number)}), datadog_segment(**{name: number})):
+        (item,) = items(message)
+        assert item.segment is not None
+        assert (item.segment.index_in_view, item.segment.records_count) in {(NOT_NUMBERED, 1), (0, 1)}
+        assert blob_of(message).counts.kept == 1
 
 
 def test_the_largest_segment_numbers_can_be_stored() -> None:

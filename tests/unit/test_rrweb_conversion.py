@@ -362,7 +362,11 @@ def test_change_after_a_missing_segment_nothing_is_believed_until_the_next_snaps
         segment(change_snapshot(), index=3),
     ]
     (track,) = to_rrweb(Family.DATADOG, segments)
-    assert track.skipped == {"after_lost_segment": 1}
+    assert track.skipped == {"after_lost_segment": 1, "missing_segment": 1}
+    assert track.notes == [
+        "1 changes follow a lost segment and cannot be read until the next full snapshot",
+        "1 segments were never received",
+    ]
     assert [event["type"] for event in track.events].count(2) == 2
 
 
@@ -398,8 +402,9 @@ def test_posthog_fields_that_do_not_inflate_are_counted(data: str) -> None:
 
 def test_posthog_bomb_is_not_inflated() -> None:
     bomb = gzip.compress(bytes(40 << 20)).decode("latin-1")
-    with pytest.raises(ConversionError, match="inflate"):
-        to_rrweb(Family.RRWEB, [message({**snapshot(), "cv": "2024-10", "data": bomb})])
+    (track,) = to_rrweb(Family.RRWEB, [message(meta(), {**snapshot(), "cv": "2024-10", "data": bomb}, snapshot(20))])
+    assert track.skipped == {"too_large": 1}
+    assert [event["type"] for event in track.events] == [4, 2]
 
 
 def test_every_rrweb_window_is_a_track_sorted_by_time() -> None:
@@ -434,11 +439,13 @@ def test_json_nested_without_end_is_refused() -> None:
         to_rrweb(Family.GUANCE, [b'{"records":' + b"[" * 100_000])
 
 
-@pytest.mark.parametrize(("depth", "event_count"), [(MAX_TREE_DEPTH, 2), (MAX_TREE_DEPTH + 1, 0)])
-def test_a_tree_deeper_than_any_page_is_left_out(depth: int, event_count: int) -> None:
+@pytest.mark.parametrize(("depth", "skipped"), [(MAX_TREE_DEPTH, 0), (MAX_TREE_DEPTH + 1, 1), (20_000, 1)])
+def test_what_is_nested_deeper_than_a_tree_may_be_is_left_out_and_told(depth: int, skipped: int) -> None:
     nodes: list[Any] = [[None, DOCUMENT], *([1, DIV] for _ in range(depth - 1))]
     track = convert(meta(), change_snapshot(nodes=nodes))
-    assert len(track.events) == event_count
+    assert len(track.events) == 2
+    assert track.skipped.get("tree_too_deep", 0) == skipped
+    assert len(track.notes) == skipped
     json.dumps(track.events)
 
 
@@ -454,7 +461,7 @@ def test_long_lists_of_siblings_take_no_long_time() -> None:
 def test_half_a_surrogate_pair_is_replaced() -> None:
     raw = segment(meta(), snapshot(tree=page(text(30, "cut")))).replace(b"cut", rb"cut\ud83d")
     (track,) = to_rrweb(Family.GUANCE, [raw])
-    assert body_of(track)["childNodes"][1]["textContent"] == "cut?"
+    assert body_of(track)["childNodes"][1]["textContent"] == "cut\ufffd"
 
 
 JSON = st.recursive(

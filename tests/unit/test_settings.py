@@ -61,3 +61,75 @@ def test_memory_of_closed_sessions_is_shared_by_all_shards() -> None:
 @pytest.mark.parametrize(("address", "place"), [("127.0.0.1:9464", ("127.0.0.1", 9464)), ("[::1]:80", ("::1", 80))])
 def test_an_address_is_host_and_port(address: str, place: tuple[str, int]) -> None:
     assert load_settings(http={"address": address}).http.place() == place
+
+
+@pytest.mark.parametrize(
+    ("text", "topics"),
+    [("rum", ["rum"]), ("rum, replay", ["rum", "replay"]), ('["rum"]', ["rum"]), ("a.b-c", ["a.b-c"])],
+)
+def test_a_list_in_the_environment_is_json_or_plain_words(
+    text: str, topics: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPLAYLAKE_KAFKA__TOPICS", text)
+    assert load_settings().kafka.topics == topics
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("KAFKA__TOPICS", '["rum"'),
+        ("KAFKA", "rum"),
+        ("KAFKA__CLIENT", "ssl"),
+        ("INTAKE__MASK__PATTERNS", r"\d{16}"),
+        ("APPS", "shop"),
+    ],
+)
+def test_what_is_not_json_names_the_variable(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"REPLAYLAKE_{name}", text)
+    with pytest.raises(ConfigurationError, match=f"^REPLAYLAKE_{name}: is not JSON like "):
+        load_settings()
+
+
+@pytest.mark.parametrize("lake", ["lake", "./a:b/lake", "/srv/lake", "s3://bucket", "s3://bucket/a/b", "a:/b"])
+def test_a_lake_is_a_path_or_a_bucket(lake: str) -> None:
+    assert load_settings(lake=lake).lake == lake
+
+
+@pytest.mark.parametrize(
+    "lake",
+    ["", " ", "s3:/lake", "s3://", "s3:///x", "S3://b/x", "file://", "file:///srv", "file:/srv", "gs://b", "az:/b"],
+)
+def test_nothing_else_is_a_lake(lake: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^lake: "):
+        load_settings(lake=lake)
+
+
+@pytest.mark.parametrize("servers", ["h", "h:9092", "a:1,b:65535", "a:1, b:2", "SASL_SSL://h:9093", "[::1]:9092"])
+def test_bootstrap_servers_are_hosts_and_ports(servers: str) -> None:
+    assert load_settings(kafka={"bootstrap": servers}).kafka.bootstrap == servers
+
+
+@pytest.mark.parametrize("servers", ["", "h:", "h:0", "h:65536", "h:x", "kafka://h:1", "a:1,", "a b:1", "http://h:1"])
+def test_nothing_else_is_a_bootstrap_server(servers: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^kafka\.bootstrap: .*is not host:port"):
+        load_settings(kafka={"bootstrap": servers})
+
+
+def test_a_gap_may_be_as_long_as_the_cap_and_not_longer() -> None:
+    assert load_settings(sessions={"gap_seconds": 60, "cap_seconds": 60}).sessions.gap_seconds == 60
+    with pytest.raises(ConfigurationError, match=r"gap_seconds \(61\) is longer than cap_seconds \(60\)"):
+        load_settings(sessions={"gap_seconds": 61, "cap_seconds": 60})
+
+
+def test_sessions_and_their_memos_end_before_their_packs_do() -> None:
+    times = {"gap_seconds": 900, "lateness_seconds": 60, "settle_seconds": 10, "memo_hours": 36}
+    longest = 12 * 3600 - 970
+    assert load_settings(sessions={**times, "cap_seconds": longest}).sessions.cap_seconds == longest
+    with pytest.raises(ConfigurationError, match="longer than the 48 hours that packs live"):
+        load_settings(sessions={**times, "cap_seconds": longest + 1})
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "replaylake.toml").write_bytes(b"lake = '\xff'\n")
+    with pytest.raises(ConfigurationError, match=r"^replaylake\.toml: "):
+        load_settings()

@@ -86,7 +86,7 @@ def test_times_are_utc_microseconds_and_durations_whole_nanoseconds() -> None:
 
 def test_a_row_fits_its_table() -> None:
     body = b'{"measurement":"view","tags":{"app_id":"a"},"fields":{"time_spent":1.0,"tier":"gold"},"time":1500}'
-    kind, row = line_row(Family.GUANCE, body)
+    kind, row, *_ = line_row(Family.GUANCE, body)
     table = pa.Table.from_pylist([row], schema=arrow_schema(LINE_TABLE[kind]))
     (stored,) = table.to_pylist()
     assert stored["time"] == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)

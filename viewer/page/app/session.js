@@ -47,7 +47,7 @@ export class SessionPage {
     const [session, timeline, replay] = await Promise.all([
       api.session(this.which),
       optional(api.timeline(this.which), NOTHING),
-      optional(api.replay(this.which), { live: false, tracks: [] }),
+      optional(api.replay(this.which), { live: false, tracks: [], notes: [] }),
     ]);
     this.take(session, timeline, replay);
     const starts = [this.windows[0]?.start, ...(this.windows.length ? [] : replay.tracks.map((track) => track.start_ms))].filter((ms) => typeof ms === "number");
@@ -143,7 +143,7 @@ export class SessionPage {
   }
 
   openPlayer() {
-    if (!this.hasReplay && !this.isLive) return show(this.panels.replay, h("p", { class: "empty" }, "Nothing of this session was recorded."));
+    if (!this.hasReplay && !this.isLive) return show(this.panels.replay, h("p", { class: "empty" }, nothingToPlay(this.replay.notes)));
     const { t, track } = this.state;
     const at = t === null ? null : this.epoch + t * 1000;
     if (!this.player) {
@@ -283,4 +283,10 @@ async function allowedOrigins() {
   const policy = answer.headers.get("content-security-policy") ?? "";
   const images = policy.split(";").map((one) => one.trim().split(/\s+/)).find(([name]) => name === "img-src") ?? [];
   return images.filter((one) => /^https?:\/\//.test(one)).map((one) => new URL(one).origin);
+}
+
+/** Why there is no player, as the server says it. */
+function nothingToPlay(notes) {
+  if (!notes.length) return "Nothing of this session was recorded.";
+  return `This session was recorded, but nothing of it can be played: ${notes.map(({ text }) => text).join("; ")}.`;
 }
