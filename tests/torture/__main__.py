@@ -46,11 +46,15 @@ def judge_inputs(names: Sequence[str], options: argparse.Namespace) -> list[str]
         field = Field(Topics(broker), Path(folder))
         every = cases(field)
         if any(name in SPREADS for name in names):
-            spread = Spread(field, samples(), options.sessions, options.seed)
-            print(f"seed {options.seed}: {spread.say()}", flush=True)
+            print(f"seed {options.seed}", flush=True)
+            spread = Spread(field, samples(), options.sessions, options.seed, say)
             every |= {name: spread_cases(spread, name, options.count, options.rate) for name in SPREADS}
         chosen = [case for name in names for case in every[name] if re.search(options.only, case.name)]
-        return judge_all(chosen, lambda text: print(text, flush=True))
+        return judge_all(chosen, say)
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
 
 
 def samples() -> list[Path]:
@@ -81,7 +85,7 @@ def main() -> None:
             print(f"{name}: {options.count} times, seed {options.seed}", flush=True)
             broker, store = servers.broker.server, servers.store.server
             stage = Stage(broker, store, captures, Path(folder), options.rate, options.seed)
-            SCENARIOS[name](stage, servers, options.count, lambda text: print(f"  {text}", flush=True))
+            SCENARIOS[name](stage, servers, options.count, lambda text: say(f"  {text}"))
             print(f"{name}: passed in {time.monotonic() - begun:.0f} s", flush=True)
 
 

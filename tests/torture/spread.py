@@ -6,7 +6,7 @@ Sessions with something later than the allowed lateness are known, and may diffe
 import random
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -36,6 +36,7 @@ LIVE = {
     "REPLAYLAKE_RUN__SHARDS": "4",  # also where the topic begins with 2 partitions and 3 processes read it
 }
 LIVE_LATE_SECONDS = 25.0
+Say = Callable[[str], None]
 BACKLOG = {  # the rules that users have
     "REPLAYLAKE_SESSIONS__GAP_SECONDS": "900",
     "REPLAYLAKE_SESSIONS__CAP_SECONDS": "14400",
@@ -147,11 +148,14 @@ class Spread:
     `kills` happen to each job, in turn over the numbers of processes in `shapes`.
     """
 
-    def __init__(self, field: Field, captures: Sequence[Path], sessions: int, seed: int) -> None:
+    def __init__(self, field: Field, captures: Sequence[Path], sessions: int, seed: int, say: Say = print) -> None:
         self._field = field
         self._captures = captures
         self._seed = seed
+        self._say = say
         self._backlog = backlog(captures, sessions, seed)
+        found = self._backlog
+        say(f"backlog: {len(found.sent):,} messages, {len(found.sessions)} sessions, {len(found.late)} with late data")
         self._calm: Settled | None = None
 
     def backlog_case(self, route: Route) -> list[str]:
@@ -188,12 +192,9 @@ class Spread:
         self._finish(job, place, sessions)
         self._finish(JobProcess(calm_place), calm_place, sessions)
         late = disturbed(traffic.received, _LIVE_QUIET)
+        self._say(f"  sent {dict(traffic.sent)}: {len(sessions)} sessions, {len(late)} of them with late data")
         calm, found = settled(calm_place.store(), late), settled(place.store(), late)
         return differing(calm, found) + unverified(place) + self._too_easy(sessions, late, kills)
-
-    def say(self) -> str:
-        found = self._backlog
-        return f"{len(found.sent):,} messages, {len(found.sessions)} sessions, {len(found.late)} of them with late data"
 
     def _too_easy(self, sessions: Collection[str], late: Collection[str], kills: int) -> list[str]:
         if kills and len(sessions) - len(late) < len(sessions) / 3:
