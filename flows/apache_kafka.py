@@ -18,7 +18,6 @@ from flows.servers import Broker, kafka_awaits
 _FORMAT_SECONDS = 60.0
 _READY_SECONDS = 60.0  # a JVM on a busy small machine; usually 3 s to 6 s
 _MESSAGE_MAX_BYTES = 16 << 20  # twice the largest message that the job takes
-_FOREVER = (1 << 63) - 1
 
 _PROPERTIES = """
 process.roles=broker,controller
@@ -31,7 +30,6 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs={log_directory}
 log.retention.ms=-1
-log.message.timestamp.after.max.ms={forever}
 message.max.bytes={message_max_bytes}
 replica.fetch.max.bytes={message_max_bytes}
 auto.create.topics.enable=false
@@ -77,7 +75,6 @@ def start_apache_kafka(
                 controller_port=controller_port,
                 log_directory=log_directory,
                 message_max_bytes=_MESSAGE_MAX_BYTES,
-                forever=_FOREVER,  # replayed recordings may be stamped ahead of this machine's clock
             )
         )
         if not (log_directory / "meta.properties").exists():
@@ -106,7 +103,7 @@ def _format_log(java: list[str], properties: Path) -> None:
     cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
     try:
         subprocess.run(
-            [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)],
+            [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(properties)],
             check=True,
             capture_output=True,
             text=True,

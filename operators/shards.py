@@ -67,11 +67,15 @@ class ShardBatch(msgspec.Struct, frozen=True, array_like=True):
 
     def __reduce__(self) -> tuple[object, ...]:
         """For the way to another process: many small objects cross slowly, one large one well."""
-        return decode_batch, (encode_batch(self),)
+        return decode_batch, (msgspec.msgpack.encode(self),)
 
 
-encode_batch = msgspec.msgpack.Encoder().encode
-decode_batch = msgspec.msgpack.Decoder(ShardBatch).decode
+def decode_batch(content: bytes) -> ShardBatch:
+    """A batch that came from another process."""
+    return _BATCH.decode(content)
+
+
+_BATCH = msgspec.msgpack.Decoder(ShardBatch)
 
 
 class Router:

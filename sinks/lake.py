@@ -9,7 +9,7 @@ Packs go up once, under names that nothing refers to until the state does.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 import msgspec
@@ -18,6 +18,7 @@ from operators.assemble import Assembled, assemble, references
 from operators.replay_cut import CutLimits
 from operators.sessions import Activation, CloseOrder
 from schemas.bundle import decode_bundle, encode_bundle
+from schemas.errors import Declined
 from schemas.items import Rejected
 from schemas.keys import REPLAYS, TABLES, is_style, pack_key, replay_key, staging_key, style_key, table_key
 from schemas.notices import Notices
@@ -35,6 +36,10 @@ STATE_VERSION = 3  # until 2 it did not say which epoch it was of
 _KNOWN_STYLES_MAX = 10_000  # a megabyte of keys; beyond that styles are stored once more, with the same bytes
 _KNOWN_BLOBS_MAX = 10_000  # the same; beyond that blobs of revised windows are made once more, to know their size
 _SESSIONS = f"{TABLES}sessions/"
+
+
+class NameTaken(Declined):
+    """What is to be published has the name of something else; it is left as it is."""
 
 
 class LostObject(StoreError):
@@ -165,10 +170,30 @@ class LakeWriter:
         if self._fence is not None:
             self._fence.note(self._staged_seq)
         for bundle in self._pending:
-            for objects in _in_order(self._content(bundle)):
+            styles, blobs, *tables = _in_order(self._content(bundle))
+            if styles:
+                self._store.put(styles)
+            if blobs:
+                self._create(blobs)
+            for objects in filter(None, tables):
                 self._store.put(objects)
         self._store.delete([bundle.key for bundle in self._pending])
         self._pending, self._last = [], {}
+
+    def _create(self, blobs: Mapping[str, bytes]) -> None:
+        """A blob's name has no hash of its content, so what another writer has put under it must stay as it is.
+
+        Raises NameTaken.
+        """
+        taken = self._store.create(blobs)
+        others = [key for key in sorted(taken) if self._store.read(key) != blobs[key]]  # else: an earlier try of ours
+        if others:
+            self._store.delete([key for key in blobs if key not in taken])
+            raise NameTaken(
+                f"{len(others)} replays are in {self._store.uri} already with other content, the first: {others[0]}. "
+                "Somebody else wrote these sessions, as a backfill beside the job does. Nothing was overwritten; erase "
+                "the session there (`replaylake erase`), then start again"
+            )
 
     def hear(self) -> None:
         """Look at the board. Only call when everything made before is published: at the beginning of an epoch."""
@@ -389,13 +414,12 @@ class LakeWriter:
         self._pack_keys = {seq: pack for seq, pack in self._pack_keys.items() if pack[0] >= oldest_ms}
 
 
-def _in_order(objects: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
+def _in_order(objects: Mapping[str, bytes]) -> Sequence[dict[str, bytes]]:
     """What is needed becomes visible first: styles, blobs, their index and the lines, then sessions."""
-    steps: dict[int, dict[str, bytes]] = {}
+    steps: tuple[dict[str, bytes], ...] = ({}, {}, {}, {})
     for key, content in objects.items():
-        steps.setdefault(_step(key), {})[key] = content
-    for step in sorted(steps):
-        yield steps[step]
+        steps[_step(key)][key] = content
+    return steps
 
 
 def _step(final: str) -> int:

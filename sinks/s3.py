@@ -31,6 +31,7 @@ _CONFIG = {
 }
 
 T = TypeVar("T")
+_TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412"}  # an object of that key is there, or comes now
 
 
 class S3Store(ObjectStore):
@@ -58,6 +59,22 @@ class S3Store(ObjectStore):
         jobs = {key: self._fs._pipe_file(self._path(key), content) for key, content in objects.items()}
         if self._gather(jobs, missing_ok=True):
             raise self._no_bucket()
+
+    def create(self, objects: Mapping[str, bytes]) -> set[str]:
+        taken: set[str] = set()
+
+        async def create(key: str, content: bytes) -> None:
+            try:
+                await self._fs._pipe_file(self._path(key), content, mode="create")
+            except OSError as error:
+                code = getattr(error.__cause__, "response", {}).get("Error", {}).get("Code")
+                if code not in _TAKEN:
+                    raise
+                taken.add(key)
+
+        if self._gather({key: create(key, content) for key, content in objects.items()}, missing_ok=True):
+            raise self._no_bucket()
+        return taken
 
     def read(self, key: str) -> bytes:
         return bytes(self._one(key, self._fs._cat_file(self._path(key))))

@@ -51,6 +51,11 @@ class SteadyStore(ObjectStore):
         self._call("put", len(objects), lambda: self._store.put(objects))
         self.counts.bytes_out += sum(map(len, objects.values()))
 
+    def create(self, objects: Mapping[str, bytes]) -> set[str]:
+        taken = self._call("put", len(objects), lambda: self._store.create(objects))
+        self.counts.bytes_out += sum(map(len, objects.values()))
+        return taken
+
     def read(self, key: str) -> bytes:
         content = self._call("get", 1, lambda: self._store.read(key))
         self.counts.bytes_in += len(content)

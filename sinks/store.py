@@ -72,6 +72,10 @@ class ObjectStore(ABC):
         """Write all objects, each atomically; raises unless every one is durable."""
 
     @abstractmethod
+    def create(self, objects: Mapping[str, bytes]) -> set[str]:
+        """Store those whose key is free, never another's; the keys that were taken. Safe beside other writers."""
+
+    @abstractmethod
     def read(self, key: str) -> bytes: ...
 
     @abstractmethod
@@ -127,6 +131,9 @@ class LocalStore(ObjectStore):
     def put(self, objects: Mapping[str, bytes]) -> None:
         for key, content in objects.items():
             self._write(self._path(key), content)
+
+    def create(self, objects: Mapping[str, bytes]) -> set[str]:
+        return {key for key, content in objects.items() if not self._write(self._path(key), content, is_new=True)}
 
     def read(self, key: str) -> bytes:
         try:
@@ -192,18 +199,27 @@ class LocalStore(ObjectStore):
             raise ValueError(f"key {key!r} leaves the lake")
         return path
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, content: bytes, *, is_new: bool = False) -> bool:
+        """Write all of it or nothing; False where `is_new` and something is there."""
         temporary = _temporary(path)
         try:
             with _created(temporary) as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            if is_new:
+                os.link(temporary, path)
+                temporary.unlink()
+            else:
+                temporary.replace(path)
+        except FileExistsError:
+            temporary.unlink()
+            return False
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise self._fault("write", path.relative_to(self._root).as_posix(), error) from error
+        return True
 
     @staticmethod
     def _link(source: Path, path: Path) -> None:

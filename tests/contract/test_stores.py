@@ -41,6 +41,13 @@ def test_what_is_put_is_read_back(store: ObjectStore) -> None:
     assert list(store.list("a/", "a/z")) == list(store.list("nothing/")) == []
 
 
+def test_what_is_there_is_never_replaced_by_something_new(store: ObjectStore) -> None:
+    assert store.create({"a/1": b"one", "a/2": b"two"}) == set()
+    assert store.create({"a/1": b"other", "a/2": b"two", "a/3": b"three"}) == {"a/1", "a/2"}
+    assert {key: store.read(key) for key in ("a/1", "a/2", "a/3")} == {"a/1": b"one", "a/2": b"two", "a/3": b"three"}
+    assert [found.key for found in store.list("a/")] == ["a/1", "a/2", "a/3"]
+
+
 def test_ranges_end_with_the_object(store: ObjectStore) -> None:
     store.put({"k": b"0123456789"})
     assert store.read_range("k", 2, 3) == b"234"

@@ -10,6 +10,7 @@ from replay.verify import verify
 from tests.flow.mock_cluster import start_mock_cluster
 from tests.torture.compare import content, differences
 from tests.torture.job import JobProcess, Place
+from tests.torture.routes import rum_lane
 from tests.torture.traffic import Traffic
 
 PARTITIONS = 4
@@ -26,7 +27,7 @@ def test_a_leader_change_changes_nothing(samples: Path, tmp_path: Path) -> None:
         broker = Broker(cluster.bootstrap, process_id=0)
         place = Place(broker, str(tmp_path / "lake"), tmp_path / "recovery")
         job = JobProcess(place)
-        with Traffic(cluster.bootstrap, "rum", captures, rate=RATE, seed=time.time_ns()) as traffic:
+        with Traffic([rum_lane(cluster.bootstrap)], captures, rate=RATE, seed=time.time_ns()) as traffic:
             for number in range(MOVES):
                 time.sleep(1)
                 for partition in range(PARTITIONS):

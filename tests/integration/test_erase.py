@@ -20,6 +20,7 @@ from sinks.store import ObjectStore
 from tests.flow.test_erase import plain, styles_in
 from tests.torture.compare import Content, content
 from tests.torture.job import JobProcess, Place
+from tests.torture.routes import rum_lane
 from tests.torture.traffic import Traffic
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -79,7 +80,7 @@ def test_an_erasure_beside_a_job_both_killed_in_between(place: Place, samples: P
 
 
 def traffic(broker: Broker, captures: list[Path]) -> Traffic:
-    return Traffic(broker.bootstrap, "rum", captures, rate=40.0, seed=1)
+    return Traffic([rum_lane(broker.bootstrap)], captures, rate=40.0, seed=1)
 
 
 def erase_command(folder: Path) -> list[str]:

@@ -1,17 +1,28 @@
 """`make torture`: kill -9 a hundred times, break the neighbours; the lake must be the one of a calm run."""
 
 import argparse
+import re
+import signal
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from flows.apache_kafka import start_apache_kafka
+from tests.torture.field import Field
+from tests.torture.inputs import cases
 from tests.torture.neighbours import Servers
 from tests.torture.scenarios import Say, Stage, broker_restarts, kills, stops, store_away, store_faulty
+from tests.torture.spread import Spread, spread_cases
+from tests.torture.topics import Topics
+from tests.torture.verdicts import judge_all
 
 REPOSITORY = Path(__file__).parent.parent.parent
 PARTITIONS = 4
+SPREADS = ("spread", "spread-kills", "spread-cluster", "spread-rescale")
+INPUTS = ("stamps", "clocks", "offsets", "state", "operators", *SPREADS)  # cases that make a table
 SCENARIOS: dict[str, Callable[[Stage, Servers, int, Say], object]] = {
     "kills": lambda stage, _, count, say: kills(stage, count, say),
     "cluster": lambda stage, _, count, say: kills(stage, count, say, shapes=(3,)),
@@ -24,16 +35,44 @@ SCENARIOS: dict[str, Callable[[Stage, Servers, int, Say], object]] = {
 }
 
 
+def judge_inputs(names: Sequence[str], options: argparse.Namespace) -> list[str]:
+    """The cases of these subjects on one broker, as a table; names of those that differ."""
+    if not names:
+        return []
+    if options.kafka is None:
+        sys.exit("--kafka: these cases need Apache Kafka itself; docker/kafka/pom.xml says how to fetch its jars")
+    scratch = tempfile.TemporaryDirectory(prefix="replaylake-torture-")
+    with scratch as folder, start_apache_kafka(options.kafka) as broker:
+        field = Field(Topics(broker), Path(folder))
+        every = cases(field)
+        if any(name in SPREADS for name in names):
+            spread = Spread(field, samples(), options.sessions, options.seed)
+            print(f"seed {options.seed}: {spread.say()}", flush=True)
+            every |= {name: spread_cases(spread, name, options.count, options.rate) for name in SPREADS}
+        chosen = [case for name in names for case in every[name] if re.search(options.only, case.name)]
+        return judge_all(chosen, lambda text: print(text, flush=True))
+
+
+def samples() -> list[Path]:
+    return sorted((REPOSITORY / "samples").glob("*/*.jsonl.gz"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make torture ARGS=...", description=__doc__)
-    parser.add_argument("scenario", nargs="*", help=f"of {', '.join(SCENARIOS)}; default kills and rescale")
+    parser.add_argument("scenario", nargs="*", help=f"of {', '.join([*SCENARIOS, *INPUTS])}; default kills and rescale")
     parser.add_argument("--count", type=int, default=100, help="kills or stops")
+    parser.add_argument("--sessions", type=int, default=320, help="of spread's backlog")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--rate", type=float, default=150.0, help="messages a second")
     parser.add_argument("--kafka", type=Path, help="folder of Apache Kafka's jars instead of the broker from pip")
+    parser.add_argument("--only", default="", help=f"of {', '.join(INPUTS)}: cases whose name this expression finds")
     options = parser.parse_args()
-    captures = sorted((REPOSITORY / "samples").glob("*/*.jsonl.gz"))
-    for name in options.scenario or ["kills", "rescale"]:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that servers and jobs end with us
+    captures = samples()
+    asked = options.scenario or ["kills", "rescale"]
+    if failed := judge_inputs([name for name in asked if name in INPUTS], options):
+        sys.exit(f"{len(failed)} cases differ: {', '.join(failed)}")
+    for name in (name for name in asked if name not in INPUTS):
         with tempfile.TemporaryDirectory(prefix="replaylake-torture-") as folder, ExitStack() as stack:
             servers = Servers(Path(folder), options.kafka, keeps_log=name == "broker-restarts")
             stack.callback(servers.stop)

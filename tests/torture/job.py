@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -69,13 +69,14 @@ class Place(msgspec.Struct, frozen=True):
 class JobProcess:
     """A started `replaylake run`, of one process or a cluster on this machine."""
 
-    def __init__(self, place: Place, processes: int = 1) -> None:
+    def __init__(self, place: Place, processes: int = 1, arguments: Sequence[str] = ()) -> None:
         self._processes = processes
         self._ports = _adjacent_ports(processes)
         self.port = self._ports[0]
         environment = place.environment() | {"REPLAYLAKE_HTTP__ADDRESS": f"{LOOPBACK}:{self._ports[0]}"}
-        command = [sys.executable, "-m", "flows.cli", "run", "--processes", str(processes)]
+        command = [sys.executable, "-m", "flows.cli", "run", "--processes", str(processes), *arguments]
         self._log = place.recovery.with_suffix(".log")
+        self._log_start = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, env=environment, stderr=log, stdout=log)
         STARTED.append(self)
@@ -90,6 +91,10 @@ class JobProcess:
     def log_tail(self) -> str:
         return self._log.read_text(errors="replace")[-3000:]
 
+    def log(self) -> str:
+        """All that this process has said."""
+        return self._log.read_bytes()[self._log_start :].decode(errors="replace")
+
     def poll(self) -> int | None:
         return self._process.poll()
 
@@ -103,6 +108,25 @@ class JobProcess:
         for child in children:
             _await_end(child)
         return "the supervisor" if victim == self._process.pid and children else "a process"
+
+    def await_up(self, seconds: float = 120.0) -> None:
+        """Until it works: all processes answer, and something is committed."""
+        deadline = time.monotonic() + seconds
+        while not (samples := self.samples()) or not samples.get(f"{_COMMITTED}:count"):
+            assert self.poll() is None, f"the job ended by itself\n{self.log_tail()}"
+            assert time.monotonic() < deadline, self.log_tail()
+            time.sleep(0.1)
+
+    def terminate(self) -> None:
+        """SIGTERM, without waiting."""
+        self._process.terminate()
+
+    def await_end(self, seconds: float) -> int | None:
+        """The exit code; None when it still runs after that time."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
     def stop(self, seconds: float = 60.0) -> tuple[int, float]:
         """SIGTERM; the exit code and the seconds until then."""

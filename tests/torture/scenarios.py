@@ -19,6 +19,7 @@ from tests.torture.fault_proxy import Faults, fault_proxy
 from tests.torture.job import JobProcess, Place, Samples
 from tests.torture.neighbours import Neighbour
 from tests.torture.reader import Reader
+from tests.torture.routes import rum_lane
 from tests.torture.traffic import Traffic
 
 Say = Callable[[str], None]
@@ -45,7 +46,7 @@ class Stage(msgspec.Struct):
         return Place(self.broker, lake, self.folder / "recovery", self.s3, endpoint_url)
 
     def traffic(self) -> Traffic:
-        return Traffic(self.broker.bootstrap, "rum", self.captures, rate=self.rate, seed=self.seed)
+        return Traffic([rum_lane(self.broker.bootstrap)], self.captures, rate=self.rate, seed=self.seed)
 
     def chance(self) -> random.Random:
         return random.Random(self.seed)

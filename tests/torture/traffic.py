@@ -1,34 +1,40 @@
 """Traffic in real time: real recordings again and again, each time as sessions of their own, with every nuisance."""
 
-import logging
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 import msgspec
-from confluent_kafka import Producer
 
 from flows.captures import CaptureCounts, read_captures
 from operators.decode import Limits, Message, decode
 from operators.sdk_requests import keyed_by_session
 from schemas.items import Item
+from tests.torture.routes import Lane, Sent
 
 PLAYERS = 24  # sessions that run at a time
 LATE_SECONDS = 12.0  # later than the window's close
-_log = logging.getLogger(__name__)  # librdkafka is loud about a broker that is away on purpose
 Keyed = tuple[bytes, Message]
 
 
 class Traffic:
     """Sends until told to stop. Message timestamp = now, as at an intake. The dice are seeded, the times are not."""
 
-    def __init__(self, bootstrap: str, topic: str, captures: Sequence[Path], *, rate: float, seed: int) -> None:
-        self._bootstrap = bootstrap
-        self._topic = topic
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        captures: Sequence[Path],
+        *,
+        rate: float,
+        seed: int,
+        late_seconds: float = LATE_SECONDS,
+    ) -> None:
+        self._lanes = lanes
+        self._late_seconds = late_seconds
         self._rate = rate
         self._chance = random.Random(seed)
         self._recordings = [recording(path) for path in captures]
@@ -36,6 +42,8 @@ class Traffic:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self._failed: list[str] = []
+        self._between: Callable[[], None] | None = None
+        self.received: dict[str, list[tuple[int, bool]]] = {}  # of each session: when, and whether an end marker
         self.sent: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
@@ -49,21 +57,28 @@ class Traffic:
         """Stop beginning sessions, send what is held back, and be sure that everything is on the broker."""
         self._stop.set()
         self._thread.join()
-        assert not self._failed, f"{len(self._failed)} messages were not delivered, the first: {self._failed[0]}"
+        assert not self._failed, f"the traffic failed: {self._failed[0]}"
+
+    def between(self, act: Callable[[], None]) -> None:
+        """Do this soon, between two messages: nothing else uses the lanes meanwhile."""
+        self._between = act
 
     def _run(self) -> None:
-        options: dict[str, str | int] = {
-            "linger.ms": 100,
-            "message.max.bytes": 16_777_216,
-            "message.timeout.ms": 120_000,
-            "topic.metadata.propagation.max.ms": 120_000,  # a broker that has just started knows no topic yet
-            "partitioner": "murmur2_random",  # as the intake: what is late then comes in one order
-        }
-        producer = Producer({"bootstrap.servers": self._bootstrap, **options}, logger=_log)
+        try:
+            self._play()
+            for lane in self._lanes:
+                lane.finish()
+        except Exception as error:  # noqa: BLE001 - the thread that waits for this one says it
+            self._failed.append(repr(error))
+
+    def _play(self) -> None:
         players = [self._session() for _ in range(PLAYERS)]
         held: list[tuple[float, Keyed]] = []
         begun = time.monotonic()
         while not self._stop.is_set():
+            if self._between is not None:
+                act, self._between = self._between, None
+                act()
             number = self._chance.randrange(PLAYERS)
             keyed = next(players[number], None)
             if keyed is None:
@@ -71,39 +86,31 @@ class Traffic:
                 continue
             dice = self._chance.random()
             if dice < 0.02:
-                held.append((time.monotonic() + LATE_SECONDS, keyed))
+                held.append((time.monotonic() + self._late_seconds, keyed))
             else:
-                self._send(producer, keyed)
+                self._send(keyed)
             if 0.02 <= dice < 0.05:
-                self._send(producer, keyed)
+                self._send(keyed)
                 self.sent["doubled"] += 1
             if dice > 0.995:
-                self._send(producer, (b"", _garbage(self._chance)))
+                self._send((b"", garbage(self._chance)))
                 self.sent["garbage"] += 1
             while held and held[0][0] < time.monotonic():
-                self._send(producer, held.pop(0)[1])
+                self._send(held.pop(0)[1])
                 self.sent["late"] += 1
-            producer.poll(0)
             ahead = begun + self.sent["messages"] / self._rate - time.monotonic()
             if ahead > 0:
                 self._stop.wait(ahead)
         for _, keyed in held:
-            self._send(producer, keyed)
-        self._failed += [f"{left} messages were not delivered"] if (left := producer.flush(120)) else []
+            self._send(keyed)
 
-    def _send(self, producer: Producer, keyed: Keyed) -> None:
+    def _send(self, keyed: Keyed) -> None:
         key, message = keyed
-        headers: list[tuple[str, str | bytes | None]] = [("type", (message.type or "").encode())]
-        headers += message.headers.items()
-        now_ms = int(time.time() * 1000)
-        producer.produce(
-            self._topic, message.value, key=key, headers=headers, timestamp=now_ms, on_delivery=self._delivered
-        )
+        sent = Sent(key.decode(), message, int(time.time() * 1000))
+        for lane in self._lanes:
+            lane.send(sent)
+        self.received.setdefault(sent.session_id, []).append((sent.stamp_ms, is_end(message)))
         self.sent["messages"] += 1
-
-    def _delivered(self, error: object, _: object) -> None:
-        if error is not None:
-            self._failed.append(str(error))
 
     def _session(self) -> Iterator[Keyed]:
         """The messages of one recording, as sessions that have not been before."""
@@ -134,5 +141,10 @@ def renamed(message: Message, session_id: bytes, clone_id: bytes) -> Message | N
     return renamed if whole and items else None
 
 
-def _garbage(chance: random.Random) -> Message:
+def is_end(message: Message) -> bool:
+    """Whether there is an end marker in it."""
+    return any(isinstance(item, Item) and item.ends for item in decode(message, Limits()))
+
+
+def garbage(chance: random.Random) -> Message:
     return Message("guance.rum", {}, b"[" + chance.randbytes(20), 0)

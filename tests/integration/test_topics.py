@@ -1,0 +1,47 @@
+"""Any topic, any clock, any state, on Apache Kafka with the defaults that users have: right, or refused in one line.
+
+The same cases and longer ones: `make torture ARGS='offsets spread-cluster --kafka .work/kafka-libs'`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.apache_kafka import start_apache_kafka
+from tests.conftest import apache_kafka_libs
+from tests.torture.clock_shim import has_compiler
+from tests.torture.field import Field
+from tests.torture.inputs import CASES
+from tests.torture.routes import ROUTES, Route
+from tests.torture.spread import Spread
+from tests.torture.topics import Topics
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+SESSIONS = 40
+NAMES = [(subject, name) for subject, checks in CASES.items() for name in checks]
+
+
+@pytest.fixture(scope="module")
+def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+    with start_apache_kafka(apache_kafka_libs()) as broker:
+        yield Field(Topics(broker), tmp_path_factory.mktemp("topics"))
+
+
+@pytest.fixture(scope="module")
+def spread(field: Field) -> Spread:
+    captures = sorted((Path(__file__).parent.parent.parent / "samples").glob("*/*.jsonl.gz"))
+    return Spread(field, captures, SESSIONS, seed=1)
+
+
+@pytest.mark.parametrize(("subject", "name"), NAMES, ids=[name for _, name in NAMES])
+def test_nothing_is_lost_and_nothing_is_twice(field: Field, subject: str, name: str) -> None:
+    if subject == "clocks" and not has_compiler():
+        pytest.skip("no C compiler (cc), so the wall clock of a process cannot be moved")
+    assert CASES[subject][name](field) == []
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=[route.name for route in ROUTES])
+def test_a_lake_does_not_tell_how_its_topics_were_keyed(spread: Spread, route: Route) -> None:
+    """Rows as multisets, names and bytes of blobs."""
+    assert spread.backlog_case(route) == []

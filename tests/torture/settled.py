@@ -1,0 +1,140 @@
+"""What readers of a lake see in the end, comparable between lakes whose input lay on topics of different kinds.
+
+Within the allowed lateness everything must be equal. Of a session with something later than that, several inputs leave
+open which revision carries it: what depends on that is listed here, and nothing else.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
+
+import msgspec
+
+from replay.catalog import latest_sessions, latest_views, open_blob, read_rows, table_keys
+from schemas.keys import REPLAYS, is_style, replay_owner, safe_segment
+from schemas.tables import TABLES
+from sinks.store import ObjectStore
+
+MAY_DIFFER = {  # of a session with items later than the lateness: what depends on the revision that carries them
+    "sessions": {"revision", "late_count", "duplicate_count", "close_reason", "replay_key", "replay_bytes"},
+    "replay_segments": {"revision", "replay_key", "frame_offset", "frame_length"},
+}
+_REVISION = {"revision"}  # of the other tables
+# Where such a session has several windows, a late item may find one closed that it would have held open: what counts is
+# then that each item is there once, in any window; of what is derived from its windows nothing can be said.
+ITEM = {
+    "sessions": {"app_id", "session_id"},
+    "views": {"app_id", "session_id", "view_id", "time", "time_spent", "document_version", "view_url"},
+    "replay_segments": {
+        "app_id",
+        "session_id",
+        "view_id",
+        "index_in_view",
+        "start",
+        "end",
+        "records_count",
+        "raw_bytes",
+    },
+}
+_NOT_OF_ITEM = {"session_part", "revision", "received_at"}  # of the other tables
+_PLACE = {"topic", "partition", "offset"}  # of a row of the quarantine: where its message lay
+_LATEST = {"sessions": latest_sessions, "views": latest_views}
+_NAMES = {  # which row it is
+    *("session_id", "session_part", "view_id", "index_in_view", "time", "raw"),
+    *("action_id", "error_id", "resource_id", "long_task_id"),
+}
+Row = dict[str, str]  # the values as text
+
+
+class Settled(msgspec.Struct):
+    """Rows of each table, digests of blobs and styles by name; `late`: sessions with items later than the lateness."""
+
+    tables: dict[str, list[Row]]
+    blobs: dict[str, str]
+    late: frozenset[str]
+
+    def torn(self) -> set[str]:
+        """Those of them that have several windows."""
+        windows = Counter(row["session_id"] for row in self.tables["sessions"])
+        return {name for name in map(repr, self.late) if windows[name] > 1}
+
+
+def settled(store: ObjectStore, late: frozenset[str]) -> Settled:
+    """Highest revisions, all rows, every blob and style."""
+    tables = {}
+    for table in TABLES:
+        rows = read_rows(store, list(table_keys(store, table)), table)
+        latest = _LATEST[table](rows) if table in _LATEST else rows
+        tables[table] = [{name: repr(value) for name, value in row.items()} for row in latest]
+    listed = [found.key for found in store.list(REPLAYS)]
+    styles = {key: hashlib.sha256(store.read(key)).hexdigest() for key in listed if is_style(key)}
+    return Settled(tables, dict(_blobs(store, listed, late)) | styles, late)
+
+
+def _blobs(store: ObjectStore, keys: Iterable[str], late: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Digest of each blob by its name; of sessions with late items, of all their segments together."""
+    names = {safe_segment(session_id) for session_id in late}
+    segments: dict[tuple[str, str], list[bytes]] = defaultdict(list)
+    for key in keys:
+        if is_style(key):
+            continue
+        owner = replay_owner(key)
+        if owner[1] in names:
+            segments[owner] += open_blob(store, key).segments()
+        else:
+            yield key, hashlib.sha256(store.read(key)).hexdigest()
+    for owner, lines in segments.items():
+        yield f"segments of {'/'.join(owner)}", hashlib.sha256(b"\n".join(sorted(lines))).hexdigest()
+
+
+def differing(calm: Settled, found: Settled) -> list[str]:
+    """One line for each table and blob that is not the same; rows as multisets, less what may differ."""
+    late, torn = set(map(repr, calm.late)), calm.torn() | found.torn()
+    lines: list[str] = []
+    for table in calm.tables:
+        rows = [[_comparable(table, row, late, torn) for row in lake.tables[table]] for lake in (calm, found)]
+        lines += _differing_rows(table, *rows)
+    lines += [f"{key}: differs" for key, digest in calm.blobs.items() if found.blobs.get(key, digest) != digest]
+    lines += [f"{key}: missing" for key in sorted(calm.blobs.keys() - found.blobs.keys())]
+    return lines + [f"{key}: too many" for key in sorted(found.blobs.keys() - calm.blobs.keys())]
+
+
+def _comparable(table: str, row: Row, late: Collection[str], torn: Collection[str]) -> Row:
+    if table == "quarantine":
+        return {name: value for name, value in row.items() if name not in _PLACE}
+    if row["session_id"] in torn:
+        of_item = ITEM.get(table, row.keys() - _NOT_OF_ITEM)
+        return {name: value for name, value in row.items() if name in of_item}
+    left_out = MAY_DIFFER.get(table, _REVISION) if row["session_id"] in late else set()
+    return {name: value for name, value in row.items() if name not in left_out}
+
+
+def _differing_rows(table: str, calm: Iterable[Row], found: Iterable[Row]) -> Iterator[str]:
+    missing, surplus = (Counter(tuple(row.items()) for row in rows) for rows in (calm, found))
+    if table == "sessions":  # of a session in several windows all rows are one here, as often as it has windows
+        missing, surplus = (
+            Counter({row: 1 if len(row) == len(ITEM[table]) else n for row, n in rows.items()})
+            for rows in (missing, surplus)
+        )
+    missing, surplus = missing - surplus, surplus - missing
+    if not missing and not surplus:
+        return
+    twins: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in map(dict, surplus.elements()):
+        twins[_name(row)].append(row)
+    columns: Counter[str] = Counter()
+    alone = 0
+    for row in map(dict, missing.elements()):
+        twin = twins[_name(row)].pop() if twins[_name(row)] else None
+        alone += twin is None
+        columns.update(name for name in row if twin is not None and twin.get(name) != row[name])
+    said = ", ".join(f"{name} in {count}" for name, count in columns.most_common(8)) or "none"
+    sessions = sorted({dict(row)["session_id"] for row in missing + surplus})
+    yield (
+        f"{table}: {missing.total()} rows missing, {surplus.total()} surplus, {alone} of the missing without a twin; "
+        f"columns that differ: {said}; {len(sessions)} sessions, such as {sessions[0]}"
+    )
+
+
+def _name(row: Row) -> tuple[str, ...]:
+    return tuple(value for name, value in row.items() if name in _NAMES)
