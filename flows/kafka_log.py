@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -30,11 +31,21 @@ class KafkaProbe:
 
     def extent(self, place: Input) -> Extent | None:
         """As `TopicLog.extent`."""
-        try:
-            found = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=_PROBE_SECONDS, cached=False)
-        except KafkaException:
-            return None
-        return Extent(*found)
+        for _ in range(2):
+            try:
+                found = self._consumer.get_watermark_offsets(
+                    TopicPartition(*place), timeout=_PROBE_SECONDS, cached=False
+                )
+            except KafkaException:
+                self._look_up(place[0])
+            else:
+                return Extent(*found)
+        return None
+
+    def _look_up(self, topic: str) -> None:
+        """A partition that was added is unknown to this client until it has asked for the topic again."""
+        with suppress(KafkaException):
+            self._consumer.list_topics(topic, timeout=_PROBE_SECONDS)
 
     def offset_at(self, place: Input, time_ms: int) -> int | None:
         """The first offset of a message from `time_ms` (epoch ms) on, the end if there is none; None: no answer."""

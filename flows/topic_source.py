@@ -7,7 +7,8 @@ partitions may come and go, and with as many readers as partitions each reads on
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -164,7 +165,8 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         if options.end_offsets is None:
             self._put_right(self._machine.now_ms())
         self._seen_version = topics.version
-        self._follow_topics(is_first=True)
+        with self._telling():
+            self._follow_topics(is_first=True)
 
     @property
     def clock_ms(self) -> int:
@@ -172,6 +174,10 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         return self._clock.clock_ms
 
     def next_batch(self) -> list[Poll]:
+        with self._telling():
+            return self._next()
+
+    def _next(self) -> list[Poll]:
         self._note_look()
         if self._is_past_end():
             return self._drain()
@@ -193,6 +199,16 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         if time.monotonic() - self._last_poll_at < _BUSY_SECONDS:
             return None
         return datetime.now(UTC) + _IDLE_WAIT
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """In a cluster the engine complains of the process that ends, and that may be all that is seen."""
+        try:
+            yield
+        except SourceError as error:
+            if self._options.is_cluster:
+                _log.error("%s", error)
+            raise
 
     def snapshot(self) -> bytes:
         # Called once at the end of each epoch: what is read from here on belongs to the next one.

@@ -81,7 +81,6 @@ class MemoryLog:
 
     def __init__(self, broker: MemoryBroker) -> None:
         self.outages = 0
-        self.is_closed = False
         self._broker = broker
         self._positions: dict[Input, int] = {}
         self._told_end: set[Input] = set()
@@ -110,7 +109,7 @@ class MemoryLog:
         self._broker.committed |= positions
 
     def close(self) -> None:
-        self.is_closed = True
+        self._positions = {}
 
     def _of(self, place: Input, count: int) -> list[Event]:
         extent = self._broker.extent(place)

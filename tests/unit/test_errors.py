@@ -27,6 +27,7 @@ _INSIDE = {
     "NotAllowed",
     "NotKnown",
     "Refused",
+    "NoRecords",
     "ShapeError",
     "Stopped",
     "UnknownEncoding",
