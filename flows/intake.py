@@ -45,6 +45,7 @@ def producer_options(settings: Settings) -> dict[str, str | int | float | bool]:
     return {
         "linger.ms": 5,
         "compression.type": "lz4",
+        "partitioner": "murmur2_random",  # as Java's clients: the job reads a topic of theirs and ours alike
         "message.max.bytes": 2 * settings.limits.message_bytes + _MESSAGE_ROOM,
         "queue.buffering.max.kbytes": 2 * settings.intake.pending_bytes // 1024,
         "reconnect.backoff.max.ms": 1000,  # a broker that is back is found at once

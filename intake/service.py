@@ -68,7 +68,6 @@ class Service:
         self._writer = writer
         self._counts = counts
         self._clocks = clocks
-        self._received_ms = 0
         self._addresses = _buckets(policy, policy.address_rate.per_second, policy.address_rate.burst, clocks.seconds)
         self._apps = _buckets(policy, policy.app_rate.per_second, policy.app_rate.burst, clocks.seconds)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="prepare")
@@ -153,9 +152,9 @@ class Service:
         return b"".join(chunks)
 
     async def _prepared(self, headers: Mapping[str, str], kind: str, body: bytes, address: str) -> Prepared:
-        self._received_ms = max(self._received_ms, self._clocks.wall_ms())  # the wall clock may be set back
+        received_ms = self._clocks.wall_ms()  # a clock that had jumped ahead is followed back
         try:
-            message = request_message(kind, headers, body, self._received_ms, self._policy.limits)
+            message = request_message(kind, headers, body, received_ms, self._policy.limits)
         except (UnknownEncoding, Unusable):
             raise Refused(Refusal.ENCODING) from None
         if len(body) <= _IN_A_THREAD_BYTES:

@@ -1,7 +1,12 @@
-"""Decode: every message to items, refusals, or both; never an exception, never nothing."""
+"""Decode: every message to items, refusals, or both; never an exception, never nothing.
+
+What a request is gets decided once. An intake that has read a request says in the header `decision` whose it is, and
+the job keeps to that: the value is not looked through for a form again, and what turns out to be of another app or
+session is refused.
+"""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -9,10 +14,13 @@ from operators import decode_datadog, decode_guance, decode_rrweb
 from operators.inflate import inflate, is_zlib
 from operators.multipart_body import multipart_fields, sniffed_boundary
 from operators.segments import describes_datadog, self_described
-from operators.unusable import Limits, Unusable
+from operators.unusable import JSON_ERRORS, Limits, Unusable
 from schemas.items import Family, Item, Rejected, RejectReason
 
-__all__ = ["Limits", "Message", "decode", "form_parts"]
+__all__ = ["DECISION", "REPLAYS", "Limits", "Message", "decided", "decode", "form_ids", "form_parts"]
+
+DECISION = "decision"  # header: JSON array of the only app and session that the message may be of
+REPLAYS = ("guance.replay", "datadog.replay")
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -27,12 +35,37 @@ class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
 Result = Item | Rejected
 _Decoder = Callable[[Message, Limits], Iterable[Result]]
 
-_FIELDS = {"event", "index_in_view"}  # headers that say: the form was read already, the value is the segment
+# Headers that say: the form was read already, the value is the segment.
+_FIELDS = {"event", "index_in_view", "app_id", "session_id", "view_id", DECISION}
 _PROTOCOL_LINE = re.compile(rb"[\r\n]*[a-z_]+[, ]")
 
 
 def decode(message: Message, limits: Limits) -> list[Result]:
     """All that is in a message. What cannot be used is a `Rejected` with the smallest part that is bad."""
+    results = _decode(message, limits)
+    decision = message.headers.get(DECISION)
+    if decision is not None:
+        return _as_decided(results, decision)
+    if message.type in (*REPLAYS, None) and isinstance(results[0], Rejected):  # a cut-off upload is still of somebody
+        return [_of(results[0], *_known_ids(message), limits)]
+    return results
+
+
+def decided(message: Message, app_id: str, session_id: str) -> Message:
+    """The message as an intake passes it on: nothing in it may be of another app or session. Empty: nothing at all."""
+    ids = msgspec.json.encode((app_id, session_id))
+    return msgspec.structs.replace(message, headers={**message.headers, DECISION: ids})
+
+
+def form_ids(kind: str | None, parts: Mapping[str, bytes]) -> tuple[str, str]:
+    """App and session of a segment by its form or headers; empty where they do not say."""
+    if kind == "datadog.replay" or (kind is None and "event" in parts):
+        return decode_datadog.segment_ids(parts.get("event", b""))
+    app_id, session_id = parts.get("app_id", b""), parts.get("session_id", b"")
+    return app_id.decode(errors="replace"), session_id.decode(errors="replace")
+
+
+def _decode(message: Message, limits: Limits) -> list[Result]:
     results: list[Result] = []
     try:
         if len(message.value) > limits.message_bytes:
@@ -47,6 +80,38 @@ def decode(message: Message, limits: Limits) -> list[Result]:
         # Items decoded before the refusal are dropped with it: the raw message holds them all.
         return [Rejected(refusal.reason, refusal.detail, message.value)]
     return results
+
+
+def _as_decided(results: list[Result], decision: bytes) -> list[Result]:
+    try:
+        app_id, session_id = _decode_decision(decision)
+    except JSON_ERRORS:
+        app_id = session_id = ""
+    return [
+        _of(result, app_id, session_id)
+        if isinstance(result, Rejected)
+        else result
+        if (result.app_id, result.session_id) == (app_id, session_id)
+        else Rejected(RejectReason.INVALID_FIELD, "of another app or session than the intake found", result.body)
+        for result in results
+    ]
+
+
+def _of(rejected: Rejected, app_id: str, session_id: str, limits: Limits | None = None) -> Rejected:
+    """With the ids that are known of it, so that an erasure or a class of retention finds it."""
+    if not app_id or not session_id or (limits and max(len(app_id), len(session_id)) > limits.id_length):
+        return rejected
+    return msgspec.structs.replace(rejected, app_id=app_id, session_id=session_id)
+
+
+def _known_ids(message: Message) -> tuple[str, str]:
+    try:
+        return form_ids(message.type, form_parts(message))
+    except Unusable:
+        return "", ""
+
+
+_decode_decision = msgspec.json.Decoder(tuple[str, str]).decode
 
 
 def _guance_rum(message: Message, limits: Limits) -> Iterable[Result]:
@@ -97,13 +162,13 @@ def _decoder(message: Message, limits: Limits) -> _Decoder:
 
 def _recognise(message: Message, limits: Limits) -> str:  # noqa: PLR0911 - a decision list
     """The type of a message without one, by headers and first bytes."""
-    if message.value.startswith(b"--"):
-        parts = form_parts(message)
-        return "datadog.replay" if "event" in parts else "guance.replay"
     if "event" in message.headers:
         return "datadog.replay"
     if "index_in_view" in message.headers:
         return "guance.replay"
+    if message.value.startswith(b"--"):
+        parts = form_parts(message)
+        return "datadog.replay" if "event" in parts else "guance.replay"
     body = _inflated(message, limits)
     start = body[:4096].lstrip()
     if _PROTOCOL_LINE.match(start):
@@ -122,7 +187,10 @@ def _inflated(message: Message, limits: Limits) -> bytes:
 
 
 def form_parts(message: Message) -> dict[str, bytes]:
-    """Form fields of a multipart body; else the headers with the value as part `segment`. Raises Unusable."""
+    """Form fields of a multipart body; else the headers with the value as part `segment`. Raises Unusable.
+
+    A body is looked through for a form only where no header says what it is.
+    """
     content_type = message.headers.get("content-type", b"").decode("latin-1")
     if not content_type.startswith("multipart/") and message.headers.keys().isdisjoint(_FIELDS):
         content_type = sniffed_boundary(message.value) or content_type
