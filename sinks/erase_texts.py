@@ -32,6 +32,7 @@ _ZSTD_STEP = 64
 _ZSTD_WINDOW_MAX = 1 << 27
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f")) + b"\x7f"
 _CONTROL_SHARE = 50  # one control character among so many bytes: no text has that
+_STRANGER_SHARE = 10
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _BASE64_PLAIN = str.maketrans("-_", "+/")
 _HEX = r"[0-9a-fA-F]"
@@ -101,9 +102,10 @@ class _Blob(msgspec.Struct, frozen=True):
 
 def _pieces(raw: bytes) -> Iterator[str | _Unread]:
     """Every text that is in it, and what is none."""
-    waiting, seen, total = [_Blob(raw, 0, is_guess=False)], set(), 0
-    while waiting:
-        blob = waiting.pop()
+    waiting, guesses = [_Blob(raw, 0, is_guess=False)], list[_Blob]()
+    seen, total = set[bytes](), 0
+    while waiting or guesses:
+        blob = waiting.pop() if waiting else guesses.pop()
         digest = xxhash.xxh3_128_digest(blob.content)
         if not blob.content or digest in seen:
             continue
@@ -118,14 +120,15 @@ def _pieces(raw: bytes) -> Iterator[str | _Unread]:
             rest += blob.content[position : found.start]
             position = found.end
             is_whole = is_whole and not found.is_damaged
-            waiting.append(_Blob(found.inner, blob.depth + 1, blob.is_guess))
+            (guesses if blob.is_guess else waiting).append(_Blob(found.inner, blob.depth + 1, blob.is_guess))
         rest += blob.content[position:]
         if not blob.is_guess and (not is_whole or _is_opaque(rest)):
             yield _Unread("neither text nor a compression that can be undone, or damaged")
         is_text = not _is_opaque(blob.content)
         for text in _texts(blob.content):
             yield text
-            waiting += _wrapped(text, blob.depth + 1)
+            for inner in _wrapped(text, blob.depth + 1):
+                (guesses if inner.is_guess else waiting).append(inner)
             if is_text and not blob.is_guess:
                 waiting += _binary(text, blob.depth + 1)
 
@@ -144,7 +147,9 @@ def _streams(content: bytes) -> Iterator[_Stream]:
     """Those that begin anywhere in it, none inside another."""
     if not _STREAM.match(content) and _is_opaque(content):
         bare = _deflated(content, 0, -zlib.MAX_WBITS)  # without a header nothing tells it but success
-        if len(bare.inner) > _COINCIDENCE_BYTES and not _is_opaque(bare.inner) and 2 * bare.end > len(content):
+        is_whole = bare.is_whole and bare.end == len(content)
+        is_cut = 2 * bare.end > len(content) and not _is_opaque(bare.inner)
+        if len(bare.inner) > _COINCIDENCE_BYTES and (is_whole or is_cut):
             yield bare
             return
     position = 0
@@ -218,10 +223,16 @@ def _zstd(content: bytes, begin: int) -> _Stream:
 
 
 def _is_opaque(content: bytes | bytearray) -> bool:
-    """Whether it cannot be text: control characters among it. Zeros alone say nothing, and UTF-16 has every second."""
+    """Whether it cannot be text: control characters among it, or more that is no UTF-8 than Latin-1 has accents.
+
+    Zeros alone say nothing, and UTF-16 has every second.
+    """
     said = content.replace(b"\0", b"") if content.count(0) * 4 > len(content) else content
     controls = len(said) - len(said.translate(None, _CONTROLS))
-    return controls > 1 and controls * _CONTROL_SHARE > len(said)
+    if controls > 1 and controls * _CONTROL_SHARE > len(said):
+        return True
+    strangers = said.decode(errors="replace").count("\ufffd") if not said.isascii() else 0
+    return strangers > 3 and strangers * _STRANGER_SHARE > len(said)
 
 
 def _texts(content: bytes) -> Iterator[str]:
@@ -247,8 +258,11 @@ def _unescaped(text: str) -> Iterator[str]:
             if undone not in (text, alone):
                 yield undone
             text = undone
-        if text == before:
+        if text == before or _is_binary(text):  # escapes of what is packed are none
             break
+        if "\0" in text:  # UTF-16 whose bytes were escaped
+            text = text.replace("\0", "")
+            yield text
     if "=" in text:
         printable = _QUOTED_PRINTABLE.sub(lambda found: chr(int(found[1], 16)) if found[1] else "", text)
         if printable != text:
@@ -272,7 +286,7 @@ def _character(found: re.Match[str]) -> str:
 
 
 def _wrapped(text: str, depth: int) -> Iterator[_Blob]:
-    """What base64 and gzip in a text hold. Most words look like base64, so only a stream in it is no guess."""
+    """What base64 and gzip in a text hold. Most words look like base64, so only text and streams in it are no guess."""
     guesses = []
     for found in _BASE64.findall(text):
         body = found.rstrip("=").translate(_BASE64_PLAIN)
@@ -280,7 +294,7 @@ def _wrapped(text: str, depth: int) -> Iterator[_Blob]:
             decoded = base64.b64decode(body[: len(body) - (len(body) % 4 == 1)] + "=" * (-len(body) % 4))
         except binascii.Error:
             continue
-        if len(decoded) > 3 * _COINCIDENCE_BYTES and _STREAM.match(decoded):
+        if len(decoded) > 3 * _COINCIDENCE_BYTES and (_STREAM.match(decoded) or decoded.isascii()):
             yield _Blob(decoded, depth, is_guess=False)
         else:
             guesses.append(decoded)
@@ -296,10 +310,14 @@ def _binary(text: str, depth: int) -> Iterator[_Blob]:
     """Bytes that escapes of a text stand for."""
     if "%" in text:
         yield _Blob(unquote_to_bytes(text), depth, is_guess=False)
-    if not text.isprintable():
-        plain = text.encode("latin-1", errors="replace")
-        if _is_opaque(plain):
-            yield _Blob(plain, depth, is_guess=False)
+        if "+" in text:  # a form's space
+            yield _Blob(unquote_to_bytes(text.replace("+", " ")), depth, is_guess=False)
+    if _is_binary(text):
+        yield _Blob(text.encode("latin-1", errors="replace"), depth, is_guess=False)
+
+
+def _is_binary(text: str) -> bool:
+    return not text.isprintable() and _is_opaque(text.encode("latin-1", errors="replace"))
 
 
 def _email_pattern(email: str) -> str:
