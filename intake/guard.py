@@ -191,9 +191,8 @@ class _Guarded(asyncio.Protocol):
             self.guard.refused(reason)
             self.transport.write(_ANSWERS[reason])
         self._leave(self.loop.time())
-        if reason in _STILL_COMING and self.transport.can_write_eof():
+        if reason in _STILL_COMING:
             self.flow.resume_reading()
-            self.transport.write_eof()
         else:
             self.transport.close()
 

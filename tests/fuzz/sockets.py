@@ -11,11 +11,13 @@ import logging
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -39,9 +41,16 @@ Writer = asyncio.StreamWriter
 class Server:
     """A started intake without a broker."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
         self.process = process
         self.port = port
+        self._log = log
+
+    @property
+    def complaints(self) -> str:
+        """What it has said: errors only."""
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
 
     @property
     def memory_bytes(self) -> int:
@@ -98,14 +107,16 @@ async def closed(writer: Writer) -> None:
 def running(limits: GuardLimits = LIMITS) -> Iterator[Server]:
     [port] = free_ports(1)
     command = [sys.executable, "-m", "tests.fuzz.socket_server", str(port), msgspec.json.encode(limits).decode()]
-    process = subprocess.Popen(dying_with_us(command), start_new_session=True)
-    server = Server(process, port)
-    try:
-        asyncio.run(_until_served(server))
-        yield server
-    finally:
-        process.kill()
-        process.wait()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(dying_with_us(command), start_new_session=True, stderr=log)
+        server = Server(process, port, log)
+        try:
+            asyncio.run(_until_served(server))
+            yield server
+            assert not server.complaints, server.complaints[:3000]
+        finally:
+            process.kill()
+            process.wait()
 
 
 async def _until_served(server: Server) -> None:

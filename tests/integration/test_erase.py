@@ -126,3 +126,28 @@ def test_an_object_under_lock_is_named(s3: S3Server, samples: Path, tmp_path: Pa
     left = store.call("list_object_versions", Prefix=f"{store.prefix}{REPLAYS}")["Versions"]
     keys = [one["Key"].removeprefix(store.prefix) for one in left]
     assert [key for key in keys if not is_style(key)] == [replay]
+
+
+def test_an_erasure_after_the_job_has_stopped_reaches_its_folder(place: Place, samples: Path, tmp_path: Path) -> None:
+    """Whatever in the recovery folder names a session of the person is clean, or is said to be not."""
+    captures = {name: samples / f"{name}.jsonl.gz" for name in (ERASED[0], OTHERS[0])}
+    job = JobProcess(place)
+    with traffic(place.broker, list(captures.values())):
+        job.await_idle()
+    assert job.stop()[0] == 0
+    rows = content(place.store()).tables.values()
+    ada = [row for found in rows for row in found if "ada@example.test" in row]
+    names = [one.encode() for row in ada for one in SESSION_ID.findall(row)]
+    assert names
+    assert any(named_in(place.recovery, name) for name in names)
+    command = [*erase_command(tmp_path), "--job-is-stopped"]
+    done = subprocess.run(command, env=place.environment(), capture_output=True, text=True, check=False)
+    said = {failure["object"] for failure in json.loads((tmp_path / "receipt.json").read_text())["failures"]}
+    left = {str(path) for name in names for path in named_in(place.recovery, name)}
+    assert left <= said
+    assert (done.returncode == 1) == bool(said)
+    assert not [path for path in left if "part-" not in path]
+
+
+def named_in(folder: Path, name: bytes) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and name in path.read_bytes()]
