@@ -180,7 +180,7 @@ def _without_rows(
 
 def _unread_rows(key: str, sifted: _Sifted) -> Unreadable:
     return Unreadable(
-        f"{key}: {sifted.unread} rows", f"of nobody knows whom, and cannot be looked into: {sifted.reason}"
+        f"{key}: {sifted.unread} rows", f"nobody knows whose, and they cannot be looked into: {sifted.reason}"
     )
 
 
