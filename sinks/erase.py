@@ -123,7 +123,9 @@ class Eraser:
                 "app": subject.app_id,
             }
             what = ", ".join(f"{name} {value!r}" for name, value in named.items() if value)
-            raise ErasureRefused(f"nothing of {what} in {self._store.uri}")
+            raise ErasureRefused(
+                f"nothing of {what} in {self._store.uri}; with --not-yet-here what comes of it is refused"
+            )
 
     def _await_journals(self, name: str, since_ms: int) -> None:
         """A job that hears of an erasure begins its journals of sessions anew, and deletes the old ones an epoch later:
