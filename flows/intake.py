@@ -83,11 +83,11 @@ def run_intake(settings: Settings) -> None:
 def _connections(wanted: int) -> int:
     """As many of them as the system has open files for, those that are about to go included."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = 2 * wanted + _OTHER_FILES
+    files = 3 * wanted + _OTHER_FILES
     if soft < files:
         soft = min(files, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    found = min(wanted, (soft - _OTHER_FILES) // 2)
+    found = min(wanted, (soft - _OTHER_FILES) // 3)
     if found < wanted:
         _log.warning("intake.connections is %d; the system's %d open files are enough for %d", wanted, soft, found)
     return found

@@ -21,6 +21,8 @@ from intake.refusals import STATUS, Refusal
 
 _LINGER_SECONDS = 2.0  # what is still sent after a refusal is thrown away for that long, so that its sender hears it
 _PIPELINED_MAX = 16  # requests of a connection that wait behind another one; browsers and proxies send none
+_YOUNG_SECONDS = 0.5  # whoever has just come may have sent what nobody has looked at yet
+_CROWD = 2  # times the limit of connections that may be open while they are young
 _BODY_GRACE_SECONDS = 5.0  # the application speaks first
 
 
@@ -61,6 +63,7 @@ class Guard:
 
     def sweep(self, now: float) -> None:
         """End what is overdue. `now`: seconds of the event loop's clock."""
+        self._make_room(now)
         for one in [*self._leaving, *self._open]:
             one.check(now)
 
@@ -68,8 +71,21 @@ class Guard:
         """A new connection; another one may have to go for it, or itself where all are at work."""
         self._open.add(one)
         self._waiting[one] = None
-        if len(self._open) > self.limits.connections:
-            next(iter(self._waiting)).refuse(Refusal.CONNECTIONS)
+        self._make_room(one.since)
+
+    def _make_room(self, now: float) -> None:
+        limit = self.limits.connections
+        while len(self._open) > limit and self._waiting:
+            oldest = next(iter(self._waiting))
+            if now - oldest.since <= _YOUNG_SECONDS and len(self._open) <= _CROWD * limit:
+                break
+            oldest.refuse(Refusal.CONNECTIONS)
+            self.forget_waiting(oldest)
+
+    def forget_waiting(self, one: "_Guarded") -> None:
+        """It goes by itself."""
+        self._open.discard(one)
+        self._waiting.pop(one, None)
 
     def note(self, one: "_Guarded", owed: _Owed) -> None:
         """A connection owes something else now."""
@@ -105,7 +121,7 @@ class _Guarded(asyncio.Protocol):
     def begin(self, guard: Guard) -> None:
         self.guard = guard
         self._owed = _Owed.NOTHING
-        self._since = self.loop.time()
+        self.since = self.loop.time()
         self._blocked_since: float | None = None  # the client does not read
         self._left_at: float | None = None
 
@@ -152,13 +168,13 @@ class _Guarded(asyncio.Protocol):
 
     def _note(self, owed: _Owed) -> None:
         self._owed = owed
-        self._since = self.loop.time()
+        self.since = self.loop.time()
         self.guard.note(self, owed)
 
     def check(self, now: float) -> None:
         """End the connection when something is overdue."""
         limits = self.guard.limits
-        waited = now - self._since
+        waited = now - self.since
         if self._left_at is not None:
             if now - self._left_at > _LINGER_SECONDS:
                 self.abort()

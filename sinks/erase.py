@@ -15,7 +15,7 @@ from schemas.keys import RECEIPTS, TABLES
 from schemas.notices import Notice, NoticeKind, Notices
 from schemas.pack import key_hash
 from schemas.units import MIB, MS_PER_DAY
-from sinks.erase_find import Edit, Progress, Unreadable, Wanted, find_edits, find_sessions
+from sinks.erase_find import Edit, Progress, Unreadable, UnreadRows, Wanted, find_edits, find_sessions
 from sinks.notices import all_notices, await_heard, note_removed, put_notice, take_back, tidy
 from sinks.store import ObjectStore, StoreError
 
@@ -63,6 +63,7 @@ class Eraser:
         self._keys: set[SessionKey] = set()
         self._changes: dict[str, Change] = {}
         self._failures: dict[str, Failure] = {}
+        self._unread: set[str] = set()  # of these, what only could not be looked into
 
     def dry_run(self) -> Receipt:
         """What an erasure would change, as of now."""
@@ -104,7 +105,7 @@ class Eraser:
         self._failures.update({failure.object: failure for failure in self._beside(self._keys)})
         receipt = self._receipt(since_ms)
         self._store.put({f"{RECEIPTS}{name}.json": msgspec.json.format(msgspec.json.encode(receipt))})
-        if not receipt.failures:
+        if self._failures.keys() <= self._unread:  # nothing that another run could do better
             self._store.delete([one.key for one in self._store.list(f"{RECEIPTS}{name}/")])
         tidy(self._store, self._now_ms())
         return receipt
@@ -238,6 +239,8 @@ class Eraser:
         return done
 
     def _note(self, found: Edit | Unreadable) -> None:
+        if isinstance(found, UnreadRows):
+            self._unread.add(found.key)
         if isinstance(found, Unreadable):
             self._failures[found.key] = Failure(found.key, found.reason)
             return

@@ -60,6 +60,10 @@ class _Sifted(msgspec.Struct):
     reason: str = ""
 
 
+class UnreadRows(Unreadable):
+    """Rows of the quarantine that may be anybody's."""
+
+
 class Edit(msgspec.Struct, frozen=True):
     """What is to be done to one object. `content` None: delete it. `finals`: what it will now not publish."""
 
@@ -179,7 +183,7 @@ def _without_rows(
 
 
 def _unread_rows(key: str, sifted: _Sifted) -> Unreadable:
-    return Unreadable(
+    return UnreadRows(
         f"{key}: {sifted.unread} rows", f"nobody knows whose, and they cannot be looked into: {sifted.reason}"
     )
 
