@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,19 +15,30 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
-from flows.settings import ConfigurationError, load_settings
+from flows.recovery_folder import FolderInUse, unused_folder
+from flows.settings import ConfigurationError, Settings, load_settings
 from flows.shown import counted, printable, size
-from schemas.erasure import Receipt, Subject
+from schemas.erasure import Failure, Receipt, SessionKey, Subject
 from schemas.units import MS_PER_SECOND
 from sinks.erase import Eraser
 from sinks.erase_find import Progress as Told
+from sinks.erase_recovery import erase_in_folder
+from sinks.fence import owner_of
 from sinks.maintenance import maintenance
+from sinks.store import ObjectStore
 
 WaitOption = Annotated[
     float,
     typer.Option("--wait", min=1, help="seconds a running job has to confirm what is asked"),
 ]
 StoppedOption = Annotated[bool, typer.Option("--job-is-stopped", help="no job runs: wait for no confirmation")]
+UnreadableOption = Annotated[
+    bool,
+    typer.Option("--with-unreadable", help="also erase quarantined input that cannot be looked into, of whomever"),
+]
+NotYetOption = Annotated[
+    bool, typer.Option("--not-yet-here", help="nothing of it may be here: only refuse what comes of it for 30 days")
+]
 
 
 def erase(  # noqa: PLR0913 - one option per setting
@@ -38,13 +50,15 @@ def erase(  # noqa: PLR0913 - one option per setting
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
     wait: WaitOption = 120.0,
     job_is_stopped: StoppedOption = False,
+    with_unreadable: UnreadableOption = False,
+    not_yet_here: NotYetOption = False,
     receipt: Annotated[Path | None, typer.Option(help="also write the receipt to this file")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Erase a session, a person or an app: tables, replays, packs, staging, quarantine, and what is still to come.
 
     Works beside a running job. A run that was cut off is started again with the same options. Exit code 1 and a list
-    when anything could not be removed; exit code 1 too when the lake has nothing of it.
+    when anything could not be removed or looked into, and when there is nothing of the subject at all.
     Example: replaylake erase --user-email jane@example.com --lake s3://my-bucket/rum
     """
     subject = Subject(app, session, user_id, user_email)
@@ -55,7 +69,11 @@ def erase(  # noqa: PLR0913 - one option per setting
     settings = load_settings(**({} if lake is None else {"lake": lake}))
     store = opened_lake(settings)
     with telling() as tell:
-        eraser = Eraser(store, subject, now_ms, instant, None if job_is_stopped else wait, tell)
+        eraser = Eraser(
+            store, subject, now_ms, instant, None if job_is_stopped else wait, tell,
+            lambda keys: _in_recovery_folder(settings, store, keys, job_is_stopped=job_is_stopped),
+            with_unreadable=with_unreadable, is_expected=not not_yet_here,
+        )  # fmt: skip
         if dry_run:
             done = eraser.dry_run()
         else:
@@ -70,7 +88,7 @@ def erase(  # noqa: PLR0913 - one option per setting
         _show(done, is_done=not dry_run)
     if done.failures:
         raise typer.Exit(1)
-    if not done.changes:
+    if not done.changes and not not_yet_here:
         late = "" if dry_run else f"; what still comes of it is refused until {done.late_data_refused_until}"
         raise CommandFailed(f"no {_named(subject)} in {store.uri}{late}")
 
@@ -82,6 +100,27 @@ def _named(subject: Subject) -> str:
     if subject.kind == "user":
         return f"session of user {subject.user_id or subject.user_email!r}{app}"
     return f"session{app}"
+
+
+def _in_recovery_folder(
+    settings: Settings, store: ObjectStore, keys: AbstractSet[SessionKey], *, job_is_stopped: bool
+) -> Iterator[Failure]:
+    """The state of a stopped job on this machine; a running one, wherever it is, cleans its own."""
+    owner = owner_of(store)
+    folder = settings.run.recovery_dir
+    try:
+        with unused_folder(folder) as job_id:
+            if owner is not None and job_id == owner:
+                yield from erase_in_folder(folder, settings.cache_dir(), keys)
+                return
+    except FolderInUse:
+        return
+    if owner is not None and job_is_stopped:
+        yield Failure(
+            "recovery folder",
+            f"that of job {owner} is not {folder}: the ids of open and lately closed sessions stay in it until the job "
+            "has run again, or the folder is deleted. Name it with REPLAYLAKE_RUN__RECOVERY_DIR where it is",
+        )
 
 
 def now_ms() -> int:

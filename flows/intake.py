@@ -1,5 +1,7 @@
 """One process of the intake, wired: settings, clocks, masking, databases, producer, metrics, server."""
 
+import logging
+import resource
 import time
 from importlib.metadata import version
 
@@ -7,7 +9,9 @@ import uvloop
 
 from flows.broker import made
 from flows.http_server import serve
+from flows.logs import LOGGER
 from flows.settings import ConfigurationError, HttpSettings, Settings
+from intake.guard import Guard
 from intake.kafka import KafkaWriter
 from intake.masking import Masking
 from intake.metrics import IntakeMetrics
@@ -17,7 +21,10 @@ from intake.service import application
 from intake.visitors import BadDatabase, Visitors
 from schemas.units import MIB, MS_PER_SECOND
 
+_OTHER_FILES = 256  # of the producer, the databases and the interpreter
 _MESSAGE_ROOM = 1 * MIB  # for headers, keys and the batch around the largest message
+
+_log = logging.getLogger(LOGGER)
 
 
 class _Clocks:
@@ -46,6 +53,7 @@ def producer_options(settings: Settings) -> dict[str, str | int | float | bool]:
     return {
         "linger.ms": 5,
         "compression.type": "lz4",
+        "partitioner": "murmur2_random",  # as Java's clients: the job reads a topic of theirs and ours alike
         "message.max.bytes": 2 * settings.limits.message_bytes + _MESSAGE_ROOM,
         "queue.buffering.max.kbytes": 2 * settings.intake.pending_bytes // 1024,
         "reconnect.backoff.max.ms": 1000,  # a broker that is back is found at once
@@ -73,6 +81,19 @@ def run_intake(settings: Settings) -> None:
         raise ConfigurationError(f"intake.geo_databases: {error}") from error
 
 
+def _connections(wanted: int) -> int:
+    """As many of them as the system has open files for, those that are about to go included."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = 3 * wanted + _OTHER_FILES
+    if soft < files:
+        soft = min(files, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    found = min(wanted, (soft - _OTHER_FILES) // 3)
+    if found < wanted:
+        _log.warning("intake.connections is %d; the system's %d open files are enough for %d", wanted, soft, found)
+    return found
+
+
 async def _serve(settings: Settings, preparer: Preparer, shown: _Shown) -> None:
     intake = settings.intake
     try:
@@ -85,10 +106,10 @@ async def _serve(settings: Settings, preparer: Preparer, shown: _Shown) -> None:
     )
     shown.writer = writer
     app = application(intake.policy(settings.limits.decode()), preparer, writer, shown.counts, _Clocks())
-    proxies = ServerLimits(
-        connections=intake.connections, stop_seconds=intake.stop_seconds, trusted_proxies=intake.trusted_proxies
+    limits = ServerLimits(
+        idle_seconds=intake.idle_seconds, stop_seconds=intake.stop_seconds, trusted_proxies=intake.trusted_proxies
     )
-    running = server(app, proxies)
+    running = server(app, limits, Guard(intake.guard(_connections(intake.connections)), shown.counts.turned_away))
     try:
         await running.serve(sockets=[listening])
     finally:

@@ -24,7 +24,7 @@ from flows.stopping import request_stop, stop_requested
 from flows.wiring import Job, Known, kafka_job, lake_store
 from schemas.errors import MustAct, ReplayLakeError, causes
 from schemas.keys import FOLDERS, TABLES
-from sinks.fence import claim_lake, has_owner
+from sinks.fence import claim_lake, owner_of
 from sinks.lifecycle import coverage_problems, wanted_prefixes
 from sinks.store import ObjectStore, StoreRefused
 
@@ -43,7 +43,7 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
     run = settings.run
     with _naming_the_disk(run.recovery_dir), open_recovery_folder(settings) as folder:
         store = lake_store(settings)
-        if take_over and folder.is_new and has_owner(store):
+        if take_over and folder.is_new and owner_of(store) is not None:
             _check_take_over(store, settings)
         known = partial(_known, folder, store, settings)
         job = kafka_job(settings, job_id=folder.job_id, known=known)  # first: a job that cannot read makes no lake

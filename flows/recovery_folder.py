@@ -13,7 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -101,6 +101,19 @@ def open_recovery_folder(settings: Settings) -> Iterator[RecoveryFolder]:
             layout = _read(path) or _Layout(_VERSION, secrets.token_hex(8))
             _make(path, layout, settings.run.recovery_parts)
         yield RecoveryFolder(path, layout)
+
+
+@contextmanager
+def unused_folder(path: Path) -> Iterator[str | None]:
+    """The id of the job whose folder this is, locked against its start while the block lasts; None where there is none.
+
+    Raises FolderInUse while the job runs.
+    """
+    with ExitStack() as locks:
+        for lock in sorted({*path.glob("lock-*"), path / "lock-0"}) if (path / _LAYOUT).exists() else ():
+            locks.enter_context(_locked(lock, wait=False))
+        layout = _read(path) if (path / _LAYOUT).exists() else None
+        yield layout.job_id if layout is not None else None
 
 
 def _read(path: Path) -> _Layout | None:

@@ -16,6 +16,9 @@ import uvicorn
 
 from flows.http_server import serve
 from flows.settings import ConfigurationError, HttpSettings, ServeSettings, Settings
+from intake.guard import Guard
+from intake.policy import GuardLimits
+from intake.refusals import STATUS
 from schemas.keys import TABLES
 from schemas.units import MIB
 from sinks.open_store import open_lake, open_store
@@ -65,12 +68,18 @@ def run_server(settings: Settings, said: Callable[[str], None]) -> None:
         shown = _Shown(version("replaylake"), store.counts, viewer)
         host, port = listener.getsockname()[:2]
         said(f"{about} at http://{f'[{host}]' if ':' in host else host}:{port}/")
+        guard = Guard(
+            GuardLimits(serving.connections, head_seconds=serving.head_seconds, answer_seconds=serving.answer_seconds),
+            lambda reason: shown.answered("head", STATUS[reason], 0.0),
+        )
         config = uvicorn.Config(
             build(viewer, shown.answered),
             log_config=None,
             access_log=False,  # addresses hold the signatures of links
             server_header=False,
-            http="h11",  # httptools gives up at 64 KiB of address, in words of its own
+            http=guard.h11,  # type: ignore[arg-type] # only called. httptools gives up at 64 KiB of address
+            callback_notify=guard.look,
+            timeout_notify=0,  # at every look of its own, which is each second
             h11_max_incomplete_event_size=_HEAD_BYTES,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )

@@ -23,7 +23,7 @@ from pydantic_settings import (
 )
 
 from intake.masking import ENVELOPE
-from intake.policy import Policy, Rate
+from intake.policy import GuardLimits, Policy, Rate
 from operators.closed_sessions import MemoLimits
 from operators.decode import Limits
 from operators.quarantine_share import ShareLimits
@@ -63,6 +63,9 @@ def _time_ms(text: str | None) -> int:
     except ValueError:
         raise ValueError(f"{text!r} is neither earliest, latest nor a time such as 2026-11-28T08:00Z") from None
     return int(time.replace(tzinfo=time.tzinfo or UTC).timestamp() * MS_PER_SECOND)
+
+
+GUARD = GuardLimits()
 
 
 class _Section(BaseModel):
@@ -349,7 +352,23 @@ class IntakeSettings(_Section):
     rate_keys: Positive = Field(100_000, description="addresses, and apps, whose rate is remembered")
     body_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="time for a body to come in")
     pending_bytes: Positive = Field(128 * MIB, description="bodies in memory of one process; above that 503")
-    connections: Positive = Field(4096, description="of one process; above that 503")
+    connections: Positive = Field(
+        4096, description="of one process; above that those that owe a request for longest go, or the new one hears 503"
+    )
+    head_bytes: Positive = Field(
+        GUARD.head_bytes, description="request line and headers; above that 431. As nginx; no SDK comes near"
+    )
+    head_fields: Positive = Field(GUARD.head_fields, description="headers of a request; above that 431. As Apache")
+    head_seconds: Annotated[float, Field(gt=0)] = Field(
+        GUARD.head_seconds, description="time for request line and headers to come in; then 408"
+    )
+    idle_seconds: Positive = Field(
+        5,
+        description="how long a connection may be idle; longer than in a proxy in front, or that meets closed ones",
+    )
+    answer_seconds: Annotated[float, Field(gt=0)] = Field(
+        GUARD.answer_seconds, description="how long a client may leave answers unread; then its connection ends"
+    )
     confirm_seconds: Annotated[float, Field(gt=0)] = Field(
         10.0, description="how long the broker may take to confirm; then 503"
     )
@@ -372,6 +391,17 @@ class IntakeSettings(_Section):
         """Host and port."""
         host, _, port = self.address.rpartition(":")
         return host.strip("[]"), int(port)
+
+    def guard(self, connections: int) -> GuardLimits:
+        """`connections`: those that there are open files for."""
+        return GuardLimits(
+            connections=connections,
+            head_bytes=self.head_bytes,
+            head_fields=self.head_fields,
+            head_seconds=self.head_seconds,
+            body_seconds=self.body_seconds,
+            answer_seconds=self.answer_seconds,
+        )
 
     def policy(self, limits: Limits) -> Policy:
         return Policy(
@@ -424,6 +454,15 @@ class ServeSettings(_Section):
     scratch_dir: Path | None = Field(None, description="where the copy of the session table lies while it runs")
     memory_bytes: Positive = Field(1 * GIB, description="memory for queries")
     requests_at_once: Positive = Field(32, description="more are answered with 429")
+    connections: Positive = Field(
+        1024, description="above that those that owe a request for longest go, or the new one hears 503"
+    )
+    head_seconds: Annotated[float, Field(gt=0)] = Field(
+        GUARD.head_seconds, description="time for request line and headers to come in; then 408"
+    )
+    answer_seconds: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="how long a client may read nothing of an answer; then its connection ends"
+    )
 
 
 class LogSettings(_Section):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from intake.preparing import Prepared
-from intake.refusals import Refusal
+from intake.refusals import STATUS, Refusal
 
 
 class Counts:
@@ -19,6 +19,11 @@ class Counts:
         self.message_bytes = 0
         self.unreadable = 0  # of them those that the job will put into quarantine
         self.pending_bytes = 0
+
+    def turned_away(self, reason: Refusal) -> None:
+        """A request whose head never was whole."""
+        self.refused[reason] += 1
+        self.requests["head", str(STATUS[reason].value)] += 1
 
     def stored(self, kind: str, prepared: Prepared) -> None:
         """A request is in Kafka."""

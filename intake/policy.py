@@ -24,3 +24,14 @@ class Policy(msgspec.Struct, frozen=True):
     body_seconds: float = 30.0
     pending_bytes: int = 128 << 20
     retry_seconds: float = 2.0
+
+
+class GuardLimits(msgspec.Struct, frozen=True):
+    """Of one server. Sizes are of a request's line and headers together, trailers included."""
+
+    connections: int = 4096
+    head_bytes: int = 32 << 10
+    head_fields: int = 100
+    head_seconds: float = 10.0
+    body_seconds: float = 30.0
+    answer_seconds: float = 30.0

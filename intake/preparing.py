@@ -4,8 +4,8 @@ from intake.masking import Masking, Unmaskable
 from intake.policy import Policy
 from intake.refusals import Refusal, Refused
 from intake.visitors import Visitors, with_columns
-from operators.decode import Message
-from operators.sdk_requests import REPLAYS, Keyed, keyed_by_session
+from operators.decode import REPLAYS, Message
+from operators.sdk_requests import Keyed, keyed_by_session
 from schemas.items import Item
 
 

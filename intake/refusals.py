@@ -7,6 +7,10 @@ from http import HTTPStatus
 class Refusal(StrEnum):
     """A closed list: each is a label of the counter, each has one status."""
 
+    MALFORMED = "malformed"  # not HTTP/1.1
+    HEAD_TOO_LARGE = "head_too_large"  # request line and headers
+    HEAD_SLOW = "head_slow"  # they did not come in time
+    CONNECTIONS = "connections"  # too many are open: those that have owed a head for longest go first
     METHOD = "method"  # not POST
     ORIGIN = "origin"  # a site that is not on the list
     EMPTY = "empty"
@@ -24,6 +28,10 @@ class Refusal(StrEnum):
 
 # SDKs send again after 408, 429 and 5xx, and never after any other 4xx: those are for what no retry could save.
 STATUS: dict[Refusal, HTTPStatus] = {
+    Refusal.MALFORMED: HTTPStatus.BAD_REQUEST,
+    Refusal.HEAD_TOO_LARGE: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    Refusal.HEAD_SLOW: HTTPStatus.REQUEST_TIMEOUT,
+    Refusal.CONNECTIONS: HTTPStatus.SERVICE_UNAVAILABLE,
     Refusal.METHOD: HTTPStatus.METHOD_NOT_ALLOWED,
     Refusal.ORIGIN: HTTPStatus.FORBIDDEN,
     Refusal.EMPTY: HTTPStatus.BAD_REQUEST,

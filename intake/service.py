@@ -69,7 +69,6 @@ class Service:
         self._writer = writer
         self._counts = counts
         self._clocks = clocks
-        self._received_ms = 0
         self._addresses = _buckets(policy, policy.address_rate.per_second, policy.address_rate.burst, clocks.seconds)
         self._apps = _buckets(policy, policy.app_rate.per_second, policy.app_rate.burst, clocks.seconds)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="prepare")
@@ -156,8 +155,8 @@ class Service:
         return b"".join(chunks)
 
     async def _prepared(self, headers: Mapping[str, str], query: str, kind: str, body: bytes, address: str) -> Prepared:
-        self._received_ms = max(self._received_ms, self._clocks.wall_ms())  # the wall clock may be set back
-        message = request_message(kind, query, headers, body, self._received_ms)
+        received_ms = self._clocks.wall_ms()  # a clock that had jumped ahead is followed back
+        message = request_message(kind, query, headers, body, received_ms)
         if "content-encoding" in headers:
             try:
                 without_coding(message, self._policy.limits)

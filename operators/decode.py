@@ -1,7 +1,12 @@
-"""Decode: every message to items, refusals, what is skipped, or several; never an exception, never nothing."""
+"""Decode: every message to items, refusals, what is skipped, or several; never an exception, never nothing.
+
+What a request is gets decided once. An intake that has read a request says in the header `decision` whose it is, and
+the job keeps to that: the value is not looked through for a form again, and what turns out to be of another app or
+session is refused.
+"""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -9,10 +14,15 @@ from operators import decode_datadog, decode_guance, decode_rrweb
 from operators.inflate import inflate, is_zlib, undo
 from operators.multipart_body import multipart_fields, sniffed_boundary
 from operators.segments import describes_datadog, self_described
-from operators.unusable import Limits, Unusable
+from operators.unusable import JSON_ERRORS, Limits, Unusable
 from schemas.items import Family, Item, Rejected, RejectReason, Skipped
 
-__all__ = ["Limits", "Message", "decode", "form_parts", "without_coding"]
+__all__ = [
+    "DECISION", "REPLAYS", "Limits", "Message", "decided", "decode", "form_ids", "form_parts", "without_coding",
+]  # fmt: skip
+
+DECISION = "decision"  # header: JSON array of the only app and session that the message may be of
+REPLAYS = ("guance.replay", "datadog.replay")
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -27,7 +37,8 @@ class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
 Result = Item | Rejected | Skipped
 _Decoder = Callable[[Message, Limits], Iterable[Result]]
 
-_FIELDS = {"event", "index_in_view"}  # headers that say: the form was read already, the value is the segment
+# Headers that say: the form was read already, the value is the segment.
+_FIELDS = {"event", "index_in_view", "app_id", "session_id", "view_id", DECISION}
 _PROTOCOL_LINE = re.compile(rb"[\r\n]*[a-z_]+[, ]")
 
 
@@ -36,6 +47,30 @@ def decode(message: Message, limits: Limits) -> list[Result]:
 
     A segment of which some records cannot be used is one item; `segments.unusable_records` gives these.
     """
+    results = _decode(message, limits)
+    decision = message.headers.get(DECISION)
+    if decision is not None:
+        return _as_decided(results, decision)
+    if message.type in (*REPLAYS, None) and isinstance(results[0], Rejected):  # a cut-off upload is still of somebody
+        return [_of(results[0], *_known_ids(message, limits), limits)]
+    return results
+
+
+def decided(message: Message, app_id: str, session_id: str) -> Message:
+    """The message as an intake passes it on: nothing in it may be of another app or session. Empty: nothing at all."""
+    ids = msgspec.json.encode((app_id, session_id))
+    return msgspec.structs.replace(message, headers={**message.headers, DECISION: ids})
+
+
+def form_ids(kind: str | None, parts: Mapping[str, bytes]) -> tuple[str, str]:
+    """App and session of a segment by its form or headers; empty where they do not say."""
+    if kind == "datadog.replay" or (kind is None and "event" in parts):
+        return decode_datadog.segment_ids(parts.get("event", b""))
+    app_id, session_id = parts.get("app_id", b""), parts.get("session_id", b"")
+    return app_id.decode(errors="replace"), session_id.decode(errors="replace")
+
+
+def _decode(message: Message, limits: Limits) -> list[Result]:
     results: list[Result] = []
     try:
         if len(message.value) > limits.message_bytes:
@@ -64,6 +99,39 @@ def without_coding(message: Message, limits: Limits) -> Message:
     headers = {name: value for name, value in message.headers.items() if name != "content-encoding"}
     value = undo(message.value, coding.decode("latin-1"), limits.inflated_bytes)
     return msgspec.structs.replace(message, headers=headers, value=value)
+
+
+def _as_decided(results: list[Result], decision: bytes) -> list[Result]:
+    try:
+        app_id, session_id = _decode_decision(decision)
+    except JSON_ERRORS:
+        app_id = session_id = ""
+    return [_held_to(result, app_id, session_id) for result in results]
+
+
+def _held_to(result: Result, app_id: str, session_id: str) -> Result:
+    if isinstance(result, Rejected):
+        return _of(result, app_id, session_id)
+    if isinstance(result, Skipped) or (result.app_id, result.session_id) == (app_id, session_id):
+        return result
+    return Rejected(RejectReason.INVALID_FIELD, "of another app or session than the intake found", result.body)
+
+
+def _of(rejected: Rejected, app_id: str, session_id: str, limits: Limits | None = None) -> Rejected:
+    """With the ids that are known of it, so that an erasure or a class of retention finds it."""
+    if not app_id or not session_id or (limits and max(len(app_id), len(session_id)) > limits.id_length):
+        return rejected
+    return msgspec.structs.replace(rejected, app_id=app_id, session_id=session_id)
+
+
+def _known_ids(message: Message, limits: Limits) -> tuple[str, str]:
+    try:
+        return form_ids(message.type, form_parts(without_coding(message, limits)))
+    except Unusable:
+        return form_ids(message.type, message.headers)
+
+
+_decode_decision = msgspec.json.Decoder(tuple[str, str]).decode
 
 
 def _guance_rum(message: Message, limits: Limits) -> Iterable[Result]:
@@ -115,13 +183,13 @@ def _decoder(message: Message, limits: Limits) -> _Decoder:
 
 def _recognise(message: Message, limits: Limits) -> str:  # noqa: PLR0911 - a decision list
     """The type of a message without one, by headers and first bytes."""
-    if message.value.startswith(b"--"):
-        parts = form_parts(message)
-        return "datadog.replay" if "event" in parts else "guance.replay"
     if "event" in message.headers:
         return "datadog.replay"
     if "index_in_view" in message.headers:
         return "guance.replay"
+    if message.value.startswith(b"--"):
+        parts = form_parts(message)
+        return "datadog.replay" if "event" in parts else "guance.replay"
     body = _inflated(message, limits)
     start = body[:4096].lstrip()
     if _PROTOCOL_LINE.match(start):
@@ -140,7 +208,10 @@ def _inflated(message: Message, limits: Limits) -> bytes:
 
 
 def form_parts(message: Message) -> dict[str, bytes]:
-    """Form fields of a multipart body; else the headers with the value as part `segment`. Raises Unusable."""
+    """Form fields of a multipart body; else the headers with the value as part `segment`. Raises Unusable.
+
+    A body is looked through for a form only where no header says what it is.
+    """
     content_type = message.headers.get("content-type", b"").decode("latin-1")
     if not content_type.startswith("multipart/") and message.headers.keys().isdisjoint(_FIELDS):
         content_type = sniffed_boundary(message.value) or content_type

@@ -9,8 +9,17 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from operators.decode import Limits, Message, decode, form_parts, without_coding
-from operators.decode_datadog import segment_ids
+from operators.decode import (
+    DECISION,
+    REPLAYS,
+    Limits,
+    Message,
+    decided,
+    decode,
+    form_ids,
+    form_parts,
+    without_coding,
+)  # fmt: skip
 from operators.inflate import inflate
 from operators.line_protocol import only_session
 from operators.unusable import Unusable
@@ -27,16 +36,16 @@ ROUTES = {
     "/i/v0/e": "rrweb",
     "/batch": "rrweb",
 }
-REPLAYS = ("guance.replay", "datadog.replay")
-_NO_FIELDS = {"segment", "content-type", "content-encoding", "type"}
+_NO_FIELDS = {"segment", "content-type", "content-encoding", "type", DECISION}
 _PARAMETERS_MAX = 64
 _PLAIN_BYTES_MAX = 1 * MIB  # what is put together anew is cut into messages of about this size
 
 Edit = Callable[[Item], bytes]
+_Part = tuple[str, str, Message]  # app, session
 
 
 class Keyed(msgspec.Struct, frozen=True):
-    """A message of one session; without ids it holds only what will be refused."""
+    """A message of one session, which it also says to the job; without ids it holds only what will be refused."""
 
     app_id: str
     session_id: str
@@ -76,33 +85,40 @@ def keyed_by_session(message: Message, limits: Limits, edit: Edit | None = None)
     """The message as it is when it is of one session, else one or more for each.
 
     `edit` gives an item's body as it shall be stored; where it changes nothing, the bytes stay as they came. What
-    decode refuses goes on without ids, for the job to put into quarantine; what it skips, for the job to count, unless
-    it had to be edited.
+    decode refuses goes on without ids, for the job to put into quarantine: it holds to that, however it would read it.
+    What it skips goes on for the job to count, unless it had to be edited.
     """
+    return [
+        Keyed(app_id, session_id, decided(part, app_id, session_id))
+        for app_id, session_id, part in _by_session(message, limits, edit)
+    ]
+
+
+def _by_session(message: Message, limits: Limits, edit: Edit | None) -> list[_Part]:
     if message.type in REPLAYS:
         return [_segment(message, limits, edit)]
     if edit is None and message.type == "guance.rum":
         only = _only_session(message, limits)
         if only is not None:
-            return [Keyed(*only, message)]
+            return [(*only, message)]
     results = decode(message, limits)
     items = [result for result in results if isinstance(result, Item)]
     refused = [result for result in results if isinstance(result, Rejected)]
     if not items:
-        return [Keyed("", "", message)] if refused or edit is None else []
+        return [("", "", message)] if refused or edit is None else []
     bodies = [item.body if edit is None else edit(item) for item in items]
     sessions = dict.fromkeys((item.app_id, item.session_id) for item in items)
     is_clean = edit is None or len(items) == len(results)  # what was refused was not edited either: it goes apart
     if is_clean and len(sessions) == 1 and all(new is item.body for new, item in zip(bodies, items, strict=True)):
         [(app_id, session_id)] = sessions
-        return [Keyed(app_id, session_id, message)]
+        return [(app_id, session_id, message)]
     found: dict[tuple[str, str], list[bytes]] = {session: [] for session in sessions}
     for item, body in zip(items, bodies, strict=True):
         found[item.app_id, item.session_id].append(body)
     values = [(ids, value) for ids, rows in found.items() for value in _joined(message.type, rows, limits)]
-    keyed = [Keyed(*ids, _part(message, ids[0], value)) for ids, value in values]
+    parts = [(*ids, _part(message, ids[0], value)) for ids, value in values]
     headers = _without(message.headers, "content-encoding")
-    return keyed + [Keyed("", "", msgspec.structs.replace(message, value=one.raw, headers=headers)) for one in refused]
+    return parts + [("", "", msgspec.structs.replace(message, value=one.raw, headers=headers)) for one in refused]
 
 
 def _part(message: Message, app_id: str, value: bytes) -> Message:
@@ -128,22 +144,22 @@ def _only_session(message: Message, limits: Limits) -> tuple[str, str] | None:
     return None if body.lstrip()[:1] in {b"{", b"["} else only_session(body)
 
 
-def _segment(message: Message, limits: Limits, edit: Edit | None) -> Keyed:
+def _segment(message: Message, limits: Limits, edit: Edit | None) -> _Part:
     """Keyed by what the form says; the segment itself is inflated only where that is not enough, or to edit it."""
     try:
         parts = form_parts(without_coding(message, limits))
-        ids = _form_ids(str(message.type), parts)
     except Unusable:
-        return Keyed("", "", message)
+        return "", "", message
+    ids = form_ids(message.type, parts)
     if edit is None and all(ids):
-        return Keyed(*ids, _fields_as_headers(message, parts))
+        return (*ids, _fields_as_headers(message, parts))
     [result] = decode(message, limits)
     if not isinstance(result, Item):
-        return Keyed("", "", message)
+        return "", "", message
     body = result.body if edit is None else edit(result)
     if body is not result.body:
         parts = {**parts, "segment": body}
-    return Keyed(result.app_id, result.session_id, _fields_as_headers(message, parts))
+    return result.app_id, result.session_id, _fields_as_headers(message, parts)
 
 
 def _fields_as_headers(message: Message, parts: Mapping[str, bytes]) -> Message:
@@ -156,13 +172,6 @@ def _fields_as_headers(message: Message, parts: Mapping[str, bytes]) -> Message:
         return message
     fields = {name: value for name, value in parts.items() if name == name.lower() and name not in _NO_FIELDS}
     return Message(message.type, fields, parts["segment"], message.received_ms)
-
-
-def _form_ids(kind: str, parts: Mapping[str, bytes]) -> tuple[str, str]:
-    if kind == "datadog.replay":
-        return segment_ids(parts.get("event", b""))
-    app_id, session_id = parts.get("app_id", b""), parts.get("session_id", b"")
-    return app_id.decode(errors="replace"), session_id.decode(errors="replace")
 
 
 def _joined(kind: str | None, bodies: Iterable[bytes], limits: Limits) -> list[bytes]:

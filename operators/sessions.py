@@ -10,6 +10,7 @@ import heapq
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import chain, islice, starmap
 
 import msgspec
@@ -40,7 +41,7 @@ from operators.windows import (
     split,
 )
 from schemas.items import CloseReason, Item, Kind
-from schemas.pack import PackEntry
+from schemas.pack import PackEntry, key_hash
 from schemas.units import MS_PER_DAY
 
 _MOMENT = struct.Struct("<qqqQIIB")
@@ -154,6 +155,16 @@ class SessionTracker:
                 self._saved.setdefault(key, len(session.pending))
                 session.arrived_ms = clock_ms
                 self._schedule(key, session, min(session.check_at_ms, clock_ms))
+
+    def erase(self, hashes: AbstractSet[int]) -> bool:
+        """Forget sessions (by `key_hash`) as if they had never come; whether there were any."""
+        gone = [key for key in self._sessions if key_hash(*key) in hashes] if hashes else []
+        for key in gone:
+            del self._sessions[key]
+            self._saved.pop(key, None)
+            if key in self._closed:
+                self._closed.remove(key)
+        return bool(gone)
 
     def seed(self, known: Iterable[tuple[SessionKey, int, int]]) -> None:
         """Sessions that an earlier job has closed, as (key, next part number, end of what belongs to them in us)."""

@@ -136,11 +136,16 @@ class RejectReason(StrEnum):
 
 
 class Rejected(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Input that cannot be used: a value, not an exception. `raw` is the smallest part that is bad."""
+    """Input that cannot be used: a value, not an exception. `raw` is the smallest part that is bad.
+
+    `app_id`, `session_id`: whose it is, where that is known beside it; both or none.
+    """
 
     reason: str
     detail: str
     raw: bytes
+    app_id: str | None = None
+    session_id: str | None = None
 
 
 class SkipReason(StrEnum):

@@ -83,6 +83,11 @@ class Notices:
         """`key_hash` of every session that is erased by name."""
         return frozenset(self._erased_sessions)
 
+    @property
+    def forgotten_sessions(self) -> frozenset[int]:
+        """Those that no hold on the session keeps."""
+        return frozenset(self._erased_sessions - self._held_sessions)
+
     def erases(self, app_id: str, session_id: str, received_ms: int) -> bool:
         """Whether an item received then, or a window whose first item was, is not to be kept. A hold is stronger."""
         is_named = bool(self._erased_sessions) and key_hash(app_id, session_id) in self._erased_sessions

@@ -134,6 +134,7 @@ class LakeShard(StatefulSinkPartition[ShardBatch, bytes]):
         self._is_new_epoch = False
         if clock.is_spread:
             spread.turn_on()
+        self._forget_erased()
 
     def write_batch(self, values: list[ShardBatch]) -> None:
         if self._is_new_epoch:
@@ -151,8 +152,9 @@ class LakeShard(StatefulSinkPartition[ShardBatch, bytes]):
             self._tracker.set_back(self._clock.clock_ms)
         self._writer.refuse(_refusals(batch))
         self._writer.skip(batch.skipped)
+        arrivals = self._writer.kept(batch.arrivals)
         ceiling_ms = self._clock.ceiling_ms(batch.reader)
-        self._writer.take(self._tracker.apply(self._seq, self._clock.clock_ms, batch.arrivals, ceiling_ms))
+        self._writer.take(self._tracker.apply(self._seq, self._clock.clock_ms, arrivals, ceiling_ms))
         if batch.is_last and self._unended is not None:
             self._unended.discard(batch.reader)
             if not self._unended:
@@ -168,7 +170,13 @@ class LakeShard(StatefulSinkPartition[ShardBatch, bytes]):
             begin = self._stopwatch.now()
             self._writer.publish()
             self._stopwatch.published(self._stopwatch.now() - begin)
-        self._writer.hear()
+        if self._writer.hear():
+            self._forget_erased()
+
+    def _forget_erased(self) -> None:
+        """Nothing of erased sessions stays in the state, nor in its file once the next epoch is committed."""
+        if self._tracker.erase(self._writer.erased_sessions) and self._journal is not None:
+            self._journal.begin_anew()
 
     def snapshot(self) -> bytes:
         self._is_new_epoch = True
@@ -201,4 +209,7 @@ def _restored(state: bytes | None) -> _State:
 
 def _refusals(batch: ShardBatch) -> Iterator[Refusal]:
     for one in batch.refused:
-        yield Refusal(one.topic, one.partition, one.offset, one.received_ms, one.rejected)
+        rejected = one.rejected
+        yield Refusal(
+            one.topic, one.partition, one.offset, one.received_ms, rejected, rejected.app_id, rejected.session_id
+        )

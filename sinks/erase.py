@@ -5,7 +5,8 @@ objects are searched and changed in place; what is late meets the notice for 30 
 started again: it goes on with the same notice and the sessions it had found.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -15,8 +16,8 @@ from schemas.keys import RECEIPTS, TABLES
 from schemas.notices import Notice, NoticeKind, Notices
 from schemas.pack import key_hash
 from schemas.units import MIB, MS_PER_DAY
-from sinks.erase_find import Edit, Progress, Unreadable, find_edits, find_sessions
-from sinks.notices import all_notices, await_heard, note_removed, put_notice, tidy
+from sinks.erase_find import Edit, Progress, Unreadable, UnreadRows, Wanted, find_edits, find_sessions
+from sinks.notices import all_notices, await_heard, note_removed, put_notice, take_back, tidy
 from sinks.store import ObjectStore, StoreError
 
 TOMBSTONE_DAYS = 30  # longer than SDKs, queues and retries keep what is late
@@ -30,7 +31,12 @@ class ErasureRefused(Declined):
 
 
 class Eraser:
-    """One erasure. `now_ms`: the wall clock; `instant`: a time as text; `wait_seconds` None: no job runs."""
+    """One erasure. `now_ms`: the wall clock; `instant`: a time as text; `wait_seconds` None: no job runs.
+
+    `beside`: what else the erasure of these sessions has to do, beside the store; yields what it could not.
+    `with_unreadable`: what nobody can look into goes, too. `is_expected` False: a subject of which nothing is here is
+    no mistake, and what comes of it is refused.
+    """
 
     def __init__(  # noqa: PLR0913 - what a run depends on
         self,
@@ -40,6 +46,10 @@ class Eraser:
         instant: Callable[[int], str],
         wait_seconds: float | None,
         progress: Progress = lambda _: None,
+        beside: Callable[[AbstractSet[SessionKey]], Iterable[Failure]] = lambda _: (),
+        *,
+        with_unreadable: bool = False,
+        is_expected: bool = True,
     ) -> None:
         self._store = store
         self._subject = subject
@@ -47,22 +57,30 @@ class Eraser:
         self._instant = instant
         self._wait_seconds = wait_seconds
         self._progress = progress
+        self._beside = beside
+        self._with_unreadable = with_unreadable
+        self._is_expected = is_expected
+        self._is_known = False  # it was erased before, so that nothing of it is there is no surprise
         self._keys: set[SessionKey] = set()
         self._changes: dict[str, Change] = {}
         self._failures: dict[str, Failure] = {}
+        self._unread: set[str] = set()  # of these, what only could not be looked into
 
     def dry_run(self) -> Receipt:
         """What an erasure would change, as of now."""
         begun_ms = self._now_ms()
+        self._names_known()
         self._search(begun_ms)
-        for found in find_edits(self._store, self._subject, self._keys, self._progress):
+        for found in find_edits(self._store, self._wanted(), self._progress):
             self._note(found)
+        self._refuse_nothing()
         return self._receipt(begun_ms)
 
     def run(self) -> Receipt:
         """Erase. With failures in the receipt it is not complete: run it again.
 
-        Raises ErasureRefused for what is under legal hold or unknown, NotHeard when a running job does not answer.
+        Raises ErasureRefused for what is under legal hold, or when there is nothing of the subject: then nothing is
+        refused later either. Raises NotHeard when a running job does not answer.
         """
         name, since_ms = self._begin()
         self._search(since_ms)
@@ -77,13 +95,51 @@ class Eraser:
                 break
         else:
             self._failures["*"] = Failure("*", f"still found something after {_PASSES} passes")
+        try:
+            self._refuse_nothing()
+        except ErasureRefused:
+            take_back(self._store, [f"{name}-first", f"{name}-sessions"])
+            self._store.delete([one.key for one in self._store.list(f"{RECEIPTS}{name}/")])
+            raise
         self._purge()
+        self._await_journals(name, since_ms)
+        self._failures.update({failure.object: failure for failure in self._beside(self._keys)})
         receipt = self._receipt(since_ms)
         self._store.put({f"{RECEIPTS}{name}.json": msgspec.json.format(msgspec.json.encode(receipt))})
-        if not receipt.failures:
+        if self._failures.keys() <= self._unread:  # nothing that another run could do better
             self._store.delete([one.key for one in self._store.list(f"{RECEIPTS}{name}/")])
         tidy(self._store, self._now_ms())
         return receipt
+
+    def _wanted(self) -> Wanted:
+        return Wanted(self._subject, self._keys, with_unreadable=self._with_unreadable)
+
+    def _refuse_nothing(self) -> None:
+        """A wrong name is a mistake, not an erasure."""
+        if self._is_expected and not self._is_known and not self._changes and not self._failures:
+            subject = self._subject
+            named = {
+                "session": subject.session_id,
+                "user id": subject.user_id,
+                "e-mail": subject.user_email,
+                "app": subject.app_id,
+            }
+            what = ", ".join(f"{name} {value!r}" for name, value in named.items() if value)
+            raise ErasureRefused(
+                f"nothing of {what} in {self._store.uri}; with --not-yet-here what comes of it is refused"
+            )
+
+    def _await_journals(self, name: str, since_ms: int) -> None:
+        """A job that hears of an erasure begins its journals of sessions anew, and deletes the old ones an epoch later:
+        before it hears of this.
+        """
+        if self._wait_seconds is None:
+            return
+        put_notice(self._store, f"{name}-end", Notice(NoticeKind.SYNC, since_ms, since_ms + MS_PER_DAY))
+        try:
+            await_heard(self._store, f"{name}-end", self._wait_seconds)
+        finally:
+            take_back(self._store, [f"{name}-end"])
 
     def _purge(self) -> None:
         try:
@@ -94,12 +150,10 @@ class Eraser:
 
     def _begin(self) -> tuple[str, int]:
         """Name and time of the erasure: those of an unfinished one of the same subject, if there is one."""
-        digest = self._subject.digest[:24]
-        names = (one.key.removeprefix(RECEIPTS).split("/") for one in self._store.list(f"{RECEIPTS}{digest}-"))
-        unfinished = next((parts[0] for parts in names if len(parts) > 1), None)
+        unfinished = next((parts[0] for parts in self._names_known() if len(parts) > 1), None)
         if unfinished is None:
             now_ms = self._now_ms()
-            return f"{digest}-{now_ms}", now_ms
+            return f"{self._subject.digest[:24]}-{now_ms}", now_ms
         for one in self._store.list(f"{RECEIPTS}{unfinished}/"):
             saved = self._store.read(one.key)
             if one.key.endswith("/sessions"):
@@ -108,13 +162,15 @@ class Eraser:
                 self._changes |= {change.object: change for change in msgspec.json.decode(saved, type=list[Change])}
         return unfinished, int(unfinished.rpartition("-")[2])
 
+    def _names_known(self) -> list[list[str]]:
+        """Objects of earlier erasures of the subject, as parts of their names."""
+        begin = f"{RECEIPTS}{self._subject.digest[:24]}-"
+        names = [one.key.removeprefix(RECEIPTS).split("/") for one in self._store.list(begin)]
+        self._is_known = bool(names)
+        return names
+
     def _search(self, since_ms: int) -> None:
         self._keys |= find_sessions(self._store, self._subject, since_ms, self._progress)
-        if not self._keys and self._subject.kind == "session":
-            raise ErasureRefused(
-                f"no session {self._subject.session_id!r} in {self._store.uri}; with --app it is erased also when it "
-                "is still to come"
-            )
         self._refuse_held()
 
     def _refuse_held(self) -> None:
@@ -150,7 +206,7 @@ class Eraser:
         done, batches = 0, 0
         batch: list[Edit] = []
         self._failures.clear()
-        for found in find_edits(self._store, self._subject, self._keys, self._progress):
+        for found in find_edits(self._store, self._wanted(), self._progress):
             if isinstance(found, Unreadable):
                 self._note(found)
                 continue
@@ -184,6 +240,8 @@ class Eraser:
         return done
 
     def _note(self, found: Edit | Unreadable) -> None:
+        if isinstance(found, UnreadRows):
+            self._unread.add(found.key)
         if isinstance(found, Unreadable):
             self._failures[found.key] = Failure(found.key, found.reason)
             return

@@ -1,18 +1,15 @@
 """Where the data of a subject is: whose sessions are meant, and what in each object of the lake belongs to them."""
 
-import contextlib
 import hashlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any
 
 import msgspec
 import xxhash
 
-from operators.inflate import inflate
 from operators.rows import line_row
-from operators.unusable import Unusable
 from schemas.blob import parse_footer, parse_tail
 from schemas.bundle import BundleFormatError, decode_bundle, encode_bundle
 from schemas.erasure import Change, SessionKey, Subject, What
@@ -20,15 +17,14 @@ from schemas.items import Family, Item, Kind
 from schemas.keys import PACKS, REPLAYS, STAGING, TABLES, is_style, replay_owner, safe_segment
 from schemas.notices import UserField, users_of
 from schemas.pack import PackFormatError, decode_block, key_hash, read_index, without_sessions
-from schemas.units import MIB
+from sinks.erase_texts import Speaks
 from sinks.parallel import in_parallel
 from sinks.parquet_keys import columns_of, is_parquet, read_columns, take_rows
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 
 _IDS = ("app_id", "session_id")
 _WANTED = (*_IDS, *UserField, "received_at", "received_start")
-_RAW_MAX = 64 * MIB
-_WORD = re.compile(rb"[\w.@+:%-]{1,256}")
+_QUARANTINED = (*_IDS, "raw", "detail")
 
 Columns = Mapping[str, Sequence[Any]]
 Progress = Callable[[str], None]
@@ -41,6 +37,31 @@ class Unreadable(Exception):
         super().__init__(f"{key}: {reason}")
         self.key = key
         self.reason = reason
+
+
+class Wanted:
+    """What is searched for: the subject, its sessions, and whether what cannot be looked into goes, too."""
+
+    def __init__(self, subject: Subject, keys: AbstractSet[SessionKey], *, with_unreadable: bool = False) -> None:
+        self.subject = subject
+        self.keys = keys
+        self.with_unreadable = with_unreadable
+        self.session_ids = {session_id for _, session_id in keys}
+        if subject.session_id is not None:
+            self.session_ids.add(subject.session_id)
+        self.speaks = Speaks(subject, self.session_ids)
+
+
+class _Sifted(msgspec.Struct):
+    """The rows of a file: which stay, and how many of them nobody can look into."""
+
+    keep: list[int]
+    unread: int = 0
+    reason: str = ""
+
+
+class UnreadRows(Unreadable):
+    """Rows of the quarantine that may be anybody's."""
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -63,7 +84,8 @@ def find_sessions(store: ObjectStore, subject: Subject, since_ms: int, progress:
     found: set[SessionKey] = set()
     for one, columns in in_parallel(partial(_columns, store, names=_WANTED), store.list(TABLES)):
         progress(one.key)
-        found.update(_sessions_in(columns or {}, subject, until_ms))
+        if columns is not None and not isinstance(columns, Unreadable):  # `find_edits` says so
+            found.update(_sessions_in(columns, subject, until_ms))
     for one, pack in in_parallel(partial(_content, store), store.list(PACKS)):
         progress(one.key)
         for item in _items(pack):
@@ -72,34 +94,37 @@ def find_sessions(store: ObjectStore, subject: Subject, since_ms: int, progress:
                 found.add(key)
     for _, stored in in_parallel(partial(_content, store), store.list(STAGING)):
         for content in _files(stored):
-            found.update(_sessions_in(columns_of(content, _WANTED), subject, until_ms))
+            try:
+                found.update(_sessions_in(columns_of(content, _WANTED), subject, until_ms))
+            except (OSError, ValueError):
+                continue  # `find_edits` says so
     return found
 
 
-def find_edits(
-    store: ObjectStore, subject: Subject, keys: set[SessionKey], progress: Progress
-) -> Iterator[Edit | Unreadable]:
+def find_edits(store: ObjectStore, wanted: Wanted, progress: Progress) -> Iterator[Edit | Unreadable]:
     """Everything that must be done so that nothing of these sessions is left; what points to bytes before the bytes.
 
     Styles stay: they are files of the site that other sessions need, too.
     """
     for one, columns in in_parallel(partial(_ids, store), store.list(TABLES)):
         progress(one.key)
-        if columns is not None:
-            yield from _without_rows(store, one, columns, subject, keys)
-    blobs = {(safe_segment(app_id), safe_segment(session_id)) for app_id, session_id in keys}
+        if isinstance(columns, Unreadable):
+            yield columns
+        elif columns is not None:
+            yield from _without_rows(store, one, columns, wanted)
+    blobs = {(safe_segment(app_id), safe_segment(session_id)) for app_id, session_id in wanted.keys}
     for one in store.list(REPLAYS):
         if not is_style(one.key) and replay_owner(one.key) in blobs:
             folder, _, name = one.key.rpartition("/")
             yield _deletion(one, f"{folder}/{xxhash.xxh3_128_hexdigest(name.encode())}")
-    hashes = {key_hash(*key) for key in keys}
+    hashes = {key_hash(*key) for key in wanted.keys}
     for one, pack in in_parallel(partial(_content, store), store.list(PACKS)):
         progress(one.key)
         if pack is not None:
-            yield from _blanked(one, pack, hashes)
+            yield from _blanked(one, pack, hashes, is_searched=wanted.subject.kind == "user")
     for one, content in in_parallel(partial(_content, store), store.list(STAGING)):
         if content is not None:
-            yield from _staged(one, content, subject, keys)
+            yield from _staged(one, content, wanted)
 
 
 def _sessions_in(columns: Columns, subject: Subject, until_ms: int) -> Iterator[SessionKey]:
@@ -143,39 +168,63 @@ def _items(pack: bytes | None) -> Iterator[Item]:
 
 
 def _without_rows(
-    store: ObjectStore, found: ObjectInfo, columns: Columns, subject: Subject, keys: set[SessionKey]
-) -> Iterator[Edit]:
-    keep = _positions_left(columns, subject, keys)
-    erased = len(columns["app_id"]) - len(keep)
-    if erased and not keep:
+    store: ObjectStore, found: ObjectInfo, columns: Columns, wanted: Wanted
+) -> Iterator[Edit | Unreadable]:
+    sifted = _sifted(columns, wanted)
+    erased = len(columns["app_id"]) - len(sifted.keep)
+    if erased and not sifted.keep:
         yield _deletion(found, found.key, erased)
     elif erased:
-        content = take_rows(store.read(found.key), keep)
+        content = take_rows(store.read(found.key), sifted.keep)
         change = Change(found.key, What.REWRITTEN, erased, max(0, found.size - len(content)), _sha256(content))
         yield Edit(found.key, content, change)
+    if sifted.unread:
+        yield _unread_rows(found.key, sifted)
 
 
-def _rows_left(content: bytes, columns: Columns, subject: Subject, keys: set[SessionKey]) -> tuple[bytes | None, int]:
-    """A file without the rows of the subject (None when nothing is left), and how many they were."""
-    keep = _positions_left(columns, subject, keys)
-    erased = len(columns["app_id"]) - len(keep)
-    return (take_rows(content, keep) if erased else content) if keep else None, erased
+def _unread_rows(key: str, sifted: _Sifted) -> Unreadable:
+    return UnreadRows(
+        f"{key}: {sifted.unread} rows", f"nobody knows whose, and they cannot be looked into: {sifted.reason}"
+    )
 
 
-def _positions_left(columns: Columns, subject: Subject, keys: set[SessionKey]) -> list[int]:
-    ids = list(zip(columns["app_id"], columns["session_id"], strict=True))
-    raws = columns.get("raw") or [None] * len(ids)
-    speaks = _Speaks(subject, keys)
-    return [
-        position
-        for position, key in enumerate(ids)
-        if key not in keys and not (raws[position] is not None and speaks.of_subject(raws[position]))
-    ]
+def _sifted(columns: Columns, wanted: Wanted) -> _Sifted:
+    """Rows of the subject go: by their ids, and of what could not be read by what it says."""
+    found = _Sifted([])
+    empty = [None] * len(columns["app_id"])
+    rows = zip(
+        columns["app_id"],
+        columns["session_id"],
+        columns.get("raw") or empty,
+        columns.get("detail") or empty,
+        strict=True,
+    )
+    for position, (app_id, session_id, raw, detail) in enumerate(rows):
+        if (app_id, session_id) in wanted.keys or (app_id is None and session_id in wanted.session_ids):
+            continue
+        only_app = wanted.subject.app_id
+        if raw is None or (only_app is not None and app_id not in {None, only_app}):
+            found.keep.append(position)
+            continue
+        verdict = wanted.speaks.look(raw)
+        if verdict.is_of_subject or (detail and wanted.speaks.look(detail.encode()).is_of_subject):
+            continue
+        if verdict.unread and session_id is None:
+            if wanted.with_unreadable:
+                continue
+            found.unread += 1
+            found.reason = verdict.unread
+        found.keep.append(position)
+    return found
 
 
-def _blanked(found: ObjectInfo, pack: bytes, hashes: set[int]) -> Iterator[Edit | Unreadable]:
+def _blanked(found: ObjectInfo, pack: bytes, hashes: set[int], *, is_searched: bool) -> Iterator[Edit | Unreadable]:
+    """`is_searched`: other blocks may be of the subject, too, so each must be readable."""
     try:
         content = without_sessions(pack, hashes)
+        for key, offset, length in read_index(pack).spans() if is_searched else ():
+            if key not in hashes:
+                decode_block(pack[offset : offset + length])
     except PackFormatError as error:
         yield Unreadable(found.key, str(error))
         return
@@ -184,24 +233,40 @@ def _blanked(found: ObjectInfo, pack: bytes, hashes: set[int]) -> Iterator[Edit 
         yield Edit(found.key, content, Change(found.key, What.BLANKED, 0, erased, _sha256(content)))
 
 
-def _staged(found: ObjectInfo, stored: bytes, subject: Subject, keys: set[SessionKey]) -> Iterator[Edit | Unreadable]:
+def _staged(found: ObjectInfo, stored: bytes, wanted: Wanted) -> Iterator[Edit | Unreadable]:
     """Of a staged bundle the rows and blobs of the subject go."""
     try:
         objects = decode_bundle(stored)
-    except BundleFormatError as error:
+        sifted = {
+            final: (columns, _sifted(columns, wanted))
+            for final, content in objects.items()
+            if not final.startswith(REPLAYS)
+            for columns in [columns_of(content, _QUARANTINED)]
+        }
+        owners = {
+            final: _owner_of_blob(content)
+            for final, content in objects.items()
+            if final.startswith(REPLAYS) and not is_style(final)
+        }
+    except (BundleFormatError, OSError, ValueError) as error:
         yield Unreadable(found.key, str(error))
         return
     kept: dict[str, bytes] = {}
     rows = 0
     for final, content in objects.items():
-        if final.startswith(REPLAYS):
-            if is_style(final) or _owner_of_blob(content) not in keys:
+        if final in owners:
+            if owners[final] not in wanted.keys:
                 kept[final] = content
-            continue
-        left, erased = _rows_left(content, columns_of(content, (*_IDS, "raw")), subject, keys)
-        rows += erased
-        if left is not None:
-            kept[final] = left
+        elif final in sifted:
+            columns, left = sifted[final]
+            erased = len(columns["app_id"]) - len(left.keep)
+            rows += erased
+            if left.keep:
+                kept[final] = take_rows(content, left.keep) if erased else content
+            if left.unread:
+                yield _unread_rows(f"{found.key}: {final}", left)
+        else:
+            kept[final] = content
     if kept != objects:
         content = encode_bundle(kept)
         change = Change(found.key, What.REWRITTEN, rows, max(0, found.size - len(content)), _sha256(content))
@@ -214,27 +279,6 @@ def _owner_of_blob(content: bytes) -> SessionKey:
     return index.app_id, index.session_id
 
 
-class _Speaks:
-    """Whether input that nobody could read speaks of the subject: has a session's id, or a person's as a value."""
-
-    def __init__(self, subject: Subject, keys: Iterable[SessionKey]) -> None:
-        self._sessions = {session_id.encode() for _, session_id in keys}
-        named = [value for value in (subject.user_id, subject.user_email) if value]
-        if subject.kind == "app" and subject.app_id is not None:
-            named.append(subject.app_id)
-        any_name = b"|".join(re.escape(value.encode()) for value in named)
-        self._names = re.compile(rb"[\"'=](?:" + any_name + rb")[\"',\s&]", re.IGNORECASE) if named else None
-
-    def of_subject(self, raw: bytes) -> bool:
-        texts = [raw]
-        with contextlib.suppress(Unusable):  # damaged: what is readable of it is looked at
-            texts.append(inflate(raw, _RAW_MAX))
-        return any(
-            not self._sessions.isdisjoint(_WORD.findall(text)) or (self._names and self._names.search(text))
-            for text in texts
-        )
-
-
 def _deletion(found: ObjectInfo, shown_as: str, rows: int = 0) -> Edit:
     return Edit(found.key, None, Change(shown_as, What.DELETED, rows, found.size))
 
@@ -243,17 +287,19 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _ids(store: ObjectStore, found: ObjectInfo) -> Columns | None:
+def _ids(store: ObjectStore, found: ObjectInfo) -> Columns | Unreadable | None:
     in_quarantine = found.key.startswith(f"{TABLES}quarantine/")
-    return _columns(store, found, (*_IDS, "raw") if in_quarantine else _IDS)
+    return _columns(store, found, _QUARANTINED if in_quarantine else _IDS)
 
 
-def _columns(store: ObjectStore, found: ObjectInfo, names: Sequence[str]) -> Columns | None:
+def _columns(store: ObjectStore, found: ObjectInfo, names: Sequence[str]) -> Columns | Unreadable | None:
     """None for what was deleted since it was listed."""
     try:
         return read_columns(store, found, names)
     except ObjectMissing:
         return None
+    except (OSError, ValueError) as error:  # as Arrow says that it is no Parquet
+        return Unreadable(found.key, str(error))
 
 
 def _content(store: ObjectStore, found: ObjectInfo) -> bytes | None:

@@ -35,11 +35,8 @@ def claim_lake(store: ObjectStore, job_id: str, *, is_new: bool, take_over: bool
 
     Raises NotTheOwner. Two first starts at the very same moment are told apart by the fences.
     """
-    try:
-        owner = msgspec.json.decode(store.read(OWNER), type=_Owner)
-    except ObjectMissing:
-        owner = None
-    if owner is not None and owner.job_id == job_id:
+    owner = owner_of(store)
+    if owner == job_id:
         return False
     if owner is None and not is_new and not take_over:
         raise NotTheOwner(
@@ -48,7 +45,7 @@ def claim_lake(store: ObjectStore, job_id: str, *, is_new: bool, take_over: bool
         )
     if owner is not None and not take_over:
         raise NotTheOwner(
-            f"{store.uri} is written by another job ({owner.job_id}; this one is {job_id}). Two jobs on one lake would "
+            f"{store.uri} is written by another job ({owner}; this one is {job_id}). Two jobs on one lake would "
             "write everything twice. Start with that job's recovery folder, or, when it is lost for good, see "
             "'Restore' in docs/operations.md and use --take-over"
         )
@@ -69,9 +66,12 @@ class _Published(msgspec.Struct):
     seq: int
 
 
-def has_owner(store: ObjectStore) -> bool:
-    """Whether a job writes, or wrote, the lake."""
-    return store.exists(OWNER)
+def owner_of(store: ObjectStore) -> str | None:
+    """The id of the job that writes the lake; None where no streaming job ever did."""
+    try:
+        return msgspec.json.decode(store.read(OWNER), type=_Owner).job_id
+    except ObjectMissing:
+        return None
 
 
 class Fence:

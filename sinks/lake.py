@@ -16,7 +16,7 @@ import msgspec
 
 from operators.assemble import Assembled, assemble, references
 from operators.replay_cut import CutLimits
-from operators.sessions import Activation, CloseOrder
+from operators.sessions import Activation, Arrival, CloseOrder
 from schemas.bundle import decode_bundle, encode_bundle
 from schemas.errors import Declined
 from schemas.items import Rejected
@@ -196,16 +196,36 @@ class LakeWriter:
                 "the session there (`replaylake erase`), then start again"
             )
 
-    def hear(self) -> None:
-        """Look at the board. Only call when everything made before is published: at the beginning of an epoch."""
+    def hear(self) -> bool:
+        """Look at the board; whether there is something new on it.
+
+        Only call when everything made before is published: at the beginning of an epoch.
+        """
         if self._board is None:
-            return
+            return False
         self._notices = self._board.look()
-        if self._board.names != self._heard:
-            self._heard = self._board.names
-            self._packs.erase(self._notices.erased_sessions)
-            if self._answers:
-                self._board.say_heard(self.shard, self._incarnation)
+        if self._board.names == self._heard:
+            return False
+        self._heard = self._board.names
+        self._packs.erase(self._notices.erased_sessions)
+        if self._answers:
+            self._board.say_heard(self.shard, self._incarnation)
+        return True
+
+    @property
+    def erased_sessions(self) -> frozenset[int]:
+        """`key_hash` of the sessions of which nothing may stay, not even in the state."""
+        return self._notices.forgotten_sessions
+
+    def kept(self, arrivals: list[Arrival]) -> list[Arrival]:
+        """Without what is of an erased session, which must not come into the state again."""
+        if not self._notices.erase_anything:
+            return arrivals
+        kept = [
+            one for one in arrivals if not self._is_erased(one.item.app_id, one.item.session_id, one.item.received_ms)
+        ]
+        self.counts.erased += len(arrivals) - len(kept)
+        return kept
 
     def take(self, output: Activation) -> None:
         """Keep the items that came of a poll and write the windows that it closes."""

@@ -8,6 +8,9 @@
 The engine's state of an epoch says only which file, and how much of it: what is behind that belongs to an epoch that
 was never committed, and is cut off at a restart. When the changes take half as much as the beginning, a new file is
 begun; the old one is deleted when the epoch that names the new one is committed.
+
+An erasure of a job that is stopped takes sessions out of the records in place. Each keeps its length, because the
+engine's state counts them: what is missing is made up by zeros behind the record's last member.
 """
 
 import os
@@ -15,13 +18,16 @@ import secrets
 import struct
 import zlib
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from operators.session_state import decode_record, encode_record
 from operators.sessions import SessionTracker
 from schemas.errors import Damaged
+from schemas.pack import key_hash
 from schemas.units import MIB
 
 _MAGIC = b"RLAKSES1"
@@ -50,6 +56,7 @@ class SessionJournal:
         self._place = place or JournalPlace()
         self._spare_bytes = spare_bytes
         self._old: list[Path] = []
+        self._is_stale = False
 
     def records(self) -> Iterator[bytes]:
         """What was saved, oldest first. Raises JournalError when the file is not what the engine's state says."""
@@ -68,6 +75,10 @@ class SessionJournal:
             ) from None
         self._old = [other for other in self._folder.glob(f"{self._shard}-*") if other != path]
 
+    def begin_anew(self) -> None:
+        """The next save leaves nothing of what was written so far: sessions were erased from the tracker."""
+        self._is_stale = True
+
     def save(self, tracker: SessionTracker) -> JournalPlace:
         """Write what changed, durably; the place of it all. Raises OSError, which names the folder."""
         try:
@@ -80,8 +91,9 @@ class SessionJournal:
     def _save(self, tracker: SessionTracker) -> JournalPlace:
         place = self._place
         changes_size = place.size - place.base_size
-        if not place.name or changes_size > max(self._spare_bytes, place.base_size // 2):
+        if self._is_stale or not place.name or changes_size > max(self._spare_bytes, place.base_size // 2):
             self._place = self._begin(tracker)
+            self._is_stale = False
         else:
             with (self._folder / place.name).open("ab") as file:
                 size = place.size + _write(file, tracker.changes())
@@ -105,6 +117,56 @@ class SessionJournal:
             _sync(file)
         _sync_folder(self._folder)
         return JournalPlace(path.name, size, size)
+
+
+def without_sessions(journal: bytes, hashes: AbstractSet[int]) -> bytes:
+    """A whole journal without these sessions (by `key_hash`); the same bytes if it has none of them.
+
+    What is behind its last whole record was never committed, and goes. Raises ValueError for what is no journal.
+    """
+    if not journal.startswith(_MAGIC):
+        raise ValueError("no journal of sessions that this release reads")
+    content = bytearray(_MAGIC)
+    is_changed = False
+    position = len(_MAGIC)
+    while position + _FRAME.size <= len(journal):
+        length, checksum = _FRAME.unpack_from(journal, position)
+        record = journal[position + _FRAME.size : position + _FRAME.size + length]
+        if len(record) < length:
+            break
+        if zlib.crc32(record) != checksum:
+            raise ValueError(f"damaged at byte {position}")
+        left = _without(record, hashes)
+        is_changed = is_changed or left != record
+        content += _FRAME.pack(len(left), zlib.crc32(left)) + left
+        position += _FRAME.size + length
+    return bytes(content) if is_changed or position < len(journal) else journal
+
+
+def _without(record: bytes, hashes: AbstractSet[int]) -> bytes:
+    before = decode_record(record)
+    after = msgspec.structs.replace(
+        before,
+        gone=[key for key in before.gone if key_hash(*key) not in hashes],
+        whole=[(key, session) for key, session in before.whole if key_hash(*key) not in hashes],
+        grown=[one for one in before.grown if key_hash(one.app_id, one.session_id) not in hashes],
+    )
+    kept = (after.gone, after.whole, after.grown)
+    if list(map(len, kept)) == list(map(len, (before.gone, before.whole, before.grown))):
+        return record
+    left = encode_record(after)
+    return bytes([left[0] + 1]) + left[1:] + _zeros(len(record) - len(left))
+
+
+def _zeros(size: int) -> bytes:
+    """One value of MessagePack of so many bytes: nil, or binary zeros. Who reads a record passes over it."""
+    if size == 1:
+        return b"\xc0"
+    for mark, width in ((b"\xc4", 1), (b"\xc5", 2), (b"\xc6", 4)):
+        length = size - 1 - width
+        if length < 1 << 8 * width:
+            return mark + length.to_bytes(width, "big") + bytes(length)
+    raise ValueError(f"{size} bytes are too many for a record")
 
 
 def _records(file: BinaryIO, path: Path, size: int) -> Iterator[bytes]:

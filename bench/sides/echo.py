@@ -6,6 +6,8 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from flows.server_process import LOOPBACK
+from intake.guard import Guard
+from intake.policy import GuardLimits
 from intake.server import ServerLimits, listening_socket, server
 
 
@@ -20,5 +22,6 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 if __name__ == "__main__":
-    limits = ServerLimits(connections=4096, stop_seconds=1, trusted_proxies=[])
-    uvloop.run(server(application, limits).serve(sockets=[listening_socket(LOOPBACK, int(sys.argv[1]))]))
+    limits = ServerLimits(idle_seconds=5, stop_seconds=1, trusted_proxies=[])
+    guard = Guard(GuardLimits(), lambda _: None)
+    uvloop.run(server(application, limits, guard).serve(sockets=[listening_socket(LOOPBACK, int(sys.argv[1]))]))

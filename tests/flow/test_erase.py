@@ -167,7 +167,7 @@ def test_erasing_a_session_and_an_app(store: LocalStore, samples: Path) -> None:
     assert not rows_of(content(store), apps)
     assert rows_of(content(store), session_ids(recorded(samples, ["guance/gc-shop"])))
     assert verify(store).problems == []
-    with pytest.raises(ErasureRefused, match="no session 'nobody'"):
+    with pytest.raises(ErasureRefused, match="nothing of session 'nobody'"):
         erase(store, Subject(session_id="nobody"))
 
 

@@ -54,7 +54,9 @@ def test_an_erasure_beside_a_job_both_killed_in_between(place: Place, samples: P
                 job.kill(chance)
                 job = JobProcess(place)
         done = subprocess.run(command, env=place.environment(), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        unread = json.loads((tmp_path / "receipt.json").read_text())["failures"]
+        assert done.returncode == bool(unread), done.stdout + done.stderr
+        assert all("/quarantine/" in one["object"] and "nobody knows whose" in one["reason"] for one in unread), unread
         assert others.sent["messages"] > 0
     with traffic(place.broker, [captures[name] for name in ERASED]) as late:  # the first ones again: same dice
         time.sleep(6)
@@ -74,7 +76,6 @@ def test_an_erasure_beside_a_job_both_killed_in_between(place: Place, samples: P
     assert after.blobs == expected
     assert expected
     receipt = json.loads((tmp_path / "receipt.json").read_text())
-    assert receipt["failures"] == []
     assert receipt["rows"]["sessions"] > 0
     assert verify(store).problems == []
 
@@ -127,3 +128,29 @@ def test_an_object_under_lock_is_named(s3: S3Server, samples: Path, tmp_path: Pa
     left = store.call("list_object_versions", Prefix=f"{store.prefix}{REPLAYS}")["Versions"]
     keys = [one["Key"].removeprefix(store.prefix) for one in left]
     assert [key for key in keys if not is_style(key)] == [replay]
+
+
+def test_an_erasure_after_the_job_has_stopped_reaches_its_folder(place: Place, samples: Path, tmp_path: Path) -> None:
+    """Whatever in the recovery folder names a session of the person is clean, or is said to be not."""
+    captures = {name: samples / f"{name}.jsonl.gz" for name in (ERASED[0], OTHERS[0])}
+    job = JobProcess(place)
+    with traffic(place.broker, list(captures.values())):
+        time.sleep(6)
+    job.await_idle()
+    assert job.stop()[0] == 0
+    rows = content(place.store()).tables.values()
+    ada = [row for found in rows for row in found if "ada@example.test" in row]
+    names = [one.encode() for row in ada for one in SESSION_ID.findall(row)]
+    assert names
+    assert any(named_in(place.recovery, name) for name in names)
+    command = [*erase_command(tmp_path), "--job-is-stopped"]
+    done = subprocess.run(command, env=place.environment(), capture_output=True, text=True, check=False)
+    said = {failure["object"] for failure in json.loads((tmp_path / "receipt.json").read_text())["failures"]}
+    left = {str(path) for name in names for path in named_in(place.recovery, name)}
+    assert left <= said
+    assert (done.returncode == 1) == bool(said)
+    assert not [path for path in left if "part-" not in path]
+
+
+def named_in(folder: Path, name: bytes) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and name in path.read_bytes()]

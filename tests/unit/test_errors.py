@@ -28,10 +28,12 @@ _INSIDE = {
     "NotKnown",
     "Refused",
     "NoRecords",
+    "_TooLarge",
     "ShapeError",
     "Stopped",
     "UnknownEncoding",
     "Unmaskable",
+    "UnreadRows",
     "Unreadable",
     "Unusable",
 }

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.captures import CaptureCounts, read_captures
-from operators.decode import Limits, Message, decode
+from operators.decode import Limits, Message, decided, decode
 from operators.line_protocol import only_session
 from operators.rows import line_row
 from operators.sdk_requests import ROUTES, keyed_by_session, request_message, route_of
@@ -141,7 +141,7 @@ def test_a_segment_is_keyed_by_its_form_without_inflating_it() -> None:
     [keyed] = keyed_by_session(sent, LIMITS)
     assert (keyed.app_id, keyed.session_id) == ("shop", "s-1")
     fields = {"app_id": b"shop", "session_id": b"s-1", "start": b"5"}
-    assert keyed.message == Message("guance.replay", fields, segment, 7)
+    assert keyed.message == decided(Message("guance.replay", fields, segment, 7), "shop", "s-1")
 
 
 @pytest.mark.parametrize("family", ["guance", "datadog"])
@@ -158,16 +158,16 @@ def test_the_job_reads_the_same_from_headers_as_from_the_form(family: str, sampl
 def test_a_form_without_a_segment_stays_as_it_is() -> None:
     sent = form_request([(b"app_id", b"shop"), (b"session_id", b"s-1")])
     [keyed] = keyed_by_session(sent, LIMITS)
-    assert (keyed.session_id, keyed.message) == ("s-1", sent)
+    assert (keyed.session_id, keyed.message) == ("s-1", decided(sent, "shop", "s-1"))
 
 
 def test_no_name_in_a_form_changes_what_the_job_reads() -> None:
-    names = [b"type", b"Type", b"SESSION_ID", b"Session_id", b"content-type"]
+    names = [b"type", b"Type", b"SESSION_ID", b"Session_id", b"content-type", b"decision", b"Decision"]
     sent = form_request(
         [(b"app_id", b"shop"), (b"session_id", b"s-1"), *((name, b"rrweb") for name in names), (b"segment", b"x")]
     )
     [keyed] = keyed_by_session(sent, LIMITS)
-    assert keyed.message.headers == {"app_id": b"shop", "session_id": b"s-1"}
+    assert keyed.message.headers == {"app_id": b"shop", "session_id": b"s-1", "decision": b'["shop","s-1"]'}
 
 
 def test_a_segment_that_looks_like_a_form_is_not_read_as_one() -> None:
@@ -243,7 +243,7 @@ def test_a_body_cut_anywhere_is_refused_with_its_bytes(coding: str, data: st.Dat
     assert isinstance(refused, Rejected)
     assert refused.raw == cut
     [keyed] = keyed_by_session(sent, LIMITS)
-    assert keyed.message == sent
+    assert keyed.message == decided(sent, "", "")
 
 
 @pytest.mark.parametrize(

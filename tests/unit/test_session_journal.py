@@ -1,19 +1,24 @@
 """The journal of a partition's sessions: what an epoch commits is there again, whatever was written after it."""
 
+import tempfile
 import zlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from operators.sessions import Arrival, SessionTracker
 from operators.windows import WindowRules
 from schemas.items import Item, Kind
+from schemas.pack import key_hash
 from schemas.units import MS_PER_DAY
-from sinks.session_journal import JournalError, JournalPlace, SessionJournal
+from sinks.session_journal import JournalError, JournalPlace, SessionJournal, without_sessions
 
 RULES = WindowRules()
 DAY_MS = 20_000 * MS_PER_DAY
 SHARD = "0003"
+NAMES = st.sampled_from("abcdefg")
 
 
 def ident(name: str, second: int) -> int:
@@ -107,3 +112,37 @@ def test_a_file_that_is_missing_short_or_damaged_is_named(tmp_path: Path) -> Non
     path.unlink()
     with pytest.raises(JournalError, match=f"{place.name} is missing.*shard {SHARD}"):
         restored(tmp_path, place)
+
+
+def test_a_journal_that_is_begun_anew_holds_nothing_of_before(tmp_path: Path) -> None:
+    tracker, journal = SessionTracker(RULES), SessionJournal(tmp_path, SHARD, None)
+    take(tracker, "a")
+    first = journal.save(tracker)
+    journal.begin_anew()
+    second = journal.save(tracker)
+    assert second.name != first.name
+    journal.drop_old()
+    assert [path.name for path in tmp_path.iterdir()] == [second.name]
+    take(tracker, "b", second=1)
+    assert journal.save(tracker).name == second.name, "once"
+
+
+@given(st.lists(NAMES, min_size=1, max_size=30), st.sets(NAMES))
+def test_sessions_taken_out_of_a_file_leave_its_size_and_all_others(taken: list[str], erased: set[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tracker, journal = SessionTracker(RULES), SessionJournal(folder, SHARD, None)
+        place = JournalPlace()
+        for number, session in enumerate(taken):
+            take(tracker, f"session-{session}" * (1 + number % 3), second=number * 700)  # some close in between
+            place = journal.save(tracker)
+        path = folder / place.name
+        before = path.read_bytes()
+        hashes = {key_hash("app", f"session-{session}" * times) for session in erased for times in (1, 2, 3)}
+        left = without_sessions(before, hashes)
+        assert len(left) == len(before)
+        assert not any(f"session-{session}".encode() in left for session in erased)
+        path.write_bytes(left + b"torn")
+        again = restored(folder, place)
+        assert set(again._sessions) == {key for key in tracker._sessions if key_hash(*key) not in hashes}
+        assert without_sessions(left + b"torn", hashes) == left, "what was never committed goes"
