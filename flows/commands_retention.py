@@ -10,7 +10,7 @@ import typer
 
 from flows.commands_erase import StoppedOption, WaitOption, instant, now_ms, telling
 from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
-from flows.settings import load_settings
+from flows.settings import Settings, load_settings
 from flows.shown import console, counted, plain_table, printable, size, today
 from schemas.keys import STAGING
 from schemas.lifecycle import PROMISE_DAYS
@@ -23,6 +23,7 @@ from sinks.lifecycle import apply as apply_rules
 from sinks.maintenance import maintenance
 from sinks.move import Moved, Mover, Target
 from sinks.notices import all_notices, await_heard, put_notice, take_back
+from sinks.open_store import open_store
 from sinks.store import Lifecycle, ObjectStore
 
 app = typer.Typer(
@@ -38,6 +39,11 @@ SessionOption = Annotated[str | None, typer.Option("--session", help="only this 
 _NO_LIFECYCLE = "a local lake has no lifecycle rules: run `replaylake retention sweep` every day instead"
 
 
+def _bucket(settings: Settings) -> ObjectStore:
+    """Where the lake is or will be: rules are for setting before the first start."""
+    return open_store(settings.lake, settings.s3.storage_options())
+
+
 @app.command("plan")
 def plan_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
     """Show the difference between the bucket's lifecycle rules and the wanted ones; changes nothing.
@@ -45,7 +51,7 @@ def plan_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
     Example: replaylake retention plan --lake s3://my-bucket/rum
     """
     settings = load_settings(**_lake(lake))
-    store = opened_lake(settings)
+    store = _bucket(settings)
     lifecycle = _lifecycle(store)
     _show(
         plan(lifecycle.rules(), wanted_prefixes(store, settings.retention_rules()), lifecycle.root),
@@ -61,7 +67,7 @@ def apply_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
     Example: replaylake retention apply --lake s3://my-bucket/rum
     """
     settings = load_settings(**_lake(lake))
-    store = opened_lake(settings)
+    store = _bucket(settings)
     _show(
         apply_rules(_lifecycle(store), wanted_prefixes(store, settings.retention_rules())),
         as_json=as_json,

@@ -23,7 +23,9 @@ class Decode:
     def __call__(self, poll: Poll) -> DecodedPoll:
         decoded = decode_poll(poll, self._limits)
         if poll.messages:
-            first = {(one.topic, one.partition, one.offset): str(one.rejected.reason) for one in decoded.refused}
+            used = {(one.topic, one.partition, one.offset) for one in decoded.arrivals} if decoded.refused else set()
+            reasons = {(one.topic, one.partition, one.offset): str(one.rejected.reason) for one in decoded.refused}
+            first = {place: reason for place, reason in reasons.items() if place not in used}
             now_ms = int(time.monotonic() * MS_PER_SECOND)
             complaint = self._share.note(len(poll.messages), Counter(first.values()), now_ms)
             if complaint is not None:

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -24,7 +25,8 @@ from flows.stopping import request_stop, stop_requested
 from flows.wiring import Job, Known, kafka_job, lake_store
 from schemas.errors import MustAct, ReplayLakeError, causes
 from schemas.keys import FOLDERS, TABLES
-from sinks.fence import claim_lake, owner_of
+from schemas.units import MS_PER_SECOND
+from sinks.fence import claim_lake, may_claim, owner_of
 from sinks.lifecycle import coverage_problems, wanted_prefixes
 from sinks.store import ObjectStore, StoreRefused
 
@@ -43,10 +45,13 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
     run = settings.run
     with _naming_the_disk(run.recovery_dir), open_recovery_folder(settings) as folder:
         store = lake_store(settings)
+        may_claim(store, folder.job_id, is_new=folder.is_new, take_over=take_over)
         if take_over and folder.is_new and owner_of(store) is not None:
             _check_take_over(store, settings)
         known = partial(_known, folder, store, settings)
-        job = kafka_job(settings, job_id=folder.job_id, known=known)  # first: a job that cannot read makes no lake
+        job = kafka_job(
+            settings, job_id=folder.job_id, known=known, is_new=folder.is_new
+        )  # first: a job that cannot read makes no lake
         is_new_lake = FOLDERS.isdisjoint(store.folders(""))
         was_anothers = claim_lake(store, folder.job_id, is_new=folder.is_new, take_over=take_over)
         folder.note_claimed(has_taken_over=was_anothers)
@@ -70,7 +75,9 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
 
 def _known(folder: RecoveryFolder, store: ObjectStore, settings: Settings) -> Iterable[Known]:
     """Sessions that another job has closed, where this one has taken its lake over."""
-    return known_sessions(store, settings.sessions.rules()) if folder.has_taken_over else ()
+    if not folder.has_taken_over:
+        return ()
+    return known_sessions(store, settings.sessions.rules(), int(time.time() * MS_PER_SECOND))
 
 
 def _check_take_over(store: ObjectStore, settings: Settings) -> None:

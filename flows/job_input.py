@@ -38,6 +38,7 @@ class JobInput(msgspec.Struct):
     shards: int
     topics: dict[str, TopicBegin]
     sessions: dict[str, int]
+    start: str | None = None  # `kafka.start`, which decided where partitions begin
 
     @property
     def names(self) -> list[str]:
@@ -59,18 +60,25 @@ def part_names(count: int) -> list[str]:
 
 
 def open_input(
-    settings: Settings, facts: Mapping[str, TopicFacts], first_offset: Callable[[Input], int | None]
+    settings: Settings,
+    facts: Mapping[str, TopicFacts],
+    first_offset: Callable[[Input], int | None],
+    *,
+    is_new: bool = False,
 ) -> JobInput:
     """What the state belongs to, made at the first start. `first_offset`: where a partition is to begin; None: at its
     beginning.
 
-    Raises ConfigurationError when the settings or the topics are not those that the state was made with.
+    `is_new`: no lake belongs to it yet. Raises ConfigurationError when the settings or the topics are not those that the
+    state was made with.
     """
     folder = settings.run.recovery_dir
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _LOCK).open("a+b") as lock:  # processes of a cluster start together
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = _read(folder / _FILE)
+        if is_new and known is not None and known.start != settings.kafka.start:
+            known = None  # that start came to nothing, and now it is to begin elsewhere
         found = _first(settings, facts, first_offset) if known is None else _held_against(known, settings, facts)
         if known is None or found != known:
             replace_file(folder / _FILE, msgspec.json.encode(found))
@@ -101,7 +109,7 @@ def _first(
         offsets = {number: at for number in topic.partitions if (at := first_offset((name, number))) is not None}
         topics[name] = TopicBegin(topic.topic_id, offsets)
     largest = max(max(topic.partitions) + 1 for topic in facts.values())
-    return JobInput(_VERSION, settings.run.shards or largest, topics, _rules(settings))
+    return JobInput(_VERSION, settings.run.shards or largest, topics, _rules(settings), settings.kafka.start)
 
 
 def _held_against(known: JobInput, settings: Settings, facts: Mapping[str, TopicFacts]) -> JobInput:
@@ -127,7 +135,7 @@ def _held_against(known: JobInput, settings: Settings, facts: Mapping[str, Topic
         if before != value:
             _log.warning("sessions.%s was %s and is %s: it holds for what arrives from now on", name, before, value)
     topics = known.topics | {name: TopicBegin(facts[name].topic_id, {}) for name in added}
-    return JobInput(_VERSION, known.shards, {name: topics[name] for name in facts}, rules)
+    return JobInput(_VERSION, known.shards, {name: topics[name] for name in facts}, rules, known.start)
 
 
 def _rules(settings: Settings) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """What a job must know of the sessions that another job has closed before it took the lake over.
 
 Without its predecessor's state it would number the parts of a session that goes on from 0 again: two rows and two
-replays with one name. So it is told the next number of every session in the lake.
+replays with one name. So it is told the next number of every session of the last days.
 """
 
 import io
@@ -12,14 +12,16 @@ import pyarrow.parquet as pq
 from operators.closed_sessions import SessionKey
 from operators.windows import WindowRules
 from replay.catalog import each_file
-from schemas.units import US_PER_MS
+from schemas.units import MS_PER_DAY, US_PER_MS, utc_day
 from sinks.store import ObjectStore
 
+_DAYS = 3  # a session that goes on has been heard of: it lasts four hours at most between its rows
 _COLUMNS = ["app_id", "session_id", "session_part", "start", "end"]
 
 
-def known_sessions(store: ObjectStore, rules: WindowRules) -> Iterable[tuple[SessionKey, int, int]]:
-    """Of every session (key, number of its next part, client time in us before which things belong to it)."""
+def known_sessions(store: ObjectStore, rules: WindowRules, now_ms: int) -> Iterable[tuple[SessionKey, int, int]]:
+    """Of each session (key, number of its next part, client time in us before which things belong to it)."""
+    days = utc_day(now_ms - _DAYS * MS_PER_DAY), utc_day(now_ms + MS_PER_DAY)
     last: dict[SessionKey, tuple[int, int]] = {}
 
     def read(key: str) -> None:
@@ -33,6 +35,6 @@ def known_sessions(store: ObjectStore, rules: WindowRules) -> Iterable[tuple[Ses
             if known is None or part + 1 >= known[0]:
                 last[one] = part + 1, over_us
 
-    for _ in each_file(store, "sessions", read):
+    for _ in each_file(store, "sessions", read, days):
         pass
     return [(key, next_part, over_us) for key, (next_part, over_us) in last.items()]

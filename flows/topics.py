@@ -4,8 +4,10 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
-from flows.broker import SourceError, TopicFacts
+from flows.broker import TopicFacts
 from flows.logs import LOGGER
+from flows.stopping import Stopped
+from schemas.errors import ReplayLakeError
 
 _log = logging.getLogger(LOGGER)
 
@@ -44,5 +46,7 @@ class Topics:
         while not self._ended.wait(self._every_seconds):
             try:
                 self.refresh(self._look())
-            except SourceError as error:
+            except ReplayLakeError as error:
                 _log.debug("topics not looked at: %s", error)  # the broker is away, and the readers know it
+            except Stopped:
+                return

@@ -66,13 +66,17 @@ def kafka_job(
     *,
     job_id: str = "",
     known: Callable[[], Iterable[Known]] = tuple,
+    is_new: bool = False,
     registry: CollectorRegistry | None = None,
 ) -> Job:
-    """The streaming job. Raises SourceError, or ConfigurationError when the state is of something else."""
+    """The streaming job. `is_new`: its state belongs to no lake yet.
+
+    Raises SourceError, or ConfigurationError when the state is of something else.
+    """
     client = client_options(settings.kafka)
     facts = look_up_topics(client, settings.kafka.topics)
     probe = KafkaProbe(client)
-    found = open_input(settings, facts, lambda place: first_offset(probe, settings.kafka, place))
+    found = open_input(settings, facts, lambda place: first_offset(probe, settings.kafka, place), is_new=is_new)
     topics = Topics(facts, lambda: look_up_topics(client, settings.kafka.topics), settings.kafka.metadata_seconds)
     metrics = JobMetrics(version("replaylake"), registry)
     options = msgspec.structs.replace(source_options(settings), begin=found.begin())

@@ -21,7 +21,7 @@ class QuarantineShare:
         self._slices: deque[tuple[int, int, Counter[str]]] = deque()  # (begin, messages, refused by reason)
 
     def note(self, messages: int, refused: Counter[str], now_ms: int) -> str | None:
-        """Count `messages`, of which `refused` (by reason) hold something for the quarantine; the complaint, if any."""
+        """Count `messages`, of which `refused` (by reason) hold nothing that can be used; the complaint, if any."""
         begin_ms = now_ms - now_ms % 1000
         if self._slices and self._slices[-1][0] == begin_ms:
             _, before, reasons = self._slices.pop()

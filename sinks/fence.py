@@ -35,9 +35,20 @@ def claim_lake(store: ObjectStore, job_id: str, *, is_new: bool, take_over: bool
 
     Raises NotTheOwner. Two first starts at the very same moment are told apart by the fences.
     """
-    owner = owner_of(store)
+    owner = may_claim(store, job_id, is_new=is_new, take_over=take_over)
     if owner == job_id:
         return False
+    if take_over:  # the shards of the job before may be others
+        store.delete([one.key for prefix in (FENCES, HEARD, PUBLISHED) for one in store.list(prefix)])
+    store.put({OWNER: msgspec.json.encode(_Owner(_VERSION, job_id))})
+    return owner is not None
+
+
+def may_claim(store: ObjectStore, job_id: str, *, is_new: bool, take_over: bool) -> str | None:
+    """The owner of a lake that this job may claim, changing nothing. As `claim_lake`. Raises NotTheOwner."""
+    owner = owner_of(store)
+    if owner == job_id:
+        return owner
     if owner is None and not is_new and not take_over:
         raise NotTheOwner(
             f"{store.uri} is not the lake that the state of this job ({job_id}) belongs to: nothing there says so. "
@@ -49,10 +60,7 @@ def claim_lake(store: ObjectStore, job_id: str, *, is_new: bool, take_over: bool
             "write everything twice. Start with that job's recovery folder, or, when it is lost for good, see "
             "'Restore' in docs/operations.md and use --take-over"
         )
-    if take_over:  # the shards of the job before may be others
-        store.delete([one.key for prefix in (FENCES, HEARD, PUBLISHED) for one in store.list(prefix)])
-    store.put({OWNER: msgspec.json.encode(_Owner(_VERSION, job_id))})
-    return owner is not None
+    return owner
 
 
 class StaleState(Declined):
