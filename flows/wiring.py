@@ -17,6 +17,7 @@ from flows.job_input import open_input, part_names
 from flows.kafka_log import KafkaLog, KafkaProbe
 from flows.machine_clock import MachineClock
 from flows.metrics import JobMetrics
+from flows.recovery_folder import QUARANTINE_STOP
 from flows.session_replay import session_replay
 from flows.settings import KafkaSettings, Settings
 from flows.stopping import STOP
@@ -131,7 +132,8 @@ def build(  # noqa: PLR0913 - the one place where everything meets
         stopwatch,
         is_bounded=is_bounded,
     )
-    decode = Decode(settings.limits.decode(), settings.limits.share())
+    mark = None if is_bounded else settings.run.recovery_dir / QUARANTINE_STOP
+    decode = Decode(settings.limits.decode(), settings.limits.share(), mark)
     router = Router(names, spread, is_bounded=is_bounded)
     return Job(session_replay(source, decode, router, sink), sink, metrics)
 
