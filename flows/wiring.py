@@ -143,13 +143,18 @@ def tracker_builder(
 ) -> TrackerBuilder:
     """How the sink makes the sessions of a shard."""
     rules, memo = settings.sessions.rules(), settings.sessions.memo_limits(len(shards))
-    known_once = cache(lambda: list(known()))
+
+    @cache
+    def known_by_shard() -> dict[int, list[Known]]:
+        found: dict[int, list[Known]] = {}
+        for one in known():
+            found.setdefault(shard_of(one[0][1], len(shards)), []).append(one)
+        return found
 
     def build_tracker(shard: str, saved: Iterable[bytes] | None) -> SessionTracker:
         tracker = SessionTracker(rules, memo, saved or ())
         if saved is None:
-            number = shards.index(shard)
-            tracker.seed(one for one in known_once() if shard_of(one[0][1], len(shards)) == number)
+            tracker.seed(known_by_shard().get(shards.index(shard), []))
         metrics.trackers.append(tracker)
         return tracker
 
