@@ -53,8 +53,10 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
             settings, job_id=folder.job_id, known=known, is_new=folder.is_new
         )  # first: a job that cannot read makes no lake
         is_new_lake = FOLDERS.isdisjoint(store.folders(""))
-        was_anothers = claim_lake(store, folder.job_id, is_new=folder.is_new, take_over=take_over)
-        folder.note_claimed(has_taken_over=was_anothers)
+        folder.claim(
+            lambda: take_over and owner_of(store) not in {None, folder.job_id},
+            lambda is_new: claim_lake(store, folder.job_id, is_new=is_new, take_over=take_over),
+        )
         if run.process_id == 0:
             if is_new_lake:
                 _log.info("nothing was at %s: made a new lake there", store.uri)

@@ -25,10 +25,14 @@ _log = logging.getLogger(LOGGER)
 
 
 class TopicBegin(msgspec.Struct):
-    """A topic as the first start found it. `offsets`: by partition; what is not there begins at its beginning."""
+    """A topic as the first start found it. `offsets`: by partition; what is not there begins at its beginning.
+
+    `is_left`: it is no longer in the settings. The readers still know how far they were.
+    """
 
     topic_id: str | None
     offsets: dict[int, int]
+    is_left: bool = False
 
 
 class JobInput(msgspec.Struct):
@@ -69,8 +73,8 @@ def open_input(
     """What the state belongs to, made at the first start. `first_offset`: where a partition is to begin; None: at its
     beginning.
 
-    `is_new`: no lake belongs to it yet. Raises ConfigurationError when the settings or the topics are not those that the
-    state was made with.
+    `is_new`: no lake belongs to it yet. Raises ConfigurationError when the settings or the topics are not those that
+    the state was made with.
     """
     folder = settings.run.recovery_dir
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +122,9 @@ def _held_against(known: JobInput, settings: Settings, facts: Mapping[str, Topic
         raise ConfigurationError(
             f"run.shards: {settings.run.shards}, but the state in {folder} has {known.shards}, and they cannot change"
         )
-    added, left = facts.keys() - known.topics.keys(), known.topics.keys() - facts.keys()
+    added = facts.keys() - known.topics.keys()
+    left = {name for name, topic in known.topics.items() if name not in facts and not topic.is_left}
+    again = {name for name, topic in known.topics.items() if name in facts and topic.is_left}
     if added and left:
         raise ConfigurationError(
             f"kafka.topics: the state in {folder} belongs to {_listed(left)}, not to {_listed(added)}: a renamed or "
@@ -127,6 +133,8 @@ def _held_against(known: JobInput, settings: Settings, facts: Mapping[str, Topic
         )
     if added:
         _log.info("topics new to this job, read from their beginning: %s", _listed(added))
+    if again:
+        _log.info("topics read again, from where they were left: %s", _listed(again))
     if left:
         _log.warning("topics no longer read: %s", _listed(left))
     rules = _rules(settings)
@@ -134,8 +142,11 @@ def _held_against(known: JobInput, settings: Settings, facts: Mapping[str, Topic
         before = known.sessions.get(name, value)
         if before != value:
             _log.warning("sessions.%s was %s and is %s: it holds for what arrives from now on", name, before, value)
-    topics = known.topics | {name: TopicBegin(facts[name].topic_id, {}) for name in added}
-    return JobInput(_VERSION, known.shards, {name: topics[name] for name in facts}, rules, known.start)
+    topics = {
+        name: TopicBegin(topic.topic_id, topic.offsets, is_left=name not in facts)
+        for name, topic in known.topics.items()
+    } | {name: TopicBegin(facts[name].topic_id, {}) for name in sorted(added)}
+    return JobInput(_VERSION, known.shards, topics, rules, known.start)
 
 
 def _rules(settings: Settings) -> dict[str, int]:

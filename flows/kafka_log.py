@@ -1,6 +1,7 @@
 """Topics on Kafka, as the source reads them: consume, assign, and translate errors. No rule is in here."""
 
 import logging
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -15,6 +16,8 @@ from operators.positions import Extent
 from operators.receive_clock import Input
 
 _PROBE_SECONDS = 5.0
+_IMPATIENT_SECONDS = 0.5  # after no answer, or the readers of a process wait for it one after the other
+_IMPATIENCE_SECONDS = 120.0
 _SEEK_SECONDS = 15.0
 _AWAY = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}
 _GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
@@ -28,24 +31,25 @@ class KafkaProbe:
 
     def __init__(self, client: Mapping[str, Any]) -> None:
         self._consumer: Consumer = made(lambda: Consumer(consumer_options(client), logger=client_log()), client)
+        self._impatient_until = 0.0
 
     def extent(self, place: Input) -> Extent | None:
         """As `TopicLog.extent`."""
+        seconds = _IMPATIENT_SECONDS if time.monotonic() < self._impatient_until else _PROBE_SECONDS
         for _ in range(2):
             try:
-                found = self._consumer.get_watermark_offsets(
-                    TopicPartition(*place), timeout=_PROBE_SECONDS, cached=False
-                )
+                found = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=seconds, cached=False)
             except KafkaException:
-                self._look_up(place[0])
+                self._look_up(place[0], seconds)
             else:
                 return Extent(*found)
+        self._impatient_until = time.monotonic() + _IMPATIENCE_SECONDS
         return None
 
-    def _look_up(self, topic: str) -> None:
+    def _look_up(self, topic: str, seconds: float) -> None:
         """A partition that was added is unknown to this client until it has asked for the topic again."""
         with suppress(KafkaException):
-            self._consumer.list_topics(topic, timeout=_PROBE_SECONDS)
+            self._consumer.list_topics(topic, timeout=seconds)
 
     def offset_at(self, place: Input, time_ms: int) -> int | None:
         """The first offset of a message from `time_ms` (epoch ms) on, the end if there is none; None: no answer."""

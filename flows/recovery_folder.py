@@ -5,6 +5,7 @@
 <folder>/part-<n>.sqlite3      the engine's files
 <folder>/sessions/             open and remembered sessions of each shard (sinks/session_journal.py)
 <folder>/lock-<process>        held by that process of the job; the kernel lets go of it when the process dies
+<folder>/quarantine-stop       when limits.quarantine_share stopped the job last (flows/decoding.py)
 <folder>/stop                  when a graceful stop of all processes was asked for
 """
 
@@ -12,7 +13,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from flows.settings import ConfigurationError, Settings
 from schemas.errors import Declined
 
+QUARANTINE_STOP = "quarantine-stop"
 _LAYOUT = "layout.json"
 _LAYOUT_LOCK = "layout.lock"
 # Until 5 its parts were partitions; until 4 it led to packs of version 1; until 3 the engine's files held the sessions.
@@ -69,12 +71,20 @@ class RecoveryFolder:
         """Whether another job had written the lake before."""
         return self._layout.has_taken_over
 
-    def note_claimed(self, *, has_taken_over: bool) -> None:
-        """The lake knows its owner now."""
-        if self.is_new:
-            self._layout.is_claimed = True
-            self._layout.has_taken_over = has_taken_over
-            _write(self._path, self._layout)
+    def claim(self, is_anothers: Callable[[], bool], claim: Callable[[bool], object]) -> None:
+        """Let the lake know its owner: one process of a cluster at a time, so that only the first takes it over.
+
+        `claim` is told whether no lake belongs to this state yet. What is noted first is not lost by a crash.
+        """
+        with _locked(self._path / _LAYOUT_LOCK, wait=True):
+            self._layout = _read(self._path) or self._layout
+            if self.is_new and is_anothers():
+                self._layout.has_taken_over = True
+                _write(self._path, self._layout)
+            claim(self.is_new)
+            if self.is_new:
+                self._layout.is_claimed = True
+                _write(self._path, self._layout)
 
     def request_stop(self) -> None:
         """Ask every process of the job to stop."""

@@ -154,6 +154,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         self._look_again_at: float | None = None
         self._positions: dict[Input, int] = {}
         self._ends: dict[Input, int] = {}  # how far a partition was found to reach without more messages
+        self._left: list[_Place] = []  # of topics that are no longer in kafka.topics, in case they are again
         self._committing: dict[Input, int] = {}
         self._committed: dict[Input, int] = {}
         saved = _restored(resume_state)
@@ -216,11 +217,11 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         self._snapshot_at = time.monotonic()
         self._watch.epoch(self._snapshot_at - self._epoch_began)
         self._committing = self._reached()
-        places = [
-            _Place(topic, self._ids.get(topic), number, position, self._clock.heads[topic, number])
-            for (topic, number), position in self._positions.items()
-        ]
-        return msgspec.msgpack.encode(_State(_STATE_VERSION, self.clock_ms, places))
+        places = [self._saved_place(place, position) for place, position in self._positions.items()]
+        return msgspec.msgpack.encode(_State(_STATE_VERSION, self.clock_ms, places + self._left))
+
+    def _saved_place(self, place: Input, position: int) -> _Place:
+        return _Place(place[0], self._ids.get(place[0]), place[1], position, self._clock.heads[place])
 
     def close(self) -> None:
         self._log.close()
@@ -263,6 +264,9 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
                 self._handle_gone(place)
             else:
                 self._ends[place] = event.offset
+                # What has no messages (markers, what was aborted) is passed too: once retention deletes it, nothing
+                # that was unread is gone.
+                self._positions[place] = max(self._positions[place], event.offset)
                 self._clock.end(place)
         return received
 
@@ -316,10 +320,15 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
                         self._take_up(place, known.topic_id, extent, is_other_topic=is_other)
             if self._look_again_at is None or not is_other:
                 self._ids[topic] = known.topic_id if known.topic_id is not None else self._ids.get(topic)
-        for place in [one for one in self._positions if one[0] not in facts]:  # no longer in kafka.topics
+        for place in [one for one in self._positions if one[0] not in facts]:
+            self._left.append(self._saved_place(place, self._positions[place]))
             self._forget(place)
         if is_first or self._positions != before:
-            self._log.assign(self._positions)
+            self._assign()
+
+    def _assign(self) -> None:
+        ended = {} if self._options.end_offsets is None else self._ends
+        self._log.assign({place: at for place, at in self._positions.items() if place not in ended})
 
     def _extent(self, place: Input, *, is_first: bool) -> Extent | None:
         """What the broker has of a partition; a job that starts waits for it. Raises SourceError."""
@@ -342,13 +351,15 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         if place not in self._clock.heads:
             self._clock.add(place)
         self._positions[place] = extent.low if saved is None else max(saved, extent.low)
+        if self._options.end_offsets is not None and self._positions[place] > extent.high:
+            self._ends[place] = self._positions[place]  # shorter than where the range begins: nothing to read
 
     def _handle_gone(self, place: Input) -> None:
         """The broker does not have the next offset any more."""
         extent = self._log.extent(place)
         if extent is not None:  # else it will be refused again
             self._lose(place, refused(self._positions[place], extent), extent)
-        self._log.assign(self._positions)
+        self._assign()
 
     def _lose(self, place: Input, loss: Loss, extent: Extent | None) -> None:
         """Do as was decided about unread messages that are gone. Raises SourceError when nobody has decided."""

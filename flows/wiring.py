@@ -17,6 +17,7 @@ from flows.job_input import open_input, part_names
 from flows.kafka_log import KafkaLog, KafkaProbe
 from flows.machine_clock import MachineClock
 from flows.metrics import JobMetrics
+from flows.recovery_folder import QUARANTINE_STOP
 from flows.session_replay import session_replay
 from flows.settings import KafkaSettings, Settings
 from flows.stopping import STOP
@@ -135,7 +136,8 @@ def build(  # noqa: PLR0913 - the one place where everything meets
         stopwatch,
         is_bounded=is_bounded,
     )
-    decode = Decode(settings.limits.decode(), settings.limits.share())
+    mark = None if is_bounded else settings.run.recovery_dir / QUARANTINE_STOP
+    decode = Decode(settings.limits.decode(), settings.limits.share(), mark)
     router = Router(names, spread, is_bounded=is_bounded)
     return Job(session_replay(source, decode, router, sink), sink, metrics)
 
@@ -145,13 +147,18 @@ def tracker_builder(
 ) -> TrackerBuilder:
     """How the sink makes the sessions of a shard."""
     rules, memo = settings.sessions.rules(), settings.sessions.memo_limits(len(shards))
-    known_once = cache(lambda: list(known()))
+
+    @cache
+    def known_by_shard() -> dict[int, list[Known]]:
+        found: dict[int, list[Known]] = {}
+        for one in known():
+            found.setdefault(shard_of(one[0][1], len(shards)), []).append(one)
+        return found
 
     def build_tracker(shard: str, saved: Iterable[bytes] | None) -> SessionTracker:
         tracker = SessionTracker(rules, memo, saved or ())
         if saved is None:
-            number = shards.index(shard)
-            tracker.seed(one for one in known_once() if shard_of(one[0][1], len(shards)) == number)
+            tracker.seed(known_by_shard().get(shards.index(shard), []))
         metrics.trackers.append(tracker)
         return tracker
 

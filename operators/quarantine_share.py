@@ -4,6 +4,8 @@ from collections import Counter, deque
 
 import msgspec
 
+_WARY_MESSAGES = 10  # refused; after a stop so many are enough
+
 
 class ShareLimits(msgspec.Struct, frozen=True):
     """The share of messages that may be refused within a window of time, once there are enough to judge by."""
@@ -14,10 +16,15 @@ class ShareLimits(msgspec.Struct, frozen=True):
 
 
 class QuarantineShare:
-    """Counts messages by the minute. Times are of a clock that only goes forward, ms."""
+    """Counts messages by the second. Times are of a clock that only goes forward, ms.
 
-    def __init__(self, limits: ShareLimits) -> None:
+    `wary_until_ms`: the job was stopped by this before. A supervisor starts it again and again, and each time
+    `ShareLimits.messages` would go to the quarantine, so until then far fewer are enough.
+    """
+
+    def __init__(self, limits: ShareLimits, wary_until_ms: int = 0) -> None:
         self._limits = limits
+        self._wary_until_ms = wary_until_ms
         self._slices: deque[tuple[int, int, Counter[str]]] = deque()  # (begin, messages, refused by reason)
 
     def note(self, messages: int, refused: Counter[str], now_ms: int) -> str | None:
@@ -34,7 +41,10 @@ class QuarantineShare:
         total = sum(count for _, count, _ in self._slices)
         bad = sum((reasons for _, _, reasons in self._slices), Counter[str]())
         count = bad.total()
-        if count < self._limits.messages or count <= self._limits.share * total:
+        enough = self._limits.messages
+        if now_ms < self._wary_until_ms:
+            enough = min(enough, _WARY_MESSAGES)
+        if count < enough or count <= self._limits.share * total:
             return None
         reason, most = bad.most_common(1)[0]
         return f"{count} of the last {total} messages cannot be used, {most} of them for {reason!r}"

@@ -171,8 +171,9 @@ class SessionTracker:
         for key, next_part, over_us in known:
             self._closed.forget(key, Forgotten(next_part, over_us))
 
-    def drain(self) -> Activation:
-        """The input has ended for good: close everything."""
+    def drain(self, clock_ms: int = 0) -> Activation:
+        """The input has ended for good, at `clock_ms`: close everything."""
+        self._clock_ms = max(self._clock_ms, clock_ms)
         orders: list[CloseOrder] = []
         for key in sorted(key for key, session in self._sessions.items() if session.pending):
             session = self._sessions[key]

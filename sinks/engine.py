@@ -158,7 +158,7 @@ class LakeShard(StatefulSinkPartition[ShardBatch, bytes]):
         if batch.is_last and self._unended is not None:
             self._unended.discard(batch.reader)
             if not self._unended:
-                self._writer.take(self._tracker.drain())
+                self._writer.take(self._tracker.drain(self._clock.latest_ms))
 
     def _begin_epoch(self) -> None:
         """The engine lets in a batch of a new epoch, so it has committed the one before."""

@@ -1,5 +1,7 @@
 """The readers over a broker in memory: what of the topics is read, from where, and what is refused."""
 
+from contextlib import suppress
+
 import pytest
 
 from flows.broker import SourceError, TopicFacts
@@ -171,6 +173,32 @@ def test_the_end_of_a_transaction_lets_the_wall_clock_lead_and_is_no_lag() -> No
     assert broker.committed == {(RUM, 0): 3}
 
 
+def test_retention_of_what_never_was_a_message_is_no_loss() -> None:
+    """Markers and what was aborted at the end of a partition, deleted later."""
+    broker = broker_with(1, 2)
+    for _ in range(3):
+        broker.end_transaction((RUM, 0))
+    job = Job(broker)
+    job.epoch()
+    broker.delete_before((RUM, 0), 5)
+    job.start()
+    send(broker, 0)
+    assert job.poll() == [(RUM, 0, 5)]
+
+
+def test_a_range_may_begin_behind_the_end_of_a_partition() -> None:
+    broker = broker_with(2, 2)
+    send(broker, 0, 6)
+    begin, ends = (dict.fromkeys(((RUM, 0), (RUM, 1)), one) for one in (Begin(4), 6))
+    job = Job(broker, begin=begin, end_offsets=ends)
+    [reader] = job.readers
+    polls = []
+    with suppress(StopIteration):
+        while True:
+            polls += reader.next_batch()
+    assert [(one.partition, one.offset) for poll in polls for one in poll.messages] == [(0, 4), (0, 5)]
+
+
 def test_what_is_not_read_yet_holds_the_clock() -> None:
     broker = broker_with(1, 2)
     job = Job(broker)
@@ -260,6 +288,25 @@ def test_a_topic_that_is_no_longer_read_is_forgotten() -> None:
     job.start()
     send(broker, 0)
     assert job.poll() == [(RUM, 0, 1)]
+
+
+def test_a_topic_that_is_read_again_goes_on_where_it_was_left() -> None:
+    """Also when several epochs and starts were between."""
+    broker = broker_with(1, 1)
+    broker.create_topic("old", 1)
+    send(broker, 0, 3, topic="old")
+    job = Job(broker)
+    job.epoch()
+    both, facts = broker.facts, {RUM: broker.facts()[RUM]}
+    broker.facts = lambda: facts  # type: ignore[method-assign]
+    for _ in range(2):
+        job.start()
+        send(broker, 0)
+        job.epoch()
+    send(broker, 0, topic="old")
+    broker.facts = both  # type: ignore[method-assign]
+    job.start()
+    assert job.poll() == [("old", 0, 3)]
 
 
 def test_tombstones_are_counted_and_not_decoded() -> None:

@@ -37,3 +37,12 @@ def test_what_was_long_ago_does_not_count() -> None:
 
 def test_a_share_of_one_switches_it_off() -> None:
     assert note(QuarantineShare(ShareLimits(share=1.0, messages=1)), 0, 100) is None
+
+
+def test_after_a_stop_few_are_enough_for_a_while() -> None:
+    """Or a supervisor's restarts bring it all into the quarantine, `messages` at a time."""
+    limits = ShareLimits(share=0.5, messages=1000, window_ms=60_000)
+    assert note(QuarantineShare(limits, wary_until_ms=60_000), 0, 9) is None
+    assert note(QuarantineShare(limits, wary_until_ms=60_000), 0, 10) is not None
+    assert note(QuarantineShare(limits, wary_until_ms=60_000), 11, 10) is None  # the release that can read them
+    assert note(QuarantineShare(limits, wary_until_ms=60_000), 0, 10, at_ms=60_000) is None

@@ -16,7 +16,7 @@ def settings(folder: Path, **sections: dict[str, object]) -> Settings:
 def test_a_folder_belongs_to_one_job_for_ever(tmp_path: Path) -> None:
     with open_recovery_folder(settings(tmp_path)) as first:
         assert first.is_new
-        first.note_claimed(has_taken_over=False)
+        first.claim(lambda: False, lambda _: None)
     with open_recovery_folder(settings(tmp_path)) as second:
         assert not second.is_new
         assert second.job_id == first.job_id
@@ -37,6 +37,38 @@ def test_the_processes_of_a_cluster_share_a_folder(tmp_path: Path) -> None:
     two = settings(tmp_path, run={"addresses": addresses, "process_id": 1})
     with open_recovery_folder(one) as first, open_recovery_folder(two) as second:
         assert first.job_id == second.job_id
+
+
+def test_every_process_of_a_cluster_knows_that_the_lake_was_taken_over(tmp_path: Path) -> None:
+    """Only the first finds another owner; all must number the parts of known sessions on."""
+    addresses = ["127.0.0.1:1", "127.0.0.1:2"]
+    one = settings(tmp_path, run={"addresses": addresses, "process_id": 0})
+    two = settings(tmp_path, run={"addresses": addresses, "process_id": 1})
+    owners, told = ["another"], []
+
+    def claim(is_new: bool) -> None:  # noqa: FBT001 - as it is called
+        told.append(is_new)
+        owners.append("us")
+
+    with open_recovery_folder(one) as first, open_recovery_folder(two) as second:
+        for folder in (first, second):
+            folder.claim(lambda: owners[-1] == "another", claim)
+        assert told == [True, False]
+        assert first.has_taken_over
+        assert second.has_taken_over
+    with open_recovery_folder(one) as later:
+        assert later.has_taken_over
+
+
+def test_a_take_over_that_was_cut_off_is_known_at_the_next_start(tmp_path: Path) -> None:
+    def killed(_: bool) -> None:  # noqa: FBT001 - as it is called
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), open_recovery_folder(settings(tmp_path)) as first:
+        first.claim(lambda: True, killed)
+    with open_recovery_folder(settings(tmp_path)) as second:
+        second.claim(lambda: False, lambda _: None)  # the lake has this job's name already
+        assert second.has_taken_over
 
 
 def test_a_folder_of_version_1_is_refused(tmp_path: Path) -> None:

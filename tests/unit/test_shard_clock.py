@@ -31,11 +31,23 @@ def test_once_sessions_come_from_anywhere_the_slowest_reader_counts() -> None:
     assert (clock.ceiling_ms("0000"), clock.ceiling_ms("0001")) == (300, 400)
 
 
-def test_it_does_not_go_back_when_more_readers_begin_to_count() -> None:
+def test_it_stands_while_not_all_readers_are_heard() -> None:
     clock = keyed()
     clock.hear("0000", 500, is_spread=False)
     clock.hear("0001", 100, is_spread=True)
     assert clock.clock_ms == 500
+
+
+def test_a_reader_with_nothing_to_read_does_not_lead_what_others_have_to_read() -> None:
+    """More shards than partitions, and a first start over a backlog: the shard's own reader is far ahead."""
+    clock = keyed()
+    clock.hear("0000", 36_000_000, is_spread=False)
+    clock.hear("0001", 100, is_spread=True)
+    assert clock.clock_ms == 36_000_000  # nothing closes before all were heard
+    assert clock.hear("0002", 200, is_spread=True)
+    assert clock.clock_ms == 100
+    assert not clock.hear("0001", 300, is_spread=True)
+    assert clock.clock_ms == 200
 
 
 def test_a_reader_that_was_put_right_takes_the_clock_back() -> None:
@@ -69,3 +81,13 @@ def test_a_shard_without_other_readers_has_no_ceiling() -> None:
     clock.hear("0000", 5, is_spread=True)
     assert clock.ceiling_ms("0000") is None
     assert clock.clock_ms == 5
+
+
+def test_a_bounded_input_has_ended_where_its_last_reader_is() -> None:
+    """A partition without messages does not make everything look as if it were cut off."""
+    clock = keyed()
+    clock.hear("0000", 100, is_spread=False)
+    clock.hear("0001", 900, is_spread=False)
+    assert clock.latest_ms == 100
+    clock.hear("0001", 900, is_spread=True)
+    assert (clock.clock_ms, clock.latest_ms) == (100, 900)
