@@ -57,13 +57,17 @@ test: $(READY) $(PLAYER) ## run all tests, three at a time, because most wait fo
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 .PHONY: check
-check: $(READY) ## linter, formatter, types, import rules, dependencies, dead code
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
-	$(BIN)/deptry .
-	$(BIN)/vulture
+check: $(READY) ## linter, formatter, types, import rules, dependencies, dead code; all of them, also when one complains
+	@failed=; \
+	for tool in "ruff check" "ruff format --check" mypy "lint-imports --no-logo" "deptry ." vulture; do \
+		echo "$$tool"; $(BIN)/$$tool || failed="$$failed, $$tool"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make check: $${failed#, } complained" >&2; exit 1; fi
+
+.PHONY: fix
+fix: $(READY) ## what the linter and the formatter can mend by themselves
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
 .PHONY: fuzz
 fuzz: $(READY) ## a million mutated messages through the decoders, guided by coverage
