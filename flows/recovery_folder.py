@@ -74,7 +74,7 @@ class RecoveryFolder:
     def claim(self, is_anothers: Callable[[], bool], claim: Callable[[bool], object]) -> None:
         """Let the lake know its owner: one process of a cluster at a time, so that only the first takes it over.
 
-        `claim` is told whether no lake belongs to this state yet. What is noted first is not lost by a crash.
+        `claim` is told whether no lake belongs to this state yet. A take-over is noted before it, in case of a crash.
         """
         with _locked(self._path / _LAYOUT_LOCK, wait=True):
             self._layout = _read(self._path) or self._layout

@@ -89,7 +89,7 @@ class KafkaSettings(_Section):
         30.0, description="how often to look for new partitions, and whether the topics are still the same"
     )
     stamp_ahead_seconds: NotNegative = Field(
-        120, description="a message stamped further ahead of this machine's clock counts as received now"
+        60, description="a message stamped further ahead of this machine's clock counts as received now"
     )
     client: dict[str, str | int | float | bool] = Field({}, description="any librdkafka option, passed through")
 

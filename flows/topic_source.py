@@ -153,6 +153,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         self._seldom = seldom
         self._look_again_at: float | None = None
         self._positions: dict[Input, int] = {}
+        self._highs: dict[Input, int] = {}  # where a partition ended when it was taken up
         self._ends: dict[Input, int] = {}  # how far a partition was found to reach without more messages
         self._left: list[_Place] = []  # of topics that are no longer in kafka.topics, in case they are again
         self._committing: dict[Input, int] = {}
@@ -230,7 +231,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         """Messages not read yet, by partition, as of the last fetch. From any thread."""
         found = {}
         for place, position in self._reached().items():
-            high = self._log.known_end(place)
+            high = self._log.known_end(place) or self._highs.get(place)  # where nothing was fetched: as it was found
             if high is not None or place in self._ends:
                 found[place] = max(0, (high or 0) - position)
         return found
@@ -341,6 +342,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
 
     def _take_up(self, place: Input, topic_id: str | None, extent: Extent, *, is_other_topic: bool) -> None:
         saved = self._positions.get(place)
+        self._highs[place] = extent.high
         begin = self._options.begin.get(place) if saved is None else None
         if begin is not None:
             saved, is_other_topic = begin.offset, self._is_other(begin.topic_id, topic_id)
@@ -381,7 +383,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
 
     def _forget(self, place: Input) -> None:
         self._clock.remove(place)
-        for known in (self._positions, self._ends, self._committed):
+        for known in (self._positions, self._highs, self._ends, self._committed):
             known.pop(place, None)
 
     @staticmethod

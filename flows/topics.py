@@ -20,6 +20,7 @@ class Topics:
     def __init__(self, facts: Mapping[str, TopicFacts], look: Look | None = None, every_seconds: float = 0.0) -> None:
         self.facts = facts
         self.version = 0
+        self._doubted: Mapping[str, TopicFacts] | None = None
         self._look = look
         self._every_seconds = every_seconds
         self._ended = threading.Event()
@@ -32,10 +33,24 @@ class Topics:
             self._thread.start()
 
     def refresh(self, facts: Mapping[str, TopicFacts]) -> None:
-        """Take what was found."""
-        if facts != self.facts:
-            self.facts = facts
+        """Take what was found. A topic that has become smaller is believed when two looks in a row say so.
+
+        A broker that lags behind the others still tells of the partitions before some were added.
+        """
+        if facts == self.facts:
+            self._doubted = None
+        elif self._is_smaller(facts) and facts != self._doubted:
+            self._doubted = facts
+        else:
+            self.facts, self._doubted = facts, None
             self.version += 1
+
+    def _is_smaller(self, facts: Mapping[str, TopicFacts]) -> bool:
+        return any(
+            known.topic_id == facts[name].topic_id and len(facts[name].partitions) < len(known.partitions)
+            for name, known in self.facts.items()
+            if name in facts
+        )
 
     def close(self) -> None:
         """Look no more."""

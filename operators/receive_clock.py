@@ -18,7 +18,7 @@ Input = tuple[str, int]  # topic and partition
 class ClockRules(msgspec.Struct, frozen=True):
     """What of a stamp or a clock is believed. All in ms."""
 
-    ahead_ms: int = 2 * MS_PER_MINUTE  # a stamp further ahead of the wall clock cannot be
+    ahead_ms: int = MS_PER_MINUTE  # a stamp further ahead of the wall clock cannot be; not above the allowed lateness
     earliest_ms: int = 946_684_800_000  # 2000-01-01: nothing was received before; seconds taken for ms are of 1970
     margin_ms: int = 5 * MS_PER_SECOND  # a reader that waits for input stays so far behind the wall clock
     outage_hold_ms: int = MS_PER_MINUTE  # after the broker was away, senders may hold back what is older

@@ -31,6 +31,10 @@ class Watched(LocalStore):
         super().put(objects)
         self.published += [key for key in objects if key.startswith(REPLAYS)]
 
+    def create(self, objects: Mapping[str, bytes]) -> set[str]:
+        self.published += [key for key in objects if key.startswith(REPLAYS)]
+        return super().create(objects)
+
 
 @pytest.fixture
 def store(samples: Path, tmp_path: Path) -> Watched:
