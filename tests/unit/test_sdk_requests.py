@@ -261,7 +261,7 @@ def test_a_body_cut_anywhere_is_refused_with_its_bytes(coding: str, data: st.Dat
         ("deflate", raw_deflate(b"a" * (64 << 20)), RejectReason.INFLATED_TOO_LARGE),
         ("gzip, gzip", gzip.compress(gzip.compress(b"a" * (64 << 20))), RejectReason.INFLATED_TOO_LARGE),
     ],
-    ids=lambda value: value if isinstance(value, str) else "body",  # a gzip body has the time in it
+    ids=map(str, range(11)),  # a gzip body has the time in it
 )
 def test_what_is_not_what_its_header_says_is_refused_with_its_bytes(
     coding: str, body: bytes, reason: RejectReason
