@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
+from flows.commands_job import JsonOption, LakeOption, opened_lake
 from flows.recovery_folder import FolderInUse, unused_folder
 from flows.settings import ConfigurationError, Settings, load_settings
 from flows.shown import counted, printable, size
@@ -88,18 +88,6 @@ def erase(  # noqa: PLR0913 - one option per setting
         _show(done, is_done=not dry_run)
     if done.failures:
         raise typer.Exit(1)
-    if not done.changes and not not_yet_here:
-        late = "" if dry_run else f"; what still comes of it is refused until {done.late_data_refused_until}"
-        raise CommandFailed(f"no {_named(subject)} in {store.uri}{late}")
-
-
-def _named(subject: Subject) -> str:
-    app = f" of app {subject.app_id!r}" if subject.app_id else ""
-    if subject.session_id:
-        return f"session {subject.session_id!r}{app} (the whole id, not its beginning)"
-    if subject.kind == "user":
-        return f"session of user {subject.user_id or subject.user_email!r}{app}"
-    return f"session{app}"
 
 
 def _in_recovery_folder(

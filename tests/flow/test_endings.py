@@ -103,7 +103,7 @@ def test_erase_of_what_is_not_there_is_no_success(lake: Path) -> None:
     ):
         done = CliRunner().invoke(app, ["erase", *wrong, "--dry-run", "--lake", str(lake)])
         assert done.exit_code == 1, wrong
-        assert str(done.exception).startswith("no session"), wrong
+        assert str(done.exception).startswith("nothing of "), wrong
         assert str(lake) in str(done.exception)
 
 

@@ -101,6 +101,7 @@ def test_the_installed_viewer_has_its_page_and_its_player(installed: Path, tmp_p
         pytest.skip("no player in viewer/page/vendor: run `make setup`")
     command: list[str | Path] = [installed / "bin" / "replaylake", "serve", "--lake", tmp_path, "--port", "0"]
     variables = {"PATH": f"{installed}/bin:/usr/bin:/bin", "TMPDIR": str(tmp_path)}
+    (tmp_path / "_job").mkdir()  # a lake to be served, with nothing in it yet
     with subprocess.Popen(command, cwd=tmp_path, env=variables, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         try:
