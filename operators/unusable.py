@@ -50,8 +50,10 @@ def checked_size(size: int, limits: Limits) -> None:
 
 
 def is_time_ms(value_ms: float) -> bool:
-    """Whether a number can be a time, epoch ms. Comparing refuses NaN, infinities and integers no float can hold."""
-    return 0 < value_ms < _TIME_MAX_MS
+    """Whether a number can be a time, epoch ms, also without its fraction. Comparing refuses NaN, infinities and
+    integers no float can hold.
+    """
+    return 1 <= value_ms < _TIME_MAX_MS
 
 
 def time_us(name: str, value_ms: float) -> int:

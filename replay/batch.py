@@ -13,7 +13,9 @@ from schemas.items import Family
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """`records`: parsed, of any shape. `skipped`: those that are no JSON or too deep."""
+    """`view_id`: empty where the segment itself names none: all of these are one view. `records`: parsed, of any shape.
+    `skipped`: those that are no JSON or too deep.
+    """
 
     view_id: str
     index_in_view: int  # or NOT_NUMBERED
@@ -46,8 +48,8 @@ def read_batch(raw: bytes, family: Family) -> Batch:
         raise ConversionError(str(error)) from error
     except JSON_ERRORS as error:
         raise ConversionError(f"not readable as JSON: {error}") from error
-    if not body.view_id:
-        raise ConversionError("a segment names no view")
+    if not body.view_id and not texts:
+        raise ConversionError("a segment without a view and without records")
     skipped: Counter[str] = Counter()
     if body.is_cut:
         skipped[Skip.TOO_DEEP] += 1

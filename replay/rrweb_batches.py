@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from operators.unusable import is_time_ms
 from replay.batch import Batch, ViewEvents
 from replay.json_shape import ShapeError, list_of, number_of, object_of, time_of
 from replay.posthog_cv import CvDecoder
 from replay.rrweb_event import Source
 from replay.track import Event
+from schemas.units import MS_PER_DAY
 
 _MOVES = (Source.MOUSE_MOVE, Source.TOUCH_MOVE, Source.DRAG)
 
@@ -25,12 +27,16 @@ def window_views(batches: Iterable[Batch]) -> list[ViewEvents]:
                 window.events.append({**event, "timestamp": time_of(event)})
             except ShapeError as fault:
                 window.skipped[fault.reason] += 1
-    return [one._replace(events=_steady(sorted(one.events, key=time_of))) for one in windows.values()]
+    return [one._replace(events=_steady(sorted(one.events, key=_timestamp))) for one in windows.values()]
 
 
 def _steady(events: list[Event]) -> list[Event]:
     """The events with their mouse moves dated anew; not the last one, whose end is the end of the recording."""
-    return sorted([_moves_from_first(event) for event in events[:-1]] + events[-1:], key=time_of)
+    return sorted([_moves_from_first(event) for event in events[:-1]] + events[-1:], key=_timestamp)
+
+
+def _timestamp(event: Event) -> int:
+    return int(event["timestamp"])
 
 
 def _moves_from_first(event: Event) -> Event:
@@ -47,6 +53,8 @@ def _moves_from_first(event: Event) -> Event:
         offsets = [int(number_of(position.get("timeOffset"))) for position in positions]
     except ShapeError:
         return event  # not fit to be played; it is counted at the gate
-    first = max(offsets[0], -time_of(event))
+    first = offsets[0]
+    if abs(first) >= MS_PER_DAY or not is_time_ms(event["timestamp"] + first):
+        return event  # no mouse moves for so long
     moved = [{**position, "timeOffset": offset - first} for position, offset in zip(positions, offsets, strict=True)]
-    return {**event, "timestamp": time_of(event) + first, "data": {**data, "positions": moved}}
+    return {**event, "timestamp": event["timestamp"] + first, "data": {**data, "positions": moved}}

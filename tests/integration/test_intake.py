@@ -23,7 +23,7 @@ from flows.servers import Broker, start_broker, start_s3
 from flows.settings import ConfigurationError, load_settings
 from replay.verify import verify
 from sinks.store import LocalStore
-from tests.flow.test_recordings import Manifest, differences
+from tests.flow.test_recordings import capture_files, differences, known_captures
 
 pytestmark = pytest.mark.timeout(300)
 QUICK = {"REPLAYLAKE_INTAKE__CONFIRM_SECONDS": "2", "REPLAYLAKE_LOG__FORMAT": "json"}
@@ -66,8 +66,8 @@ def test_recorded_requests_sent_again_give_the_counts_of_the_manifest(
     tansu: Broker, recordings_or_samples: Path, tmp_path: Path
 ) -> None:
     """Byte for byte over HTTP, to Kafka, through the job's operators, into a lake."""
-    captures = sorted(recordings_or_samples.glob("*/*.jsonl.gz"))
-    manifest: Manifest = json.loads((recordings_or_samples / "manifest.json").read_text())["captures"]
+    manifest = known_captures(recordings_or_samples)
+    captures = capture_files(recordings_or_samples, manifest)
     topic = new_topic(tansu, 4)
     requests = [one for path in captures for one in recorded_requests(path) if one.method == "POST"]
     with IntakeProcess(tansu.bootstrap, topic, tmp_path) as intake, ThreadPoolExecutor(4) as senders:

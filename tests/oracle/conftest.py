@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.flow.test_recordings import capture_files, known_captures
 from tests.oracle.comparison import backfill
 
 
 @pytest.fixture(scope="package")
 def recorded_captures(recordings_or_samples: Path) -> list[Path]:
-    return sorted(recordings_or_samples.glob("*/*.jsonl.gz"))
+    return capture_files(recordings_or_samples, known_captures(recordings_or_samples))
 
 
 @pytest.fixture(scope="package")

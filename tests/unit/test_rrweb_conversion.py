@@ -464,6 +464,27 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
     assert body_of(track)["childNodes"][1]["textContent"] == "cut\ufffd"
 
 
+@pytest.mark.parametrize("offset", [-(10**18), -START - 1, 10**18, -86_400_000, 0.5, -1e300])
+def test_mouse_moves_of_an_impossible_instant_cost_no_other_event(offset: float) -> None:
+    position = {"x": 1, "y": 1, "id": LIST, "timeOffset": offset}
+    moves = {"type": 3, "timestamp": START + 20, "data": {"source": 1, "positions": [position]}}
+    (track,) = to_rrweb(Family.RRWEB, [message(meta(), snapshot(1), moves, mutation(30))])
+    assert [event["timestamp"] - START for event in track.events] == [0, 1, 20, 30]
+
+
+@pytest.mark.parametrize("time", [0.5, 0, -1])
+def test_an_event_of_the_first_millisecond_of_all_costs_itself(time: float) -> None:
+    (track,) = to_rrweb(Family.RRWEB, [message(meta(), snapshot(1), {**mutation(), "timestamp": time}, mutation(30))])
+    assert [event["timestamp"] - START for event in track.events] == [0, 1, 30]
+
+
+def test_segments_that_name_no_view_play() -> None:
+    """The form around them may have named it; nothing of that is in the stored segment."""
+    raw = json.dumps({"records": [meta(), snapshot(1)]}).encode()
+    (track,) = to_rrweb(Family.GUANCE, [raw])
+    assert [event["type"] for event in track.events][:2] == [4, 2]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
