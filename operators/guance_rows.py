@@ -17,6 +17,7 @@ from operators.row_values import (
     timestamp_us,
     unchanged_type,
 )
+from operators.unusable import DURATION_MAX_NS
 from schemas.fields import Field
 from schemas.items import LINE_TABLE, Kind
 from schemas.tables import TABLES
@@ -51,7 +52,9 @@ def _columns(table: str) -> _Columns:
 
 
 def _unchanged_type(field: Field) -> type[RowValue] | None:
-    return None if field.name in _OWN_CONVERTERS else unchanged_type(field)
+    if field.name in _OWN_CONVERTERS:
+        return None
+    return int if field.unit == "ns" else unchanged_type(field)  # of numbers those that can be a duration, see below
 
 
 def _converter(field: Field) -> Converter:
@@ -85,7 +88,7 @@ def guance_row(body: bytes) -> LineRow:
     unsure = [
         name
         for name, value in fields.items()
-        if type(value) is not types.get(name) or (type(value) is int and value < 0)  # which no duration can be
+        if type(value) is not types.get(name) or (type(value) is int and not -1 < value < DURATION_MAX_NS)
     ]
     for name in unsure:
         convert = converters.get(name)
