@@ -83,7 +83,7 @@ def verify_command(lake: LakeOption = None, as_json: JsonOption = False) -> None
     Example: replaylake retention verify --lake s3://my-bucket/rum
     """
     settings = load_settings(**_lake(lake))
-    store = opened_lake(settings)
+    store = _bucket(settings)
     lifecycle = store.lifecycle()
     problems = []
     if lifecycle is not None:

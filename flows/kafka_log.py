@@ -1,6 +1,7 @@
 """Topics on Kafka, as the source reads them: consume, assign, and translate errors. No rule is in here."""
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +20,7 @@ _PROBE_SECONDS = 5.0
 _IMPATIENT_SECONDS = 0.5  # after no answer, or the readers of a process wait for it one after the other
 _IMPATIENCE_SECONDS = 120.0
 _SEEK_SECONDS = 15.0
+_CLOSE_SECONDS = 2.0
 _AWAY = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}
 _GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 _FINAL = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._AUTHENTICATION}
@@ -96,7 +98,10 @@ class KafkaLog:
             self._consumer.commit(offsets=places, asynchronous=True)
 
     def close(self) -> None:
-        self._consumer.close()
+        """Without waiting long for a broker that is away: nothing is to be told to it."""
+        closing = threading.Thread(target=self._consumer.close, name="close", daemon=True)
+        closing.start()
+        closing.join(_CLOSE_SECONDS)
 
     def _note_error(self, error: KafkaError) -> None:
         if error.code() in _AWAY:  # librdkafka goes on by itself; only the clock has to know

@@ -75,8 +75,6 @@ def test_an_erasure_beside_a_job_both_killed_in_between(place: Place, samples: P
     expected = {key: digest for key, digest in calm.blobs.items() if not any(one in key for one in erased)}
     assert after.blobs == expected
     assert expected
-    receipt = json.loads((tmp_path / "receipt.json").read_text())
-    assert receipt["rows"]["sessions"] > 0
     assert verify(store).problems == []
 
 
@@ -114,7 +112,7 @@ def test_an_object_under_lock_is_named(s3: S3Server, samples: Path, tmp_path: Pa
     """A bucket with object lock: the row goes, the locked version of the replay stays, and the command says so."""
     store = S3Store(f"s3://locked-{time.time_ns()}/rum", s3.storage_options())
     store.call("create_bucket", ObjectLockEnabledForBucket=True)
-    place = Place(Broker("", 0), store.uri, tmp_path, s3)
+    place = Place(Broker("127.0.0.1:9", 0), store.uri, tmp_path, s3)
     capture = str(samples / f"{ERASED[0]}.jsonl.gz")
     subprocess.run([sys.executable, "-m", "flows.cli", "backfill", capture], env=place.environment(), check=True)
     replay = next(one.key for one in store.list(REPLAYS))

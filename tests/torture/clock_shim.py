@@ -21,8 +21,8 @@ class MovedClock:
         command = ["cc", "-O2", "-shared", "-fPIC", "-o", str(library), str(SOURCE), "-ldl", "-pthread"]
         subprocess.run(command, check=True)
         shift.write_bytes(struct.pack("=q", 0))
-        self._file = shift.open("r+b")
-        self._shift = mmap.mmap(self._file.fileno(), 8)
+        with shift.open("r+b") as file:
+            self._shift = mmap.mmap(file.fileno(), 8)
         self.environment = {"LD_PRELOAD": str(library), "CLOCK_SHIM": str(shift)}
 
     def set(self, seconds: float) -> None:

@@ -32,7 +32,7 @@ def stamps(field: Field, *, age_ms: int) -> list[str]:
     told: dict[str, Told] = {}
     for kind in _BAD_STAMPS:  # a stamp that counts as now may close what a backlog has open, so there not calm
         told |= {f"{one}-{kind}": Told(6, days, is_calm=not age_ms) for one in ("plain", "mixed")}
-        told[f"alone-{kind}"] = Told(2, today, is_calm=not age_ms)
+        told[f"alone-{kind}"] = Told(2, days | today, is_calm=not age_ms)  # when the receive clock stands
 
     def send_all() -> None:
         for first in (0, 3):
