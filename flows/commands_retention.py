@@ -84,6 +84,8 @@ def verify_command(lake: LakeOption = None, as_json: JsonOption = False) -> None
     """
     settings = load_settings(**_lake(lake))
     store = _bucket(settings)
+    if store.lifecycle() is None:  # without rules there is only what is there to look at
+        store = opened_lake(settings)
     lifecycle = store.lifecycle()
     problems = []
     if lifecycle is not None:

@@ -120,6 +120,7 @@ def consumer_options(client: Mapping[str, Any]) -> dict[str, Any]:
         "queued.max.messages.kbytes": 32_768,  # per reader; the default of 64 MB adds up
         "fetch.message.max.bytes": 16_777_216,
         "receive.message.max.bytes": 134_217_728,
+        "topic.metadata.refresh.interval.ms": 30_000,  # a leader may move unseen while a broker restarts
         "max.poll.interval.ms": 86_400_000,  # while the store is away nothing is polled, and that is right
         **client,
         "enable.auto.commit": False,

@@ -139,8 +139,11 @@ class Lane:
 
     def _new_producer(self, partitioner: str) -> Producer:
         options = {"bootstrap.servers": self._bootstrap, "linger.ms": 50, "message.max.bytes": 16_777_216}
-        options |= {"message.timeout.ms": 120_000, "partitioner": partitioner or "random"}
-        options |= {"topic.metadata.propagation.max.ms": 120_000}  # a broker that has just started knows no topic yet
+        options |= {"message.timeout.ms": 300_000, "partitioner": partitioner or "random"}
+        options |= {
+            "topic.metadata.propagation.max.ms": 300_000,
+            "topic.metadata.refresh.interval.ms": 2_000,
+        }  # a broker that has just started knows no topic yet
         return Producer(options, logger=_log)
 
     def _delivered(self, error: object, _: object) -> None:
