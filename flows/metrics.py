@@ -23,8 +23,8 @@ from schemas.items import CloseReason, RejectReason, SkipReason
 from schemas.metrics import Metric
 from schemas.tables import TABLES
 from schemas.units import MS_PER_SECOND
-from sinks.lake import LakeWriter
 from sinks.steady import SteadyStore
+from sinks.writer import LakeWriter
 
 _BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 

@@ -33,8 +33,8 @@ from schemas.errors import MustAct
 from schemas.lifecycle import PACK_DAYS
 from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention
 from schemas.units import GIB, MIB, MS_PER_HOUR, MS_PER_SECOND
-from sinks.lake import LakeLimits
 from sinks.open_store import lake_fault
+from sinks.writer import LakeLimits
 from viewer.access import Token
 
 PREFIX = "REPLAYLAKE_"

@@ -18,8 +18,8 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from operators.sessions import SessionTracker
 from operators.shard_clock import ShardClock, ShardClockState
 from operators.shards import ShardBatch, Spread
-from sinks.lake import LakeWriter, Refusal
 from sinks.session_journal import JournalPlace, SessionJournal
+from sinks.writer import LakeWriter, Refusal
 
 _STATE_VERSION = 3  # 2 was of a partition and had no clock, 1 held the sessions themselves
 

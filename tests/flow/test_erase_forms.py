@@ -23,11 +23,11 @@ from schemas.retention import Retention
 from sinks.erase import Eraser, ErasureRefused
 from sinks.erase_find import find_sessions
 from sinks.erase_recovery import erase_in_folder
-from sinks.lake import LakeLimits, LakeWriter, Refusal
 from sinks.notices import NoticeBoard
 from sinks.packs import PackStore
 from sinks.session_journal import SessionJournal
 from sinks.store import LocalStore
+from sinks.writer import LakeLimits, LakeWriter, Refusal, ShardPlace
 from tests.flow.harness import run
 from tests.unit.test_erase_texts import JANE, WRAPS
 
@@ -96,7 +96,9 @@ def refused(session: str | None, raw: bytes, app: str | None = "shop") -> Refusa
 
 def write(store: LocalStore, refusals: Iterable[Refusal]) -> None:
     board = NoticeBoard(store, time.time)
-    writer = LakeWriter(store, PackStore(store, None, 0), "0001", Retention(), LakeLimits(), "t", board=board)
+    writer = LakeWriter(
+        ShardPlace(store, PackStore(store, None, 0), "0001", "t"), Retention(), LakeLimits(), board=board
+    )
     writer.refuse(refusals)
     writer.stage()
     writer.publish()
