@@ -25,7 +25,16 @@ _REVISION = {"revision"}  # of the other tables
 # each of its windows, so of those the newest counts. Of rows of sessions there is one at least.
 _OF_WINDOW = {
     "views": {
-        *("revision", "session_part", "active_time", "last_interaction_at", "error_click_count", "is_entry", "is_exit"),
+        *(
+            "revision",
+            "session_part",
+            "received_at",
+            "active_time",
+            "last_interaction_at",
+            "error_click_count",
+            "is_entry",
+            "is_exit",
+        ),
         *("view_index", "next_view_path", "previous_view_path"),
     },
     "replay_segments": {"revision", "session_part", "replay_key", "frame_offset", "frame_length"},
