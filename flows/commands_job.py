@@ -17,14 +17,16 @@ from flows.capture_source import READER, CaptureSource
 from flows.captures import CaptureCounts
 from flows.demo import run_demo, serve_demo
 from flows.job import run_bounded, run_streaming
+from flows.job_input import refuse_second_reading
 from flows.local_cluster import run_local_cluster
 from flows.logs import LOGGER, set_up_logging
 from flows.metrics import JobMetrics
 from flows.settings import ConfigurationError, Settings, load_settings
 from flows.shown import counted, printable
 from flows.stopping import install_stop_handlers, stop_requested
-from flows.wiring import Job, State, build, kafka_range_job
+from flows.wiring import Job, State, build, kafka_range_job, lake_store
 from schemas.errors import ReplayLakeError
+from sinks.fence import owner_of
 from sinks.open_store import open_lake
 from sinks.store import ObjectStore
 
@@ -150,6 +152,9 @@ def _backfill(settings: Settings, files: list[Path], from_offset: int, to_offset
                 job = build(settings, source, [READER], JobMetrics(version("replaylake")), State(), is_bounded=True)
                 run_bounded(job, source.failure)
             else:
+                owner = owner_of(lake_store(settings))
+                if owner is not None:
+                    refuse_second_reading(settings, owner)
                 job = kafka_range_job(settings, from_offset, to_offset)
                 run_bounded(job)
     except Exception as error:

@@ -287,7 +287,9 @@ class HttpSettings(_Section):
         "", pattern=r"^(\S+:\d+)?$", description="host:port of /metrics, /health/live, /health/ready; empty is off"
     )
     live_seconds: Positive = Field(900, description="without a look at the input for so long the job counts as dead")
-    ready_seconds: Positive = Field(120, description="without a commit for so long the job counts as not ready")
+    ready_seconds: Positive = Field(
+        120, description="without a commit, or an answer for a partition, for so long the job counts as not ready"
+    )
 
     def place(self) -> tuple[str, int]:
         """Host and port."""
