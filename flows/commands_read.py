@@ -207,9 +207,16 @@ def _warn(notes: list[Note]) -> None:
         print(f"warning: {printable(note.text)}", file=sys.stderr)
 
 
-def verify(lake: LakeOption = None, as_json: JsonOption = False) -> None:
-    """Read the whole lake back: checksums, index against bytes, counts, orphans. Exit code 1 if anything is wrong.
+def verify(
+    lake: LakeOption = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="fail, too, if a recording cannot be played because it came so")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read the whole lake back: checksums, index against bytes, counts, orphans. Exit code 1 if the lake is damaged.
 
+    A recording that is stored as it came and cannot be played is a warning: any visitor can send one.
     Example: replaylake verify --lake s3://my-bucket/rum
     """
     settings = load_settings(**_lake(lake))
@@ -230,9 +237,13 @@ def verify(lake: LakeOption = None, as_json: JsonOption = False) -> None:
         print(f"{counted(report.packs, 'pack')} and {counted(report.staged, 'staged object')} (lifecycle removes them)")
         for problem in report.problems[:_PROBLEMS_SHOWN]:
             print(f"  {printable(problem)}")
+        for reason in report.unplayable[:_PROBLEMS_SHOWN]:
+            print(f"  as received: {printable(reason)}")
+        if report.unplayable:
+            print(f"{counted(len(report.unplayable), 'part')} of recordings cannot be played, as received")
         sound = "the lake holds together" if report.files or report.blobs else f"{store.uri} has no sessions yet"
         print(counted(len(report.problems), "problem") if report.problems else sound)
-    if report.problems:
+    if report.problems or (strict and report.unplayable):
         raise typer.Exit(1)
 
 

@@ -1,5 +1,8 @@
 """Does the lake hold together? Reads all of it back: checksums, index against bytes, counts, orphans, and whether what
 is called a recording can be played.
+
+Damage of the lake and what a sender made unplayable are told apart: the bytes of a frame whose checksums are right are
+those that were received, so if they cannot be played, they never could.
 """
 
 from collections import Counter
@@ -21,11 +24,11 @@ from replay.catalog import (
 )
 from replay.chunks import CHUNK_RAW_BYTES
 from replay.export import family_of
-from replay.reader import BlobReader
 from replay.rrweb import one_track
 from replay.styles import StyleShelf
 from replay.track import ConversionError
 from schemas.blob import BlobFormatError, FrameEntry
+from schemas.items import Family
 from schemas.keys import PACKS, REPLAYS, STAGING, is_style, partition_value, style_digest
 from schemas.lifecycle import due_day
 from schemas.retention import Retention
@@ -63,7 +66,10 @@ _NEEDED = {
 
 
 class Report(msgspec.Struct):
-    """What was read, and every problem as one line that names the key or window."""
+    """What was read, and every problem as one line that names the key or window.
+
+    `unplayable`: recordings, or parts of them, that are stored as they came and cannot be played, a line each.
+    """
 
     files: int = 0
     rows: dict[str, int] = msgspec.field(default_factory=dict)
@@ -74,6 +80,7 @@ class Report(msgspec.Struct):
     packs: int = 0
     staged: int = 0
     problems: list[str] = msgspec.field(default_factory=list)
+    unplayable: list[str] = msgspec.field(default_factory=list)
 
 
 class Expiry(msgspec.Struct, frozen=True):
@@ -268,18 +275,19 @@ def _check_blob(store: ObjectStore, shelf: StyleShelf, key: str, rows: Iterable[
         report.problems.append(f"{key}: {len(rows)} rows point to this blob, which does not exist")
         return
     try:
+        family = family_of(reader)
         segments = 0
         for number, frame in enumerate(reader.frames):
             lines = reader.frame_segments(number)
             segments += len(lines)
-            report.problems += [f"{key}: frame {number}: {problem}" for problem in _conversion(reader, frame, lines)]
+            report.unplayable += [f"{key}: frame {number}: {reason}" for reason in _unplayable(family, frame, lines)]
         frames = {(frame.offset, frame.length) for frame in reader.frames}
         report.blobs += 1
         report.blob_bytes += store.size(key)
     except ObjectMissing as error:
         report.problems.append(f"{key}: gone, or a style it needs: {error}")
         return
-    except BlobFormatError as error:
+    except (BlobFormatError, ConversionError) as error:
         report.problems.append(f"{key}: {error}")
         return
     if segments != len(rows):
@@ -288,11 +296,11 @@ def _check_blob(store: ObjectStore, shelf: StyleShelf, key: str, rows: Iterable[
         report.problems.append(f"{key}: a row names a frame that the blob does not have")
 
 
-def _conversion(reader: BlobReader, frame: FrameEntry, lines: Sequence[bytes]) -> Iterator[str]:
-    """Whether a frame becomes events, a part of it at a time. What never arrived of a recording is no problem."""
+def _unplayable(family: Family, frame: FrameEntry, lines: Sequence[bytes]) -> Iterator[str]:
+    """What of a frame does not become events, a part of it at a time. What never arrived of a recording is not told."""
     for begin, end in _runs(lines, {snapshot.line for snapshot in frame.snapshots}):
         try:
-            track = one_track(family_of(reader), lines[begin:end])
+            track = one_track(family, lines[begin:end])
         except ConversionError as error:
             yield f"segments {begin} to {end - 1} cannot be converted: {error}"
             continue

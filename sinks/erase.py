@@ -63,6 +63,7 @@ class Eraser:
         self._is_known = False  # it was erased before, so that nothing of it is there is no surprise
         self._keys: set[SessionKey] = set()
         self._changes: dict[str, Change] = {}
+        self._batches = 0  # so many are noted, those of runs that were cut off included
         self._failures: dict[str, Failure] = {}
         self._unread: set[str] = set()  # of these, what only could not be looked into
 
@@ -90,8 +91,8 @@ class Eraser:
             self._search(since_ms)
             self._save_sessions(name)
         self._tell(f"{name}-sessions", since_ms)
-        for number in range(_PASSES):
-            if not self._clean(name, number):
+        for _ in range(_PASSES):
+            if not self._clean(name):
                 break
         else:
             self._failures["*"] = Failure("*", f"still found something after {_PASSES} passes")
@@ -159,7 +160,9 @@ class Eraser:
             if one.key.endswith("/sessions"):
                 self._keys.update(msgspec.json.decode(saved, type=list[SessionKey]))
             else:
-                self._changes |= {change.object: change for change in msgspec.json.decode(saved, type=list[Change])}
+                self._batches += 1
+                for change in msgspec.json.decode(saved, type=list[Change]):
+                    self._count(change)
         return unfinished, int(unfinished.rpartition("-")[2])
 
     def _names_known(self) -> list[list[str]]:
@@ -201,9 +204,9 @@ class Eraser:
             self._progress("waiting until the job has heard of it")
             await_heard(self._store, notice_name, self._wait_seconds)
 
-    def _clean(self, name: str, number: int) -> int:
+    def _clean(self, name: str) -> int:
         """Change every object that holds something of the subject; returns how many were changed."""
-        done, batches = 0, 0
+        done = 0
         batch: list[Edit] = []
         self._failures.clear()
         for found in find_edits(self._store, self._wanted(), self._progress):
@@ -212,16 +215,21 @@ class Eraser:
                 continue
             batch.append(found)
             if len(batch) >= _BATCH_EDITS or sum(len(one.content or b"") for one in batch) > _BATCH_BYTES:
-                done += self._apply(batch, name, f"{number}-{batches}")
-                batch, batches = [], batches + 1
-        return done + self._apply(batch, name, f"{number}-{batches}")
+                done += self._apply(batch, name)
+                batch = []
+        return done + self._apply(batch, name)
 
-    def _apply(self, batch: list[Edit], name: str, batch_name: str) -> int:
-        """Do it. Noted first: a run after a crash knows what was done, a job that restarts what it need not miss."""
+    def _apply(self, batch: list[Edit], name: str) -> int:
+        """Do it. Noted first: a run after a crash knows what was done, a job that restarts what it need not miss.
+
+        A note never replaces one of a run that was cut off.
+        """
         if not batch:
             return 0
         for edit in batch:
             self._note(edit)
+        batch_name = f"{self._batches:06d}"
+        self._batches += 1
         self._store.put({f"{RECEIPTS}{name}/{batch_name}": msgspec.json.encode([edit.change for edit in batch])})
         gone = [edit.key for edit in batch if edit.content is None]
         gone += [final for edit in batch for final in edit.finals]
@@ -245,7 +253,9 @@ class Eraser:
         if isinstance(found, Unreadable):
             self._failures[found.key] = Failure(found.key, found.reason)
             return
-        change = found.change
+        self._count(found.change)
+
+    def _count(self, change: Change) -> None:
         before = self._changes.get(change.object)
         if before is not None:  # found again, because it had failed or was written anew
             change = msgspec.structs.replace(

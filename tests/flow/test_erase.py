@@ -1,6 +1,7 @@
 """Erasure and holds: nothing of the one is left, nothing of the others is touched, and nothing comes back."""
 
 import io
+import shutil
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from replay.verify import verify
 from schemas.bundle import decode_bundle, encode_bundle
 from schemas.erasure import Receipt, Subject, What
 from schemas.items import Item, Kind
-from schemas.keys import LOCKS, PACKS, REPLAYS, STAGING, is_style, style_digest, style_key
+from schemas.keys import LOCKS, PACKS, RECEIPTS, REPLAYS, STAGING, is_style, style_digest, style_key
 from schemas.notices import Notice, NoticeKind, Notices
 from schemas.pack import decode_block, key_hash, read_index
 from schemas.retention import HELD_DAYS, AppRetention, Retention
@@ -241,13 +242,8 @@ def session_ids_in(lake: Content) -> set[str]:
     return {row.partition("'session_id': '")[2].partition("'")[0] for row in lake.tables["sessions"]}
 
 
-@pytest.mark.parametrize("cut_after", [3, 8, 20, 10_000])
-def test_migrate_moves_everything_with_its_day(
-    store: LocalStore, cut_after: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also when it is cut off and started again."""
-    before = content(store)
-    retention = Retention(AppRetention(30, 7))
+def cut_off(work: Callable[[], object], cut_after: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether it ended before so many writes; at the last of them it is killed."""
     writes = 0
     put, delete = LocalStore.put, LocalStore.delete
 
@@ -261,16 +257,47 @@ def test_migrate_moves_everything_with_its_day(
 
         return call
 
-    def target(app_id: str, _: str) -> tuple[int, int]:
-        return retention.rum_days(app_id), retention.replay_days(app_id)
-
     with monkeypatch.context() as patch:
         patch.setattr(LocalStore, "put", counted(put))
         patch.setattr(LocalStore, "delete", counted(delete))
         try:
-            Mover(store, target, "first").run()
+            work()
         except KeyboardInterrupt:
             assert writes == cut_after
+            return False
+    return True
+
+
+@pytest.mark.parametrize("cut_after", [9, 12])
+def test_a_receipt_counts_what_runs_that_were_cut_off_had_done(
+    store: LocalStore, cut_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = LocalStore(shutil.copytree(tmp_path / "lake", tmp_path / "copy"))
+    at_once = erase(copy, ADA)
+    runs = 1
+    while not cut_off(lambda: erase(store, ADA), cut_after, monkeypatch):
+        runs += 1
+    assert runs > 3
+    key = min(one.key for one in store.list(RECEIPTS))  # a run cut off behind its receipt is followed by another one
+    receipt = msgspec.json.decode(store.read(key), type=Receipt)
+    assert receipt.rows == at_once.rows
+    assert receipt.rows["sessions"] == receipt.sessions > 0
+    assert (receipt.objects, receipt.changes, receipt.failures) == (at_once.objects, at_once.changes, at_once.failures)
+    left, expected = content(store), content(copy)
+    assert (left.tables, left.blobs) == (expected.tables, expected.blobs)
+
+
+@pytest.mark.parametrize("cut_after", [3, 8, 20, 10_000])
+def test_migrate_moves_everything_with_its_day(
+    store: LocalStore, cut_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it is cut off and started again."""
+    before = content(store)
+    retention = Retention(AppRetention(30, 7))
+    def target(app_id: str, _: str) -> tuple[int, int]:
+        return retention.rum_days(app_id), retention.replay_days(app_id)
+
+    cut_off(lambda: Mover(store, target, "first").run(), cut_after, monkeypatch)
     Mover(store, target, "second").run()
     after = content(store)
     folders = {

@@ -120,8 +120,9 @@ def test_stored_replay_is_far_smaller_than_what_the_sdks_sent(backfilled: Path, 
 
 
 def test_the_lake_verifies(backfilled: Path) -> None:
-    """Nothing orphaned, nothing missing, all counts agree."""
-    assert verify(LocalStore(backfilled)).problems == []
+    """Nothing orphaned, nothing missing, all counts agree, and every recording can be played."""
+    report = verify(LocalStore(backfilled))
+    assert (report.problems, report.unplayable) == ([], [])
 
 
 def test_backfill_twice_is_backfill_once(backfilled: Path, captures: list[Path]) -> None:

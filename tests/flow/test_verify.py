@@ -1,6 +1,7 @@
 """`verify` finds each kind of damage and names the object."""
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from replay.reader import BlobReader
 from replay.rrweb import one_track
-from replay.track import Track
+from replay.track import ConversionError, Track
 from replay.verify import verify
 from schemas.items import Family
 from schemas.style import encode_style
@@ -18,7 +20,7 @@ from schemas.tables import TABLES
 from schemas.units import KIB
 from sinks.store import LocalStore
 from tests.flow.harness import capture_messages, run
-from tests.flow.made import START_MS, batch, change, lake_of, snapshot
+from tests.flow.made import START_MS, batch, change, command, lake_of, snapshot
 
 
 def _flip(path: Path) -> None:
@@ -88,12 +90,33 @@ def test_a_revision_that_is_there_twice_is_found(samples: Path, tmp_path: Path) 
     assert any("revision 0 2 times" in problem for problem in verify(LocalStore(tmp_path)).problems)
 
 
-def test_a_recording_that_cannot_be_played_is_found_though_every_byte_is_right(tmp_path: Path) -> None:
+def test_a_recording_that_came_unplayable_is_told_and_is_no_damage(tmp_path: Path) -> None:
     broken = {**snapshot(), "data": {"node": "no page"}}
     lake_of(tmp_path, [batch([broken, change(10)], session_id="broken"), batch([snapshot()], session_id="right")])
-    [problem] = verify(LocalStore(tmp_path)).problems
-    assert "app_id=shop/broken.0.jsonl.zst: frame 0: segments 0 to 0: their full snapshot cannot be played" in problem
-    assert problem.endswith(": 1 x before_full_snapshot, 1 x malformed")
+    report = verify(LocalStore(tmp_path))
+    [told] = report.unplayable
+    assert "app_id=shop/broken.0.jsonl.zst: frame 0: segments 0 to 0: their full snapshot cannot be played" in told
+    assert told.endswith(": 1 x before_full_snapshot, 1 x malformed")
+    assert report.problems == []
+    warned, strict = command("verify", lake=tmp_path), command("verify", "--strict", lake=tmp_path)
+    assert (warned.code, strict.code) == (0, 1)
+    assert warned.out == strict.out
+    assert "1 part of recordings cannot be played, as received\nthe lake holds together" in warned.out
+    assert json.loads(command("verify", "--json", lake=tmp_path).out)["unplayable"] == [told]
+
+
+def test_a_blob_of_a_family_that_is_not_known_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its index says so, which no sender writes."""
+    lake_of(tmp_path, [batch([snapshot()])])
+
+    def unknown(_: BlobReader) -> Family:
+        raise ConversionError("recorded by 'other', which this release does not know")
+
+    monkeypatch.setattr("replay.verify.family_of", unknown)
+    report = verify(LocalStore(tmp_path))
+    [problem] = report.problems
+    assert problem.endswith("recorded by 'other', which this release does not know")
+    assert (report.unplayable, command("verify", lake=tmp_path).code) == ([], 1)
 
 
 def test_a_recording_that_never_had_a_picture_is_no_damage(tmp_path: Path) -> None:
@@ -117,8 +140,8 @@ def test_a_long_recording_is_converted_a_part_at_a_time(tmp_path: Path, monkeypa
     events = [snapshot(n, filling) if n % 5 == 0 else filler | {"timestamp": START_MS + n} for n in range(40)]
     events.append(snapshot(41) | {"data": {"node": None, "filling": filling}})
     lake_of(tmp_path, [batch([event]) for event in events])
-    [problem] = verify(LocalStore(tmp_path)).problems
-    assert "full snapshot cannot be played" in problem
+    [told] = verify(LocalStore(tmp_path)).unplayable
+    assert "full snapshot cannot be played" in told
     assert len(sizes) > 5
     assert max(sizes) < 700 * KIB
 

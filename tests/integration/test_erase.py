@@ -14,7 +14,7 @@ import pytest
 
 from flows.servers import Broker, S3Server, start_broker
 from replay.verify import verify
-from schemas.keys import REPLAYS, is_style
+from schemas.keys import RECEIPTS, REPLAYS, is_style
 from sinks.s3 import S3Store
 from sinks.store import ObjectStore
 from tests.flow.test_erase import plain, styles_in
@@ -54,6 +54,8 @@ def test_an_erasure_beside_a_job_both_killed_in_between(place: Place, samples: P
                 job.kill(chance)
                 job = JobProcess(place)
         done = subprocess.run(command, env=place.environment(), capture_output=True, text=True, check=False)
+        receipts = [json.loads(place.store().read(one.key)) for one in place.store().list(RECEIPTS)]
+        assert sum(one["rows"].get("sessions", 0) for one in receipts) > 0  # of several where one ended before its kill
         unread = json.loads((tmp_path / "receipt.json").read_text())["failures"]
         assert done.returncode == bool(unread), done.stdout + done.stderr
         assert all("/quarantine/" in one["object"] and "nobody knows whose" in one["reason"] for one in unread), unread
