@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 from flows.broker import client_log
 from flows.captures import CaptureCounts, read_captures
 from operators.decode import Limits
-from operators.sdk_requests import keyed_by_session
+from operators.requests import keyed_by_session
 
 
 class Fed(msgspec.Struct):

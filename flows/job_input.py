@@ -15,7 +15,7 @@ from flows.logs import LOGGER
 from flows.recovery_folder import folder_job, replace_file
 from flows.settings import ConfigurationError, Settings
 from flows.topic_source import Begin
-from operators.receive_clock import Input
+from operators.input.receive_clock import Input
 
 _FILE = "input.json"
 _LOCK = "input.lock"

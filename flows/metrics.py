@@ -16,8 +16,8 @@ from prometheus_client.registry import Collector
 import schemas.metrics as names
 from flows.settings import HttpSettings
 from flows.topic_source import Reader
-from operators.receive_clock import Input, StampFault
-from operators.sessions import SessionTracker
+from operators.input.receive_clock import Input, StampFault
+from operators.windows.tracker import SessionTracker
 from schemas.exposition import Labels, family
 from schemas.items import CloseReason, RejectReason, SkipReason
 from schemas.metrics import Metric

@@ -24,11 +24,11 @@ from flows.stopping import STOP
 from flows.topic_source import Begin, SourceOptions, SourceWatch, TopicSource
 from flows.topics import Topics
 from operators.arrivals import Poll
-from operators.closed_sessions import SessionKey
-from operators.positions import OnLost
-from operators.receive_clock import ClockRules, Input
-from operators.sessions import SessionTracker
+from operators.input.positions import OnLost
+from operators.input.receive_clock import ClockRules, Input
 from operators.shards import Router, Spread, shard_of
+from operators.windows.memos import SessionKey
+from operators.windows.tracker import SessionTracker
 from schemas.units import MS_PER_SECOND
 from sinks.engine import LakeSink, Stopwatch, TrackerBuilder, WriterBuilder
 from sinks.fence import Fence

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from operators.replay_records import NoRecords, replay_body
-from operators.unusable import JSON_ERRORS
+from operators.replay.records import NoRecords, replay_body
+from operators.wire.unusable import JSON_ERRORS
 from replay.json_shape import ShapeError, Skip, parse
 from replay.track import ConversionError, Event
 from schemas.items import Family

@@ -108,7 +108,7 @@ def plan(
 
 def in_view(pieces: Iterable[Numbered]) -> list[Numbered]:
     """Segments of one view in the order of the blob, given in the order of the table: by number, or by time where one
-    has none; `operators.replay_order` has the rule.
+    has none; `operators.replay.order` has the rule.
     """
     pieces = list(pieces)
     if any(piece.index_in_view == NOT_NUMBERED for piece in pieces):

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 import orjson
 
-from operators.json_text import without_halves
-from operators.unusable import is_time_ms
+from operators.wire.json_text import without_halves
+from operators.wire.unusable import is_time_ms
 from replay.track import JsonObject
 
 _MAX_INTEGER = 2**53

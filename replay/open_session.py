@@ -1,8 +1,8 @@
 """A session that is not closed yet, from its blocks in packs: its windows as they would be if they closed now.
 
-The same functions that split and write windows for good (`operators.windows`, `operators.assemble`) work here, on what
-has been received so far. Windows that are in the tables already take up what is theirs, as they do in the job; what
-remains is open. Bodies of lines are kept, those of segments are read again from their pack when they are played.
+The same functions that split and write windows for good (`operators.windows.rules`, `operators.assemble`) work here, on
+what has been received so far. Windows that are in the tables already take up what is theirs, as they do in the job;
+what remains is open. Bodies of lines are kept, those of segments are read again from their pack when they are played.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from operators.assemble import LineRecord, assemble_open
-from operators.replay_cut import CutReplay, ReplayWindow, uncut
-from operators.replay_order import Kept, settled
-from operators.replay_scan import replay_segment
-from operators.sessions import CloseOrder, moment, pack_moments
-from operators.windows import Window, WindowRules, close_reason, distinct, due_ms, split
+from operators.replay.cut import CutReplay, ReplayWindow, uncut
+from operators.replay.order import Kept, settled
+from operators.replay.scan import replay_segment
+from operators.windows.rules import Window, WindowRules, close_reason, distinct, due_ms, split
+from operators.windows.tracker import CloseOrder, moment, pack_moments
 from replay.chunks import Piece, Place
 from replay.open_packs import Block
 from schemas.blob import BlobIndex

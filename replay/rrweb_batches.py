@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from operators.unusable import is_time_ms
+from operators.wire.unusable import is_time_ms
 from replay.batch import Batch, ViewEvents
 from replay.json_shape import ShapeError, list_of, number_of, object_of, time_of
 from replay.posthog_cv import CvDecoder

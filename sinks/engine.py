@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from operators.sessions import SessionTracker
-from operators.shard_clock import ShardClock, ShardClockState
+from operators.input.shard_clock import ShardClock, ShardClockState
 from operators.shards import ShardBatch, Spread
+from operators.windows.tracker import SessionTracker
 from sinks.session_journal import JournalPlace, SessionJournal
 from sinks.writer import LakeWriter, Refusal
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from operators.assemble import references
-from operators.sessions import CloseOrder
+from operators.windows.tracker import CloseOrder
 from schemas.keys import pack_key
 from schemas.pack import PackEntry, key_hash
 from sinks.packs import PackStore

@@ -12,8 +12,8 @@ from itertools import chain
 import msgspec
 
 from operators.assemble import Assembled, assemble
-from operators.replay_cut import CutLimits
-from operators.sessions import Activation, Arrival, CloseOrder
+from operators.replay.cut import CutLimits
+from operators.windows.tracker import Activation, Arrival, CloseOrder
 from schemas.items import Rejected
 from schemas.keys import replay_key, staging_key
 from schemas.pack import PackEntry

@@ -6,7 +6,7 @@ from threading import Lock
 
 import msgspec
 
-from operators.windows import Window, WindowRules
+from operators.windows.rules import Window, WindowRules
 from replay.catalog import Row
 from replay.open_packs import OpenPacks, PackLimits, Trail
 from replay.open_session import OpenSession, OpenWindow

@@ -5,7 +5,7 @@ from threading import Lock
 
 import msgspec
 
-from operators.rows import line_row
+from operators.families.line_rows import line_row
 from replay.catalog import Row
 from replay.open_packs import OpenPacks
 from schemas.items import Family, Item, Kind

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
 from replay.catalog import Row
 from schemas.errors import ReplayLakeError, TryAgain
 from schemas.units import GIB

@@ -13,7 +13,7 @@ from bench.results import Figure, figure
 from bench.topic import Topic
 from bench.watching import Visitors, Watched
 from flows.servers import start_broker
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
 from schemas.units import MS_PER_SECOND
 
 ABOUT = (

@@ -16,7 +16,7 @@ from bench.options import Options
 from bench.results import Figure, figure
 from flows.captures import CaptureCounts, read_captures
 from operators.decode import Limits, decode
-from operators.inflate import inflate, is_zlib
+from operators.wire.inflate import inflate, is_zlib
 from replay.catalog import open_blob, read_rows, table_keys
 from schemas.items import Item, Kind
 from schemas.keys import style_key

@@ -8,8 +8,8 @@ import pytest
 from s3fs import S3FileSystem
 
 from flows.servers import S3Server
-from operators.replay_cut import CutLimits, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment, scan
+from operators.replay.cut import CutLimits, ReplayWindow, cut
+from operators.replay.scan import ReplaySegment, scan
 from replay.catalog import open_blob
 from replay.styles import StyleShelf
 from schemas.items import Family, SegmentMeta

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from flows.captures import CaptureCounts, read_captures
 from operators.arrivals import Poll, Received, decode_poll
 from operators.decode import Limits, Message
-from operators.sessions import SessionTracker
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import SessionTracker
 from schemas.keys import REPLAYS
 from schemas.retention import Retention
 from sinks.notices import NoticeBoard

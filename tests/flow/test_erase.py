@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from operators.decode import Limits, Message, decode
-from operators.inflate import inflate
+from operators.wire.inflate import inflate
 from replay.catalog import open_blob
 from replay.reader import BlobReader
 from replay.verify import verify

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.decode import Message, decided, decode
-from operators.sessions import Arrival, SessionTracker
-from operators.unusable import Limits
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import Arrival, SessionTracker
+from operators.wire.unusable import Limits
 from schemas.bundle import encode_bundle
 from schemas.erasure import Failure, Receipt, SessionKey, Subject
 from schemas.items import Item, Rejected, RejectReason

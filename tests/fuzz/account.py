@@ -7,12 +7,12 @@ import msgspec
 
 from operators.assemble import assemble, references
 from operators.decode import Limits, Message, decode
-from operators.replay_cut import CutLimits, ReplayWindow, cut
-from operators.replay_scan import replay_segment
-from operators.rows import line_row
-from operators.segments import unusable_records
-from operators.sessions import Arrival, SessionTracker
-from operators.windows import WindowRules
+from operators.families.browser_sdk.segments import unusable_records
+from operators.families.line_rows import line_row
+from operators.replay.cut import CutLimits, ReplayWindow, cut
+from operators.replay.scan import replay_segment
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import Arrival, SessionTracker
 from schemas.items import Family, Item, Kind, Rejected, Skipped
 from schemas.keys import replay_key, safe_segment
 from schemas.pack import decode_block, decode_index, encode_pack, index_length

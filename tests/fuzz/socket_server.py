@@ -22,7 +22,7 @@ from intake.server import ServerLimits, listening_socket, server
 from intake.service import application
 from intake.visitors import Visitors
 from operators.decode import Limits
-from operators.sdk_requests import Keyed
+from operators.requests import Keyed
 
 IDLE_SECONDS = 2
 

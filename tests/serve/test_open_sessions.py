@@ -10,8 +10,8 @@ import pytest
 
 from operators.arrivals import Poll, Received, decode_poll
 from operators.decode import Limits, Message, decode
-from operators.sessions import SessionTracker
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import SessionTracker
 from replay.catalog import read_file, session_rows, table_keys
 from replay.export import blob_keys, rrweb_tracks
 from schemas.items import Item

@@ -6,8 +6,8 @@ import msgspec
 
 from flows.broker import TopicFacts
 from flows.topic_log import End, Event, Gone, Record
-from operators.positions import Extent
-from operators.receive_clock import Input
+from operators.input.positions import Extent
+from operators.input.receive_clock import Input
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from flows.broker import SourceError, TopicFacts, look_up_topics
 from flows.kafka_log import KafkaLog, KafkaProbe
 from flows.servers import Broker, start_broker
 from flows.topic_log import End, Event, Gone, Record, TopicLog
-from operators.receive_clock import Input
+from operators.input.receive_clock import Input
 from tests.conftest import apache_kafka_libs
 from tests.source.memory_log import MemoryBroker, MemoryLog
 

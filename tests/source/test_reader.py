@@ -9,8 +9,8 @@ from flows.machine_clock import MachineClock
 from flows.seldom import Seldom
 from flows.topic_source import Begin, Reader, SourceOptions, SourceWatch
 from flows.topics import Topics
-from operators.positions import OnLost
-from operators.receive_clock import ClockRules, Input
+from operators.input.positions import OnLost
+from operators.input.receive_clock import ClockRules, Input
 from tests.source.memory_log import MemoryBroker, MemoryLog
 
 NOW_MS = 1_795_000_000_000

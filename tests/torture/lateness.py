@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from operators.closed_sessions import MemoLimits
 from operators.decode import Limits, decode
-from operators.sessions import Arrival, CloseOrder, SessionTracker
-from operators.windows import WindowRules
+from operators.windows.memos import MemoLimits
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import Arrival, CloseOrder, SessionTracker
 from schemas.items import Item
 from tests.torture.routes import Sent
 

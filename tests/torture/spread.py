@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
 from replay.catalog import read_rows, table_keys
 from schemas.units import MS_PER_SECOND
 from sinks.store import ObjectStore

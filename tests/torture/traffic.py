@@ -12,7 +12,7 @@ import msgspec
 
 from flows.captures import CaptureCounts, read_captures
 from operators.decode import Limits, Message, decode
-from operators.sdk_requests import keyed_by_session
+from operators.requests import keyed_by_session
 from schemas.items import Item
 from tests.torture.routes import Lane, Sent
 

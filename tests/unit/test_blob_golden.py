@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from operators.replay_cut import CutLimits, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment, scan
+from operators.replay.cut import CutLimits, ReplayWindow, cut
+from operators.replay.scan import ReplaySegment, scan
 from replay.reader import BlobReader
 from schemas.blob import BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry
 from schemas.items import Family, SegmentMeta

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.replay_cut import CutLimits, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment, scan
+from operators.replay.cut import CutLimits, ReplayWindow, cut
+from operators.replay.scan import ReplaySegment, scan
 from replay.reader import BlobReader
 from schemas.blob import FOOTER_BYTES, BlobFormatError, BlobIndex, parse_footer, parse_tail
 from schemas.items import Family, SegmentMeta

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from operators.sessions import Activation
+from operators.windows.tracker import Activation
 from schemas.items import Rejected, RejectReason
 from schemas.retention import Retention
 from sinks.fence import Fence, Fenced, NotTheOwner, StaleState, claim_lake

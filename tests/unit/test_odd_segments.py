@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.decode import Limits, Message, decode
-from operators.replay_cut import ReplayWindow, cut
-from operators.replay_scan import replay_segment
-from operators.segments import unusable_records
+from operators.families.browser_sdk.segments import unusable_records
+from operators.replay.cut import ReplayWindow, cut
+from operators.replay.scan import replay_segment
 from replay.chunks import Piece, Place, in_view, plan
 from replay.rrweb import lanes, tabs_of, to_rrweb
 from replay.track import Track

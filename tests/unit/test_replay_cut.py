@@ -9,10 +9,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.replay_cut import CutLimits, CutReplay, ReplayWindow, cut
-from operators.replay_index import MIN_IDLE_MS, idle_intervals
-from operators.replay_scan import ReplaySegment, scan
-from operators.unusable import Unusable
+from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
+from operators.replay.index import MIN_IDLE_MS, idle_intervals
+from operators.replay.scan import ReplaySegment, scan
+from operators.wire.unusable import Unusable
 from replay.reader import BlobReader
 from schemas.items import Family, RejectReason, SegmentMeta
 

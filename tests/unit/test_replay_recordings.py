@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from operators.replay_cut import CutReplay, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment, scan
+from operators.replay.cut import CutReplay, ReplayWindow, cut
+from operators.replay.scan import ReplaySegment, scan
 from replay.reader import BlobReader
 from schemas.items import Family, SegmentMeta
 

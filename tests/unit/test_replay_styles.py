@@ -13,10 +13,10 @@ import pytest
 
 from flows.captures import CaptureCounts, read_captures
 from operators.decode import Limits, decode
-from operators.inflate import inflate
-from operators.replay_cut import CutLimits, CutReplay, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment, scan, style_texts
-from operators.replay_styles import STYLE_BYTES_MIN, choose, styles_of
+from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
+from operators.replay.scan import ReplaySegment, scan, style_texts
+from operators.replay.styles import STYLE_BYTES_MIN, choose, styles_of
+from operators.wire.inflate import inflate
 from replay.catalog import open_blob
 from replay.reader import BlobReader
 from replay.styles import StyleShelf

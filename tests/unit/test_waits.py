@@ -1,6 +1,6 @@
 """How long a partition has been waited for in vain."""
 
-from operators.waits import Waits
+from operators.input.waits import Waits
 
 ONE, OTHER = ("rum", 0), ("rum", 1)
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.decode import Limits, Message, decode
-from operators.sessions import Activation
+from operators.windows.tracker import Activation
 from schemas.items import Item, Rejected, RejectReason
 from schemas.keys import FIRST_REVISIONS, PACKS, STAGING
 from schemas.pack import PackEntry
