@@ -14,13 +14,13 @@ from rich.text import Text
 from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
 from flows.shown import console, counted, duration, moment, plain, plain_table, printable, size, today
-from replay.catalog import Row, latest_sessions, latest_views, session_rows, table_rows
-from replay.export import NoReplay, blob_keys, native_segments, readable_blobs, rrweb_tracks
-from replay.notes import Note, NoteKind, stored_notes, track_notes
-from replay.reader import BlobReader
-from replay.track import Track
-from replay.verify import Expiry
-from replay.verify import verify as verify_lake
+from lake.blob_reader import BlobReader
+from lake.catalog import Row, latest_sessions, latest_views, session_rows, table_rows
+from lake.export import NoReplay, blob_keys, native_segments, readable_blobs, rrweb_tracks
+from lake.notes import Note, NoteKind, stored_notes, track_notes
+from lake.verify import Expiry
+from lake.verify import verify as verify_lake
+from operators.rrweb.track import Track
 from schemas.tables import TABLES
 from sinks.store import ObjectStore
 

@@ -17,7 +17,7 @@ import typer
 from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
 from flows.shown import printable, printable_lines
-from replay.duck import Duck, open_duck
+from lake.duck import Duck, open_duck
 from schemas.tables import TABLES
 from sinks.swap import Days
 

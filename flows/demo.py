@@ -12,7 +12,7 @@ from pathlib import Path
 from flows.captures import CaptureCounts, read_captures
 from flows.feed import Fed, feed
 from flows.servers import Broker, S3Server, start_broker, start_s3
-from replay.catalog import session_keys
+from lake.catalog import session_keys
 from schemas.errors import ReplayLakeError
 from sinks.s3 import S3Store
 from sinks.store import LocalStore, ObjectStore

@@ -14,11 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from intake.counts import Counts
 from intake.policy import Policy
-from intake.posthog import start_answer
 from intake.preparing import Prepared, Preparer
 from intake.rates import Buckets
 from intake.refusals import Refusal, Refused, may_come_again, status_of
 from operators.decode import without_coding
+from operators.families.posthog.start import start_answer
 from operators.requests import ROUTES, Keyed, request_message, route_of
 from operators.wire.unusable import Unusable
 

@@ -100,7 +100,8 @@ def _of_changes(data: bytes | msgspec.Raw) -> Iterator[memoryview]:
 
 
 class _Tables:
-    """Strings, names of nodes and sheets by number. The kinds of change are in a table in replay/datadog_change.py.
+    """Strings, names of nodes and sheets by number. The kinds of change are in a table in
+    operators/families/datadog/changes.py.
 
     Each is a text as the JSON has it, quotes and all, and a name may be the number of a string: few are looked at.
     """

@@ -10,9 +10,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from replay.catalog import table_rows
-from replay.duck import open_duck
-from replay.verify import verify
+from lake.catalog import table_rows
+from lake.duck import open_duck
+from lake.verify import verify
 from schemas.erasure import Subject
 from schemas.items import Rejected, RejectReason
 from schemas.keys import FIRST_REVISIONS, STAGING, table_key

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.servers import S3Server
-from replay.catalog import latest_sessions, latest_views, read_rows
-from replay.duck import open_duck
+from lake.catalog import latest_sessions, latest_views, read_rows
+from lake.duck import open_duck
 from schemas.keys import table_key
 from schemas.tables import TABLES
 from sinks.s3 import S3Store

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from replay.catalog import session_keys
+from lake.catalog import session_keys
 from sinks.store import LocalStore
 from tests.conftest import REPOSITORY
 

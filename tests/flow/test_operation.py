@@ -21,7 +21,7 @@ from flows.captures import CaptureCounts, read_captures
 from flows.feed import feed
 from flows.server_process import LOOPBACK, free_ports
 from flows.servers import Broker, S3Server, start_broker
-from replay.verify import verify
+from lake.verify import verify
 from schemas.keys import REPLAYS, is_style
 from schemas.metrics import JOB_METRICS
 from tests.conftest import apache_kafka_libs

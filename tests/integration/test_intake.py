@@ -21,7 +21,7 @@ from flows.intake import run_intake
 from flows.server_process import free_ports
 from flows.servers import Broker, start_broker, start_s3
 from flows.settings import ConfigurationError, load_settings
-from replay.verify import verify
+from lake.verify import verify
 from sinks.store import LocalStore
 from tests.flow.test_recordings import capture_files, differences, known_captures
 

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from lake.catalog import read_file, session_rows, table_keys
+from lake.export import blob_keys, rrweb_tracks
 from operators.arrivals import Poll, Received, decode_poll
 from operators.decode import Limits, Message, decode
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import SessionTracker
-from replay.catalog import read_file, session_rows, table_keys
-from replay.export import blob_keys, rrweb_tracks
 from schemas.items import Item
 from schemas.keys import NOTICES, PACKS, pack_key
 from schemas.notices import Notice, NoticeKind, UserField, encode_notice, user_digest

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from flows.servers import Broker, S3Server
-from replay.verify import verify
+from lake.verify import verify
 from schemas.keys import STAGING
 from sinks.store import ObjectStore
 from tests.torture.compare import content, differences

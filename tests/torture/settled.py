@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
-from replay.catalog import latest_sessions, latest_views, open_blob, read_rows, table_keys
+from lake.catalog import latest_sessions, latest_views, open_blob, read_rows, table_keys
 from schemas.keys import REPLAYS, is_style, replay_owner, safe_segment
 from schemas.tables import TABLES
 from sinks.store import ObjectStore

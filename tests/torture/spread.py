@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from lake.catalog import read_rows, table_keys
 from operators.windows.rules import WindowRules
-from replay.catalog import read_rows, table_keys
 from schemas.units import MS_PER_SECOND
 from sinks.store import ObjectStore
 from tests.torture.field import Field

@@ -3,9 +3,9 @@
 import hashlib
 from pathlib import Path
 
+from lake.blob_reader import BlobReader
 from operators.replay.cut import CutLimits, ReplayWindow, cut
 from operators.replay.scan import ReplaySegment, scan
-from replay.reader import BlobReader
 from schemas.blob import BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry
 from schemas.items import Family, SegmentMeta
 from schemas.style import encode_style, open_style

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from replay import rrweb_node
-from replay.json_shape import ShapeError
-from replay.track import JsonObject
+from operators.rrweb import node as rrweb_node
+from operators.rrweb.json_shape import ShapeError
+from operators.rrweb.track import JsonObject
 
 DOCUMENT, DOCTYPE, TEXT, CDATA, SHADOW_ROOT = "#document", "#doctype", "#text", "#cdata-section", "#shadow-root"
 _SVG_PREFIX = "svg>"

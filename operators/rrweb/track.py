@@ -7,7 +7,7 @@ import msgspec
 from schemas.errors import Damaged
 
 JsonObject = dict[str, Any]
-"""A JSON object from a recording. Nothing about its members is certain: read them through `replay.json_shape`."""
+"""A JSON object from a recording. Its members are not certain: read them through `operators.rrweb.json_shape`."""
 
 Event = dict[str, Any]
 """An rrweb event `{type, timestamp, data}`, ready for `json.dumps`."""

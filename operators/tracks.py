@@ -11,14 +11,14 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from replay.batch import Batch, ViewEvents, read_batch
-from replay.conversion_notes import notes_of, with_size
-from replay.json_shape import Skip
-from replay.playable import Playable
-from replay.rrweb_batches import window_views
-from replay.rrweb_event import EventType
-from replay.track import ConversionError, Event, Track
-from replay.view_records import ViewConverter
+from operators.families.browser_sdk.records import ViewConverter
+from operators.families.rrweb.batches import window_views
+from operators.rrweb.batch import Batch, ViewEvents, read_batch
+from operators.rrweb.conversion_notes import notes_of, with_size
+from operators.rrweb.event import EventType
+from operators.rrweb.gate import Playable
+from operators.rrweb.json_shape import Skip
+from operators.rrweb.track import ConversionError, Event, Track
 from schemas.items import NOT_NUMBERED, Family
 
 _SEAM_MS = 1_000  # the last records of a view may come this late after the next has begun in the same tab

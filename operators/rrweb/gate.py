@@ -7,7 +7,8 @@ such references wherever a batch was lost, so the page's node ids are followed h
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 
-from replay.json_shape import (
+from operators.rrweb.event import EventType, Source
+from operators.rrweb.json_shape import (
     ShapeError,
     Skip,
     integer_of,
@@ -17,10 +18,9 @@ from replay.json_shape import (
     number_of,
     object_of,
 )
-from replay.page_nodes import PageNodes, prune
-from replay.rrweb_event import EventType, Source
-from replay.rrweb_node import DOCUMENT
-from replay.track import Event, JsonObject
+from operators.rrweb.node import DOCUMENT
+from operators.rrweb.page_nodes import PageNodes, prune
+from operators.rrweb.track import Event, JsonObject
 
 _EVENT_TYPES = frozenset(EventType)
 _SOURCES = frozenset(Source)

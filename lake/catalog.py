@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from replay.reader import BlobReader
-from replay.styles import StyleShelf
+from lake.blob_reader import BlobReader
+from lake.styles import StyleShelf
 from schemas.keys import partition_value
 from sinks.store import ObjectMissing, ObjectStore
 from sinks.swap import Days, visible_files

@@ -5,8 +5,8 @@ A full snapshot (type 2) has its whole `data` compressed; a mutation or style ru
 
 import zlib
 
-from replay.json_shape import ShapeError, Skip, parse
-from replay.track import Event
+from operators.rrweb.json_shape import ShapeError, Skip, parse
+from operators.rrweb.track import Event
 
 _VERSION = "2024-10"
 _COMPRESSED_LISTS = ("adds", "removes", "texts", "attributes")

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from replay.catalog import Row, open_blob, session_rows
-from replay.notes import Note, NoteKind
-from replay.reader import BlobReader
-from replay.rrweb import tabs_of, to_rrweb
-from replay.styles import StyleShelf
-from replay.track import ConversionError, Track
+from lake.blob_reader import BlobReader
+from lake.catalog import Row, open_blob, session_rows
+from lake.notes import Note, NoteKind
+from lake.styles import StyleShelf
+from operators.rrweb.track import ConversionError, Track
+from operators.tracks import tabs_of, to_rrweb
 from schemas.blob import BlobFormatError, BlobIndex
 from schemas.errors import ReplayLakeError
 from schemas.items import Family

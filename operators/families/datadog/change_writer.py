@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from replay import rrweb_event, rrweb_node
-from replay.change_page import DOCUMENT, SHADOW_ROOT, ChangeNode, nested
-from replay.rrweb_event import Source
-from replay.track import Event, JsonObject
+from operators.families.datadog.change_page import DOCUMENT, SHADOW_ROOT, ChangeNode, nested
+from operators.rrweb import event as rrweb_event
+from operators.rrweb import node as rrweb_node
+from operators.rrweb.event import Source
+from operators.rrweb.track import Event, JsonObject
 
 NumberedSheet = tuple[int, list[str]]  # its number in the view, its rules
 

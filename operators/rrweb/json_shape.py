@@ -6,9 +6,9 @@ from enum import StrEnum
 
 import orjson
 
+from operators.rrweb.track import JsonObject
 from operators.wire.json_text import without_halves
 from operators.wire.unusable import is_time_ms
-from replay.track import JsonObject
 
 _MAX_INTEGER = 2**53
 _NAMED_KINDS = range(100)

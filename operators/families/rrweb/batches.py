@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from operators.families.posthog.cv import CvDecoder
+from operators.rrweb.batch import Batch, ViewEvents
+from operators.rrweb.event import Source
+from operators.rrweb.json_shape import ShapeError, list_of, number_of, object_of, time_of
+from operators.rrweb.track import Event
 from operators.wire.unusable import is_time_ms
-from replay.batch import Batch, ViewEvents
-from replay.json_shape import ShapeError, list_of, number_of, object_of, time_of
-from replay.posthog_cv import CvDecoder
-from replay.rrweb_event import Source
-from replay.track import Event
 from schemas.units import MS_PER_DAY
 
 _MOVES = (Source.MOUSE_MOVE, Source.TOUCH_MOVE, Source.DRAG)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urljoin
 
-from replay.json_shape import list_or_empty, text_of
-from replay.track import JsonObject
+from operators.rrweb.json_shape import list_or_empty, text_of
+from operators.rrweb.track import JsonObject
 
 DOCUMENT, DOCTYPE, ELEMENT, TEXT = 0, 1, 2, 3
 MAX_TREE_DEPTH = 400  # pages have 20 to 60; JSON writers recurse twice per level, and Python stops them at 1000

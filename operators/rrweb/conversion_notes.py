@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from replay.json_shape import Skip
-from replay.rrweb_event import EventType, Source
-from replay.rrweb_node import MAX_TREE_DEPTH
-from replay.track import Event
+from operators.rrweb.event import EventType, Source
+from operators.rrweb.json_shape import Skip
+from operators.rrweb.node import MAX_TREE_DEPTH
+from operators.rrweb.track import Event
 
 _WIDTH, _HEIGHT = 1280, 720  # of a recording that never says
 _EXPLAINED = {

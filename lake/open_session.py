@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from lake.open_packs import Block
 from operators.assemble import LineRecord, assemble_open
+from operators.chunks import Piece, Place
 from operators.replay.cut import CutReplay, ReplayWindow, uncut
 from operators.replay.order import Kept, settled
 from operators.replay.scan import replay_segment
 from operators.windows.rules import Window, WindowRules, close_reason, distinct, due_ms, split
 from operators.windows.tracker import CloseOrder, moment, pack_moments
-from replay.chunks import Piece, Place
-from replay.open_packs import Block
 from schemas.blob import BlobIndex
 from schemas.items import Item
 from schemas.pack import PackEntry, decode_block

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 import msgspec
 import pyarrow as pa
 
-from replay.catalog import (
+from lake.catalog import (
     Row,
     WindowKey,
     each_file,
@@ -22,11 +22,11 @@ from replay.catalog import (
     read_file,
     window_key,
 )
-from replay.chunks import CHUNK_RAW_BYTES
-from replay.export import family_of
-from replay.rrweb import one_track
-from replay.styles import StyleShelf
-from replay.track import ConversionError
+from lake.export import family_of
+from lake.styles import StyleShelf
+from operators.chunks import CHUNK_RAW_BYTES
+from operators.rrweb.track import ConversionError
+from operators.tracks import one_track
 from schemas.blob import BlobFormatError, FrameEntry
 from schemas.items import Family
 from schemas.keys import PACKS, REPLAYS, STAGING, is_style, partition_value, style_digest

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import msgspec
 
 from operators.replay.records import NoRecords, replay_body
+from operators.rrweb.json_shape import ShapeError, Skip, parse
+from operators.rrweb.track import ConversionError, Event
 from operators.wire.unusable import JSON_ERRORS
-from replay.json_shape import ShapeError, Skip, parse
-from replay.track import ConversionError, Event
 from schemas.items import Family
 
 

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from replay import rrweb_event
-from replay.datadog_change import ChangeDecoder
-from replay.guance_rrweb import TreeConverter
-from replay.json_shape import (
+from operators.families.browser_sdk.trees import TreeConverter
+from operators.families.datadog.changes import ChangeDecoder
+from operators.rrweb import event as rrweb_event
+from operators.rrweb.event import EventType, Source
+from operators.rrweb.json_shape import (
     ShapeError,
     integer_of,
     kind_name,
@@ -14,8 +15,7 @@ from replay.json_shape import (
     text_of,
     time_of,
 )
-from replay.rrweb_event import EventType, Source
-from replay.track import Event, JsonObject
+from operators.rrweb.track import Event, JsonObject
 
 _CHANGE_FORMAT = 1
 _CUSTOM_TAGS = {6: "focus", 7: "view_end", 8: "visual_viewport", 9: "frustration"}

@@ -1,6 +1,6 @@
 """A session's replay in pieces that a player can fetch one by one: which tracks and chunks there are, and their events.
 
-Tracks are those of `replay.rrweb`. A chunk is a run of a track's segments that begins with a full snapshot, so a
+Tracks are those of `operators.tracks`. A chunk is a run of a track's segments that begins with a full snapshot, so a
 player may begin with any; one after the other they are the track. The plan depends on the segments' headers alone.
 Chunks are filled from the front: when segments are added at the end, as in an open session, all but the last stay.
 """
@@ -12,9 +12,9 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from replay.rrweb import lanes, one_track
-from replay.rrweb_event import EventType
-from replay.track import Event, Track
+from operators.rrweb.event import EventType
+from operators.rrweb.track import Event, Track
+from operators.tracks import lanes, one_track
 from schemas.items import NOT_NUMBERED, Family
 from schemas.units import MIB
 
@@ -88,7 +88,7 @@ def plan(
     chunk_raw_bytes: int = CHUNK_RAW_BYTES,
     tabs: Mapping[str, str] = MappingProxyType({}),
 ) -> list[list[Chunk]]:
-    """The chunks of each track, in playing order; tracks by their start. `tabs`: from `replay.rrweb.tabs_of`."""
+    """The chunks of each track, in playing order; tracks by their start. `tabs`: from `operators.tracks.tabs_of`."""
     views: defaultdict[str, list[Piece]] = defaultdict(list)
     for piece in pieces:
         views[piece.view_id].append(piece)

@@ -1,8 +1,8 @@
 """The node ids of one page as the player knows them: who is whose parent."""
 
-from replay.json_shape import integer_of, list_or_empty, object_of
-from replay.rrweb_node import MAX_TREE_DEPTH
-from replay.track import JsonObject
+from operators.rrweb.json_shape import integer_of, list_or_empty, object_of
+from operators.rrweb.node import MAX_TREE_DEPTH
+from operators.rrweb.track import JsonObject
 
 _WALK_MAX = 4_096  # levels; changes can nest a page deeper than a snapshot may be
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
-from replay.track import Event, JsonObject
+from operators.rrweb.track import Event, JsonObject
 
 
 class EventType(IntEnum):

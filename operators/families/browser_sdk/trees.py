@@ -7,8 +7,10 @@ They descend from rrweb but differ: added nodes come with their children inside,
 from collections.abc import Iterator
 from itertools import count
 
-from replay import rrweb_event, rrweb_node
-from replay.json_shape import (
+from operators.rrweb import event as rrweb_event
+from operators.rrweb import node as rrweb_node
+from operators.rrweb.event import Source
+from operators.rrweb.json_shape import (
     ShapeError,
     integer_of,
     kind_name,
@@ -16,8 +18,7 @@ from replay.json_shape import (
     object_of,
     text_of,
 )
-from replay.rrweb_event import Source
-from replay.track import Event, JsonObject
+from operators.rrweb.track import Event, JsonObject
 
 _FRAGMENT = 11
 

@@ -19,10 +19,10 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TypeVar
 
-from replay import rrweb_node
-from replay.change_page import CDATA, DOCTYPE, DOCUMENT, SHADOW_ROOT, TEXT, ChangeNode
-from replay.change_writer import ChangeWriter
-from replay.json_shape import (
+from operators.families.datadog.change_page import CDATA, DOCTYPE, DOCUMENT, SHADOW_ROOT, TEXT, ChangeNode
+from operators.families.datadog.change_writer import ChangeWriter
+from operators.rrweb import node as rrweb_node
+from operators.rrweb.json_shape import (
     ShapeError,
     Skip,
     integer_of,
@@ -32,7 +32,7 @@ from replay.json_shape import (
     number_of,
     text_of,
 )
-from replay.track import Event
+from operators.rrweb.track import Event
 
 
 class ChangeKind(IntEnum):

@@ -5,11 +5,11 @@ from enum import StrEnum
 
 import msgspec
 
-from replay.catalog import Row
-from replay.conversion_notes import explained
-from replay.json_shape import Skip
-from replay.rrweb_event import EventType, Source
-from replay.track import Track
+from lake.catalog import Row
+from operators.rrweb.conversion_notes import explained
+from operators.rrweb.event import EventType, Source
+from operators.rrweb.json_shape import Skip
+from operators.rrweb.track import Track
 
 
 class NoteKind(StrEnum):
