@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from s3fs import S3FileSystem
 
-from flows.servers import S3Server
+from flows.demo.servers import S3Server
 from lake.catalog import open_blob
 from lake.styles import StyleShelf
 from operators.replay.cut import CutLimits, ReplayWindow, cut

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
-from flows.servers import S3Server
+from flows.cli.main import app
+from flows.demo.servers import S3Server
 from lake.catalog import latest_sessions, latest_views, read_rows
 from lake.duck import open_duck
 from schemas.keys import table_key

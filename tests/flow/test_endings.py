@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.main import app
 from lake.catalog import session_keys
 from sinks.store import LocalStore
 from tests.conftest import REPOSITORY

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.servers import Broker
+from flows.demo.servers import Broker
 from lake.verify import verify
 from tests.flow.mock_cluster import start_mock_cluster
 from tests.torture.compare import content, differences

@@ -4,7 +4,7 @@ import asyncio
 
 from confluent_kafka import Consumer, TopicPartition
 
-from flows.intake import producer_options
+from flows.services.intake import producer_options
 from flows.settings import load_settings
 from intake.kafka import KafkaWriter
 from operators.decode import Message

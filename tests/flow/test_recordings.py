@@ -15,8 +15,8 @@ import duckdb
 import pytest
 
 from flows.captures import CaptureCounts, read_captures
-from flows.feed import feed
-from flows.servers import Broker
+from flows.demo.feed import feed
+from flows.demo.servers import Broker
 from lake.catalog import read_rows, session_keys, table_keys
 from lake.export import blob_keys, native_segments
 from lake.verify import verify

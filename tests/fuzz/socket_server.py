@@ -11,8 +11,8 @@ import uvloop
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from flows.intake import _Clocks
 from flows.server_process import LOOPBACK
+from flows.services.intake import _Clocks
 from intake.counts import Counts
 from intake.guard import Guard
 from intake.masking import Masking

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.servers import S3Server
+from flows.demo.servers import S3Server
 from lake.duck import open_duck
 from sinks.s3 import S3Store
 from tests.torture.compaction import ONE_APP_ONE_DAY, compact_command, cost_of, ended, kills, today

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.servers import Broker, S3Server, start_broker
+from flows.demo.servers import Broker, S3Server, start_broker
 from lake.verify import verify
 from schemas.keys import RECEIPTS, REPLAYS, is_style
 from sinks.s3 import S3Store

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from flows.servers import Broker, S3Server, start_broker
+from flows.demo.servers import Broker, S3Server, start_broker
 from operators.decode import Message
 from operators.tracks import to_rrweb
 from tests.playback.raw_segments import segments_of

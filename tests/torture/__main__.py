@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from flows.apache_kafka import start_apache_kafka
-from flows.servers import start_s3
+from flows.demo.apache_kafka import start_apache_kafka
+from flows.demo.servers import start_s3
 from tests.torture.field import Field
 from tests.torture.inputs import cases
 from tests.torture.neighbours import Servers

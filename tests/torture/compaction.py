@@ -22,7 +22,7 @@ from typing import Self
 
 import msgspec
 
-from flows.servers import S3Server, start_s3
+from flows.demo.servers import S3Server, start_s3
 from lake.catalog import latest_sessions, table_rows
 from lake.duck import open_duck
 from sinks.s3 import S3Store

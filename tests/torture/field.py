@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from flows.servers import S3Server
+from flows.demo.servers import S3Server
 from tests.torture.job import JobProcess, Place
 from tests.torture.topics import Topics
 from tests.torture.truth import Told, action, day_of, untrue, unverified

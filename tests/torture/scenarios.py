@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from flows.servers import Broker, S3Server
+from flows.demo.servers import Broker, S3Server
 from lake.verify import verify
 from schemas.keys import STAGING
 from sinks.store import ObjectStore

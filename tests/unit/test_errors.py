@@ -14,7 +14,7 @@ import operators
 import schemas
 import sinks
 import viewer
-from flows import cli
+from flows.cli import main as cli
 from flows.settings import ConfigurationError
 from flows.stopping import Stopped
 from schemas.blob import BlobFormatError

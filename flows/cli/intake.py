@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from flows.commands_job import as_arguments, settings_with
-from flows.intake import run_intake
-from flows.intake_workers import run_workers
+from flows.cli.job import as_arguments, settings_with
 from flows.logs import LOGGER, set_up_logging
+from flows.services.intake import run_intake
+from flows.services.intake_workers import run_workers
 from flows.stopping import install_stop_handlers
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
+from flows.cli.job import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
 from flows.shown import printable, printable_lines
 from lake.duck import Duck, open_duck

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from flows.captures import CaptureCounts, read_captures
-from flows.feed import Fed, feed
-from flows.servers import Broker, S3Server, start_broker, start_s3
+from flows.demo.feed import Fed, feed
+from flows.demo.servers import Broker, S3Server, start_broker, start_s3
 from lake.catalog import session_keys
 from schemas.errors import ReplayLakeError
 from sinks.s3 import S3Store
@@ -21,7 +21,7 @@ TOPIC = "rum"
 _PARTITIONS = 4
 _DEADLINE_SECONDS = 90.0
 _AGE_MS = 20 * 60_000  # older than the 15 min after which a silent session closes
-_SAMPLES = Path(__file__).parent.parent / "samples"
+_SAMPLES = Path(__file__).parent.parent.parent / "samples"
 
 
 class DemoFailed(ReplayLakeError):
@@ -30,7 +30,7 @@ class DemoFailed(ReplayLakeError):
 
 def sample_files() -> list[Path]:
     """The recordings that come with the project."""
-    packaged = Path(__file__).parent / "samples"
+    packaged = Path(__file__).parent.parent / "samples"
     return sorted((_SAMPLES if _SAMPLES.is_dir() else packaged).glob("*/*.jsonl.gz"))
 
 

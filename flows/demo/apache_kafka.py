@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.demo.servers import Broker, kafka_awaits
 from flows.server_process import LOOPBACK, ServerCommand, ServerError, free_ports, running
-from flows.servers import Broker, kafka_awaits
 
 _FORMAT_SECONDS = 60.0
 _READY_SECONDS = 60.0  # a JVM on a busy small machine; usually 3 s to 6 s

@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from flows.capture_source import READER, CaptureSource
 from flows.captures import CaptureCounts
-from flows.demo import run_demo, serve_demo
+from flows.demo.run import run_demo, serve_demo
 from flows.job import run_bounded, run_streaming
 from flows.job_input import refuse_second_reading
 from flows.local_cluster import run_local_cluster

@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from flows.commands_erase import StoppedOption, WaitOption, instant, now_ms, telling
-from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
+from flows.cli.erase import StoppedOption, WaitOption, instant, now_ms, telling
+from flows.cli.job import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import Settings, load_settings
 from flows.shown import console, counted, plain_table, printable, size, today
 from schemas.keys import STAGING

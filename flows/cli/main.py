@@ -12,15 +12,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from flows.commands_compact import compact_command
-from flows.commands_erase import erase
-from flows.commands_intake import intake
-from flows.commands_job import backfill, demo, run
-from flows.commands_read import config, export, sessions, show, verify
-from flows.commands_retention import app as retention
-from flows.commands_serve import serve
-from flows.commands_sql import sql
-from flows.commands_tables import tables
+from flows.cli.compact import compact_command
+from flows.cli.erase import erase
+from flows.cli.intake import intake
+from flows.cli.job import backfill, demo, run
+from flows.cli.read import config, export, sessions, show, verify
+from flows.cli.retention import app as retention
+from flows.cli.serve import serve
+from flows.cli.sql import sql
+from flows.cli.tables import tables
 from flows.logs import say_error
 from flows.stopping import Stopped
 from schemas.errors import ReplayLakeError, causes
@@ -52,7 +52,7 @@ def _print_version(is_asked: bool) -> None:  # noqa: FBT001 - how Typer calls it
 
 @app.callback()
 def _replaylake(
-    _version: Annotated[  # noqa: FBT002 - a flag
+    _version: Annotated[
         bool, typer.Option("--version", help="print the version and exit", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:

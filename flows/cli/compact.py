@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from flows.commands_erase import StoppedOption, WaitOption, now_ms, telling
-from flows.commands_job import JsonOption, LakeOption, opened_lake
+from flows.cli.erase import StoppedOption, WaitOption, now_ms, telling
+from flows.cli.job import JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
 from flows.shown import counted, printable, size, today
 from schemas.notices import Notice, NoticeKind

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from flows.commands_job import JsonOption, LakeOption, opened_lake
+from flows.cli.job import JsonOption, LakeOption, opened_lake
 from flows.recovery_folder import FolderInUse, unused_folder
 from flows.settings import ConfigurationError, Settings, load_settings
 from flows.shown import counted, printable, size

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands_job import LakeOption, settings_with
+from flows.cli.job import LakeOption, settings_with
 from flows.logs import set_up_logging
 from flows.settings import ConfigurationError
 from flows.stopping import install_stop_handlers
@@ -28,7 +28,7 @@ def serve(
             f"serve.tokens: without one serve.host must be loopback, and {settings.serve.host!r} is not (docs/api.md)"
         )
     try:
-        from flows.serving import run_server  # noqa: PLC0415 - its libraries come with the extra
+        from flows.services.serve import run_server  # noqa: PLC0415 - its libraries come with the extra
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"serve: {error.name} is not installed; it comes with replaylake[serve]") from error
     install_stop_handlers()

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from flows.commands_job import CommandFailed, JsonOption, LakeOption, opened_lake
+from flows.cli.job import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import ConfigurationError, load_settings
 from flows.shown import console, counted, duration, moment, plain, plain_table, printable, size, today
 from lake.blob_reader import BlobReader

@@ -8,7 +8,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from flows.commands_job import JsonOption, LakeOption, opened_lake
+from flows.cli.job import JsonOption, LakeOption, opened_lake
 from flows.settings import load_settings
 from flows.shown import console, plain_table
 from schemas.ddl import glue_tables, hive_ddl
