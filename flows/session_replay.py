@@ -37,7 +37,7 @@ def session_replay(
     #   windows    operators/windows/tracker.py    items join the windows of their session; windows become due
     #   keep       sinks/pack_buffer.py            bodies rest in packs until then
     #   assemble   operators/assemble.py           a window that is due becomes rows and a blob
-    #   stage      sinks/writer.py: stage          at the end of the epoch: packs, bundles, and the state that names them
+    #   stage      sinks/writer.py: stage          at the end of the epoch: packs, bundles, the state that names them
     #   publish    sinks/publisher.py              once the engine has committed the epoch
     return flow
 
