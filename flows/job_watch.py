@@ -59,8 +59,8 @@ def _watch(metrics: JobMetrics, run: RunSettings, ready_seconds: float, ended: t
         waits = metrics.waits(ready_seconds)
         if waits and seldom.may("waits"):
             _log.warning(
-                "nothing comes of %s, though it is not read to its end or nobody answers for it; until then sessions "
-                "stay open: has it a leader?",
+                "nothing comes of %s: it is behind, or nobody answers for it. Sessions stay open until it is read; has "
+                "it a leader?",
                 ", ".join(
                     f"topic {topic} partition {number} ({waited:.0f} s)" for (topic, number), waited in waits.items()
                 ),
@@ -68,4 +68,4 @@ def _watch(metrics: JobMetrics, run: RunSettings, ready_seconds: float, ended: t
         since_status += _LOOK_SECONDS
         if run.status_seconds and since_status >= run.status_seconds:
             since_status = 0.0
-            _log.info("%s", metrics.status())
+            _log.info("%s", metrics.status(waits))

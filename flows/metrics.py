@@ -86,8 +86,8 @@ class JobMetrics(Collector):
         counts = [store.counts for store in self.stores]
         return looks, sum(sum(one.requests.values()) for one in counts), sum(one.retries for one in counts)
 
-    def status(self) -> str:
-        """The state of this process in one line."""
+    def status(self, waits: Iterable[Input]) -> str:
+        """The state of this process in one line. `waits`: partitions that have been waited for in vain for long."""
         counts = [writer.counts for writer in list(self.writers)]
         trackers = list(self.trackers)
         committed = min((reader.committed_at for reader in self.readers), default=0.0)
@@ -99,6 +99,7 @@ class JobMetrics(Collector):
             f"{sum(sum(one.quarantined.values()) for one in counts)} quarantined, "
             f"last commit {f'{time.monotonic() - committed:.0f} s ago' if committed else 'not yet'}, "
             f"receive clock {max(self.clock_ages().values(), default=0.0):.0f} s behind"
+            + "".join(f", nothing comes of {topic}/{number}" for topic, number in waits)
         )
 
     def waits(self, above_seconds: float) -> dict[Input, float]:
