@@ -115,7 +115,7 @@ class _Shard:
         self.writer = LakeWriter(place, Retention(), LakeLimits(), board=board)
         nothing = Stopwatch(lambda: 0.0, _ignore, _ignore)
         clock, tracker = ShardClock(name, [name]), SessionTracker(WindowRules())
-        self._sink = LakeShard(clock, tracker, None, self.writer, Spread(), nothing, unended=None)
+        self._sink = LakeShard(clock, tracker, None, self.writer, Spread(), nothing, [name], unended=None)
 
     def epoch(self, clock_ms: int, messages: Iterable[Sent]) -> None:
         received = [Received("rum", 0, n, one.received_ms, _message(one)) for n, one in enumerate(messages)]

@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,9 +26,9 @@ def watched(metrics: JobMetrics, run: RunSettings, http: HttpSettings) -> Iterat
 
     Once a minute a warning names partitions that have been waited for in vain for `http.ready_seconds`.
 
-    Progress is a look at the input or a call to the store. The engine itself parks until a time of the wall clock, so a
-    clock that is set back stops it for as long; nothing but a new process helps then. Time is counted in looks of this
-    thread, so a process that was suspended has not stood still.
+    Progress is a look at the input, a call to the store, or a window that is written. The engine itself parks until a
+    time of the wall clock, so a clock that is set back stops it for as long; nothing but a new process helps then. Time
+    is counted in looks of this thread, so a process that was suspended has not stood still.
     """
     ended = threading.Event()
     thread = threading.Thread(
@@ -43,24 +44,28 @@ def watched(metrics: JobMetrics, run: RunSettings, http: HttpSettings) -> Iterat
 
 def _watch(metrics: JobMetrics, run: RunSettings, ready_seconds: float, ended: threading.Event) -> None:
     seldom = Seldom()
-    signs, still, since_status = metrics.signs_of_life(), 0.0, 0.0
+    looks, work, still, since_status = metrics.looks(), metrics.work(), 0.0, 0.0
     while not ended.wait(_LOOK_SECONDS):
-        now = metrics.signs_of_life()
-        still = 0.0 if now != signs or not metrics.readers else still + _LOOK_SECONDS
-        signs = now
+        looks_now, work_now = metrics.looks(), metrics.work()
+        if work_now != work:
+            metrics.worked_at = time.monotonic()
+        is_still = (looks_now, work_now) == (looks, work) and bool(metrics.readers)
+        still = still + _LOOK_SECONDS if is_still else 0.0
+        looks, work = looks_now, work_now
         limit = min(run.watchdog_seconds, _STOP_SECONDS) if stop_requested() else run.watchdog_seconds
         if still >= limit:
             _log.critical(
-                "run.watchdog_seconds: no look at the input and no call to the store for %.0f s: the engine stands "
-                "still, as after a clock that was set back. This process ends; nothing is lost, start it again", still,
+                "run.watchdog_seconds: no look at the input, no call to the store and no window for %.0f s: the engine "
+                "stands still, as after a clock that was set back. This process ends; nothing is lost, start it again",
+                still,
             )  # fmt: skip
             logging.shutdown()
             os._exit(_FAILED)
         waits = metrics.waits(ready_seconds)
         if waits and seldom.may("waits"):
             _log.warning(
-                "nothing comes of %s, though it is not read to its end or nobody answers for it; until then sessions "
-                "stay open: has it a leader?",
+                "nothing comes of %s: it is behind, or nobody answers for it. Sessions stay open until it is read; has "
+                "it a leader?",
                 ", ".join(
                     f"topic {topic} partition {number} ({waited:.0f} s)" for (topic, number), waited in waits.items()
                 ),
@@ -68,4 +73,4 @@ def _watch(metrics: JobMetrics, run: RunSettings, ready_seconds: float, ended: t
         since_status += _LOOK_SECONDS
         if run.status_seconds and since_status >= run.status_seconds:
             since_status = 0.0
-            _log.info("%s", metrics.status())
+            _log.info("%s", metrics.status(waits))

@@ -51,6 +51,7 @@ class JobMetrics(Collector):
         self.stores: list[SteadyStore] = []
         self._version = version
         self._started_at = time.monotonic()
+        self.worked_at = 0.0  # when `work` was last seen to change, monotonic
         if registry is None:
             ProcessCollector(registry=self.registry)
         self.registry.register(self)
@@ -73,21 +74,28 @@ class JobMetrics(Collector):
         ages: dict[str, object] = {"input_age_seconds": round(now - looked, 1)}
         if committed:
             ages["commit_age_seconds"] = round(now - committed, 1)
-        is_alive = now - looked < limits.live_seconds
+        is_alive = now - max(looked, self.worked_at) < limits.live_seconds
         is_ready = is_alive and bool(committed) and now - committed < limits.ready_seconds
         waits = self.waits(limits.ready_seconds)
         is_ready = is_ready and not waits
         shown = {"partitions_waited_for": [f"{topic}/{number}" for topic, number in waits]} if waits else {}
         return is_ready if ready else is_alive, ages | shown
 
-    def signs_of_life(self) -> tuple[float, ...]:
-        """Numbers that change while the job does something."""
-        looks = sum(reader.looked_at for reader in list(self.readers))
-        counts = [store.counts for store in self.stores]
-        return looks, sum(sum(one.requests.values()) for one in counts), sum(one.retries for one in counts)
+    def looks(self) -> float:
+        """A number that changes while the job looks at its input."""
+        return sum(reader.looked_at for reader in list(self.readers))
 
-    def status(self) -> str:
-        """The state of this process in one line."""
+    def work(self) -> tuple[int, ...]:
+        """Numbers that change while it does something else, as when a backlog closes in one go: calls, windows."""
+        stores = [store.counts for store in self.stores]
+        lakes = [writer.counts for writer in list(self.writers)]
+        return (
+            sum(sum(list(one.requests.values())) + one.retries for one in stores),
+            sum(sum(list(one.windows.values())) + one.revisions for one in lakes),
+        )
+
+    def status(self, waits: Iterable[Input]) -> str:
+        """The state of this process in one line. `waits`: partitions that have been waited for in vain for long."""
         counts = [writer.counts for writer in list(self.writers)]
         trackers = list(self.trackers)
         committed = min((reader.committed_at for reader in self.readers), default=0.0)
@@ -99,6 +107,7 @@ class JobMetrics(Collector):
             f"{sum(sum(one.quarantined.values()) for one in counts)} quarantined, "
             f"last commit {f'{time.monotonic() - committed:.0f} s ago' if committed else 'not yet'}, "
             f"receive clock {max(self.clock_ages().values(), default=0.0):.0f} s behind"
+            + "".join(f", nothing comes of {topic}/{number}" for topic, number in waits)
         )
 
     def waits(self, above_seconds: float) -> dict[Input, float]:

@@ -208,7 +208,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
                 return []
             self._follow_wall_clock(wall_ms)
         self._last_poll_at = time.monotonic()
-        return [Poll(self.name, self.clock_ms, received)]
+        return [Poll(self.name, self.clock_ms, received, is_at_end=self._clock.is_at_end())]
 
     def next_awake(self) -> datetime | None:
         if time.monotonic() - self._last_poll_at < _BUSY_SECONDS:

@@ -24,13 +24,15 @@ class Received(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Poll(msgspec.Struct, frozen=True, array_like=True):
     """What one look of a reader brought; without messages it only moves the clock.
 
-    `is_last`: the input is bounded and read; once all readers say so, every window closes.
+    `is_last`: the input is bounded and read; once all readers say so, every window closes. `is_at_end`: nothing is left
+    to read, for now.
     """
 
     reader: str
     clock_ms: int
     messages: list[Received]
     is_last: bool = False
+    is_at_end: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True):
@@ -52,6 +54,7 @@ class DecodedPoll(msgspec.Struct, frozen=True, array_like=True):
     refused: list[Refused]
     is_last: bool
     skipped: dict[str, int] = {}
+    is_at_end: bool = False
 
 
 def decode_poll(poll: Poll, limits: Limits) -> DecodedPoll:
@@ -72,4 +75,4 @@ def decode_poll(poll: Poll, limits: Limits) -> DecodedPoll:
             refused.extend(
                 Refused(one.topic, one.partition, one.offset, one.message.received_ms, part) for part in parts
             )
-    return DecodedPoll(poll.reader, poll.clock_ms, arrivals, refused, poll.is_last, dict(skipped))
+    return DecodedPoll(poll.reader, poll.clock_ms, arrivals, refused, poll.is_last, dict(skipped), poll.is_at_end)

@@ -54,7 +54,8 @@ class Spread:
 class ShardBatch(msgspec.Struct, frozen=True, array_like=True):
     """What one reader has for one shard; without arrivals it only tells the reader's clock.
 
-    `is_spread`: see `Spread`. `is_last`: the reader's input is bounded and read.
+    `is_spread`: see `Spread`. `is_last`: the reader's input is bounded and read. `has_read`: it has read something, or
+    there is nothing to read.
     """
 
     reader: str
@@ -65,6 +66,7 @@ class ShardBatch(msgspec.Struct, frozen=True, array_like=True):
     refused: list[Refused]
     is_last: bool
     skipped: dict[str, int] = {}
+    has_read: bool = False
 
     def __reduce__(self) -> tuple[object, ...]:
         """For the way to another process: many small objects cross slowly, one large one well."""
@@ -86,6 +88,7 @@ class Router:
         self._names = list(names)
         self._spread = spread
         self._is_bounded = is_bounded
+        self._introduced: set[str] = set()  # readers of which every shard has heard once
         self._known: dict[str, int] = {}
 
     def __call__(self, poll: DecodedPoll) -> list[ShardBatch]:
@@ -94,12 +97,15 @@ class Router:
         What is refused or skipped belongs to no session for sure, so it stays with the reader's own shard.
         """
         own = self._names.index(poll.reader)
+        is_first = _has_read(poll) and poll.reader not in self._introduced
+        if is_first:
+            self._introduced.add(poll.reader)
         shares = self._shares(own, poll.arrivals)
         if shares is None:
             return [self._batch(poll, own, poll.arrivals)] + [
                 self._batch(poll, other, [])
                 for other in range(len(self._names))
-                if other != own and (self._spread.is_on or (poll.is_last and self._is_bounded))
+                if other != own and (self._spread.is_on or is_first or (poll.is_last and self._is_bounded))
             ]
         self._spread.turn_on()
         return [self._batch(poll, shard, shares.get(shard, [])) for shard in range(len(self._names))]
@@ -134,4 +140,9 @@ class Router:
             poll.refused if is_own else [],
             poll.is_last,
             poll.skipped if is_own else {},
+            _has_read(poll),
         )
+
+
+def _has_read(poll: DecodedPoll) -> bool:
+    return bool(poll.arrivals or poll.refused or poll.skipped) or poll.is_at_end or poll.is_last

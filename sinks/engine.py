@@ -8,19 +8,21 @@ sign that the last one is committed, and may be published.
 
 import gc
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
+from operators.input.opening import Opening
 from operators.input.shard_clock import ShardClock, ShardClockState
 from operators.shards import ShardBatch, Spread
 from operators.windows.tracker import SessionTracker
 from sinks.session_journal import JournalPlace, SessionJournal
 from sinks.writer import LakeWriter, Refusal
 
+_PATIENCE_SECONDS = 30.0  # so long a new shard waits for readers that have not read anything
 _STATE_VERSION = 3  # 2 was of a partition and had no clock, 1 held the sessions themselves
 
 TrackerBuilder = Callable[[str, Iterable[bytes] | None], SessionTracker]  # (shard, its journal; None before the first)
@@ -92,7 +94,7 @@ class LakeSink(FixedPartitionedSink[ShardBatch, bytes]):
             tracker = self._build_tracker(for_part, journal.records() if journal and state.sessions.name else None)
         clock = ShardClock(for_part, self._shards, state.clock)
         ends = set(self._shards) if self._is_bounded else None
-        return LakeShard(clock, tracker, journal, writer, self._spread, self._stopwatch, ends)
+        return LakeShard(clock, tracker, journal, writer, self._spread, self._stopwatch, self._shards, ends)
 
     def publish_all(self) -> None:
         """Publish what is pending, after a run that ended well with its last epoch committed."""
@@ -121,6 +123,7 @@ class LakeShard(StatefulSinkPartition[ShardBatch, bytes]):
         writer: LakeWriter,
         spread: Spread,
         stopwatch: Stopwatch,
+        readers: Sequence[str],
         unended: set[str] | None,
     ) -> None:
         self._clock = clock
@@ -130,6 +133,8 @@ class LakeShard(StatefulSinkPartition[ShardBatch, bytes]):
         self._spread = spread
         self._stopwatch = stopwatch
         self._unended = unended
+        self._opening = Opening(set() if clock.is_spread or clock.has_heard_all() else set(readers))
+        self._began = stopwatch.now()
         self._seq = writer.seq + 1
         self._is_new_epoch = False
         if clock.is_spread:
@@ -140,7 +145,7 @@ class LakeShard(StatefulSinkPartition[ShardBatch, bytes]):
         if self._is_new_epoch:
             self._begin_epoch()
         self._is_new_epoch = False
-        for batch in values:
+        for batch in self._opening.passing(values):
             self._take(batch)
         if self._journal is None:
             self._tracker.discard_changes()
@@ -159,6 +164,19 @@ class LakeShard(StatefulSinkPartition[ShardBatch, bytes]):
             self._unended.discard(batch.reader)
             if not self._unended:
                 self._writer.take(self._tracker.drain(self._clock.latest_ms))
+
+    def _keep_held(self, now: float) -> None:
+        """The epoch ends while batches wait: what they brought goes into the state, and closes nothing."""
+        if now - self._began > _PATIENCE_SECONDS:
+            self._opening.give_up()
+        for batch in self._opening.held():
+            if self._opening.is_over:
+                self._take(batch)
+                continue
+            self._writer.refuse(_refusals(batch))
+            self._writer.skip(batch.skipped)
+            now_ms = self._clock.clock_ms
+            self._writer.take(self._tracker.apply(self._seq, now_ms, self._writer.kept(batch.arrivals), now_ms))
 
     def _begin_epoch(self) -> None:
         """The engine lets in a batch of a new epoch, so it has committed the one before."""
@@ -181,6 +199,8 @@ class LakeShard(StatefulSinkPartition[ShardBatch, bytes]):
     def snapshot(self) -> bytes:
         self._is_new_epoch = True
         begin = self._stopwatch.now()
+        if not self._opening.is_over:
+            self._keep_held(begin)
         lake = self._writer.stage()
         self._seq += 1
         place = self._journal.save(self._tracker) if self._journal is not None else JournalPlace()

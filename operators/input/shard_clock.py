@@ -45,20 +45,23 @@ class ShardClock:
 
     def hear(self, reader: str, clock_ms: int, *, is_spread: bool) -> bool:
         """A reader tells its clock; whether the shard's clock went back, which it only does to be put right."""
-        self.is_spread = self.is_spread or is_spread
-        is_first_look = self.is_spread and not self._has_heard_all()
+        if is_spread and not self.is_spread:  # what the others told before was no more than that they are there
+            self.is_spread = True
+            self._told = {one: told_ms for one, told_ms in self._told.items() if one == self._own}
+        is_first_look = self.is_spread and not self.has_heard_all()
         counted = self._counted()
         is_back = clock_ms < self._told.get(reader, 0) and clock_ms < self.clock_ms and reader in counted
         self._told[reader] = clock_ms
         if is_first_look:
-            return self._has_heard_all() and self._join(min(self._told.values()))
+            return self.has_heard_all() and self._join(min(self._told.values()))
         if is_back:
             self.clock_ms = clock_ms
         else:
             self.clock_ms = max(self.clock_ms, min(self._told.get(one, 0) for one in counted))
         return is_back
 
-    def _has_heard_all(self) -> bool:
+    def has_heard_all(self) -> bool:
+        """Whether every reader has told its clock."""
         return all(one in self._told for one in self._readers)
 
     def _join(self, slowest_ms: int) -> bool:

@@ -29,6 +29,14 @@ class MockCluster:
         move = self._library.rd_kafka_mock_partition_set_leader
         self._check(move(self._pointer(), topic.encode(), ctypes.c_int32(partition), ctypes.c_int32(broker)))
 
+    def set_down(self, broker: int) -> None:
+        """The broker answers nobody any more; what it leads stays with it."""
+        self._check(self._library.rd_kafka_mock_broker_set_down(self._pointer(), ctypes.c_int32(broker)))
+
+    def set_up(self, broker: int) -> None:
+        """It is there again."""
+        self._check(self._library.rd_kafka_mock_broker_set_up(self._pointer(), ctypes.c_int32(broker)))
+
     def _pointer(self) -> ctypes.c_void_p:
         return ctypes.c_void_p(self._handle)
 

@@ -83,6 +83,8 @@ class JobProcess:
 
     def end(self) -> None:
         """However it is: a test that failed leaves no process behind."""
+        if self._process.poll() is not None:
+            return  # its number may be another process's by now
         for child in [self._process.pid, *_children(self._process.pid)]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)

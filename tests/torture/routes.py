@@ -140,6 +140,7 @@ class Lane:
     def _new_producer(self, partitioner: str) -> Producer:
         options = {"bootstrap.servers": self._bootstrap, "linger.ms": 50, "message.max.bytes": 16_777_216}
         options |= {"message.timeout.ms": 300_000, "partitioner": partitioner or "random"}
+        options |= {"max.in.flight.requests.per.connection": 1}  # a batch that is sent again does not change the order
         options |= {
             "topic.metadata.propagation.max.ms": 300_000,
             "topic.metadata.refresh.interval.ms": 2_000,

@@ -50,6 +50,17 @@ def test_a_reader_with_nothing_to_read_does_not_lead_what_others_have_to_read() 
     assert clock.clock_ms == 200
 
 
+def test_what_readers_told_before_sessions_came_from_anywhere_does_not_count() -> None:
+    clock = keyed()
+    for reader in READERS:
+        clock.hear(reader, 36_000_000, is_spread=False)
+    assert clock.has_heard_all()
+    clock.hear("0001", 100, is_spread=True)
+    assert clock.clock_ms == 36_000_000
+    assert clock.hear("0002", 200, is_spread=True)
+    assert clock.clock_ms == 100
+
+
 def test_a_reader_that_was_put_right_takes_the_clock_back() -> None:
     clock = keyed()
     clock.hear("0000", 36_000_000, is_spread=False)

@@ -54,23 +54,40 @@ def route(router: Router, reader: int, arrivals: list[Arrival], *, is_last: bool
     return router(DecodedPoll(NAMES[reader], 99, arrivals, [REFUSED], is_last))
 
 
+def introduced(spread: Spread) -> Router:
+    """Every shard has heard of every reader once."""
+    router = Router(NAMES, spread, is_bounded=False)
+    for reader in range(len(NAMES)):
+        assert {batch.shard for batch in route(router, reader, [])} == set(NAMES)
+    return router
+
+
+def test_every_shard_hears_of_a_reader_once_it_has_read_something_or_there_is_nothing() -> None:
+    router = Router(NAMES, Spread(), is_bounded=False)
+    [batch] = router(DecodedPoll("0001", 99, [], [], is_last=False))  # nothing came yet
+    assert not batch.has_read
+    batches = router(DecodedPoll("0001", 99, [], [], is_last=False, is_at_end=True))
+    assert sorted(batch.shard for batch in batches) == NAMES
+    assert all(batch.has_read and not batch.is_spread for batch in batches)
+
+
 def test_a_keyed_poll_goes_to_its_own_shard_and_nowhere_else() -> None:
     spread = Spread()
     arrivals = [arrival(one) for one in sessions_of(2, 5)]
-    [batch] = route(Router(NAMES, spread, is_bounded=False), 2, arrivals)
+    [batch] = route(introduced(spread), 2, arrivals)
     assert (batch.reader, batch.shard, batch.arrivals, batch.refused) == ("0002", "0002", arrivals, [REFUSED])
     assert not spread.is_on
     assert not batch.is_spread
 
 
 def test_a_poll_without_messages_tells_its_own_shard_the_time() -> None:
-    [batch] = route(Router(NAMES, Spread(), is_bounded=False), 1, [])
+    [batch] = route(introduced(Spread()), 1, [])
     assert (batch.shard, batch.clock_ms, batch.arrivals) == ("0001", 99, [])
 
 
 def test_one_session_from_elsewhere_makes_every_shard_hear_of_every_reader() -> None:
     spread = Spread()
-    router = Router(NAMES, spread, is_bounded=False)
+    router = introduced(spread)
     own, other = arrival(sessions_of(0, 1)[0], 1), arrival(sessions_of(3, 1)[0], 2)
     batches = route(router, 0, [own, other])
     assert [batch.shard for batch in batches] == NAMES
@@ -100,5 +117,5 @@ def test_the_end_of_a_bounded_input_is_told_to_all() -> None:
 
 
 def test_a_batch_crosses_to_another_process_as_it_is() -> None:
-    [batch] = route(Router(NAMES, Spread(), is_bounded=False), 2, [arrival(one) for one in sessions_of(2, 3)])
+    [batch] = route(introduced(Spread()), 2, [arrival(one) for one in sessions_of(2, 3)])
     assert pickle.loads(pickle.dumps(batch)) == batch
