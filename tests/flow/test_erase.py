@@ -294,6 +294,7 @@ def test_migrate_moves_everything_with_its_day(
     """Also when it is cut off and started again."""
     before = content(store)
     retention = Retention(AppRetention(30, 7))
+
     def target(app_id: str, _: str) -> tuple[int, int]:
         return retention.rum_days(app_id), retention.replay_days(app_id)
 
