@@ -1,8 +1,9 @@
 """Whether bytes that nobody could read speak of somebody, in whatever form a name may have been written.
 
 They are looked at as they are and under everything that they may be wrapped in: compressed streams, cut or damaged ones
-as far as they go, wherever they begin; base64 and hexadecimal digits; escapes of addresses, JSON, HTML and line protocol,
-several times over; UTF-8, UTF-16 and Latin-1, also one taken for the other. What is neither text nor one of these cannot be looked into, and that is said.
+as far as they go, wherever they begin; base64 and hexadecimal digits; escapes of addresses, JSON, HTML and line
+protocol, several times over; UTF-8, UTF-16 and Latin-1, also one taken for the other. What is neither text nor one of
+these cannot be looked into, and that is said.
 """
 
 import base64
@@ -134,18 +135,23 @@ def _pieces(raw: bytes) -> Iterator[str | _Unread]:
         rest += blob.content[position:]
         if not blob.is_guess and (not is_whole or _is_opaque(rest)):
             yield _Unread("neither text nor a compression that can be undone, or damaged")
-        is_text = not _is_opaque(blob.content)
-        if not is_text:
+        if _is_opaque(blob.content):
             yield from _readings(blob.content)
-            if blob.is_guess:  # what may be text in it was taken out when it was decoded
-                continue
-            rest = rest if not _is_opaque(rest) else bytearray(b"\n".join(_STRETCH.findall(rest)))
-        for text in _texts(blob.content if is_text else bytes(rest)):
+        for text in _texts(_text_of(blob, bytes(rest))):
             yield text
             for inner in _wrapped(text, blob.depth + 1, runs):
                 (guesses if inner.is_guess else waiting).append(inner)
-            if is_text and not blob.is_guess:
+            if not blob.is_guess:
                 waiting += _binary(text, blob.depth + 1)
+
+
+def _text_of(blob: _Blob, rest: bytes) -> bytes:
+    """What of it can have escapes. `rest`: what is between its streams."""
+    if not _is_opaque(blob.content):
+        return blob.content
+    if blob.is_guess:  # what may be text in it was taken out when it was decoded
+        return b""
+    return b"\n".join(_STRETCH.findall(rest)) if _is_opaque(rest) else rest
 
 
 class _Stream(msgspec.Struct, frozen=True):
@@ -320,8 +326,9 @@ def _character(found: re.Match[str]) -> str:
 
 
 def _wrapped(text: str, depth: int, seen: set[str]) -> Iterator[_Blob]:
-    """What base64, hexadecimal digits and gzip in a text hold. Most words look like one of them, so only text and streams
-    in it are no guess. `seen`: runs of digits that need no second look.
+    """What base64, hexadecimal digits and gzip in a text hold. `seen`: runs of digits that need no second look.
+
+    Most words look like one of them, so only text and streams in it are no guess.
     """
     texts: list[bytes] = []
     others: list[bytes] = []
