@@ -29,6 +29,7 @@ from schemas.units import MIB, MS_PER_DAY, US_PER_MS, utc_day
 from sinks.fence import Fence
 from sinks.notices import NoticeBoard, removed_of
 from sinks.packs import PackStore
+from sinks.stated_names import not_there, stated_name
 from sinks.store import ObjectMissing, ObjectStore, StoreError
 from sinks.tables import Row, Rows
 
@@ -47,7 +48,7 @@ class LostObject(StoreError):
 
 
 class _Bundle(msgspec.Struct, array_like=True):
-    """A staged object, and the final keys of what is in it."""
+    """A staged object, and the final keys of what is in it, as `stated_name` writes them."""
 
     key: str
     finals: list[str]
@@ -307,12 +308,10 @@ class LakeWriter:
         except ObjectMissing:
             objects = {}  # an earlier process has published it, and died before its state said so
         removed = removed_of(self._store, bundle.finals)  # published by that process, and compacted or erased since
-        for final in set(bundle.finals).difference(objects, removed):
-            if not self._store.exists(final):
-                raise LostObject(
-                    f"{final!r} was committed, but neither it nor its staged bundle {bundle.key!r} is there"
-                )
-        return {final: content for final, content in objects.items() if final not in removed}
+        stated = {stated_name(final): final for final in objects}
+        for name in not_there(self._store, set(bundle.finals).difference(stated, objects, removed)):
+            raise LostObject(f"{name!r} was committed, but neither it nor its staged bundle {bundle.key!r} is there")
+        return {final: objects[final] for name, final in stated.items() if removed.isdisjoint((name, final))}
 
     def _restore(self, state: bytes) -> None:
         restored = msgspec.msgpack.decode(state, type=_State)
@@ -438,7 +437,7 @@ class LakeWriter:
         key = staging_key(self.shard, self._seq, self._number, self._incarnation)
         self._number += 1
         self._store.put({key: encode_bundle(objects)})
-        self._staged.append(_Bundle(key, list(objects)))
+        self._staged.append(_Bundle(key, list(map(stated_name, objects))))
         self._last = {key: objects}
 
     def _forget_packs(self) -> None:
