@@ -252,8 +252,16 @@ class LakeWriter:
             self._flush_published()
 
     def refuse(self, refusals: Iterable[Refusal]) -> None:
-        """Put input that cannot be used into the quarantine."""
+        """Put input that cannot be used into the quarantine, but for what is known to be of an erased session."""
         for refusal in refusals:
+            app_id, session_id = refusal.app_id, refusal.session_id
+            if (
+                app_id is not None
+                and session_id is not None
+                and self._is_erased(app_id, session_id, refusal.received_ms)
+            ):
+                self.counts.erased += 1
+                continue
             reason = str(refusal.rejected.reason)
             self.counts.quarantined[reason] = self.counts.quarantined.get(reason, 0) + 1
             row: Row = {
@@ -265,9 +273,9 @@ class LakeWriter:
                 "detail": refusal.rejected.detail,
                 "raw": refusal.rejected.raw,
             }
-            if refusal.app_id is not None:
-                row |= {"app_id": refusal.app_id, "session_id": refusal.session_id}
-            days = self._retention.rum_days(refusal.app_id or "")
+            if app_id is not None:
+                row |= {"app_id": app_id, "session_id": session_id}
+            days = self._retention.rum_days(app_id or "")
             self._refused_bytes += len(refusal.rejected.raw)
             self._rows.add("quarantine", days, utc_day(refusal.received_ms), row)
 
