@@ -33,7 +33,7 @@ from schemas.units import MS_PER_SECOND, US_PER_MS
 Result = Item | Rejected | Skipped
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORM_FIELDS_MAX = 16  # posthog-js sends 2
-_ENVELOPES_MAX = 4  # in each other: proxies that collect bodies put them into arrays
+_ENVELOPES_MAX = 6  # in each other: proxies that collect bodies put them into arrays
 
 
 class _Properties(msgspec.Struct, gc=False):
@@ -82,6 +82,9 @@ def _messages(body: bytes, app_id: str, limits: Limits, depth: int) -> Iterator[
     """All of a body, which is a message, an envelope or an array of them."""
     elements = array_elements(body, limits.lines_per_message) if body.lstrip()[:1] == b"[" else [body]
     for element in elements:
+        if element.lstrip()[:1] == b"[" and depth < _ENVELOPES_MAX:
+            yield from _messages(element, app_id, limits, depth + 1)
+            continue
         message, raw = _decoded(element)
         if isinstance(message, Rejected) or message.event or depth == _ENVELOPES_MAX:
             yield message, raw, app_id

@@ -45,10 +45,15 @@ def test_an_envelope_without_an_array_is_refused_as_it_came(body: object) -> Non
     assert json.loads(refused.raw) == body
 
 
-@pytest.mark.parametrize(
-    "around", [lambda one: [one], lambda one: {"batch": [one]}, lambda one: {"data": json.dumps(one)}]
-)
-@pytest.mark.parametrize("number", [1, 2, 3])
+AROUND: dict[str, Callable[[object], object]] = {
+    "array": lambda one: [one],
+    "batch": lambda one: {"batch": [one]},
+    "text": lambda one: {"data": json.dumps(one)},
+}
+
+
+@pytest.mark.parametrize("around", AROUND.values(), ids=AROUND.keys())
+@pytest.mark.parametrize("number", [1, 2])
 def test_envelopes_may_be_in_arrays_and_in_each_other(around: Callable[[object], object], number: int) -> None:
     """As of proxies that collect bodies. Each names the app of what is in it."""
     body: object = [{"batch": [event("a"), event("b", api_key="own")], "api_key": "phc"}, event("c", api_key="other")]
