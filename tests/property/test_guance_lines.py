@@ -310,3 +310,10 @@ def test_the_grammar_of_the_textbook_says_the_same_of_what_both_know(samples: Pa
             assert found == expected, text
         compared += 1
     assert compared > 500
+
+
+def test_an_empty_precision_is_as_none() -> None:
+    [with_none] = decode(rum(row(("view", IDS, {"drift": 0}, NOW_MS)).encode()), LIMITS)
+    [with_empty] = decode(rum(row(("view", IDS, {"drift": 0}, NOW_MS)).encode(), precision=""), LIMITS)
+    assert isinstance(with_empty, Item)
+    assert with_empty == with_none
