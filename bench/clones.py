@@ -10,8 +10,8 @@ from bench.templates import SAMPLES
 from bench.traffic import Sent
 from flows.captures import CaptureCounts, read_captures
 from operators.decode import Limits, Message, decode
-from operators.inflate import inflate
-from operators.sdk_requests import keyed_by_session
+from operators.requests import keyed_by_session
+from operators.wire.inflate import inflate
 from schemas.items import Item, Kind
 from schemas.units import GIB
 

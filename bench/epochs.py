@@ -15,20 +15,20 @@ import msgspec
 from bench.traffic import Sent
 from operators.arrivals import Poll, Received, decode_poll
 from operators.decode import Limits, Message
-from operators.sessions import SessionTracker
-from operators.shard_clock import ShardClock
+from operators.input.shard_clock import ShardClock
 from operators.shards import ShardBatch, Spread
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import SessionTracker
 from schemas.keys import REPLAYS
 from schemas.retention import Retention
 from schemas.units import GIB, MS_PER_SECOND
 from sinks.engine import LakeShard, Stopwatch
 from sinks.fence import Fence
-from sinks.lake import LakeLimits, LakeWriter
 from sinks.notices import NoticeBoard
 from sinks.packs import PackStore
 from sinks.steady import Patience, SteadyStore
 from sinks.store import LocalStore
+from sinks.writer import LakeLimits, LakeWriter, ShardPlace
 
 _LIMITS = Limits()
 
@@ -111,9 +111,8 @@ class _Shard:
         self._name = name
         packs = PackStore(store, folder / "cache" / name, GIB)
         fence = Fence(store, name, "bench", "bench")
-        self.writer = LakeWriter(
-            store, packs, name, Retention(), LakeLimits(), "bench", fence=fence, board=board, answers=True
-        )
+        place = ShardPlace(store, packs, name, "bench", fence)
+        self.writer = LakeWriter(place, Retention(), LakeLimits(), board=board)
         nothing = Stopwatch(lambda: 0.0, _ignore, _ignore)
         clock, tracker = ShardClock(name, [name]), SessionTracker(WindowRules())
         self._sink = LakeShard(clock, tracker, None, self.writer, Spread(), nothing, unended=None)

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 
 from bench.traffic import Sent
 from flows.broker import TopicFacts
-from operators.receive_clock import Input
+from operators.input.receive_clock import Input
 
 _WAIT_SECONDS = 20.0
 _LOOK_SECONDS = 0.5

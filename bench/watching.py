@@ -12,7 +12,7 @@ from bench.clones import Recording, recordings
 from bench.templates import LINE_KINDS, SAMPLES, Line, line_templates
 from bench.traffic import Sent
 from operators.decode import Limits, Message, decode
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
 from schemas.items import Item
 from schemas.units import MS_PER_SECOND
 from sinks.open_store import open_store

@@ -14,7 +14,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from replay.duck import Duck, open_duck
+from lake.duck import Duck, open_duck
 from sinks.open_store import open_store
 
 STEPS = ("/shop/", "/shop/product.html", "/shop/cart.html", "click:Pay now")

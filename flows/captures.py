@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from operators.decode import Message
-from operators.sdk_requests import ROUTES, request_message, route_of
+from operators.requests import ROUTES, request_message, route_of
 from schemas.errors import Damaged
 
 _REORDER_BYTES = 32 << 20  # requests held per file to undo disorder of the log: answers go out of order

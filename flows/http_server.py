@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Protocol, cast
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Shown(Protocol):
-    """What there is to show. `health` says whether all is well, and numbers that this rests on."""
+    """What there is to show. `health` says whether all is well, and what this rests on."""
 
     registry: CollectorRegistry
 
-    def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, dict[str, float]]: ...
+    def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, Mapping[str, object]]: ...
 
 
 @contextmanager

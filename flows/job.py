@@ -63,7 +63,11 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
             check_retention(store, settings)
         _log.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
         _set_up_engine_api(settings)
-        with serve(settings.http, job.metrics), watched(job.metrics, run), _stop_together(folder, settings):
+        with (
+            serve(settings.http, job.metrics),
+            watched(job.metrics, run, settings.http),
+            _stop_together(folder, settings),
+        ):
             cli_main(  # the one entry point that also starts the engine's web API
                 job.flow,
                 addresses=run.addresses,

@@ -12,10 +12,10 @@ import msgspec
 
 from flows.broker import TopicFacts
 from flows.logs import LOGGER
-from flows.recovery_folder import replace_file
+from flows.recovery_folder import folder_job, replace_file
 from flows.settings import ConfigurationError, Settings
 from flows.topic_source import Begin
-from operators.receive_clock import Input
+from operators.input.receive_clock import Input
 
 _FILE = "input.json"
 _LOCK = "input.lock"
@@ -91,6 +91,29 @@ def open_input(
             f"run.addresses: {len(settings.run.addresses)} processes for {found.shards} shards; some would idle"
         )
     return found
+
+
+def refuse_second_reading(settings: Settings, owner: str) -> None:
+    """Refuse to put a range of topics into the lake of a job that reads them: its sessions would be there twice, and
+    where both make a replay of one name with different content, the job would stop.
+
+    `owner`: the id of the job that writes the lake. Raises ConfigurationError, also where its topics cannot be known.
+    """
+    folder = settings.run.recovery_dir
+    owned = f"{settings.lake} is written by a job ({owner})"
+    elsewhere = "Give the range a lake of its own with --lake, see 'Replay from a date' in docs/operations.md"
+    known = _read(folder / _FILE) if folder_job(folder) == owner else None
+    if known is None:
+        raise ConfigurationError(
+            f"backfill --topic: {owned}, and whether it reads {_listed(set(settings.kafka.topics))} is known in its "
+            f"recovery folder, which {folder} is not: name it in run.recovery_dir. {elsewhere}"
+        )
+    twice = known.topics.keys() & set(settings.kafka.topics)
+    if twice:
+        raise ConfigurationError(
+            f"backfill --topic: {owned} that reads {_listed(twice)} itself: its sessions would be there twice. "
+            f"{elsewhere}"
+        )
 
 
 def _read(path: Path) -> JobInput | None:

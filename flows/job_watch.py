@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from flows.logs import LOGGER
 from flows.metrics import JobMetrics
-from flows.settings import RunSettings
+from flows.seldom import Seldom
+from flows.settings import HttpSettings, RunSettings
 from flows.stopping import stop_requested
 
 _LOOK_SECONDS = 1.0
@@ -19,15 +20,19 @@ _log = logging.getLogger(LOGGER)
 
 
 @contextmanager
-def watched(metrics: JobMetrics, run: RunSettings) -> Iterator[None]:
+def watched(metrics: JobMetrics, run: RunSettings, http: HttpSettings) -> Iterator[None]:
     """While the block lasts, log the state of the job, and end the process when it makes no progress.
+
+    Once a minute a warning names partitions that have been waited for in vain for `http.ready_seconds`.
 
     Progress is a look at the input or a call to the store. The engine itself parks until a time of the wall clock, so a
     clock that is set back stops it for as long; nothing but a new process helps then. Time is counted in looks of this
     thread, so a process that was suspended has not stood still.
     """
     ended = threading.Event()
-    thread = threading.Thread(target=_watch, args=(metrics, run, ended), name="job-watch", daemon=True)
+    thread = threading.Thread(
+        target=_watch, args=(metrics, run, http.ready_seconds, ended), name="job-watch", daemon=True
+    )
     thread.start()
     try:
         yield
@@ -36,7 +41,8 @@ def watched(metrics: JobMetrics, run: RunSettings) -> Iterator[None]:
         thread.join()
 
 
-def _watch(metrics: JobMetrics, run: RunSettings, ended: threading.Event) -> None:
+def _watch(metrics: JobMetrics, run: RunSettings, ready_seconds: float, ended: threading.Event) -> None:
+    seldom = Seldom()
     signs, still, since_status = metrics.signs_of_life(), 0.0, 0.0
     while not ended.wait(_LOOK_SECONDS):
         now = metrics.signs_of_life()
@@ -50,6 +56,15 @@ def _watch(metrics: JobMetrics, run: RunSettings, ended: threading.Event) -> Non
             )  # fmt: skip
             logging.shutdown()
             os._exit(_FAILED)
+        waits = metrics.waits(ready_seconds)
+        if waits and seldom.may("waits"):
+            _log.warning(
+                "nothing comes of %s, though it is not read to its end or nobody answers for it; until then sessions "
+                "stay open: has it a leader?",
+                ", ".join(
+                    f"topic {topic} partition {number} ({waited:.0f} s)" for (topic, number), waited in waits.items()
+                ),
+            )
         since_status += _LOOK_SECONDS
         if run.status_seconds and since_status >= run.status_seconds:
             since_status = 0.0

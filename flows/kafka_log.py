@@ -13,8 +13,8 @@ from confluent_kafka import Message as KafkaMessage
 from flows.broker import SourceError, client_log, made
 from flows.logs import LOGGER
 from flows.topic_log import End, Event, Gone, Record
-from operators.positions import Extent
-from operators.receive_clock import Input
+from operators.input.positions import Extent
+from operators.input.receive_clock import Input
 
 _PROBE_SECONDS = 5.0
 _IMPATIENT_SECONDS = 0.5  # after no answer, or the readers of a process wait for it one after the other

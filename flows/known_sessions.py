@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 import pyarrow.parquet as pq
 
-from operators.closed_sessions import SessionKey
-from operators.windows import WindowRules
-from replay.catalog import each_file
+from lake.catalog import each_file
+from operators.windows.memos import SessionKey
+from operators.windows.rules import WindowRules
 from schemas.units import MS_PER_DAY, US_PER_MS, utc_day
 from sinks.store import ObjectStore
 

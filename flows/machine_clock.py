@@ -4,7 +4,7 @@ import logging
 import time
 
 from flows.logs import LOGGER
-from operators.receive_clock import WallClock
+from operators.input.receive_clock import WallClock
 from schemas.units import MS_PER_SECOND
 
 _log = logging.getLogger(LOGGER)

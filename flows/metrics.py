@@ -16,15 +16,15 @@ from prometheus_client.registry import Collector
 import schemas.metrics as names
 from flows.settings import HttpSettings
 from flows.topic_source import Reader
-from operators.receive_clock import StampFault
-from operators.sessions import SessionTracker
+from operators.input.receive_clock import Input, StampFault
+from operators.windows.tracker import SessionTracker
 from schemas.exposition import Labels, family
 from schemas.items import CloseReason, RejectReason, SkipReason
 from schemas.metrics import Metric
 from schemas.tables import TABLES
 from schemas.units import MS_PER_SECOND
-from sinks.lake import LakeWriter
 from sinks.steady import SteadyStore
+from sinks.writer import LakeWriter
 
 _BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
@@ -65,17 +65,20 @@ class JobMetrics(Collector):
     def describe(self) -> list[Family]:
         return []  # nothing is built yet when this is registered
 
-    def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, dict[str, float]]:
-        """Whether the process is alive (or ready), and the ages in seconds that this rests on."""
+    def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, dict[str, object]]:
+        """Whether the process is alive (or ready), and what this rests on: ages in seconds, partitions."""
         now = time.monotonic()
         looked = min((reader.looked_at for reader in self.readers), default=self._started_at)
         committed = min((reader.committed_at for reader in self.readers), default=0.0)
-        ages = {"input_age_seconds": round(now - looked, 1)}
+        ages: dict[str, object] = {"input_age_seconds": round(now - looked, 1)}
         if committed:
             ages["commit_age_seconds"] = round(now - committed, 1)
-        is_alive = ages["input_age_seconds"] < limits.live_seconds
-        is_ready = is_alive and ages.get("commit_age_seconds", limits.ready_seconds) < limits.ready_seconds
-        return is_ready if ready else is_alive, ages
+        is_alive = now - looked < limits.live_seconds
+        is_ready = is_alive and bool(committed) and now - committed < limits.ready_seconds
+        waits = self.waits(limits.ready_seconds)
+        is_ready = is_ready and not waits
+        shown = {"partitions_waited_for": [f"{topic}/{number}" for topic, number in waits]} if waits else {}
+        return is_ready if ready else is_alive, ages | shown
 
     def signs_of_life(self) -> tuple[float, ...]:
         """Numbers that change while the job does something."""
@@ -98,6 +101,11 @@ class JobMetrics(Collector):
             f"receive clock {max(self.clock_ages().values(), default=0.0):.0f} s behind"
         )
 
+    def waits(self, above_seconds: float) -> dict[Input, float]:
+        """Partitions that have been waited for in vain for longer, in seconds."""
+        waits = {place: seconds for reader in list(self.readers) for place, seconds in reader.waits().items()}
+        return {place: seconds for place, seconds in sorted(waits.items()) if seconds > above_seconds}
+
     def lag(self) -> dict[Labels, int]:
         """Messages that are not read yet, by topic and partition."""
         lags = [one for reader in list(self.readers) for one in reader.lags().items()]
@@ -110,7 +118,10 @@ class JobMetrics(Collector):
 
     def _of_readers(self) -> Iterator[Family]:
         readers = list(self.readers)
-        yield family(names.LAG, self.lag())
+        lags = self.lag()
+        yield family(names.LAG, lags)
+        waits = {(topic, f"{number:04d}"): seconds for (topic, number), seconds in self.waits(-1.0).items()}
+        yield family(names.PARTITION_WAIT, dict.fromkeys(lags, 0.0) | waits)
         yield family(names.CLOCK_AGE, self.clock_ages())
         yield family(names.LAST_COMMIT, {(r.name,): r.committed_unix for r in readers if r.committed_unix})
         yield family(names.MESSAGES, {(r.name,): r.messages for r in readers})

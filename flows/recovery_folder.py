@@ -126,6 +126,12 @@ def unused_folder(path: Path) -> Iterator[str | None]:
         yield layout.job_id if layout is not None else None
 
 
+def folder_job(path: Path) -> str | None:
+    """The id of the job whose folder this is, also while it runs; None where there is none."""
+    layout = _read(path)
+    return layout.job_id if layout is not None else None
+
+
 def _read(path: Path) -> _Layout | None:
     try:
         layout = msgspec.json.decode((path / _LAYOUT).read_bytes(), type=_Layout)

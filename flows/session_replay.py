@@ -33,12 +33,12 @@ def session_replay(
     keyed = op.key_on("shard", batches, attrgetter("shard"))  # to the process of the shard; mostly the one that read it
     op.output("lake", keyed, lake)
     # In each shard, `sinks/engine.py: LakeShard` drives what comes next, inside the engine's output:
-    #   clock      operators/shard_clock.py   when is everything read that may still belong to a window?
-    #   windows    operators/sessions.py      items join the windows of their session; windows become due
-    #   keep       sinks/packs.py             bodies rest in packs until then
-    #   assemble   operators/assemble.py      a window that is due becomes rows and a blob
-    #   stage      sinks/lake.py: stage       at the end of the epoch: packs, bundles, and the state that names them
-    #   publish    sinks/lake.py: publish     once the engine has committed the epoch
+    #   clock      operators/input/shard_clock.py  when is everything read that may still belong to a window?
+    #   windows    operators/windows/tracker.py    items join the windows of their session; windows become due
+    #   keep       sinks/pack_buffer.py            bodies rest in packs until then
+    #   assemble   operators/assemble.py           a window that is due becomes rows and a blob
+    #   stage      sinks/writer.py: stage          at the end of the epoch: packs, bundles, the state that names them
+    #   publish    sinks/publisher.py              once the engine has committed the epoch
     return flow
 
 

@@ -24,17 +24,17 @@ from pydantic_settings import (
 
 from intake.masking import ENVELOPE
 from intake.policy import GuardLimits, Policy, Rate
-from operators.closed_sessions import MemoLimits
 from operators.decode import Limits
-from operators.quarantine_share import ShareLimits
-from operators.replay_cut import CutLimits
-from operators.windows import WindowRules
+from operators.input.quarantine_share import ShareLimits
+from operators.replay.cut import CutLimits
+from operators.windows.memos import MemoLimits
+from operators.windows.rules import WindowRules
 from schemas.errors import MustAct
 from schemas.lifecycle import PACK_DAYS
 from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention
 from schemas.units import GIB, MIB, MS_PER_HOUR, MS_PER_SECOND
-from sinks.lake import LakeLimits
 from sinks.open_store import lake_fault
+from sinks.writer import LakeLimits
 from viewer.access import Token
 
 PREFIX = "REPLAYLAKE_"
@@ -287,7 +287,9 @@ class HttpSettings(_Section):
         "", pattern=r"^(\S+:\d+)?$", description="host:port of /metrics, /health/live, /health/ready; empty is off"
     )
     live_seconds: Positive = Field(900, description="without a look at the input for so long the job counts as dead")
-    ready_seconds: Positive = Field(120, description="without a commit for so long the job counts as not ready")
+    ready_seconds: Positive = Field(
+        120, description="without a commit, or an answer for a partition, for so long the job counts as not ready"
+    )
 
     def place(self) -> tuple[str, int]:
         """Host and port."""

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import msgspec
 
-from operators.positions import Extent
-from operators.receive_clock import Input
+from operators.input.positions import Extent
+from operators.input.receive_clock import Input
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

@@ -23,14 +23,16 @@ from flows.topic_log import Gone, Record, TopicLog
 from flows.topics import Topics
 from operators.arrivals import Poll, Received
 from operators.decode import Message
-from operators.positions import Extent, Loss, OnLost, after_loss, go_on, refused
-from operators.receive_clock import ClockRules, Input, ReceiveClock, StampFault
+from operators.input.positions import Extent, Loss, OnLost, after_loss, go_on, refused
+from operators.input.receive_clock import ClockRules, Input, ReceiveClock, StampFault
+from operators.input.waits import Waits
 
 _IDLE_WAIT = timedelta(milliseconds=50)
 _BUSY_SECONDS = 0.001  # so soon after a poll with messages there are more
 _AGAIN_SECONDS = 1.0  # a partition that was just added may have no leader yet
 _PATIENCE_SECONDS = 15.0
 _TICK_SECONDS = 0.5  # an idle reader moves its clock this often
+_AWAY_SECONDS = 10.0  # the engine was elsewhere for so long, as with a store that is away: no partition was silent
 _STATE_VERSION = 2  # 1 was of one partition number of every topic
 
 _log = logging.getLogger(LOGGER)
@@ -152,6 +154,8 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         self._seen_outages = 0
         self._seldom = seldom
         self._look_again_at: float | None = None
+        self._waits = Waits()
+        self._looked_until = time.monotonic()
         self._positions: dict[Input, int] = {}
         self._highs: dict[Input, int] = {}  # where a partition ended when it was taken up
         self._ends: dict[Input, int] = {}  # how far a partition was found to reach without more messages
@@ -176,8 +180,14 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         return self._clock.clock_ms
 
     def next_batch(self) -> list[Poll]:
-        with self._telling():
-            return self._next()
+        away_seconds = time.monotonic() - self._looked_until
+        if away_seconds > _AWAY_SECONDS:
+            self._waits.pause(away_seconds)
+        try:
+            with self._telling():
+                return self._next()
+        finally:
+            self._looked_until = time.monotonic()
 
     def _next(self) -> list[Poll]:
         self._note_look()
@@ -190,6 +200,9 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
             self._follow_topics(is_first=False)
         wall_ms = self._machine.now_ms()
         received = self._read(wall_ms)
+        if received or not self._clock.is_at_end():  # the wall clock does not lead, so nobody needs to be asked
+            for place in self._positions:
+                self._waits.answered(place)
         if not received:
             if time.monotonic() - self._last_poll_at < _TICK_SECONDS:
                 return []
@@ -236,6 +249,13 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
                 found[place] = max(0, (high or 0) - position)
         return found
 
+    def waits(self) -> dict[Input, float]:
+        """Seconds for which a partition that is behind has brought nothing, or nobody has answered for it.
+
+        From any thread.
+        """
+        return self._waits.seconds(self._looked_until)
+
     def _reached(self) -> dict[Input, int]:
         """How far each partition is read: markers of transactions take offsets too, and never come as messages."""
         return {place: max(offset, self._ends.get(place, 0)) for place, offset in list(self._positions.items())}
@@ -253,11 +273,13 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
 
     def _read(self, wall_ms: int) -> list[Received]:
         received: list[Received] = []
+        now = time.monotonic()
         for event in self._log.poll(self._options.poll_messages):
             place = event.topic, event.partition
             if place not in self._positions:
                 continue  # of an assignment before
             if isinstance(event, Record):
+                self._waits.came(place, now)
                 one = self._receive(event, place, wall_ms)
                 if one is not None:
                     received.append(one)
@@ -269,6 +291,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
                 # that was unread is gone.
                 self._positions[place] = max(self._positions[place], event.offset)
                 self._clock.end(place)
+                self._waits.ended(place)
         return received
 
     def _receive(self, record: Record, place: Input, wall_ms: int) -> Received | None:
@@ -317,7 +340,9 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
                     extent = self._extent(place, is_first=is_first)
                     if extent is None:
                         self._look_again_at = time.monotonic() + _AGAIN_SECONDS
+                        self._waits.unanswered(place, time.monotonic())
                     else:
+                        self._waits.answered(place)
                         self._take_up(place, known.topic_id, extent, is_other_topic=is_other)
             if self._look_again_at is None or not is_other:
                 self._ids[topic] = known.topic_id if known.topic_id is not None else self._ids.get(topic)
@@ -329,7 +354,10 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
 
     def _assign(self) -> None:
         ended = {} if self._options.end_offsets is None else self._ends
-        self._log.assign({place: at for place, at in self._positions.items() if place not in ended})
+        assigned = {place: at for place, at in self._positions.items() if place not in ended}
+        for place in assigned:
+            self._waits.expect(place, time.monotonic())
+        self._log.assign(assigned)
 
     def _extent(self, place: Input, *, is_first: bool) -> Extent | None:
         """What the broker has of a partition; a job that starts waits for it. Raises SourceError."""
@@ -383,6 +411,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
 
     def _forget(self, place: Input) -> None:
         self._clock.remove(place)
+        self._waits.ended(place)
         for known in (self._positions, self._highs, self._ends, self._committed):
             known.pop(place, None)
 
@@ -398,6 +427,8 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         if self._log.outages != self._seen_outages:
             self._seen_outages = self._log.outages
             self._clock.outage(wall_ms)
+            for place in self._positions:
+                self._waits.unanswered(place, time.monotonic())
         if self._clock.may_follow(wall_ms) and self._is_at_end(wall_ms):
             self._clock.follow(wall_ms)
 
@@ -415,8 +446,11 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
             extent = self._log.extent(place)
             if extent is None:
                 self._clock.outage(wall_ms)
+                self._waits.unanswered(place, time.monotonic())
                 return False
+            self._waits.answered(place)
             if extent.high > position:
+                self._waits.expect(place, time.monotonic())
                 return False
         return True
 

@@ -24,19 +24,19 @@ from flows.stopping import STOP
 from flows.topic_source import Begin, SourceOptions, SourceWatch, TopicSource
 from flows.topics import Topics
 from operators.arrivals import Poll
-from operators.closed_sessions import SessionKey
-from operators.positions import OnLost
-from operators.receive_clock import ClockRules, Input
-from operators.sessions import SessionTracker
+from operators.input.positions import OnLost
+from operators.input.receive_clock import ClockRules, Input
 from operators.shards import Router, Spread, shard_of
+from operators.windows.memos import SessionKey
+from operators.windows.tracker import SessionTracker
 from schemas.units import MS_PER_SECOND
 from sinks.engine import LakeSink, Stopwatch, TrackerBuilder, WriterBuilder
 from sinks.fence import Fence
-from sinks.lake import LakeWriter
 from sinks.notices import NoticeBoard
 from sinks.open_store import open_store
 from sinks.packs import PackStore
 from sinks.steady import Patience, SteadyStore
+from sinks.writer import LakeWriter, ShardPlace
 
 _START_TRIES = 3
 
@@ -181,9 +181,8 @@ def writer_builder(settings: Settings, metrics: JobMetrics, job_id: str, *, is_b
         cache_folder = settings.cache_dir()
         packs = PackStore(store, cache_folder / shard if cache_folder else None, settings.run.cache_bytes)
         fence = None if is_bounded else Fence(store, shard, incarnation, job_id)
-        writer = LakeWriter(
-            store, packs, shard, retention, limits, incarnation, state, fence, board, answers=not is_bounded
-        )
+        place = ShardPlace(store, packs, shard, incarnation, fence)
+        writer = LakeWriter(place, retention, limits, state, board)
         metrics.writers.append(writer)
         return writer
 

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Delivered
 
 from intake.refusals import Refusal, Refused
-from operators.sdk_requests import Keyed
+from operators.requests import Keyed
 
 _POLL_SECONDS = 0.5
 _METADATA_SECONDS = 2.0

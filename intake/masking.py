@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from operators.inflate import inflate
-from operators.json_text import tolerant
-from operators.unusable import JSON_ERRORS, Limits, Unusable
+from operators.wire.inflate import inflate
+from operators.wire.json_text import tolerant
+from operators.wire.unusable import JSON_ERRORS, Limits, Unusable
 from schemas.items import Item, Kind
 
 # Never changed: the envelope of a line or a message. So is every `..._id`.

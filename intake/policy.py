@@ -2,7 +2,7 @@
 
 import msgspec
 
-from operators.unusable import Limits
+from operators.wire.unusable import Limits
 
 
 class Rate(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from intake.policy import Policy
 from intake.refusals import Refusal, Refused
 from intake.visitors import Visitors, with_columns
 from operators.decode import REPLAYS, Message
-from operators.sdk_requests import Keyed, keyed_by_session
+from operators.requests import Keyed, keyed_by_session
 from schemas.items import Item
 
 

@@ -14,13 +14,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from intake.counts import Counts
 from intake.policy import Policy
-from intake.posthog import start_answer
 from intake.preparing import Prepared, Preparer
 from intake.rates import Buckets
 from intake.refusals import Refusal, Refused, may_come_again, status_of
 from operators.decode import without_coding
-from operators.sdk_requests import ROUTES, Keyed, request_message, route_of
-from operators.unusable import Unusable
+from operators.families.posthog.start import start_answer
+from operators.requests import ROUTES, Keyed, request_message, route_of
+from operators.wire.unusable import Unusable
 
 _IN_A_THREAD_BYTES = 64 << 10  # a larger body would hold up the other requests while it is taken apart
 _THREADS = 2

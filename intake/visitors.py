@@ -14,8 +14,8 @@ from typing import Self
 import maxminddb
 import msgspec
 
-from operators.json_text import tolerant
-from operators.unusable import JSON_ERRORS
+from operators.wire.json_text import tolerant
+from operators.wire.unusable import JSON_ERRORS
 from schemas.errors import MustAct
 from schemas.items import Family, Item, Kind
 

@@ -1,1 +1,1 @@
-"""What happens to the data: decode, session windows, rows, totals, replay cut. Pure but for one engine adapter."""
+"""What happens to the data, pure: the verbs here, what they need in rooms of their own."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import msgspec
 
 from operators.decode import Limits, Message, decode
-from operators.segments import unusable_records
-from operators.sessions import Arrival
+from operators.families.browser_sdk.segments import unusable_records
+from operators.windows.tracker import Arrival
 from schemas.items import Item, Rejected, Skipped
 
 

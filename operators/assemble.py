@@ -8,14 +8,14 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from operators.error_groups import fingerprint
-from operators.replay_cut import CutLimits, CutReplay, ReplayWindow, cut
-from operators.replay_scan import replay_segment
-from operators.rows import line_row
-from operators.sessions import CloseOrder, unpack_moments
-from operators.signals import Activity, Window, action_times_ms, activity, in_order, is_slow, view_signals
-from operators.totals import ReplayTotals, Row, session_row
-from operators.view_rows import ViewLine, final_views
+from operators.families.line_rows import line_row
+from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
+from operators.replay.scan import replay_segment
+from operators.rows.error_groups import fingerprint
+from operators.rows.session_row import ReplayTotals, Row, session_row
+from operators.rows.signals import Activity, Window, action_times_ms, activity, in_order, is_slow, view_signals
+from operators.rows.views import ViewLine, final_views
+from operators.windows.tracker import CloseOrder, unpack_moments
 from schemas.items import LINE_TABLE, Family, Item, Kind, RejectReason
 from schemas.pack import PackEntry
 from schemas.units import US_PER_MS

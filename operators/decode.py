@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
-from operators import decode_datadog, decode_guance, decode_rrweb
-from operators.inflate import inflate, is_zlib, undo
-from operators.multipart_body import multipart_fields, sniffed_boundary
-from operators.segments import describes_datadog, self_described
-from operators.unusable import JSON_ERRORS, Limits, Unusable
+from operators.families.browser_sdk.segments import describes_datadog, self_described
+from operators.families.datadog import decode as decode_datadog
+from operators.families.guance import decode as decode_guance
+from operators.families.rrweb import decode as decode_rrweb
+from operators.wire.inflate import inflate, is_zlib, undo
+from operators.wire.multipart_body import multipart_fields, sniffed_boundary
+from operators.wire.unusable import JSON_ERRORS, Limits, Unusable
 from schemas.items import Family, Item, Rejected, RejectReason, Skipped
 
 __all__ = [

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from operators.arrivals import DecodedPoll, Refused
-from operators.sessions import Arrival
+from operators.windows.tracker import Arrival
 
 _KNOWN_MAX = 200_000  # shards of session ids that are remembered; some 20 MB
 _SEED = 0x9747B28C

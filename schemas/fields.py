@@ -1,8 +1,8 @@
 """What a column is, and short ways to declare one: name, type, unit, meaning, and where each SDK family sends it.
 
 A source is the dotted path of the attribute on the wire. A source that begins with `from ` is worked out in
-`operators/*_rows.py` from what it names (converted, cut out, put together); it is not a plain copy. An empty source:
-that family does not send it.
+`operators/families/*/rows.py` from what it names (converted, cut out, put together); it is not a plain copy. An empty
+source: that family does not send it.
 """
 
 from typing import Literal

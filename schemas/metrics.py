@@ -26,6 +26,12 @@ _C, _G, _H = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
 
 BUILD = Metric("replaylake_build_info", _G, "Always 1; the labels say what runs.", ("version",))
 LAG = Metric("replaylake_lag_messages", _G, "Messages on the broker that are not read yet.", ("topic", "partition"))
+PARTITION_WAIT = Metric(
+    "replaylake_partition_wait_seconds",
+    _G,
+    "How long a partition that is behind has brought nothing, or nobody has answered for it; no session closes then.",
+    ("topic", "partition"),
+)
 CLOCK_AGE = Metric(
     "replaylake_receive_clock_age_seconds",
     _G,
@@ -97,7 +103,7 @@ SERVE_STORE_REQUESTS = Metric(
 SERVE_STORE_BYTES = Metric("replaylake_serve_store_bytes", _C, "Bytes read from the object store.")
 
 JOB_METRICS: tuple[Metric, ...] = (
-    BUILD, LAG, CLOCK_AGE, LAST_COMMIT, OPEN_SESSIONS, MEMO_SESSIONS, MEMO_BYTES,
+    BUILD, LAG, PARTITION_WAIT, CLOCK_AGE, LAST_COMMIT, OPEN_SESSIONS, MEMO_SESSIONS, MEMO_BYTES,
     MESSAGES, MESSAGE_BYTES, TOMBSTONES, REPLACED_STAMPS, CLOCK_CORRECTIONS,
     ITEMS, WINDOWS, REVISIONS, LATE_ITEMS, DUPLICATES, QUARANTINED, SKIPPED, ERASED, ROWS,
     PACK_BYTES, BLOB_BYTES, EPOCH_SECONDS, COMMIT_SECONDS, STAGE_SECONDS, PUBLISH_SECONDS,

@@ -5,7 +5,7 @@ outlives what it was about.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -94,7 +94,7 @@ class Notices:
         is_named = is_named or received_ms <= self._erased_apps.get(app_id, -1)
         return is_named and not self.holds(app_id, session_id)
 
-    def erases_user(self, app_id: str, session_id: str, rows: Iterable[dict[str, object]], received_ms: int) -> bool:
+    def erases_user(self, app_id: str, session_id: str, rows: Iterable[Mapping[str, object]], received_ms: int) -> bool:
         """Whether one of a window's rows names an erased person, and the window began before that was ordered.
 
         A hold is stronger here, too.
@@ -115,7 +115,7 @@ class Notices:
         return bool(self._held_sessions) and key_hash(app_id, session_id) in self._held_sessions
 
 
-def users_of(row: dict[str, object]) -> list[str]:
+def users_of(row: Mapping[str, object]) -> list[str]:
     """Digests of the persons a row names."""
     return [user_digest(field, value) for field in UserField if isinstance(value := row.get(field), str) and value]
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from operators.sessions import SessionTracker
-from operators.shard_clock import ShardClock, ShardClockState
+from operators.input.shard_clock import ShardClock, ShardClockState
 from operators.shards import ShardBatch, Spread
-from sinks.lake import LakeWriter, Refusal
+from operators.windows.tracker import SessionTracker
 from sinks.session_journal import JournalPlace, SessionJournal
+from sinks.writer import LakeWriter, Refusal
 
 _STATE_VERSION = 3  # 2 was of a partition and had no clock, 1 held the sessions themselves
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import xxhash
 
-from operators.rows import line_row
+from operators.families.line_rows import line_row
 from schemas.blob import parse_footer, parse_tail
 from schemas.bundle import BundleFormatError, decode_bundle, encode_bundle
 from schemas.erasure import Change, SessionKey, Subject, What

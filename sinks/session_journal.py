@@ -24,8 +24,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from operators.session_state import decode_record, encode_record
-from operators.sessions import SessionTracker
+from operators.windows.state import decode_record, encode_record
+from operators.windows.tracker import SessionTracker
 from schemas.errors import Damaged
 from schemas.pack import key_hash
 from schemas.units import MIB

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from flows.apache_kafka import start_apache_kafka
-from flows.servers import Broker, S3Server, start_broker, start_s3
+from flows.demo.apache_kafka import start_apache_kafka
+from flows.demo.servers import Broker, S3Server, start_broker, start_s3
 from tests.torture.job import STARTED
 
 REPOSITORY = Path(__file__).parent.parent

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from replay.notes import NoteKind
+from lake.notes import NoteKind
 from schemas.tables import TABLES
 
 _TYPES: dict[str, Any] = {

@@ -6,10 +6,10 @@ from threading import Lock
 
 import msgspec
 
-from operators.windows import Window, WindowRules
-from replay.catalog import Row
-from replay.open_packs import OpenPacks, PackLimits, Trail
-from replay.open_session import OpenSession, OpenWindow
+from lake.catalog import Row
+from lake.open_packs import OpenPacks, PackLimits, Trail
+from lake.open_session import OpenSession, OpenWindow
+from operators.windows.rules import Window, WindowRules
 from schemas.items import Item
 from schemas.keys import pack_folder
 from schemas.notices import Notices

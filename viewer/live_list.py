@@ -5,9 +5,9 @@ from threading import Lock
 
 import msgspec
 
-from operators.rows import line_row
-from replay.catalog import Row
-from replay.open_packs import OpenPacks
+from lake.catalog import Row
+from lake.open_packs import OpenPacks
+from operators.families.line_rows import line_row
 from schemas.items import Family, Item, Kind
 from schemas.notices import Notices
 from schemas.units import MIB, MS_PER_MINUTE, MS_PER_SECOND

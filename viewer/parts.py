@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from operators.windows import WindowRules
-from replay.catalog import Row
+from lake.catalog import Row
+from operators.windows.rules import WindowRules
 from schemas.errors import ReplayLakeError, TryAgain
 from schemas.units import GIB
 from sinks.store import ObjectStore

@@ -7,15 +7,15 @@ from types import MappingProxyType
 
 import msgspec
 
-from replay.catalog import Row, open_blob
-from replay.chunks import Chunk, Piece, Place, in_view, plan, played
-from replay.export import family_of, loss
-from replay.notes import Note, NoteKind, stored_notes
-from replay.open_session import OpenWindow, block_segments
-from replay.reader import BlobReader
-from replay.rrweb import tabs_of
-from replay.styles import StyleShelf
-from replay.track import Track
+from lake.blob_reader import BlobReader
+from lake.catalog import Row, open_blob
+from lake.export import family_of, loss
+from lake.notes import Note, NoteKind, stored_notes
+from lake.open_session import OpenWindow, block_segments
+from lake.styles import StyleShelf
+from operators.chunks import Chunk, Piece, Place, in_view, plan, played
+from operators.rrweb.track import Track
+from operators.tracks import tabs_of
 from schemas.blob import BlobFormatError, BlobIndex
 from schemas.items import Family
 from schemas.keys import PACKS

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from replay.notes import track_notes
+from lake.notes import track_notes
 from schemas.keys import style_key
 from viewer import answers, respond
 from viewer.asking import DAMAGED, FAILURES, MISSING, PREFIX, SECURITY, SESSION, Asked, Of

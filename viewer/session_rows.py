@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from replay.catalog import Row, latest_views
-from replay.open_session import OpenWindow
+from lake.catalog import Row, latest_views
+from lake.open_session import OpenWindow
 from schemas.keys import FIRST_REVISIONS, TABLES
 from schemas.tables import TABLES as DECLARED
 from schemas.units import MS_PER_DAY

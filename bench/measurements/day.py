@@ -18,7 +18,7 @@ from bench.results import Figure, figure
 from bench.site import Site, site_traffic
 from bench.topic import fill
 from bench.traffic import Sent
-from flows.servers import start_broker
+from flows.demo.servers import start_broker
 
 ABOUT = (
     "A day of a mid-size site (60,000 sessions, about 5 million lines; one session in eight is recorded, about 300,000 "

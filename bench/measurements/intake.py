@@ -20,8 +20,8 @@ from bench.senders import Sender, action_id
 from bench.templates import SAMPLES
 from bench.topic import read_back
 from flows.captures import recorded_requests
+from flows.demo.servers import Broker, start_broker, start_s3
 from flows.server_process import free_ports, listens
-from flows.servers import Broker, start_broker, start_s3
 
 ABOUT = (
     "`replaylake intake`, one process, fed over loopback with requests that a browser with the Guance SDK has sent: "

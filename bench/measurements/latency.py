@@ -12,8 +12,8 @@ from bench.options import Options
 from bench.results import Figure, figure
 from bench.topic import Topic
 from bench.watching import Visitors, Watched
-from flows.servers import start_broker
-from operators.windows import WindowRules
+from flows.demo.servers import start_broker
+from operators.windows.rules import WindowRules
 from schemas.units import MS_PER_SECOND
 
 ABOUT = (

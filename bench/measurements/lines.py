@@ -12,7 +12,7 @@ from bench.results import Figure, figure
 from bench.spent import REPOSITORY, Spent, run_side
 from bench.topic import Topic, fill
 from bench.traffic import Load, traffic
-from flows.servers import start_broker
+from flows.demo.servers import start_broker
 from schemas.units import MIB
 
 ABOUT = (

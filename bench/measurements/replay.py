@@ -11,7 +11,7 @@ from bench.results import Figure, figure
 from bench.spent import Spent, run_side
 from bench.topic import Topic, fill
 from bench.traffic import START_MS, Sent, merged
-from flows.servers import start_broker
+from flows.demo.servers import start_broker
 from schemas.units import MIB
 
 ABOUT = (

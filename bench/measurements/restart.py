@@ -12,7 +12,7 @@ from bench.results import Figure, figure
 from bench.templates import LINE_KINDS, Line, line_templates
 from bench.topic import Topic, fill
 from bench.traffic import Sent
-from flows.servers import start_broker
+from flows.demo.servers import start_broker
 from schemas.units import MS_PER_SECOND
 
 ABOUT = (

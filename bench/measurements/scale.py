@@ -13,7 +13,7 @@ from bench.results import Figure, figure
 from bench.spent import run_side
 from bench.topic import Topic, fill
 from bench.traffic import Load, traffic
-from flows.servers import Broker, start_broker
+from flows.demo.servers import Broker, start_broker
 
 ABOUT = (
     "First `replaylake run --processes N`, a cluster on one machine, reading the same topic of 8 partitions until "

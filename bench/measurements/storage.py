@@ -15,9 +15,9 @@ from bench.clones import capture_files
 from bench.options import Options
 from bench.results import Figure, figure
 from flows.captures import CaptureCounts, read_captures
+from lake.catalog import open_blob, read_rows, table_keys
 from operators.decode import Limits, decode
-from operators.inflate import inflate, is_zlib
-from replay.catalog import open_blob, read_rows, table_keys
+from operators.wire.inflate import inflate, is_zlib
 from schemas.items import Item, Kind
 from schemas.keys import style_key
 from schemas.units import GIB, MIB

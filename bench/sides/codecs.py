@@ -11,8 +11,8 @@ from bench.sides.consumers import consume
 from bench.spent import charged
 from bench.topic import Topic
 from operators.decode import Limits, Message, decode
-from operators.inflate import inflate
-from operators.replay_frames import compress_frame
+from operators.replay.frames import compress_frame
+from operators.wire.inflate import inflate
 from schemas.items import Family, Item, Kind
 from schemas.units import GIB
 

@@ -11,8 +11,8 @@ import msgspec
 
 from bench.spent import charged, memory_bytes
 from flows.process_memory import settle_memory
-from operators.sessions import Arrival, SessionTracker
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import Arrival, SessionTracker
 from schemas.items import Family, Item, Kind
 from schemas.units import US_PER_MS
 from sinks.session_journal import SessionJournal

@@ -25,8 +25,8 @@ from flows.recovery_folder import open_recovery_folder
 from flows.settings import load_settings
 from flows.topics import Topics
 from flows.wiring import client_options, journal_folder, kafka_source, source_options, tracker_builder
-from operators.sessions import SessionTracker
 from operators.shards import Router, ShardBatch, Spread
+from operators.windows.tracker import SessionTracker
 from sinks.engine import TrackerBuilder
 from sinks.session_journal import SessionJournal
 

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from bench.intake_process import IntakeProcess
+from flows.demo.servers import start_broker
 from flows.server_process import LOOPBACK
-from flows.servers import start_broker
 from tests.torture.job import JobProcess, Place
 
 HERE = Path(__file__).parent

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from replay.catalog import read_rows, table_keys
-from replay.export import blob_keys, native_segments
-from replay.posthog_cv import CvDecoder
-from replay.verify import verify
+from lake.catalog import read_rows, table_keys
+from lake.export import blob_keys, native_segments
+from lake.verify import verify
+from operators.families.posthog.cv import CvDecoder
 from sinks.store import LocalStore
 from tests.browser.closed_loop import FAMILIES, Visited, missing, visited_lake, watch
 from tests.serve.server import serving

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.servers import REGION, S3Server
+from flows.demo.servers import REGION, S3Server
 from sinks.packs import PackStore
 from sinks.s3 import S3Store
 from sinks.steady import Patience, SteadyStore

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 from s3fs import S3FileSystem
 
-from flows.servers import S3Server
-from operators.replay_cut import CutLimits, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment, scan
-from replay.catalog import open_blob
-from replay.styles import StyleShelf
+from flows.demo.servers import S3Server
+from lake.catalog import open_blob
+from lake.styles import StyleShelf
+from operators.replay.cut import CutLimits, ReplayWindow, cut
+from operators.replay.scan import ReplaySegment, scan
 from schemas.items import Family, SegmentMeta
 from schemas.keys import replay_key, style_key
 from schemas.style import encode_style

@@ -9,7 +9,7 @@ import os
 import sys
 from collections import Counter
 
-from flows import cli
+from flows.cli import main as cli
 
 _AT_ONCE = 3
 _TIMES = int(sys.argv[1])

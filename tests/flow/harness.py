@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 from flows.captures import CaptureCounts, read_captures
 from operators.arrivals import Poll, Received, decode_poll
 from operators.decode import Limits, Message
-from operators.sessions import SessionTracker
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import SessionTracker
 from schemas.keys import REPLAYS
 from schemas.retention import Retention
-from sinks.lake import LakeLimits, LakeWriter, Refusal
 from sinks.notices import NoticeBoard
 from sinks.packs import PackStore
 from sinks.store import LocalStore
+from sinks.writer import LakeLimits, LakeWriter, Refusal, ShardPlace
 
 SHARD = "0000"
 # Which run wrote a row, and how often things came: all that may differ between two runs over the same items.
@@ -98,4 +98,4 @@ def read_lake(folder: Path) -> Lake:
 def _writer(store: LocalStore, retention: Retention, state: bytes = b"") -> LakeWriter:
     packs = PackStore(store, None, 0)
     board = NoticeBoard(store, time.time)
-    return LakeWriter(store, packs, SHARD, retention, LakeLimits(), "test", state, board=board)
+    return LakeWriter(ShardPlace(store, packs, SHARD, "test"), retention, LakeLimits(), state, board=board)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.main import app
 from operators.decode import Message
 from tests.flow.harness import run
 

@@ -15,7 +15,7 @@ import pytest
 from botocore.validate import ParamValidator
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.main import app
 from schemas.ddl import glue_tables, hive_ddl
 from schemas.tables import REVISED, TABLES
 from tests.conftest import REPOSITORY

@@ -10,9 +10,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from replay.catalog import table_rows
-from replay.duck import open_duck
-from replay.verify import verify
+from lake.catalog import table_rows
+from lake.duck import open_duck
+from lake.verify import verify
 from schemas.erasure import Subject
 from schemas.items import Rejected, RejectReason
 from schemas.keys import FIRST_REVISIONS, STAGING, table_key
@@ -20,7 +20,6 @@ from schemas.retention import Retention
 from schemas.units import MIB
 from sinks.compact import Compacted, compact, plan
 from sinks.erase import Eraser
-from sinks.lake import LakeLimits, LakeWriter, Refusal
 from sinks.lifecycle import overdue
 from sinks.maintenance import LakeBusy, maintenance
 from sinks.merge import UnknownColumns, merge
@@ -29,6 +28,7 @@ from sinks.packs import PackStore
 from sinks.store import LocalStore, ObjectInfo, ObjectStore
 from sinks.swap import commit, prepare, settle, visible_files
 from sinks.tables import encode_rows
+from sinks.writer import LakeLimits, LakeWriter, Refusal, ShardPlace
 from tests.flow.harness import capture_messages, run
 from tests.required_columns import required
 from tests.torture.small_files import RETENTION_DAYS, counted_rows, put_small_files
@@ -270,7 +270,7 @@ def refusal(offset: int, received_ms: int) -> Refusal:
 
 
 def new_writer(store: LocalStore, state: bytes = b"") -> LakeWriter:
-    return LakeWriter(store, PackStore(store, None, 0), "0000", Retention(), LakeLimits(), "test", state)
+    return LakeWriter(ShardPlace(store, PackStore(store, None, 0), "0000", "test"), Retention(), LakeLimits(), state)
 
 
 def test_erasure_on_a_compacted_lake_leaves_nothing_and_the_lake_holds_together(real: LocalStore) -> None:

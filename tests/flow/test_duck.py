@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
-from flows.servers import S3Server
-from replay.catalog import latest_sessions, latest_views, read_rows
-from replay.duck import open_duck
+from flows.cli.main import app
+from flows.demo.servers import S3Server
+from lake.catalog import latest_sessions, latest_views, read_rows
+from lake.duck import open_duck
 from schemas.keys import table_key
 from schemas.tables import TABLES
 from sinks.s3 import S3Store

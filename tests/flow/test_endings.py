@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
-from replay.catalog import session_keys
+from flows.cli.main import app
+from lake.catalog import session_keys
 from sinks.store import LocalStore
 from tests.conftest import REPOSITORY
 

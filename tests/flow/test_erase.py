@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from lake.blob_reader import BlobReader
+from lake.catalog import open_blob
+from lake.verify import verify
 from operators.decode import Limits, Message, decode
-from operators.inflate import inflate
-from replay.catalog import open_blob
-from replay.reader import BlobReader
-from replay.verify import verify
+from operators.wire.inflate import inflate
 from schemas.bundle import decode_bundle, encode_bundle
 from schemas.erasure import Receipt, Subject, What
 from schemas.items import Item, Kind

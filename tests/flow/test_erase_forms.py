@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.decode import Message, decided, decode
-from operators.sessions import Arrival, SessionTracker
-from operators.unusable import Limits
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import Arrival, SessionTracker
+from operators.wire.unusable import Limits
 from schemas.bundle import encode_bundle
 from schemas.erasure import Failure, Receipt, SessionKey, Subject
 from schemas.items import Item, Rejected, RejectReason
@@ -23,11 +23,11 @@ from schemas.retention import Retention
 from sinks.erase import Eraser, ErasureRefused
 from sinks.erase_find import find_sessions
 from sinks.erase_recovery import erase_in_folder
-from sinks.lake import LakeLimits, LakeWriter, Refusal
 from sinks.notices import NoticeBoard
 from sinks.packs import PackStore
 from sinks.session_journal import SessionJournal
 from sinks.store import LocalStore
+from sinks.writer import LakeLimits, LakeWriter, Refusal, ShardPlace
 from tests.flow.harness import run
 from tests.unit.test_erase_texts import JANE, WRAPS
 
@@ -96,7 +96,9 @@ def refused(session: str | None, raw: bytes, app: str | None = "shop") -> Refusa
 
 def write(store: LocalStore, refusals: Iterable[Refusal]) -> None:
     board = NoticeBoard(store, time.time)
-    writer = LakeWriter(store, PackStore(store, None, 0), "0001", Retention(), LakeLimits(), "t", board=board)
+    writer = LakeWriter(
+        ShardPlace(store, PackStore(store, None, 0), "0001", "t"), Retention(), LakeLimits(), board=board
+    )
     writer.refuse(refusals)
     writer.stage()
     writer.publish()

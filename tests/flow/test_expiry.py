@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from replay.verify import Expiry, verify
+from lake.verify import Expiry, verify
 from schemas.retention import AppRetention, Retention
 from schemas.units import MS_PER_DAY
 from sinks.lifecycle import overdue

@@ -21,9 +21,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
-from flows.apache_kafka import start_apache_kafka
+from flows.demo.apache_kafka import start_apache_kafka
+from flows.demo.servers import Broker, S3Server, start_broker
 from flows.server_process import LOOPBACK, free_ports
-from flows.servers import Broker, S3Server, start_broker
 from tests.conftest import REPOSITORY, apache_kafka_libs
 
 _DOC = REPOSITORY / "docs" / "first-day.md"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.servers import Broker
-from replay.verify import verify
+from flows.demo.servers import Broker
+from lake.verify import verify
 from tests.flow.mock_cluster import start_mock_cluster
 from tests.torture.compare import content, differences
 from tests.torture.job import JobProcess, Place

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from flows.captures import CaptureCounts, read_captures
-from replay.verify import verify
+from lake.verify import verify
 from schemas.keys import REPLAYS
-from sinks.lake import NameTaken
+from sinks.publisher import NameTaken
 from sinks.store import LocalStore
 from tests.flow.harness import read_lake, run
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from replay.verify import verify
+from lake.verify import verify
 from schemas.items import NOT_NUMBERED
 from sinks.store import LocalStore
 from tests.flow.harness import Lake, capture_messages, read_lake, run

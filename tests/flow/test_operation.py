@@ -16,12 +16,12 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from flows.apache_kafka import start_apache_kafka
 from flows.captures import CaptureCounts, read_captures
-from flows.feed import feed
+from flows.demo.apache_kafka import start_apache_kafka
+from flows.demo.feed import feed
+from flows.demo.servers import Broker, S3Server, start_broker
 from flows.server_process import LOOPBACK, free_ports
-from flows.servers import Broker, S3Server, start_broker
-from replay.verify import verify
+from lake.verify import verify
 from schemas.keys import REPLAYS, is_style
 from schemas.metrics import JOB_METRICS
 from tests.conftest import apache_kafka_libs

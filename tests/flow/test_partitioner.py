@@ -4,11 +4,11 @@ import asyncio
 
 from confluent_kafka import Consumer, TopicPartition
 
-from flows.intake import producer_options
+from flows.services.intake import producer_options
 from flows.settings import load_settings
 from intake.kafka import KafkaWriter
 from operators.decode import Message
-from operators.sdk_requests import Keyed
+from operators.requests import Keyed
 from tests.flow.mock_cluster import start_mock_cluster
 
 PARTITIONS = 5

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.commands_sql import _safe
+from flows.cli.sql import _safe
 from flows.shown import PrintableFormatter, plain, printable
 from schemas.keys import table_key
 from schemas.tables import TABLES

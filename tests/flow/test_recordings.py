@@ -15,11 +15,11 @@ import duckdb
 import pytest
 
 from flows.captures import CaptureCounts, read_captures
-from flows.feed import feed
-from flows.servers import Broker
-from replay.catalog import read_rows, session_keys, table_keys
-from replay.export import blob_keys, native_segments
-from replay.verify import verify
+from flows.demo.feed import feed
+from flows.demo.servers import Broker
+from lake.catalog import read_rows, session_keys, table_keys
+from lake.export import blob_keys, native_segments
+from lake.verify import verify
 from schemas.items import Family
 from sinks.store import LocalStore
 from tests.flow.harness import read_lake

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from replay.verify import verify
+from lake.verify import verify
 from sinks.store import LocalStore
 from tests.conftest import REPOSITORY
 from tests.flow.made import Done, Event, command

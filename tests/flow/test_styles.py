@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from replay.catalog import open_blob
-from replay.verify import verify
+from lake.catalog import open_blob
+from lake.verify import verify
 from schemas.bundle import decode_bundle, encode_bundle
 from schemas.erasure import Subject
 from schemas.keys import REPLAYS, is_style, staging_key, style_key

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from replay.reader import BlobReader
-from replay.rrweb import one_track
-from replay.track import ConversionError, Track
-from replay.verify import verify
+from lake.blob_reader import BlobReader
+from lake.verify import verify
+from operators.rrweb.track import ConversionError, Track
+from operators.tracks import one_track
 from schemas.items import Family
 from schemas.style import encode_style
 from schemas.tables import TABLES
@@ -112,7 +112,7 @@ def test_a_blob_of_a_family_that_is_not_known_is_damage(tmp_path: Path, monkeypa
     def unknown(_: BlobReader) -> Family:
         raise ConversionError("recorded by 'other', which this release does not know")
 
-    monkeypatch.setattr("replay.verify.family_of", unknown)
+    monkeypatch.setattr("lake.verify.family_of", unknown)
     report = verify(LocalStore(tmp_path))
     [problem] = report.problems
     assert problem.endswith("recorded by 'other', which this release does not know")
@@ -133,8 +133,8 @@ def test_a_long_recording_is_converted_a_part_at_a_time(tmp_path: Path, monkeypa
         sizes.append(sum(map(len, segments)))
         return one_track(family, segments)
 
-    monkeypatch.setattr("replay.verify.one_track", measured)
-    monkeypatch.setattr("replay.verify.CHUNK_RAW_BYTES", 200 * KIB)
+    monkeypatch.setattr("lake.verify.one_track", measured)
+    monkeypatch.setattr("lake.verify.CHUNK_RAW_BYTES", 200 * KIB)
     filling = "x" * 100 * KIB
     filler = change(0, texts=[{"id": 3, "value": filling}])
     events = [snapshot(n, filling) if n % 5 == 0 else filler | {"timestamp": START_MS + n} for n in range(40)]

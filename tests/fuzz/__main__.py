@@ -14,7 +14,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["operators", "replay"]):
+with atheris.instrument_imports(include=["operators", "lake"]):
     from tests.fuzz.account import Depth, account
 
 from tests.fuzz.corpus import real_messages, restored, stored

@@ -6,18 +6,18 @@ from collections import Counter
 
 import msgspec
 
+from lake.notes import track_notes
 from operators.assemble import assemble, references
 from operators.decode import Limits, Message, decode
-from operators.replay_cut import CutLimits, ReplayWindow, cut
-from operators.replay_scan import replay_segment, to_line
-from operators.rows import line_row
-from operators.segments import unusable_records
-from operators.sessions import Arrival, SessionTracker
-from operators.windows import WindowRules
-from replay.notes import track_notes
-from replay.rrweb import one_track, to_rrweb
-from replay.rrweb_event import EventType
-from replay.track import ConversionError, Track
+from operators.families.browser_sdk.segments import unusable_records
+from operators.families.line_rows import line_row
+from operators.replay.cut import CutLimits, ReplayWindow, cut
+from operators.replay.scan import replay_segment, to_line
+from operators.rrweb.event import EventType
+from operators.rrweb.track import ConversionError, Track
+from operators.tracks import one_track, to_rrweb
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import Arrival, SessionTracker
 from schemas.items import Family, Item, Kind, Rejected, Skipped
 from schemas.keys import replay_key, safe_segment
 from schemas.pack import decode_block, decode_index, encode_pack, index_length

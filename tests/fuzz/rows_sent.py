@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import msgspec
 
 from operators.decode import Limits, Message, Result, without_coding
-from operators.inflate import inflate
-from operators.line_protocol import parse_rows
-from operators.unusable import Unusable
-from operators.utf8_rows import body_text
+from operators.families.guance.line_protocol import parse_rows
+from operators.wire.inflate import inflate
+from operators.wire.unusable import Unusable
+from operators.wire.utf8_rows import body_text
 from schemas.items import Rejected
 
 _NDJSON, _ARRAYS = "datadog.rum", ("guance.rum", "rrweb")

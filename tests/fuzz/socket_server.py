@@ -11,8 +11,8 @@ import uvloop
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from flows.intake import _Clocks
 from flows.server_process import LOOPBACK
+from flows.services.intake import _Clocks
 from intake.counts import Counts
 from intake.guard import Guard
 from intake.masking import Masking
@@ -22,7 +22,7 @@ from intake.server import ServerLimits, listening_socket, server
 from intake.service import application
 from intake.visitors import Visitors
 from operators.decode import Limits
-from operators.sdk_requests import Keyed
+from operators.requests import Keyed
 
 IDLE_SECONDS = 2
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 from intake.policy import Policy
 from operators.decode import Limits, Message, decode
-from operators.sdk_requests import ROUTES
+from operators.requests import ROUTES
 from schemas.items import Item
 from tests.fuzz.corpus import real_messages
 from tests.fuzz.mutate import mutate

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import grpc
 
-from flows.servers import S3Server
+from flows.demo.servers import S3Server
 
 _SERVICE = "/filer_pb.SeaweedFiler"
 _VARINT, _BYTES = 0, 2

@@ -3,7 +3,7 @@
 from confluent_kafka.admin import AdminClient
 
 from flows.broker import client_log, look_up_topics
-from flows.servers import Broker
+from flows.demo.servers import Broker
 
 
 def test_partitions_and_identity_of_topics(broker: Broker) -> None:

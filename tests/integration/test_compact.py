@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.servers import S3Server
-from replay.duck import open_duck
+from flows.demo.servers import S3Server
+from lake.duck import open_duck
 from sinks.s3 import S3Store
 from tests.torture.compaction import ONE_APP_ONE_DAY, compact_command, cost_of, ended, kills, today
 from tests.torture.small_files import TABLES, days_before, put_small_files

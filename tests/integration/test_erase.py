@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.servers import Broker, S3Server, start_broker
-from replay.verify import verify
+from flows.demo.servers import Broker, S3Server, start_broker
+from lake.verify import verify
 from schemas.keys import RECEIPTS, REPLAYS, is_style
 from sinks.s3 import S3Store
 from sinks.store import ObjectStore

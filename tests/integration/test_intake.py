@@ -17,11 +17,11 @@ from bench.intake_process import IntakeProcess
 from bench.senders import Sender, action_id
 from bench.topic import read_back
 from flows.captures import recorded_requests
-from flows.intake import run_intake
+from flows.demo.servers import Broker, start_broker, start_s3
 from flows.server_process import free_ports
-from flows.servers import Broker, start_broker, start_s3
+from flows.services.intake import run_intake
 from flows.settings import ConfigurationError, load_settings
-from replay.verify import verify
+from lake.verify import verify
 from sinks.store import LocalStore
 from tests.flow.test_recordings import capture_files, differences, known_captures
 

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from flows.demo.servers import S3Server, start_s3
 from flows.job import check_retention
-from flows.servers import S3Server, start_s3
 from flows.settings import ConfigurationError, load_settings
+from lake.verify import verify
 from operators.decode import Message
-from replay.verify import verify
 from schemas.keys import PACKS, STAGING, partition_value
 from schemas.lifecycle import class_of, expiring_prefixes
 from schemas.retention import AppRetention, Retention

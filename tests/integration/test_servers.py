@@ -13,9 +13,9 @@ import pytest
 import s3fs
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
-from flows.apache_kafka import start_apache_kafka
+from flows.demo.apache_kafka import start_apache_kafka
+from flows.demo.servers import Broker, S3Server, start_broker, start_s3
 from flows.server_process import ServerCommand, ServerError, running
-from flows.servers import Broker, S3Server, start_broker, start_s3
 from tests.integration.listening import listening_addresses
 
 WAIT_SECONDS = 20.0
@@ -119,7 +119,7 @@ def test_servers_are_gone_after_their_block() -> None:
 
 def test_a_server_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     """`kill -9` on the demo runs no clean-up code, and still leaves no server behind."""
-    script = "import flows.servers as f\nwith f.start_broker() as b: print(b.process_id, flush=True); input()"
+    script = "import flows.demo.servers as f\nwith f.start_broker() as b: print(b.process_id, flush=True); input()"
     command, pipe = [sys.executable, "-c", script], subprocess.PIPE
     scratch = {**os.environ, "TMPDIR": str(tmp_path)}  # the killed parent leaves its scratch folder there
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=REPOSITORY, env=scratch) as parent:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.apache_kafka import start_apache_kafka
+from flows.demo.apache_kafka import start_apache_kafka
 from tests.conftest import apache_kafka_libs
 from tests.torture.clock_shim import has_compiler
 from tests.torture.field import Field

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from replay.rrweb import to_rrweb
-from replay.track import Track
+from operators.rrweb.track import Track
+from operators.tracks import to_rrweb
 from tests.playback.raw_segments import segments_of
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ next one begins at the next line that starts like a row.
 import re
 from collections.abc import Iterator
 
-from operators.unusable import Unusable
+from operators.wire.unusable import Unusable
 from schemas.items import RejectReason
 
 Value = str | float | int | bool

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from intake.masking import Masking
 from intake.policy import Policy
 from operators.decode import REPLAYS, Limits, Message, decided, decode
-from operators.sdk_requests import ROUTES, Keyed
+from operators.requests import ROUTES, Keyed
 from schemas.items import Item, Rejected
 from tests.unit.asgi import Intake, ask
 

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from operators.windows import ENDS, OPENS, SEGMENT, Moment, WindowRules, distinct, due_ms, plain_window, split
+from operators.windows.rules import ENDS, OPENS, SEGMENT, Moment, WindowRules, distinct, due_ms, plain_window, split
 from schemas.units import MS_PER_HOUR, MS_PER_MINUTE
 
 RULES = WindowRules()

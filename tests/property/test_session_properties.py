@@ -6,10 +6,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.closed_sessions import MemoLimits
-from operators.session_state import decode_record
-from operators.sessions import Arrival, CloseOrder, SessionTracker, unpack_moments
-from operators.windows import WindowRules
+from operators.windows.memos import MemoLimits
+from operators.windows.rules import WindowRules
+from operators.windows.state import decode_record
+from operators.windows.tracker import Arrival, CloseOrder, SessionTracker, unpack_moments
 from schemas.items import Item, Kind
 from schemas.units import MS_PER_HOUR, MS_PER_MINUTE
 

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from flows.servers import Broker, S3Server, start_broker
+from flows.demo.servers import Broker, S3Server, start_broker
 from operators.decode import Message
-from replay.rrweb import to_rrweb
+from operators.tracks import to_rrweb
 from tests.playback.raw_segments import segments_of
 from tests.serve.conftest import DATADOG, GUANCE, TOKEN_ALL, TOKEN_ONE, TOKENS
 from tests.serve.server import API, Served, serving, session_path, until

@@ -8,21 +8,21 @@ from typing import Any
 import msgspec
 import pytest
 
+from lake.catalog import read_file, session_rows, table_keys
+from lake.export import blob_keys, rrweb_tracks
 from operators.arrivals import Poll, Received, decode_poll
 from operators.decode import Limits, Message, decode
-from operators.sessions import SessionTracker
-from operators.windows import WindowRules
-from replay.catalog import read_file, session_rows, table_keys
-from replay.export import blob_keys, rrweb_tracks
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import SessionTracker
 from schemas.items import Item
 from schemas.keys import NOTICES, PACKS, pack_key
 from schemas.notices import Notice, NoticeKind, UserField, encode_notice, user_digest
 from schemas.pack import decode_block, key_hash, read_index
 from schemas.retention import Retention
-from sinks.lake import LakeLimits, LakeWriter
 from sinks.packs import PackStore
 from sinks.store import LocalStore, ObjectInfo
 from sinks.tables import as_declared
+from sinks.writer import LakeLimits, LakeWriter, ShardPlace
 from tests.flow.harness import capture_messages
 from tests.serve.conftest import DATADOG, GUANCE
 from tests.serve.lakes import pack_of
@@ -61,7 +61,7 @@ class Job:
         self.seq = 0
         self._tracker = SessionTracker(rules)
         packs = PackStore(self.store, None, 0)
-        self._writer = LakeWriter(self.store, packs, _SHARD, Retention(), LakeLimits(), "test")
+        self._writer = LakeWriter(ShardPlace(self.store, packs, _SHARD, "test"), Retention(), LakeLimits())
         self._offset = 0
         self.now = time.time()
         self.live = Live(self.store, lambda: self.now, rules)

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from replay.catalog import latest_views, read_rows, session_rows, table_keys
-from replay.export import blob_keys, rrweb_tracks
-from replay.reader import BlobReader, RangeRead
+from lake.blob_reader import BlobReader, RangeRead
+from lake.catalog import latest_views, read_rows, session_rows, table_keys
+from lake.export import blob_keys, rrweb_tracks
 from schemas.style import open_style
 from sinks.store import LocalStore
 from tests.serve.server import API, Served, session_path

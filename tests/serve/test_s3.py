@@ -3,7 +3,7 @@
 import uuid
 from pathlib import Path
 
-from flows.servers import S3Server
+from flows.demo.servers import S3Server
 from sinks.open_store import open_store
 from tests.serve.server import API, Served, serving, session_path
 

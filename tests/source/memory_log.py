@@ -6,8 +6,8 @@ import msgspec
 
 from flows.broker import TopicFacts
 from flows.topic_log import End, Event, Gone, Record
-from operators.positions import Extent
-from operators.receive_clock import Input
+from operators.input.positions import Extent
+from operators.input.receive_clock import Input
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -22,6 +22,7 @@ class MemoryBroker:
 
     def __init__(self) -> None:
         self.is_away = False
+        self.leaderless: set[Input] = set()
         self.committed: dict[Input, int] = {}
         self._ids: dict[str, str] = {}
         self._partitions: dict[str, int] = {}
@@ -63,7 +64,7 @@ class MemoryBroker:
         }
 
     def extent(self, place: Input) -> Extent | None:
-        if self.is_away or place not in self._entries:
+        if self.is_away or place in self.leaderless or place not in self._entries:
             return None
         entries, end = self._entries[place], self._next[place]
         return Extent(entries[0].offset if entries else end, end)

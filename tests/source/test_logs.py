@@ -9,12 +9,12 @@ from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartiti
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
-from flows.apache_kafka import start_apache_kafka
 from flows.broker import SourceError, TopicFacts, look_up_topics
+from flows.demo.apache_kafka import start_apache_kafka
+from flows.demo.servers import Broker, start_broker
 from flows.kafka_log import KafkaLog, KafkaProbe
-from flows.servers import Broker, start_broker
 from flows.topic_log import End, Event, Gone, Record, TopicLog
-from operators.receive_clock import Input
+from operators.input.receive_clock import Input
 from tests.conftest import apache_kafka_libs
 from tests.source.memory_log import MemoryBroker, MemoryLog
 

@@ -1,5 +1,7 @@
 """The readers over a broker in memory: what of the topics is read, from where, and what is refused."""
 
+import time
+
 import pytest
 
 from flows.broker import SourceError, TopicFacts
@@ -7,8 +9,8 @@ from flows.machine_clock import MachineClock
 from flows.seldom import Seldom
 from flows.topic_source import Begin, Reader, SourceOptions, SourceWatch
 from flows.topics import Topics
-from operators.positions import OnLost
-from operators.receive_clock import ClockRules, Input
+from operators.input.positions import OnLost
+from operators.input.receive_clock import ClockRules, Input
 from tests.source.memory_log import MemoryBroker, MemoryLog
 
 NOW_MS = 1_795_000_000_000
@@ -367,3 +369,65 @@ def test_a_broker_that_is_away_at_the_start_is_named(monkeypatch: pytest.MonkeyP
     broker.is_away = True
     with pytest.raises(SourceError, match=r"kafka\.bootstrap: no answer about partition 0"):
         Job(broker)
+
+
+def waits(job: Job, seconds: float) -> dict[Input, float]:
+    """As if this time had passed since whatever has happened."""
+    return {place: waited for reader in job.readers for place, waited in reader._waits.seconds(seconds).items()}
+
+
+def later(seconds: float) -> float:
+    return time.monotonic() + seconds
+
+
+def test_a_partition_that_is_behind_and_has_no_leader_is_waited_for() -> None:
+    job = Job(broker_with(3, 2), readers=3)
+    job.poll()
+    assert waits(job, later(500)) == {}
+    job.start()
+    job.broker.leaderless.add((RUM, 1))
+    job.poll()
+    assert {place: waited > 400 for place, waited in waits(job, later(500)).items()} == {(RUM, 1): True}
+    job.broker.leaderless.clear()
+    job.poll()
+    assert waits(job, later(500)) == {}
+
+
+def test_a_partition_that_loses_its_leader_at_its_end_is_waited_for_while_it_is_asked_for_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = Job(broker_with(1, 2))
+    job.poll()
+    job.broker.leaderless.add((RUM, 0))
+    now = time.monotonic()
+    for passed in (0, 100, 200):
+        job.clock.ms += 100_000  # beyond `outage_hold_ms`
+        monkeypatch.setattr("flows.topic_source.time.monotonic", lambda at=now + passed: at)
+        job.idle()
+    assert waits(job, now + 200) == {(RUM, 0): 200.0}
+    job.broker.leaderless.clear()
+    job.clock.ms += 100_000
+    job.idle()
+    assert waits(job, now + 500) == {}
+
+
+def test_what_nobody_answered_is_forgotten_once_the_wall_clock_does_not_lead() -> None:
+    """The partition is at its end, and another one brings messages: nobody waits for it."""
+    job = Job(broker_with(2, 2))
+    job.poll()
+    job.broker.leaderless.add((RUM, 0))
+    job.idle()
+    assert waits(job, later(0)).keys() == {(RUM, 0)}
+    send(job.broker, 1)
+    job.poll()
+    assert waits(job, later(500)) == {}
+
+
+def test_a_store_that_is_away_makes_no_partition_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job(broker_with(1, 2))
+    job.broker.leaderless.add((RUM, 0))
+    [reader] = job.readers
+    now = time.monotonic()
+    monkeypatch.setattr("flows.topic_source.time.monotonic", lambda: now + 900)
+    reader.next_batch()
+    assert reader.waits()[RUM, 0] < 1

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from flows.apache_kafka import start_apache_kafka
+from flows.demo.apache_kafka import start_apache_kafka
+from flows.demo.servers import start_s3
 from tests.torture.field import Field
 from tests.torture.inputs import cases
 from tests.torture.neighbours import Servers
@@ -41,9 +42,10 @@ def judge_inputs(names: Sequence[str], options: argparse.Namespace) -> list[str]
         return []
     if options.kafka is None:
         sys.exit("--kafka: these cases need Apache Kafka itself; docker/kafka/pom.xml says how to fetch its jars")
-    scratch = tempfile.TemporaryDirectory(prefix="replaylake-torture-")
-    with scratch as folder, start_apache_kafka(options.kafka) as broker:
-        field = Field(Topics(broker), Path(folder))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replaylake-torture-")))
+        broker = stack.enter_context(start_apache_kafka(options.kafka))
+        field = Field(Topics(broker), folder, stack.enter_context(start_s3()) if options.s3 else None)
         every = cases(field)
         if any(name in SPREADS for name in names):
             print(f"seed {options.seed}", flush=True)
@@ -69,6 +71,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--rate", type=float, default=150.0, help="messages a second")
     parser.add_argument("--kafka", type=Path, help="folder of Apache Kafka's jars instead of the broker from pip")
+    parser.add_argument("--s3", action="store_true", help=f"of {', '.join(INPUTS)}: lakes on SeaweedFS")
     parser.add_argument("--only", default="", help=f"of {', '.join(INPUTS)}: cases whose name this expression finds")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that servers and jobs end with us

@@ -22,9 +22,9 @@ from typing import Self
 
 import msgspec
 
-from flows.servers import S3Server, start_s3
-from replay.catalog import latest_sessions, table_rows
-from replay.duck import open_duck
+from flows.demo.servers import S3Server, start_s3
+from lake.catalog import latest_sessions, table_rows
+from lake.duck import open_duck
 from sinks.s3 import S3Store
 from sinks.steady import Patience, SteadyStore
 from sinks.store import LocalStore, ObjectStore

@@ -6,7 +6,7 @@ import io
 import msgspec
 import pyarrow.parquet as pq
 
-from replay.catalog import table_keys
+from lake.catalog import table_keys
 from schemas.keys import FENCES, OWNER, PACKS, PUBLISHED, REPLAYS, STAGING, TABLES, is_style
 from schemas.tables import TABLES as TABLE_SPECS
 from sinks.store import ObjectStore

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from flows.demo.servers import S3Server
 from tests.torture.job import JobProcess, Place
 from tests.torture.topics import Topics
 from tests.torture.truth import Told, action, day_of, untrue, unverified
@@ -26,17 +27,22 @@ Rows = list[tuple[int, bytes, int]]
 
 
 class Field(msgspec.Struct):
-    """A broker and a folder; every case has topics, a lake and state of its own."""
+    """A broker and a folder; every case has topics, a lake and state of its own.
+
+    `s3`: the server whose bucket `lake` holds the lakes; None for the folder.
+    """
 
     topics: Topics
     folder: Path
+    s3: S3Server | None = None
 
     def place(self, name: str, topics: Sequence[str], extra: Mapping[str, str] | None = None) -> Place:
         named = {"REPLAYLAKE_KAFKA__TOPICS": json.dumps(list(topics)), **QUICK_LOOKS, **(extra or {})}
         return Place(
             self.topics.broker,
-            str(self.folder / name / "lake"),
+            f"s3://lake/{name}" if self.s3 else str(self.folder / name / "lake"),
             self.folder / name / "recovery",
+            self.s3,
             extra=named,
         )
 

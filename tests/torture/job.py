@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from flows.demo.servers import Broker, S3Server
 from flows.server_process import LOOPBACK, free_ports, listens
-from flows.servers import Broker, S3Server
 from sinks.s3 import S3Store
 from sinks.store import LocalStore, ObjectStore
 

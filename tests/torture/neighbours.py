@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from flows.apache_kafka import start_apache_kafka
-from flows.servers import BROKER_BUCKET, Broker, S3Server, start_broker, start_s3
+from flows.demo.apache_kafka import start_apache_kafka
+from flows.demo.servers import BROKER_BUCKET, Broker, S3Server, start_broker, start_s3
 
 Server = TypeVar("Server")
 

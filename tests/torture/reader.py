@@ -7,7 +7,7 @@ from typing import Self
 
 import msgspec
 
-from replay.catalog import read_file
+from lake.catalog import read_file
 from schemas.keys import TABLES
 from sinks.store import ObjectMissing, ObjectStore, StoreUnavailable
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from flows.servers import Broker, S3Server
-from replay.verify import verify
+from flows.demo.servers import Broker, S3Server
+from lake.verify import verify
 from schemas.keys import STAGING
 from sinks.store import ObjectStore
 from tests.torture.compare import content, differences

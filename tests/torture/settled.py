@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
-from replay.catalog import latest_sessions, latest_views, open_blob, read_rows, table_keys
+from lake.catalog import latest_sessions, latest_views, open_blob, read_rows, table_keys
 from schemas.keys import REPLAYS, is_style, replay_owner, safe_segment
 from schemas.tables import TABLES
 from sinks.store import ObjectStore
@@ -21,22 +21,26 @@ MAY_DIFFER = {  # of a session with items later than the lateness: what depends 
 }
 _REVISION = {"revision"}  # of the other tables
 # Where such a session has several windows, a late item may find one closed that it would have held open: what counts is
-# then that each item is there once, in any window; of what is derived from its windows nothing can be said.
-ITEM = {
-    "sessions": {"app_id", "session_id"},
-    "views": {"app_id", "session_id", "view_id", "time", "time_spent", "document_version", "view_url"},
-    "replay_segments": {
-        "app_id",
-        "session_id",
-        "view_id",
-        "index_in_view",
-        "start",
-        "end",
-        "records_count",
-        "raw_bytes",
+# then that each item is there once, in any window, with all that does not derive from its window. A view has a row in
+# each of its windows, so of those the newest counts. Of rows of sessions there is one at least.
+_OF_WINDOW = {
+    "views": {
+        *(
+            "revision",
+            "session_part",
+            "received_at",
+            "active_time",
+            "last_interaction_at",
+            "error_click_count",
+            "is_entry",
+            "is_exit",
+        ),
+        *("view_index", "next_view_path", "previous_view_path"),
     },
+    "replay_segments": {"revision", "session_part", "replay_key", "frame_offset", "frame_length"},
 }
-_NOT_OF_ITEM = {"session_part", "revision", "received_at"}  # of the other tables
+_OF_ANY_WINDOW = {"revision", "session_part"}  # of the other tables
+_TORN = {"app_id", "session_id"}
 _PLACE = {"topic", "partition", "offset"}  # of a row of the quarantine: where its message lay
 _LATEST = {"sessions": latest_sessions, "views": latest_views}
 _NAMES = {  # which row it is
@@ -92,18 +96,38 @@ def differing(calm: Settled, found: Settled) -> list[str]:
     late, torn = set(map(repr, calm.late)), calm.torn() | found.torn()
     lines: list[str] = []
     for table in calm.tables:
-        rows = [[_comparable(table, row, late, torn) for row in lake.tables[table]] for lake in (calm, found)]
-        lines += _differing_rows(table, *rows)
+        lakes = [lake.tables[table] for lake in (calm, found)]
+        if table == "views":
+            lakes = [_newest(rows, torn) for rows in lakes]
+        lines += _differing_rows(table, *([_comparable(table, row, late, torn) for row in rows] for rows in lakes))
     lines += [f"{key}: differs" for key, digest in calm.blobs.items() if found.blobs.get(key, digest) != digest]
     lines += [f"{key}: missing" for key in sorted(calm.blobs.keys() - found.blobs.keys())]
     return lines + [f"{key}: too many" for key in sorted(found.blobs.keys() - calm.blobs.keys())]
+
+
+def _newest(rows: Iterable[Row], torn: Collection[str]) -> list[Row]:
+    """Of views of such sessions the row with the newest update, beside all rows of the others."""
+    others = []
+    newest: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        if row["session_id"] not in torn:
+            others.append(row)
+            continue
+        view = row["session_id"], row["view_id"]
+        if view not in newest or _update(row) > _update(newest[view]):
+            newest[view] = row
+    return others + list(newest.values())
+
+
+def _update(row: Row) -> tuple[int, ...]:
+    return tuple(-1 if row[name] == "None" else int(row[name]) for name in ("document_version", "time_spent"))
 
 
 def _comparable(table: str, row: Row, late: Collection[str], torn: Collection[str]) -> Row:
     if table == "quarantine":
         return {name: value for name, value in row.items() if name not in _PLACE}
     if row["session_id"] in torn:
-        of_item = ITEM.get(table, row.keys() - _NOT_OF_ITEM)
+        of_item = _TORN if table == "sessions" else row.keys() - _OF_WINDOW.get(table, _OF_ANY_WINDOW)
         return {name: value for name, value in row.items() if name in of_item}
     left_out = MAY_DIFFER.get(table, _REVISION) if row["session_id"] in late else set()
     return {name: value for name, value in row.items() if name not in left_out}
@@ -113,8 +137,7 @@ def _differing_rows(table: str, calm: Iterable[Row], found: Iterable[Row]) -> It
     missing, surplus = (Counter(tuple(row.items()) for row in rows) for rows in (calm, found))
     if table == "sessions":  # of a session in several windows all rows are one here, as often as it has windows
         missing, surplus = (
-            Counter({row: 1 if len(row) == len(ITEM[table]) else n for row, n in rows.items()})
-            for rows in (missing, surplus)
+            Counter({row: 1 if len(row) == len(_TORN) else n for row, n in rows.items()}) for rows in (missing, surplus)
         )
     missing, surplus = missing - surplus, surplus - missing
     if not missing and not surplus:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from replay.catalog import latest_sessions, latest_views, table_rows
+from lake.catalog import latest_sessions, latest_views, table_rows
 from schemas.keys import FIRST_REVISIONS, table_key
 from schemas.tables import TABLES as DECLARED
 from sinks.store import ObjectStore

@@ -5,21 +5,22 @@ Sessions with something later than the allowed lateness are known, and may diffe
 
 import random
 import time
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
-from replay.catalog import read_rows, table_keys
+from lake.catalog import read_rows, table_keys
+from operators.windows.rules import WindowRules
+from schemas.units import MS_PER_SECOND
 from sinks.store import ObjectStore
 from tests.torture.field import Field
 from tests.torture.job import JobProcess, Place
+from tests.torture.lateness import Lateness
 from tests.torture.routes import LIVE_ROUTES, ONE_LOG, ROUTES, Lane, Route, Sent, new_lane
 from tests.torture.settled import Settled, differing, settled
-from tests.torture.traffic import Traffic, garbage, is_end, recording, renamed
+from tests.torture.traffic import Traffic, garbage, recording, renamed
 from tests.torture.truth import unverified
 from tests.torture.verdicts import Case
 
@@ -47,21 +48,12 @@ BACKLOG = {  # the rules that users have
 IDLE_SECONDS = 600.0
 
 
-class Quiet(msgspec.Struct, frozen=True):
-    """Receive times below which nothing of a session can be later than the lateness."""
-
-    gap_ms: int
-    grace_ms: int
-    span_ms: int  # beyond it there may be several windows, and each has its own end
-
-
-# Somewhat below the gap, grace and cap of the rules: the lateness covers the disorder.
-_QUIET = Quiet(gap_ms=860_000, grace_ms=60_000, span_ms=14_000_000)
-_LIVE_QUIET = Quiet(gap_ms=7_000, grace_ms=8_000, span_ms=16_000)  # played fast, a session has many windows
+_LIMITS = ("gap", "cap", "lateness", "end_grace")
+_ON_THE_WAY_MS = 3_000  # the most that a message may need to the broker, on a busy machine
 
 
 class Backlog(msgspec.Struct, frozen=True):
-    """Messages in the order of their sending, and the sessions with a silence or an item longer than the lateness."""
+    """Messages in the order of their sending, and the sessions with something later than the lateness."""
 
     sent: list[Sent]
     late: frozenset[str]
@@ -99,26 +91,16 @@ def backlog(captures: Sequence[Path], sessions: int, seed: int) -> Backlog:
         if chance.random() < 0.1:
             placed.append((begin_ms, Sent("", garbage(chance), begin_ms)))
     log = [sent for _, sent in sorted(placed, key=lambda one: one[0])]
-    received: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+    lateness = Lateness(_rules(BACKLOG))
     for sent in log:
-        received[sent.session_id].append((sent.stamp_ms, is_end(sent.message)))
-    return Backlog(log, disturbed(received, _QUIET))
+        lateness.hear(sent)
+    return Backlog(log, lateness.late())
 
 
-def disturbed(received: Mapping[str, Iterable[tuple[int, bool]]], rules: Quiet) -> frozenset[str]:
-    """Sessions with something that came so long after everything before it, or after an end marker, or in all.
-
-    Of each: (receive time in ms, is it an end marker).
-    """
-    found = set()
-    for name, moments in received.items():
-        times = sorted(time for time, _ in moments)
-        marked_ms = min((time for time, is_end in moments if is_end), default=times[-1])
-        is_marked = times[-1] - marked_ms >= rules.grace_ms
-        is_long = times[-1] - times[0] >= rules.span_ms
-        if is_marked or is_long or any(b - a >= rules.gap_ms for a, b in pairwise(times)):
-            found.add(name)
-    return frozenset(found)
+def _rules(environment: Mapping[str, str]) -> WindowRules:
+    """The window rules of a job with these settings."""
+    named = {f"{name}_ms": f"REPLAYLAKE_SESSIONS__{name.upper()}_SECONDS" for name in _LIMITS}
+    return WindowRules(**{name: int(environment[setting]) * MS_PER_SECOND for name, setting in named.items()})
 
 
 def await_quiet(job: JobProcess, store: ObjectStore, sessions: Collection[str]) -> None:
@@ -174,7 +156,15 @@ class Spread:
         place, lane = self._new("live", route, LIVE)
         calm_place, calm_lane = self._new("calm", ONE_LOG, LIVE)
         chance = random.Random(self._seed)
-        traffic = Traffic([lane, calm_lane], self._captures, rate=rate, seed=self._seed, late_seconds=LIVE_LATE_SECONDS)
+        lateness = Lateness(_rules(LIVE), _ON_THE_WAY_MS)
+        traffic = Traffic(
+            [lane, calm_lane],
+            self._captures,
+            rate=rate,
+            seed=self._seed,
+            late_seconds=LIVE_LATE_SECONDS,
+            hear=lateness.hear,
+        )
         with traffic:
             for number in range(kills):
                 if number == kills // 2:
@@ -188,10 +178,10 @@ class Spread:
                 job.await_end(seconds / 2)
                 traffic.between(lane.grow)
                 job.await_end(seconds / 2)
-        sessions = traffic.received.keys() - {""}
+        sessions = traffic.sessions
         self._finish(job, place, sessions)
         self._finish(JobProcess(calm_place), calm_place, sessions)
-        late = disturbed(traffic.received, _LIVE_QUIET)
+        late = lateness.late()
         self._say(f"  sent {dict(traffic.sent)}: {len(sessions)} sessions, {len(late)} of them with late data")
         calm, found = settled(calm_place.store(), late), settled(place.store(), late)
         return differing(calm, found) + unverified(place) + self._too_easy(sessions, late, kills)

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from flows.servers import Broker
+from flows.demo.servers import Broker
 
 WAIT_SECONDS = 60.0
 ANY_STAMP = {"message.timestamp.after.max.ms": str((1 << 63) - 1)}  # as brokers before 4.0, and topics that say so

@@ -12,7 +12,7 @@ import msgspec
 
 from flows.captures import CaptureCounts, read_captures
 from operators.decode import Limits, Message, decode
-from operators.sdk_requests import keyed_by_session
+from operators.requests import keyed_by_session
 from schemas.items import Item
 from tests.torture.routes import Lane, Sent
 
@@ -24,7 +24,7 @@ Keyed = tuple[bytes, Message]
 class Traffic:
     """Sends until told to stop. Message timestamp = now, as at an intake. The dice are seeded, the times are not."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a traffic is made of
         self,
         lanes: Sequence[Lane],
         captures: Sequence[Path],
@@ -32,8 +32,10 @@ class Traffic:
         rate: float,
         seed: int,
         late_seconds: float = LATE_SECONDS,
+        hear: Callable[[Sent], None] = lambda _: None,
     ) -> None:
         self._lanes = lanes
+        self._hear = hear
         self._late_seconds = late_seconds
         self._rate = rate
         self._chance = random.Random(seed)
@@ -43,7 +45,7 @@ class Traffic:
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self._failed: list[str] = []
         self._between: Callable[[], None] | None = None
-        self.received: dict[str, list[tuple[int, bool]]] = {}  # of each session: when, and whether an end marker
+        self.sessions: set[str] = set()
         self.sent: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
@@ -109,7 +111,9 @@ class Traffic:
         sent = Sent(key.decode(), message, int(time.time() * 1000))
         for lane in self._lanes:
             lane.send(sent)
-        self.received.setdefault(sent.session_id, []).append((sent.stamp_ms, is_end(message)))
+        self._hear(sent)
+        if sent.session_id:
+            self.sessions.add(sent.session_id)
         self.sent["messages"] += 1
 
     def _session(self) -> Iterator[Keyed]:
@@ -139,11 +143,6 @@ def renamed(message: Message, session_id: bytes, clone_id: bytes) -> Message | N
     items = decode(renamed, Limits())
     whole = all(isinstance(item, Item) and item.session_id == clone_id.decode() for item in items)
     return renamed if whole and items else None
-
-
-def is_end(message: Message) -> bool:
-    """Whether there is an end marker in it."""
-    return any(isinstance(item, Item) and item.ends for item in decode(message, Limits()))
 
 
 def garbage(chance: random.Random) -> Message:

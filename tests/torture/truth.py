@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from replay.catalog import latest_sessions, read_rows, table_keys
+from lake.catalog import latest_sessions, read_rows, table_keys
 from schemas.keys import partition_value
 from sinks.store import ObjectStore
 from tests.torture.job import Place

@@ -12,7 +12,7 @@ from intake.policy import Policy
 from intake.preparing import Preparer
 from intake.service import application
 from intake.visitors import Visitors
-from operators.sdk_requests import Keyed
+from operators.requests import Keyed
 
 
 class Answer(msgspec.Struct):

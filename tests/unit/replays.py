@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from operators.decode import Limits, Message, decode
-from operators.replay_order import Kept
-from operators.replay_scan import ReplaySegment
+from operators.replay.order import Kept
+from operators.replay.scan import ReplaySegment
 from schemas.items import Item
 
 NOW_MS = 1_795_230_000_000

@@ -3,9 +3,9 @@
 import hashlib
 from pathlib import Path
 
-from operators.replay_cut import CutLimits, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment, scan
-from replay.reader import BlobReader
+from lake.blob_reader import BlobReader
+from operators.replay.cut import CutLimits, ReplayWindow, cut
+from operators.replay.scan import ReplaySegment, scan
 from schemas.blob import BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry
 from schemas.items import Family, SegmentMeta
 from schemas.style import encode_style, open_style

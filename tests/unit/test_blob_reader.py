@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.replay_cut import CutLimits, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment, scan
-from replay.reader import BlobReader
+from lake.blob_reader import BlobReader
+from operators.replay.cut import CutLimits, ReplayWindow, cut
+from operators.replay.scan import ReplaySegment, scan
 from schemas.blob import FOOTER_BYTES, BlobFormatError, BlobIndex, parse_footer, parse_tail
 from schemas.items import Family, SegmentMeta
 from schemas.units import KIB

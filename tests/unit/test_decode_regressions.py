@@ -10,13 +10,13 @@ from collections.abc import Callable
 import pytest
 import zstandard
 
-from operators.datadog_rows import _cached_tag_columns
 from operators.decode import Limits, Message, decode
-from operators.json_text import without_halves
-from operators.replay_cut import CutReplay, ReplayWindow, cut
-from operators.replay_scan import replay_segment
-from operators.row_values import keep
-from operators.rows import line_row
+from operators.families.datadog.rows import _cached_tag_columns
+from operators.families.line_rows import line_row
+from operators.replay.cut import CutReplay, ReplayWindow, cut
+from operators.replay.scan import replay_segment
+from operators.rows.values import keep
+from operators.wire.json_text import without_halves
 from schemas.items import NOT_NUMBERED, Family, Item, Rejected, RejectReason
 
 NOW_MS = 1_795_230_000_000

@@ -7,7 +7,7 @@ import pytest
 import xxhash
 
 from operators.decode import Limits, Message, Result, decode
-from operators.unusable import identity
+from operators.wire.unusable import identity
 from schemas.items import Item, Kind, Rejected, RejectReason
 
 AT = "2026-11-18T10:00:00Z"

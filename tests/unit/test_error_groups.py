@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from operators.error_groups import fingerprint, group_text
+from operators.rows.error_groups import fingerprint, group_text
 
 STACK = """TypeError: x is null
   at Cart.add @ https://shop.example/assets/main.4f3a9c21.js:12:345

@@ -9,12 +9,12 @@ import pytest
 
 import flows
 import intake
+import lake
 import operators
-import replay
 import schemas
 import sinks
 import viewer
-from flows import cli
+from flows.cli import main as cli
 from flows.settings import ConfigurationError
 from flows.stopping import Stopped
 from schemas.blob import BlobFormatError
@@ -48,7 +48,7 @@ def _errors_of(package: ModuleType) -> set[type[BaseException]]:
     return found
 
 
-@pytest.mark.parametrize("package", [flows, intake, operators, replay, schemas, sinks, viewer])
+@pytest.mark.parametrize("package", [flows, intake, lake, operators, schemas, sinks, viewer])
 def test_every_error_of_ours_is_in_the_tree(package: ModuleType) -> None:
     errors = _errors_of(package)
     assert {one.__name__ for one in errors if not issubclass(one, ReplayLakeError)} <= _INSIDE

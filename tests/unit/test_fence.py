@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from operators.sessions import Activation
+from operators.windows.tracker import Activation
 from schemas.items import Rejected, RejectReason
 from schemas.retention import Retention
 from sinks.fence import Fence, Fenced, NotTheOwner, StaleState, claim_lake
-from sinks.lake import LakeLimits, LakeWriter, Refusal
 from sinks.packs import PackStore
 from sinks.store import LocalStore
+from sinks.writer import LakeLimits, LakeWriter, Refusal, ShardPlace
 
 
 @pytest.fixture
@@ -99,4 +99,5 @@ REFUSALS = [Refusal("rum", 0, 7, 0, Rejected(RejectReason.MALFORMED_JSON, "x", b
 
 def writer(store: LocalStore, token: str, state: bytes = b"", job_id: str = "job") -> LakeWriter:
     fence = Fence(store, "0000", token, job_id)
-    return LakeWriter(store, PackStore(store, None, 0), "0000", Retention(), LakeLimits(), token, state, fence)
+    place = ShardPlace(store, PackStore(store, None, 0), "0000", token, fence)
+    return LakeWriter(place, Retention(), LakeLimits(), state)

@@ -12,7 +12,7 @@ import pytest
 from flows.captures import CaptureCounts, read_captures
 from intake.masking import Masking, Unmaskable
 from operators.decode import Limits, Message, decode
-from operators.inflate import inflate
+from operators.wire.inflate import inflate
 from schemas.items import Family, Item, Kind
 
 LIMITS = Limits()

@@ -13,7 +13,7 @@ from intake.masking import Masking
 from intake.policy import Policy, Rate
 from intake.refusals import STATUS, Refusal, Refused, may_come_again, status_of
 from operators.decode import Limits, decode
-from operators.sdk_requests import ROUTES, Keyed
+from operators.requests import ROUTES, Keyed
 from schemas.items import Item
 from tests.unit.asgi import Answer, Intake, ask
 

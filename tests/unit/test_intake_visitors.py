@@ -10,7 +10,7 @@ import pytest
 
 from intake.visitors import BadDatabase, Visitors, with_columns
 from operators.decode import Limits, Message, decode
-from operators.rows import line_row
+from operators.families.line_rows import line_row
 from schemas.items import Family, Item
 
 LIMITS = Limits()

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operators.chunks import Piece, Place, in_view, plan
 from operators.decode import Limits, Message, decode
-from operators.replay_cut import ReplayWindow, cut
-from operators.replay_scan import replay_segment
-from operators.segments import unusable_records
-from replay.chunks import Piece, Place, in_view, plan
-from replay.rrweb import lanes, tabs_of, to_rrweb
-from replay.track import Track
+from operators.families.browser_sdk.segments import unusable_records
+from operators.replay.cut import ReplayWindow, cut
+from operators.replay.scan import replay_segment
+from operators.rrweb.track import Track
+from operators.tracks import lanes, tabs_of, to_rrweb
 from schemas.items import NOT_NUMBERED, Family, Item
 from tests.unit.replays import NOW_MS, datadog_segment, meta, moved, snapshot
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from operators.positions import Extent, OnLost, after_loss, go_on, refused
+from operators.input.positions import Extent, OnLost, after_loss, go_on, refused
 
 EXTENT = Extent(low=100, high=200)
 

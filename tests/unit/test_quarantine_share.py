@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from operators.quarantine_share import QuarantineShare, ShareLimits
+from operators.input.quarantine_share import QuarantineShare, ShareLimits
 
 LIMITS = ShareLimits(share=0.5, messages=10, window_ms=60_000)
 BAD = Counter({"malformed_json": 1})

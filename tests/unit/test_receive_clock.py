@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.receive_clock import ClockRules, ReceiveClock, StampFault, WallClock
+from operators.input.receive_clock import ClockRules, ReceiveClock, StampFault, WallClock
 
 RULES = ClockRules(ahead_ms=120_000, margin_ms=5_000, outage_hold_ms=60_000)
 NOW = 1_795_000_000_000

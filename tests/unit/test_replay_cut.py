@@ -9,11 +9,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.replay_cut import CutLimits, CutReplay, ReplayWindow, cut
-from operators.replay_index import MIN_IDLE_MS, idle_intervals
-from operators.replay_scan import ReplaySegment, scan
-from operators.unusable import Unusable
-from replay.reader import BlobReader
+from lake.blob_reader import BlobReader
+from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
+from operators.replay.index import MIN_IDLE_MS, idle_intervals
+from operators.replay.scan import ReplaySegment, scan
+from operators.wire.unusable import Unusable
 from schemas.items import Family, RejectReason, SegmentMeta
 
 T0 = 1_795_230_000_000

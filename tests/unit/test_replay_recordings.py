@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from operators.replay_cut import CutReplay, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment, scan
-from replay.reader import BlobReader
+from lake.blob_reader import BlobReader
+from operators.replay.cut import CutReplay, ReplayWindow, cut
+from operators.replay.scan import ReplaySegment, scan
 from schemas.items import Family, SegmentMeta
 
 FAMILIES = {"guance": Family.GUANCE, "datadog": Family.DATADOG}

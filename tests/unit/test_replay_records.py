@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.decode import Limits, Message, decode
-from operators.json_text import cut_deep, without_nan
-from operators.replay_order import settled
-from operators.replay_records import NO_WINDOW, replay_body
-from operators.replay_scan import replay_segment
-from operators.segments import unusable_records
-from replay.rrweb import to_rrweb
-from replay.track import Track
+from operators.families.browser_sdk.segments import unusable_records
+from operators.replay.order import settled
+from operators.replay.records import NO_WINDOW, replay_body
+from operators.replay.scan import replay_segment
+from operators.rrweb.track import Track
+from operators.tracks import to_rrweb
+from operators.wire.json_text import cut_deep, without_nan
 from schemas.items import Family, Item, Rejected, RejectReason
 from tests.unit.replays import HTML_ID, NOW_MS, document, kept, meta, moved, snapshot
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from flows.captures import CaptureCounts, read_captures
+from lake.blob_reader import BlobReader
+from lake.catalog import open_blob
+from lake.styles import StyleShelf
 from operators.decode import Limits, decode
-from operators.inflate import inflate
-from operators.replay_cut import CutLimits, CutReplay, ReplayWindow, cut
-from operators.replay_scan import ReplaySegment, scan, style_texts
-from operators.replay_styles import STYLE_BYTES_MIN, choose, styles_of
-from replay.catalog import open_blob
-from replay.reader import BlobReader
-from replay.styles import StyleShelf
+from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
+from operators.replay.scan import ReplaySegment, scan, style_texts
+from operators.replay.styles import STYLE_BYTES_MIN, choose, styles_of
+from operators.wire.inflate import inflate
 from schemas.blob import ENDING_BYTES, STYLES_MAX, BlobFormatError, parse_footer
 from schemas.items import Family, Item, Kind, SegmentMeta, StyleMark
 from schemas.keys import is_style, replay_key, style_digest, style_key

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.guance_rows import unusual_guance_row
-from operators.row_values import Row, decode_object
-from operators.rows import line_row
+from operators.families.guance.rows import unusual_guance_row
+from operators.families.line_rows import line_row
+from operators.rows.values import Row, decode_object
 from schemas.fields import Field
 from schemas.items import LINE_TABLE, Family, Kind
 from schemas.tables import TABLES

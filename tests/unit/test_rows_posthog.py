@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from operators.row_values import Row
-from operators.rows import line_row
+from operators.families.line_rows import line_row
+from operators.rows.values import Row
 from schemas.items import LINE_TABLE, Family, Kind
 from schemas.tables import TABLES
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.rrweb import to_rrweb
-from replay.rrweb_node import MAX_TREE_DEPTH
-from replay.track import ConversionError, Event, JsonObject, Track
+from operators.rrweb.node import MAX_TREE_DEPTH
+from operators.rrweb.track import ConversionError, Event, JsonObject, Track
+from operators.tracks import to_rrweb
 from schemas.items import Family
 
 START = 1_795_230_000_000

@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from replay.catalog import read_rows, table_keys
+from lake.catalog import read_rows, table_keys
 from schemas.keys import table_key
 from schemas.tables import TABLES, arrow_schema
 from sinks.store import LocalStore

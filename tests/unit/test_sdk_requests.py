@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from flows.captures import CaptureCounts, read_captures
 from operators.decode import Limits, Message, decided, decode
-from operators.line_protocol import only_session
-from operators.rows import line_row
-from operators.sdk_requests import ROUTES, keyed_by_session, request_message, route_of
+from operators.families.guance.line_protocol import only_session
+from operators.families.line_rows import line_row
+from operators.requests import ROUTES, keyed_by_session, request_message, route_of
 from schemas.items import Family, Item, Rejected, RejectReason
 
 LIMITS = Limits()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.sessions import Arrival, SessionTracker
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import Arrival, SessionTracker
 from schemas.items import Item, Kind
 from schemas.pack import key_hash
 from schemas.units import MS_PER_DAY

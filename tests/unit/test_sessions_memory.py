@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from operators.closed_sessions import MemoLimits
-from operators.sessions import Arrival, CloseOrder, SessionTracker
-from operators.windows import WindowRules
+from operators.windows.memos import MemoLimits
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import Arrival, CloseOrder, SessionTracker
 from schemas.items import Item, Kind
 from schemas.units import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE
 

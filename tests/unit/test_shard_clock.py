@@ -2,7 +2,7 @@
 
 import pytest
 
-from operators.shard_clock import ShardClock
+from operators.input.shard_clock import ShardClock
 
 READERS = ["0000", "0001", "0002"]
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.arrivals import DecodedPoll, Refused
-from operators.sessions import Arrival
 from operators.shards import Router, ShardBatch, Spread, murmur2, shard_of
+from operators.windows.tracker import Arrival
 from schemas.items import Item, Kind, Rejected, RejectReason
 
 NAMES = ["0000", "0001", "0002", "0003"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from operators.signals import Row, Window, activity, in_order, is_slow, session_signals, view_signals
+from operators.rows.signals import Row, Window, activity, in_order, is_slow, session_signals, view_signals
 from schemas.fields import Field
 from schemas.tables import TABLES
 

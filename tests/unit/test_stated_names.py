@@ -7,14 +7,15 @@ import pytest
 
 from operators.arrivals import Poll, Received, decode_poll
 from operators.decode import Limits
-from operators.sessions import SessionTracker
-from operators.windows import WindowRules
+from operators.windows.rules import WindowRules
+from operators.windows.tracker import SessionTracker
 from schemas.keys import REPLAYS, TABLES
 from schemas.retention import Retention
-from sinks.lake import LakeLimits, LakeWriter, LostObject
 from sinks.notices import NoticeBoard, note_removed
 from sinks.packs import PackStore
+from sinks.publisher import LostObject
 from sinks.store import LocalStore
+from sinks.writer import LakeLimits, LakeWriter, ShardPlace
 from tests.flow.made import START_MS, batch, change, snapshot
 
 SESSION = "the-session-of-jane"
@@ -22,7 +23,8 @@ SESSION = "the-session-of-jane"
 
 def writer(store: LocalStore, state: bytes = b"") -> LakeWriter:
     board = NoticeBoard(store, time.time)
-    return LakeWriter(store, PackStore(store, None, 0), "0000", Retention(), LakeLimits(), "test", state, board=board)
+    place = ShardPlace(store, PackStore(store, None, 0), "0000", "test")
+    return LakeWriter(place, Retention(), LakeLimits(), state, board=board)
 
 
 @pytest.fixture

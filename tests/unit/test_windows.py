@@ -2,7 +2,18 @@
 
 import pytest
 
-from operators.windows import ENDS, OPENS, SEGMENT, Moment, Window, WindowRules, close_reason, distinct, due_ms, split
+from operators.windows.rules import (
+    ENDS,
+    OPENS,
+    SEGMENT,
+    Moment,
+    Window,
+    WindowRules,
+    close_reason,
+    distinct,
+    due_ms,
+    split,
+)
 from schemas.items import CloseReason
 from schemas.units import MS_PER_HOUR, MS_PER_MINUTE
 

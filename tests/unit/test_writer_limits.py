@@ -9,15 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.decode import Limits, Message, decode
-from operators.sessions import Activation
+from operators.windows.tracker import Activation
 from schemas.items import Item, Rejected, RejectReason
 from schemas.keys import FIRST_REVISIONS, PACKS, STAGING
 from schemas.pack import PackEntry
 from schemas.retention import Retention
-from sinks.lake import LakeLimits, LakeWriter, Refusal
 from sinks.packs import PackStore
 from sinks.store import LocalStore
 from sinks.tables import Row, Rows
+from sinks.writer import LakeLimits, LakeWriter, Refusal, ShardPlace
 from tests.required_columns import required
 
 T0 = 1_795_230_000_000
@@ -50,7 +50,7 @@ def test_a_column_that_is_not_declared_is_named() -> None:
 def test_refused_bodies_do_not_wait_for_the_end_of_the_epoch(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     limits = LakeLimits(blob_bytes=1_000)
-    writer = LakeWriter(store, PackStore(store, None, 0), "0000", Retention(), limits, "test")
+    writer = LakeWriter(ShardPlace(store, PackStore(store, None, 0), "0000", "test"), Retention(), limits)
     staged = []
     for offset in range(6):
         writer.refuse([Refusal("rum", 0, offset, 0, Rejected(RejectReason.MALFORMED_JSON, "x", b"x" * 400))])
@@ -81,7 +81,7 @@ def test_what_was_read_of_segments_counts_for_the_pack(inputs: int, packs: int, 
     assert isinstance(item, Item)
     store = LocalStore(tmp_path)
     limits = LakeLimits(pack_bytes=len(body) + 39 * 1_000)
-    writer = LakeWriter(store, PackStore(store, None, 0), "0000", Retention(), limits, "test")
+    writer = LakeWriter(ShardPlace(store, PackStore(store, None, 0), "0000", "test"), Retention(), limits)
     writer.take(Activation(0, T0, [PackEntry(0, "rum", 0, item)], []))
     assert len(list(store.list(PACKS))) == packs
 

@@ -1,0 +1,141 @@
+"""`replaylake erase`: a session, a person or an app out of every object of the lake, with a receipt."""
+
+import time
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from flows.cli.job import JsonOption, LakeOption, opened_lake
+from flows.recovery_folder import FolderInUse, unused_folder
+from flows.settings import ConfigurationError, Settings, load_settings
+from flows.shown import counted, printable, size
+from schemas.erasure import Failure, Receipt, SessionKey, Subject
+from schemas.units import MS_PER_SECOND
+from sinks.erase import Eraser
+from sinks.erase_find import Progress as Told
+from sinks.erase_recovery import erase_in_folder
+from sinks.fence import owner_of
+from sinks.maintenance import maintenance
+from sinks.store import ObjectStore
+
+WaitOption = Annotated[
+    float,
+    typer.Option("--wait", min=1, help="seconds a running job has to confirm what is asked"),
+]
+StoppedOption = Annotated[bool, typer.Option("--job-is-stopped", help="no job runs: wait for no confirmation")]
+UnreadableOption = Annotated[
+    bool,
+    typer.Option("--with-unreadable", help="also erase quarantined input that cannot be looked into, of whomever"),
+]
+NotYetOption = Annotated[
+    bool, typer.Option("--not-yet-here", help="nothing of it may be here: only refuse what comes of it for 30 days")
+]
+
+
+def erase(  # noqa: PLR0913 - one option per setting
+    lake: LakeOption = None,
+    app: Annotated[str | None, typer.Option(help="everything of this app; with another option: only there")] = None,
+    session: Annotated[str | None, typer.Option(help="this session: its whole id, not the beginning")] = None,
+    user_id: Annotated[str | None, typer.Option(help="every session of the person with this user id")] = None,
+    user_email: Annotated[str | None, typer.Option(help="every session of the person with this e-mail")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
+    wait: WaitOption = 120.0,
+    job_is_stopped: StoppedOption = False,
+    with_unreadable: UnreadableOption = False,
+    not_yet_here: NotYetOption = False,
+    receipt: Annotated[Path | None, typer.Option(help="also write the receipt to this file")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase a session, a person or an app: tables, replays, packs, staging, quarantine, and what is still to come.
+
+    Works beside a running job. A run that was cut off is started again with the same options. Exit code 1 and a list
+    when anything could not be removed or looked into, and when there is nothing of the subject at all.
+    Example: replaylake erase --user-email jane@example.com --lake s3://my-bucket/rum
+    """
+    subject = Subject(app, session, user_id, user_email)
+    if subject == Subject():
+        raise ConfigurationError("erase: name --session, --user-id, --user-email or --app")
+    if session and (user_id or user_email):
+        raise ConfigurationError("erase: a session, or a person, not both")
+    settings = load_settings(**({} if lake is None else {"lake": lake}))
+    store = opened_lake(settings)
+    with telling() as tell:
+        eraser = Eraser(
+            store, subject, now_ms, instant, None if job_is_stopped else wait, tell,
+            lambda keys: _in_recovery_folder(settings, store, keys, job_is_stopped=job_is_stopped),
+            with_unreadable=with_unreadable, is_expected=not not_yet_here,
+        )  # fmt: skip
+        if dry_run:
+            done = eraser.dry_run()
+        else:
+            with maintenance(store, "replaylake erase", now_ms()):
+                done = eraser.run()
+    text = msgspec.json.format(msgspec.json.encode(done))
+    if receipt is not None and not dry_run:
+        receipt.write_bytes(text + b"\n")
+    if as_json:
+        print(text.decode())
+    elif done.changes or done.failures:
+        _show(done, is_done=not dry_run)
+    if done.failures:
+        raise typer.Exit(1)
+
+
+def _in_recovery_folder(
+    settings: Settings, store: ObjectStore, keys: AbstractSet[SessionKey], *, job_is_stopped: bool
+) -> Iterator[Failure]:
+    """The state of a stopped job on this machine; a running one, wherever it is, cleans its own."""
+    owner = owner_of(store)
+    folder = settings.run.recovery_dir
+    try:
+        with unused_folder(folder) as job_id:
+            if owner is not None and job_id == owner:
+                yield from erase_in_folder(folder, settings.cache_dir(), keys)
+                return
+    except FolderInUse:
+        return
+    if owner is not None and job_is_stopped:
+        yield Failure(
+            "recovery folder",
+            f"that of job {owner} is not {folder}: the ids of open and lately closed sessions stay in it until the job "
+            "has run again, or the folder is deleted. Name it with REPLAYLAKE_RUN__RECOVERY_DIR where it is",
+        )
+
+
+def now_ms() -> int:
+    return int(time.time() * MS_PER_SECOND)
+
+
+def instant(epoch_ms: int) -> str:
+    """A time in ISO 8601."""
+    return datetime.fromtimestamp(epoch_ms / MS_PER_SECOND, UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def telling() -> Iterator[Told]:
+    """What is being done, on a terminal."""
+    console = Console(stderr=True)
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("")
+        yield lambda text: progress.update(task, description=escape(printable(text)))
+
+
+def _show(done: Receipt, *, is_done: bool) -> None:
+    said = "erased" if is_done else "would erase"
+    rows = ", ".join(f"{count:,} {table}" for table, count in sorted(done.rows.items())) or "no rows"
+    objects = f"{counted(done.objects, 'object')}, {size(done.bytes)}"
+    print(f"{said} {counted(done.sessions, 'session')}: {rows}; {objects}")
+    if is_done:
+        print(f"late data is refused until {done.late_data_refused_until}; receipt {done.sha256}")
+    for failure in done.failures:
+        print(f"  not erased: {printable(failure.object)}: {printable(failure.reason)}")

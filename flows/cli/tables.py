@@ -1,0 +1,53 @@
+"""`replaylake tables`: what the lake's tables are, for people and for the catalogs of other engines."""
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.markup import escape
+
+from flows.cli.job import JsonOption, LakeOption, opened_lake
+from flows.settings import load_settings
+from flows.shown import console, plain_table
+from schemas.ddl import glue_tables, hive_ddl
+from schemas.tables import TABLES
+from sinks.lifecycle import prefixes_in_use
+
+
+class Dialect(StrEnum):
+    """Whose words."""
+
+    HIVE = "hive"
+    GLUE = "glue"
+
+
+def tables(
+    ddl: Annotated[Dialect | None, typer.Option(help="definitions: Hive DDL, or table inputs of AWS Glue")] = None,
+    lake: LakeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The tables and their columns, or their definitions for Hive, Spark, Trino, Athena and Glue.
+
+    Example: replaylake tables --ddl hive --lake s3://my-bucket/rum > tables.sql
+    """
+    settings = load_settings(**({} if lake is None else {"lake": lake}))
+    if ddl is not None:
+        store, retention = opened_lake(settings), settings.retention_rules()
+        in_use = {days for prefix, days in prefixes_in_use(store).items() if prefix.startswith("tables/")}
+        classes = in_use | retention.rum_classes() | retention.replay_classes()
+        written = {
+            Dialect.HIVE: lambda: hive_ddl(store.uri, classes).rstrip(),
+            Dialect.GLUE: lambda: json.dumps(glue_tables(store.uri, classes), indent=2),
+        }
+        print(written[ddl]())
+        return
+    if as_json:
+        print(json.dumps(msgspec.to_builtins(list(TABLES.values()))))
+        return
+    shown = plain_table("table", "column", "type", "unit", "meaning")
+    for table in TABLES.values():
+        for field in table.fields:
+            shown.add_row(table.name, field.name, field.type, field.unit, escape(field.doc))
+    console().print(shown)

@@ -1,0 +1,1 @@
+"""Processes that answer HTTP: the intake and the viewer, wired."""

@@ -1,0 +1,1 @@
+"""Reading a lake back: rows, blobs, open sessions, export, verification."""

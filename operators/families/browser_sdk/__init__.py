@@ -1,0 +1,1 @@
+"""What the SDKs of Guance and Datadog share: both descend from one."""

@@ -1,0 +1,1 @@
+"""The Datadog browser SDK: RUM events as NDJSON, and segments of trees or changes."""

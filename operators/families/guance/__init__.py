@@ -1,0 +1,1 @@
+"""Guance and DataFlux: line protocol or JSON, and segments of trees."""

@@ -1,0 +1,1 @@
+"""posthog-js: events by name, snapshots as rrweb events."""

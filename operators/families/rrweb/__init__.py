@@ -1,0 +1,1 @@
+"""Plain rrweb batches, as a page's own code sends them."""

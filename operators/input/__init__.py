@@ -1,0 +1,1 @@
+"""Where reading goes on, what the receive clock says, and when the input is not to be believed."""

@@ -1,0 +1,1 @@
+"""From replay segments to a blob: scanned, ordered, cut, framed, indexed, styles shared."""

@@ -1,0 +1,213 @@
+"""One replay segment: read the few facts its records hold, inflate it, make it one line."""
+
+import codecs
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+from xxhash import xxh3_128_digest
+from zlib_ng import zlib_ng
+
+from operators.replay.records import NoRecords, Record, open_body
+from operators.replay.styles import choose, mark, styles_of
+from operators.wire.unusable import JSON_ERRORS, Unusable, json_refusal
+from schemas.items import Family, Item, RejectReason, SegmentMeta, SegmentScan
+from schemas.units import KIB
+
+
+class ReplaySegment(msgspec.Struct, frozen=True):
+    """A segment as it arrived. `body` is the SDK's JSON, compressed as `meta.encoding` says."""
+
+    meta: SegmentMeta
+    family: Family
+    body: bytes
+    scan: SegmentScan
+
+    def inflated(self) -> bytes:
+        """The JSON, which was proved to be whole when the segment was scanned."""
+        if self.meta.encoding == "identity":
+            return self.body
+        return zlib_ng.decompress(self.body, bufsize=self.meta.raw_bytes)
+
+
+class _Incremental(msgspec.Struct):
+    source: int
+
+
+class _Meta(msgspec.Struct):
+    href: str
+
+
+_INCREMENTAL = msgspec.json.Decoder(_Incremental)
+_META = msgspec.json.Decoder(_Meta)
+
+_FULL_SNAPSHOT, _INCREMENTAL_SNAPSHOT, _META_RECORD = 2, 3, 4  # the same in every family
+_FRUSTRATION = 9  # Guance: made from clicks
+_CHANGE = 12  # Datadog 7: what other families say with sources 0, 5 and 8 of an incremental snapshot
+# Mouse move, mouse interaction, scroll, input, touch move, drag. Not 4 (resize) and 7 (media): pages do these alone.
+_INPUT_SOURCES = frozenset({1, 2, 3, 5, 6, 12})
+_INPUT_CHANGE = re.compile(rb"\s*\[\s*12\s*,")  # a change of kind 12: the value of a form field
+_ANY_12 = re.compile(rb"\[\s*12\s*,")
+
+_INPUT_SOURCE_TEXTS = frozenset(b"%d" % source for source in _INPUT_SOURCES)
+_SOURCE_FIRST = re.compile(rb'\{"source":(\d{1,3})[,}]')  # as every SDK writes it: the rest need not be read
+_TIMES_MAX = 4_096  # of inputs or snapshots in one segment, which lasts some seconds
+_URL_MAX = 8_192  # characters; of a longer one the index has nothing, the segment all
+_UTF8_STEP = 16 * KIB  # the text that a step makes stays in the processor's cache
+
+_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
+
+
+def replay_segment(item: Item) -> ReplaySegment:
+    """An item of kind SEGMENT."""
+    assert item.segment is not None
+    assert item.scan is not None
+    return ReplaySegment(item.segment, Family(item.family), item.body, item.scan)
+
+
+def scan(raw: bytes, family: Family, meta: SegmentMeta) -> SegmentScan:
+    """Read the records of a segment, inflated. Raises Unusable."""
+    try:
+        _, _, records, others = open_body(raw, family)
+    except NoRecords as error:
+        raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
+    except JSON_ERRORS as error:
+        raise json_refusal(error) from None
+    return scan_records(raw, records, len(others), family, meta)
+
+
+def scan_records(
+    raw: bytes, records: Sequence[Record], unusable_count: int, family: Family, meta: SegmentMeta
+) -> SegmentScan:
+    """The same, for who has decoded them already. Raises Unusable."""
+    _check_utf8(raw)
+    return SegmentScan(
+        raw_digest=xxh3_128_digest(raw),
+        line_bytes=len(raw) + (not raw.endswith(b"\n")),
+        records_count=len(records),
+        snapshot_times_ms=_thinned(_snapshot_times(records, meta)),
+        input_offsets_ms=_thinned(_input_offsets(records, family, meta)),
+        url=next((url for record in records if (url := _url(record))), None),
+        styles=tuple(choose(map(mark, _styles(records)))),
+        unusable_count=unusable_count,
+    )
+
+
+def is_snapshot(record: Record) -> bool:
+    """Whether playing can begin with it; the number is the same in every family."""
+    return record.type == _FULL_SNAPSHOT
+
+
+def style_texts(raw: bytes, family: Family) -> Iterable[bytes]:
+    """The styles of a scanned segment, each once for every full snapshot that has it.
+
+    How deep JSON may be nested depends on the stack: what could be scanned may be too deep here, and then has none.
+    """
+    try:
+        return list(map(bytes, _styles(open_body(raw, family).records)))
+    except RecursionError:
+        return []
+
+
+def to_line(raw: bytes) -> bytes:
+    """The segment as one line. JSON has no raw line breaks but between tokens, where a space means the same."""
+    end = raw.find(b"\n")
+    if b"\r" not in raw and end in (-1, len(raw) - 1):  # as the SDKs write it
+        return raw if end >= 0 else raw + b"\n"
+    return raw.removesuffix(b"\n").translate(_BREAKS_TO_SPACES) + b"\n"
+
+
+def _styles(records: Iterable[Record]) -> Iterable[memoryview]:
+    for record in records:
+        if is_snapshot(record):
+            yield from styles_of(record.data)
+
+
+def _check_utf8(raw: bytes) -> None:
+    """The JSON decoder skips over texts without a look; one bad byte would make the whole blob unreadable."""
+    if raw.isascii():
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(raw), _UTF8_STEP):
+            decoder.decode(raw[start : start + _UTF8_STEP])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise Unusable(RejectReason.MALFORMED_JSON, str(error)) from None
+
+
+def _thinned(times_ms: Iterable[int]) -> tuple[int, ...]:
+    """As they are. Of more than anybody makes in a segment, the first of every ms, 10 ms, 100 ms, and so on.
+
+    Otherwise a few kB of compressed nonsense would become much in memory.
+    """
+    found = list(times_ms)
+    step_ms = 1
+    while len(found) > _TIMES_MAX:
+        found = list({time_ms // step_ms: time_ms for time_ms in sorted(found, reverse=True)}.values())[::-1]
+        step_ms *= 10
+    return tuple(found)
+
+
+def _time_ms(record: Record, meta: SegmentMeta) -> int | None:
+    """A record's time; None for a time outside of its segment, which a broken clock or number made."""
+    if record.timestamp is None or not meta.start_ms <= record.timestamp <= meta.end_ms:
+        return None
+    return int(record.timestamp)
+
+
+def _snapshot_times(records: Iterable[Record], meta: SegmentMeta) -> Iterable[int]:
+    """A full snapshot counts whatever its time is, since frames are cut at them."""
+    for record in records:
+        if is_snapshot(record):
+            time_ms = _time_ms(record, meta)
+            yield meta.start_ms if time_ms is None else time_ms
+
+
+def _input_offsets(records: Iterable[Record], family: Family, meta: SegmentMeta) -> Iterable[int]:
+    tests = _INPUT_TESTS[family]
+    for record in records:
+        is_input = tests.get(record.type)
+        if is_input is not None and is_input(record):
+            time_ms = _time_ms(record, meta)
+            if time_ms is not None:
+                yield time_ms - meta.start_ms
+
+
+def _has_input_source(record: Record) -> bool:
+    first = _SOURCE_FIRST.match(record.data)
+    return first[1] in _INPUT_SOURCE_TEXTS if first else _source(record) in _INPUT_SOURCES
+
+
+def _source(record: Record) -> int | None:
+    try:
+        return _INCREMENTAL.decode(record.data).source
+    except (msgspec.MsgspecError, RecursionError):
+        return None  # stored as it is; a record of unknown shape is only no sign of the visitor
+
+
+def _changes_input(record: Record) -> bool:
+    if not _ANY_12.search(record.data):  # most changes: they need not be taken apart
+        return False
+    try:
+        changes = msgspec.json.decode(record.data, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return any(_INPUT_CHANGE.match(change) for change in changes)
+
+
+_INPUT_TESTS: dict[Family, dict[int, Callable[[Record], bool]]] = {
+    Family.GUANCE: {_INCREMENTAL_SNAPSHOT: _has_input_source, _FRUSTRATION: lambda _: True},
+    Family.DATADOG: {_INCREMENTAL_SNAPSHOT: _has_input_source, _CHANGE: _changes_input},
+    Family.RRWEB: {_INCREMENTAL_SNAPSHOT: _has_input_source},
+}
+
+
+def _url(record: Record) -> str | None:
+    if record.type != _META_RECORD:
+        return None
+    try:
+        url = _META.decode(record.data).href
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return url if len(url) <= _URL_MAX else None

@@ -1,0 +1,1 @@
+"""Rows of tables: values, paths, addresses, error groups, signals, views and the session's own."""

@@ -1,0 +1,1 @@
+"""The player's format: events, nodes, and the gate that lets only playable ones through."""

@@ -1,0 +1,1 @@
+"""Reading bytes of strangers: compression, JSON, multipart, UTF-8, and why something is refused."""

@@ -1,1 +1,0 @@
-"""The reading side: blobs, conversion to rrweb events, export, verification."""
