@@ -1,12 +1,14 @@
 """Whether bytes that nobody could read speak of somebody, in whatever form a name may have been written.
 
 They are looked at as they are and under everything that they may be wrapped in: compressed streams, cut or damaged ones
-as far as they go, wherever they begin; base64; escapes of addresses, JSON, HTML and line protocol, several times over;
-UTF-8, UTF-16 and Latin-1. What is neither text nor one of these cannot be looked into, and that is said.
+as far as they go, wherever they begin; base64 and hexadecimal digits; escapes of addresses, JSON, HTML and line
+protocol, several times over; UTF-8, UTF-16 and Latin-1, also one taken for the other. What is neither text nor one of
+these cannot be looked into, and that is said.
 """
 
 import base64
 import binascii
+import contextlib
 import html
 import re
 import zlib
@@ -34,9 +36,14 @@ _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f")) + b"\x7f"
 _CONTROL_SHARE = 50  # one control character among so many bytes: no text has that
 _STRANGER_SHARE = 10
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+_FOLDED = re.compile(r"(?:[A-Za-z0-9+/]{60,76}\s{1,2})+[A-Za-z0-9+/]+={0,2}")  # base64 in lines, as of mail
 _BASE64_PLAIN = str.maketrans("-_", "+/")
+_STRETCH = re.compile(rb"[\t\n\r -~]{6,}")  # of text among other bytes; of noise 0.3 % looks so
+_GROUP = 4  # characters of base64 for three bytes; a run may begin before what was encoded
 _HEX = r"[0-9a-fA-F]"
-_ESCAPE = re.compile(rf"\\(?:u({_HEX}{{4}})|u\{{({_HEX}{{1,6}})\}}|x({_HEX}{{2}})|(.))", re.DOTALL)
+_HEX_RUN = re.compile(rf"{_HEX}{{12,}}")
+_ESCAPE = re.compile(rf"\\(?:u({_HEX}{{4}})|u\{{({_HEX}{{1,6}})\}}|x({_HEX}{{2}})|([0-3]?[0-7]{{2}})|(.))", re.DOTALL)
+_PERCENT_U = re.compile(rf"%u({_HEX}{{4}})")  # as JavaScript's `escape` has it
 _NAMED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _QUOTED_PRINTABLE = re.compile(r"=\r?\n|=([0-9A-Fa-f]{2})")
 _TOKENS = re.compile(r"[\w.@+:%-]{1,256}")
@@ -64,6 +71,7 @@ class Speaks:
             names.append(subject.app_id)
         patterns = [_name_pattern(name.casefold()) for name in names] + [_email_pattern(one) for one in self._emails]
         self._names = re.compile("|".join(patterns)) if patterns else None
+        self._plain_names = [name.casefold() for name in names] + self._emails
 
     def look(self, raw: bytes) -> Verdict:
         """All that can be read of it."""
@@ -85,7 +93,10 @@ class Speaks:
         if self._names is None:
             return False
         folded = text.casefold()
-        return self._names.search(folded) is not None or any(_ends_in(folded, email) for email in self._emails)
+        is_there = any(name in folded for name in self._plain_names)  # much quicker than the pattern
+        return (is_there and self._names.search(folded) is not None) or any(
+            _ends_in(folded, email) for email in self._emails
+        )
 
 
 class _Unread(msgspec.Struct, frozen=True):
@@ -103,7 +114,7 @@ class _Blob(msgspec.Struct, frozen=True):
 def _pieces(raw: bytes) -> Iterator[str | _Unread]:
     """Every text that is in it, and what is none."""
     waiting, guesses = [_Blob(raw, 0, is_guess=False)], list[_Blob]()
-    seen, total = set[bytes](), 0
+    seen, runs, total = set[bytes](), set[str](), 0
     while waiting or guesses:
         blob = waiting.pop() if waiting else guesses.pop()
         digest = xxhash.xxh3_128_digest(blob.content)
@@ -124,13 +135,23 @@ def _pieces(raw: bytes) -> Iterator[str | _Unread]:
         rest += blob.content[position:]
         if not blob.is_guess and (not is_whole or _is_opaque(rest)):
             yield _Unread("neither text nor a compression that can be undone, or damaged")
-        is_text = not _is_opaque(blob.content)
-        for text in _texts(blob.content):
+        if _is_opaque(blob.content):
+            yield from _readings(blob.content)
+        for text in _texts(_text_of(blob, bytes(rest))):
             yield text
-            for inner in _wrapped(text, blob.depth + 1):
+            for inner in _wrapped(text, blob.depth + 1, runs):
                 (guesses if inner.is_guess else waiting).append(inner)
-            if is_text and not blob.is_guess:
+            if not blob.is_guess:
                 waiting += _binary(text, blob.depth + 1)
+
+
+def _text_of(blob: _Blob, rest: bytes) -> bytes:
+    """What of it can have escapes. `rest`: what is between its streams."""
+    if not _is_opaque(blob.content):
+        return blob.content
+    if blob.is_guess:  # what may be text in it was taken out when it was decoded
+        return b""
+    return b"\n".join(_STRETCH.findall(rest)) if _is_opaque(rest) else rest
 
 
 class _Stream(msgspec.Struct, frozen=True):
@@ -237,20 +258,25 @@ def _is_opaque(content: bytes | bytearray) -> bool:
 
 def _texts(content: bytes) -> Iterator[str]:
     """Every reading of it as text, with the escapes undone once, twice and so on."""
+    for plain in _readings(content):
+        yield from _unescaped(plain)
+
+
+def _readings(content: bytes) -> Iterator[str]:
     plain = content.decode(errors="replace")
-    yield from _unescaped(plain)
+    yield plain
     if "\ufffd" in plain:
-        yield from _unescaped(content.decode("latin-1"))
+        yield content.decode("latin-1")
     if content.count(0) * 4 > len(content):
         for coding in ("utf-16-le", "utf-16-be"):
-            yield from _unescaped(content.decode(coding, errors="replace"))
+            yield content.decode(coding, errors="replace")
 
 
 def _unescaped(text: str) -> Iterator[str]:
     yield text
     for _ in range(_ROUNDS_MAX):
         before = text
-        for undo in (_without_percent, _without_backslashes, html.unescape):
+        for undo in (_without_percent, _without_backslashes, html.unescape, _read_again):
             alone = undo(before)  # what another one would have changed may be the bytes of something packed
             if alone not in (before, text):
                 yield alone
@@ -270,7 +296,19 @@ def _unescaped(text: str) -> Iterator[str]:
 
 
 def _without_percent(text: str) -> str:
-    return unquote(text, errors="replace") if "%" in text else text
+    if "%" not in text:
+        return text
+    return unquote(_PERCENT_U.sub(lambda found: chr(int(found[1], 16)), text), errors="replace")
+
+
+def _read_again(text: str) -> str:
+    """UTF-8 that somebody took for Latin-1 and wrote as UTF-8."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 def _without_backslashes(text: str) -> str:
@@ -278,32 +316,60 @@ def _without_backslashes(text: str) -> str:
 
 
 def _character(found: re.Match[str]) -> str:
-    *codes, plain = found.groups()
+    *codes, octal, plain = found.groups()
     if plain is not None:
         return _NAMED.get(plain, plain)
+    if octal is not None:
+        return chr(int(octal, 8))
     number = int(next(filter(None, codes)), 16)
     return chr(number) if number < 0x110000 else "\ufffd"
 
 
-def _wrapped(text: str, depth: int) -> Iterator[_Blob]:
-    """What base64 and gzip in a text hold. Most words look like base64, so only text and streams in it are no guess."""
-    guesses = []
-    for found in _BASE64.findall(text):
-        body = found.rstrip("=").translate(_BASE64_PLAIN)
-        try:
-            decoded = base64.b64decode(body[: len(body) - (len(body) % 4 == 1)] + "=" * (-len(body) % 4))
-        except binascii.Error:
-            continue
+def _wrapped(text: str, depth: int, seen: set[str]) -> Iterator[_Blob]:
+    """What base64, hexadecimal digits and gzip in a text hold. `seen`: runs of digits that need no second look.
+
+    Most words look like one of them, so only text and streams in it are no guess.
+    """
+    texts: list[bytes] = []
+    others: list[bytes] = []
+    for decoded in _decoded_runs(text, seen):
         if len(decoded) > 3 * _COINCIDENCE_BYTES and (_STREAM.match(decoded) or decoded.isascii()):
             yield _Blob(decoded, depth, is_guess=False)
+        elif _is_printable(decoded) or decoded.count(0) * 4 > len(decoded):
+            texts.append(decoded)
         else:
-            guesses.append(decoded)
-    if guesses:
-        yield _Blob(b"\n".join(guesses), depth, is_guess=True)
+            texts += _STRETCH.findall(decoded)
+            others.append(decoded)
+    for guesses in (texts, others):
+        if guesses:
+            yield _Blob(b"\n".join(guesses), depth, is_guess=True)
     position = text.find(_GZIP_TEXT)
     while position >= 0:
         yield _Blob(text[position:].encode("latin-1", errors="replace"), depth, is_guess=True)
         position = text.find(_GZIP_TEXT, position + len(_GZIP_TEXT))
+
+
+def _is_printable(content: bytes) -> bool:
+    try:
+        return content.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
+def _decoded_runs(text: str, seen: set[str]) -> Iterator[bytes]:
+    """What every run of digits of an encoding stands for, wherever in the run it begins."""
+    for found in (*("".join(folded.split()) for folded in _FOLDED.findall(text)), *_BASE64.findall(text)):
+        if found in seen:
+            continue
+        seen.add(found)
+        run = found.rstrip("=").translate(_BASE64_PLAIN)
+        for start in range(min(_GROUP, len(run))):
+            body = run[start:]
+            with contextlib.suppress(binascii.Error):
+                yield base64.b64decode(body[: len(body) - (len(body) % 4 == 1)] + "=" * (-len(body) % 4))
+    for run in _HEX_RUN.findall(text):
+        for start in range(2):
+            yield bytes.fromhex(run[start : start + (len(run) - start) // 2 * 2])
 
 
 def _binary(text: str, depth: int) -> Iterator[_Blob]:

@@ -5,7 +5,6 @@ it has made before is published and its staged copies are gone, and says so besi
 nothing older can appear in the lake, and nothing that the notice forbids is written: the command may change objects.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -15,6 +14,7 @@ from schemas.errors import TryAgain
 from schemas.keys import FENCES, HEARD, NOTICES, REMOVED, heard_key
 from schemas.notices import Notice, Notices, decode_notice, encode_notice
 from schemas.units import MS_PER_DAY, MS_PER_SECOND
+from sinks.stated_names import digest_of
 from sinks.store import ObjectMissing, ObjectStore
 
 _LOOK_SECONDS = 1.0
@@ -111,12 +111,12 @@ def note_removed(store: ObjectStore, name: str, keys: Iterable[str]) -> None:
     """Say that these objects are about to go, so that a job that restarts right now does not miss them."""
     keys = list(keys)
     if keys:
-        store.put({f"{REMOVED}{name}": msgspec.json.encode(sorted(map(_digest, keys)))})
+        store.put({f"{REMOVED}{name}": msgspec.json.encode(sorted(map(digest_of, keys)))})
 
 
-def removed_of(store: ObjectStore, keys: Iterable[str]) -> set[str]:
-    """Which of these keys a command has removed."""
-    wanted = {_digest(key): key for key in keys}
+def removed_of(store: ObjectStore, names: Iterable[str]) -> set[str]:
+    """Which of these, keys or stated names, a command has removed."""
+    wanted = {digest_of(name): name for name in names}
     found: set[str] = set()
     for one in store.list(REMOVED) if wanted else ():
         found |= wanted.keys() & set(msgspec.json.decode(store.read(one.key), type=list[str]))
@@ -135,7 +135,3 @@ def _has_heard(store: ObjectStore, shard: str, token: str, name: str) -> bool:
     except ObjectMissing:
         return False
     return heard.token == token and name in heard.names
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()

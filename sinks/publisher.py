@@ -13,6 +13,7 @@ from schemas.errors import Declined
 from schemas.keys import REPLAYS, TABLES, is_style
 from sinks.fence import Fence
 from sinks.notices import removed_of
+from sinks.stated_names import not_there, stated_name
 from sinks.store import ObjectMissing, ObjectStore, StoreError
 
 _SESSIONS = f"{TABLES}sessions/"
@@ -27,7 +28,7 @@ class LostObject(StoreError):
 
 
 class StagedBundle(msgspec.Struct, array_like=True):
-    """A staged object, and the final keys of what is in it."""
+    """A staged object, and the final keys of what is in it, as `stated_name` writes them."""
 
     key: str
     finals: list[str]
@@ -60,7 +61,7 @@ class Publisher:
     def stage(self, key: str, objects: Mapping[str, bytes]) -> None:
         """Store objects, by final key, as one bundle that nothing refers to yet."""
         self._store.put({key: encode_bundle(objects)})
-        self._staged.append(StagedBundle(key, list(objects)))
+        self._staged.append(StagedBundle(key, list(map(stated_name, objects))))
         self._last = {key: dict(objects)}
 
     def end_epoch(self) -> None:
@@ -120,12 +121,10 @@ class Publisher:
         except ObjectMissing:
             objects = {}  # an earlier process has published it, and died before its state said so
         removed = removed_of(self._store, bundle.finals)  # published by that process, and compacted or erased since
-        for final in set(bundle.finals).difference(objects, removed):
-            if not self._store.exists(final):
-                raise LostObject(
-                    f"{final!r} was committed, but neither it nor its staged bundle {bundle.key!r} is there"
-                )
-        return {final: content for final, content in objects.items() if final not in removed}
+        stated = {stated_name(final): final for final in objects}
+        for name in not_there(self._store, set(bundle.finals).difference(stated, objects, removed)):
+            raise LostObject(f"{name!r} was committed, but neither it nor its staged bundle {bundle.key!r} is there")
+        return {final: objects[final] for name, final in stated.items() if removed.isdisjoint((name, final))}
 
 
 def _in_order(objects: Mapping[str, bytes]) -> Sequence[dict[str, bytes]]:

@@ -182,23 +182,27 @@ class LakeWriter:
             self._flush_output()
 
     def refuse(self, refusals: Iterable[Refusal]) -> None:
-        """Put input that cannot be used into the quarantine."""
+        """Put input that cannot be used into the quarantine, but for what is known to be of an erased session."""
         for refusal in refusals:
+            app_id, session_id, received_ms = refusal.app_id, refusal.session_id, refusal.received_ms
+            if app_id is not None and session_id is not None and self._orders.erases(app_id, session_id, received_ms):
+                self.counts.erased += 1
+                continue
             reason = str(refusal.rejected.reason)
             self.counts.quarantined[reason] = self.counts.quarantined.get(reason, 0) + 1
             row: Row = {
                 "topic": refusal.topic,
                 "partition": refusal.partition,
                 "offset": refusal.offset,
-                "received_at": refusal.received_ms * US_PER_MS,
+                "received_at": received_ms * US_PER_MS,
                 "reason": reason,
                 "detail": refusal.rejected.detail,
                 "raw": refusal.rejected.raw,
             }
-            if refusal.app_id is not None:
-                row |= {"app_id": refusal.app_id, "session_id": refusal.session_id}
-            days = self._retention.rum_days(refusal.app_id or "")
-            day = utc_day(refusal.received_ms)
+            if app_id is not None:
+                row |= {"app_id": app_id, "session_id": session_id}
+            days = self._retention.rum_days(app_id or "")
+            day = utc_day(received_ms)
             self._output.add_row("quarantine", days, day, row, raw_bytes=len(refusal.rejected.raw))
 
     def skip(self, skipped: Mapping[str, int]) -> None:

@@ -116,6 +116,14 @@ def test_a_cut_off_upload_goes_with_its_session_and_one_of_another_session_is_no
     assert OPAQUE not in quarantine(lake)
 
 
+def test_a_cut_off_upload_of_an_erased_session_that_comes_late_is_not_kept(lake: LocalStore) -> None:
+    erase(lake, with_unreadable=True)
+    before = len(quarantine(lake))
+    write(lake, [refused(SESSION, OPAQUE), refused("bobs", OPAQUE[:300])])
+    assert len(quarantine(lake)) == before + 1
+    assert OPAQUE not in quarantine(lake)
+
+
 def test_what_is_refused_keeps_the_ids_of_its_headers() -> None:
     fields = {"app_id": b"shop", "session_id": SESSION.encode(), "index_in_view": b"0"}
     cut = Message("guance.replay", fields, zlib.compress(os.urandom(100))[:-9], T0)

@@ -1,4 +1,4 @@
-"""`make fuzz`: coverage-guided fuzzing of the decoders and of what a window's close does with their items.
+"""`make fuzz`: coverage-guided fuzzing of the decoders, of what a window's close and a player do with their items.
 
 libFuzzer (through atheris) keeps what reaches new code; the mutations are ours. A finding ends the run and is left as a
 file that `python -m tests.fuzz FILE` runs again.
@@ -9,17 +9,18 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["operators"]):
+with atheris.instrument_imports(include=["operators", "lake"]):
     from tests.fuzz.account import Depth, account
 
 from tests.fuzz.corpus import real_messages, restored, stored
 from tests.fuzz.mutate import mutate
 
-_CLOSE_EVERY = 10
+_DEPTHS = [Depth.CLOSE, *[Depth.DECODE] * 4, Depth.PLAY, *[Depth.DECODE] * 4]  # in turn
 _SLOW_SECONDS = 5
 _SIZE_MAX = 2 << 20
 _REPORT_EVERY = 100_000
@@ -28,8 +29,9 @@ _REPORT_EVERY = 100_000
 class Run:
     """Totals of a run, and the corpus that mutations borrow from."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, depths: Sequence[Depth]) -> None:
         self._target = target
+        self._depths = depths
         self._begun = time.monotonic()
         self.messages = real_messages()
         self.ends: Counter[str] = Counter()
@@ -42,7 +44,7 @@ class Run:
             return
         self.payloads += 1
         begun = time.perf_counter()
-        self.ends += account(message, Depth.CLOSE if self.payloads % _CLOSE_EVERY == 0 else Depth.DECODE)
+        self.ends += account(message, self._depths[self.payloads % len(self._depths)])
         self.slowest = max(self.slowest, time.perf_counter() - begun)
         if self.payloads % _REPORT_EVERY == 0 or self.payloads == self._target:  # libFuzzer ends without a word to us
             self._report()
@@ -64,14 +66,15 @@ def main() -> None:
     parser.add_argument("finding", nargs="?", type=Path, help="run this one message again")
     parser.add_argument("--payloads", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--depth", choices=[depth.name.lower() for depth in Depth], help="all of them only so far")
     parser.add_argument("--work", type=Path, default=Path(".work/fuzz"), help="corpus and findings")
     options = parser.parse_args()
     if options.finding:
         message = restored(options.finding.read_bytes())
         assert message is not None
-        print(message, account(message, Depth.CLOSE))
+        print(message, *(account(message, depth) for depth in Depth))
         return
-    run = Run(options.payloads)
+    run = Run(options.payloads, [Depth[options.depth.upper()]] if options.depth else _DEPTHS)
     corpus = options.work / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     for number, message in enumerate(run.messages):

@@ -1,16 +1,21 @@
 """What must hold for any message at all: nothing raises, nothing hangs, and everything in it is accounted for."""
 
 import enum
+import json
 from collections import Counter
 
 import msgspec
 
+from lake.notes import track_notes
 from operators.assemble import assemble, references
 from operators.decode import Limits, Message, decode
 from operators.families.browser_sdk.segments import unusable_records
 from operators.families.line_rows import line_row
 from operators.replay.cut import CutLimits, ReplayWindow, cut
-from operators.replay.scan import replay_segment
+from operators.replay.scan import replay_segment, to_line
+from operators.rrweb.event import EventType
+from operators.rrweb.track import ConversionError, Track
+from operators.tracks import one_track, to_rrweb
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import Arrival, SessionTracker
 from schemas.items import Family, Item, Kind, Rejected, Skipped
@@ -29,6 +34,7 @@ class Depth(enum.Enum):
 
     DECODE = 1  # and the rows of its lines, the blob of its segments
     CLOSE = 2  # through windows, rows, replay blob and Parquet files
+    PLAY = 3  # its segments become events of a player, as `export` makes them
 
 
 def account(message: Message, depth: Depth) -> Counter[str]:
@@ -57,6 +63,8 @@ def account(message: Message, depth: Depth) -> Counter[str]:
         check_rows_sent(message, results, LIMITS)
         if items:
             _close(items, message.received_ms)
+    elif depth == Depth.PLAY:
+        ends += _played([item for item in items if item.segment is not None])
     return +ends
 
 
@@ -75,6 +83,37 @@ def _refused_segments(items: list[Item]) -> int:
     counts = done.counts
     assert len(items) == counts.kept + counts.duplicates + counts.rejected + counts.over
     return counts.rejected
+
+
+def _played(items: list[Item]) -> Counter[str]:
+    """What the segments of each session play. Only a recording of which nothing can be read may be refused."""
+    ends: Counter[str] = Counter()
+    sessions: dict[tuple[Family, str, str], list[bytes]] = {}
+    for item in items:
+        line = to_line(replay_segment(item).inflated()).rstrip(b"\n")
+        sessions.setdefault((Family(item.family), item.app_id, item.session_id), []).append(line)
+    for (family, _, _), lines in sessions.items():
+        try:
+            tracks = [*to_rrweb(family, lines), one_track(family, lines)]
+        except ConversionError:
+            ends["recording refused"] += 1
+            continue
+        for track in tracks:
+            _check_track(track)
+            ends["event"] += len(track.events)
+            ends["recording without events"] += not track.events
+    return ends
+
+
+def _check_track(track: Track) -> None:
+    times = [event["timestamp"] for event in track.events]
+    assert times == sorted(times), "a player goes forward"
+    kinds = [event["type"] for event in track.events]
+    assert not kinds or EventType.FULL_SNAPSHOT in kinds, "there is something to draw on"
+    assert track.events or track.notes, "nothing to see has its reason"
+    msgspec.json.encode(track.events)  # fails for text that is no Unicode
+    json.dumps(track.events, allow_nan=False)
+    assert all(note.text for note in track_notes(track))
 
 
 def _close(items: list[Item], received_ms: int) -> None:

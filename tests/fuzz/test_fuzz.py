@@ -7,7 +7,7 @@ from tests.fuzz.corpus import real_messages, restored, stored
 from tests.fuzz.mutate import mutate
 
 PAYLOADS = 3000
-CLOSE_EVERY = 10
+DEPTHS = [Depth.CLOSE, *[Depth.DECODE] * 4, Depth.PLAY, *[Depth.DECODE] * 4]
 
 
 def test_mutated_real_messages_are_all_accounted_for() -> None:
@@ -15,7 +15,7 @@ def test_mutated_real_messages_are_all_accounted_for() -> None:
     messages = [message for message in real_messages() if len(message.value) < 20_000]
     for number in range(PAYLOADS):
         message = mutate(chance.choice(messages), chance.choice(messages), chance)
-        assert account(message, Depth.CLOSE if number % CLOSE_EVERY == 0 else Depth.DECODE)
+        assert account(message, DEPTHS[number % len(DEPTHS)])
 
 
 def test_a_stored_message_comes_back() -> None:

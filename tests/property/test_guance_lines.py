@@ -67,6 +67,23 @@ def test_what_the_sdk_writes_is_read_back(rows: list[Sent], end: str, *, last: b
     assert parsed(text) == [without_empty_tags(sent) for sent in rows]
 
 
+NO_BACKSLASH = TEXTS.map(lambda text: text.replace("\\", ""))  # with one the SDK's writer is ambiguous
+ODD_NAMES = st.tuples(
+    st.just("action"),
+    st.dictionaries(NO_BACKSLASH.filter(bool), NO_BACKSLASH, max_size=5).map(lambda tags: IDS | tags | IDS),
+    st.dictionaries(NO_BACKSLASH.filter(bool), NO_BACKSLASH | st.integers(0, 9), min_size=1, max_size=3),
+    st.integers(1, NOW_MS),
+)
+
+
+@given(rows=st.lists(ODD_NAMES, min_size=1, max_size=3))
+@example(rows=[("view", IDS | {"order id": "5", "z": "1"}, {"drift": 0}, 1)])
+@example(rows=[("view", IDS | {"\u2003 it": "a b", "k,=": "say=1, 2"}, {"a b ": 0}, 1)])
+def test_names_may_have_white_space_and_separators(rows: list[Sent]) -> None:
+    """They are keys of the page's own context."""
+    assert parsed("\n".join(map(row, rows))) == [without_empty_tags(sent) for sent in rows]
+
+
 @given(st.lists(ROWS, min_size=1, max_size=4))
 def test_both_ways_that_the_sdk_writes_give_the_same_rows(rows: list[Sent]) -> None:
     rows = [without_empty_tags(sent) for sent in rows]
@@ -293,3 +310,10 @@ def test_the_grammar_of_the_textbook_says_the_same_of_what_both_know(samples: Pa
             assert found == expected, text
         compared += 1
     assert compared > 500
+
+
+def test_an_empty_precision_is_as_none() -> None:
+    [with_none] = decode(rum(row(("view", IDS, {"drift": 0}, NOW_MS)).encode()), LIMITS)
+    [with_empty] = decode(rum(row(("view", IDS, {"drift": 0}, NOW_MS)).encode(), precision=""), LIMITS)
+    assert isinstance(with_empty, Item)
+    assert with_empty == with_none

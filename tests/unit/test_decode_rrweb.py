@@ -1,6 +1,7 @@
 """Bodies of rrweb and PostHog: one event, an array of them, a plain batch, or an envelope around a batch."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 import xxhash
@@ -42,6 +43,42 @@ def test_an_envelope_without_an_array_is_refused_as_it_came(body: object) -> Non
     (refused,) = decoded(body)
     assert isinstance(refused, Rejected)
     assert json.loads(refused.raw) == body
+
+
+AROUND: dict[str, Callable[[object], object]] = {
+    "array": lambda one: [one],
+    "batch": lambda one: {"batch": [one]},
+    "text": lambda one: {"data": json.dumps(one)},
+}
+
+
+@pytest.mark.parametrize("around", AROUND.values(), ids=AROUND.keys())
+@pytest.mark.parametrize("number", [1, 2])
+def test_envelopes_may_be_in_arrays_and_in_each_other(around: Callable[[object], object], number: int) -> None:
+    """As of proxies that collect bodies. Each names the app of what is in it."""
+    body: object = [{"batch": [event("a"), event("b", api_key="own")], "api_key": "phc"}, event("c", api_key="other")]
+    for _ in range(number):
+        body = around(body)
+    assert ids(decoded(body)) == [("phc", "a"), ("own", "b"), ("other", "c")]
+
+
+def test_arrays_nested_on_purpose_and_a_bad_envelope_are_refused_alone() -> None:
+    nested: object = [event("a")]
+    for _ in range(50):
+        nested = [nested]
+    results = decoded([nested, {"batch": 7}, event("b", api_key="phc")])
+    assert ids(results) == [("phc", "b")]
+    assert [one.reason for one in results if isinstance(one, Rejected)] == [
+        RejectReason.MALFORMED_JSON,
+        RejectReason.INVALID_FIELD,
+    ]
+
+
+def test_the_events_of_envelopes_in_an_array_are_limited_together() -> None:
+    envelope = {"batch": [event("a"), event("b")]}
+    (refused,) = decoded([envelope, envelope])
+    assert isinstance(refused, Rejected)
+    assert refused.reason is RejectReason.TOO_MANY_LINES
 
 
 def test_the_events_of_an_envelope_are_limited_as_those_of_an_array() -> None:

@@ -6,6 +6,8 @@ import hashlib
 import html
 import json
 import os
+import random
+import time
 import zlib
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
@@ -23,7 +25,16 @@ SESSION = "0f3c1a52-1111-4222-8333-944444444444"
 TEXT = f'{{"usr":{{"email":"{JANE}","id":"7"}},"date":1}}'.encode()
 Wrap = Callable[[bytes], bytes]
 
-OF_TEXT = {"upper case", "html", "html names", "quoted printable", "utf-16", "utf-16 be"}  # of bytes they mean nothing
+OF_TEXT = {
+    "upper case",
+    "html",
+    "html names",
+    "quoted printable",
+    "utf-16",
+    "utf-16 be",
+    "octal",
+    "escape() of javascript",
+}  # of bytes they mean nothing
 FOUND, NOTHING = Verdict(is_of_subject=True), Verdict(is_of_subject=False)
 
 
@@ -55,6 +66,11 @@ WRAPS: dict[str, Wrap] = {
     "form": lambda body: b"data=" + quote_plus(body).encode(),
     "base64 form": lambda body: b"data=" + quote_plus(base64.b64encode(body)).encode(),
     "base64 of addresses": lambda body: b'{"a":"' + base64.urlsafe_b64encode(body).rstrip(b"=") + b'"}',
+    "base64 behind a path": lambda body: b"https://x.example/p/" + base64.b64encode(body) + b"/x",
+    "base64 in lines": lambda body: base64.encodebytes(b"n" * 30 + body + b"n" * 90),
+    "hexadecimal": lambda body: b"x=0" + body.hex().encode(),
+    "octal": lambda body: body.replace(b"@", b"\\100"),
+    "escape() of javascript": lambda body: body.replace(b"@", b"%u0040").replace(b".", b"%u002E"),
     "json string": in_json_string,
     "json escapes": every_letter_escaped,
     "html": lambda body: "".join(f"&#{ord(letter)};" for letter in body.decode("latin-1")).encode(),
@@ -170,6 +186,27 @@ def test_an_address_beyond_ascii_is_found_in_any_case_and_coding() -> None:
     text = "x=JÖRG@BÜRO.example"
     for coding in ("utf-8", "latin-1", "utf-16-le"):
         assert speaks(user_email="jörg@büro.example").look(text.encode(coding)) == FOUND
+
+
+def test_a_name_whose_utf_8_was_taken_for_latin_1_is_found() -> None:
+    of_joerg = speaks(user_email="jörg@büro.example")
+    twice = "x=jörg@büro.example".encode().decode("latin-1")
+    for raw in (twice.encode(), json.dumps({"a": twice}).encode(), base64.b64encode(twice.encode())):
+        assert of_joerg.look(raw).is_of_subject
+
+
+@pytest.mark.parametrize("start", range(4))
+def test_a_run_of_base64_may_begin_before_what_was_encoded(start: int) -> None:
+    for packed in (TEXT, gzip.compress(TEXT), zlib.compress(b"\xff\xfe" + TEXT)):
+        assert of_jane(b"abcd"[:start] + base64.b64encode(packed)) == FOUND
+
+
+def test_a_picture_costs_no_more_than_a_look() -> None:
+    """As many readings as it has bytes would take minutes; one that is quarantined is looked into for every erasure."""
+    picture = b'{"src":"data:image/png;base64,' + base64.b64encode(random.Random(1).randbytes(1 << 19)) + b'"}'
+    begun = time.process_time()
+    assert of_jane(gzip.compress(picture)) == NOTHING
+    assert time.process_time() - begun < 20
 
 
 def test_a_short_name_counts_only_as_a_value() -> None:

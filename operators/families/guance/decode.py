@@ -84,7 +84,7 @@ def decode_lines(body: bytes, precision: str, received_ms: int, limits: Limits) 
 
     `precision`: unit of the rows' times.
     """
-    unit = _UNITS.get(precision.lower())
+    unit = _UNITS.get(precision.lower() or "ms")  # `?precision=` is as none
     if unit is None:
         raise Unusable(RejectReason.INVALID_TIME, f"precision {precision[:40]!r}")
     start = body.lstrip()[:1]

@@ -36,7 +36,7 @@ _FIELD_KEY = rf'(?=[^=])[^\\=, \n"]*+(?:{_IN_KEY}[^\\=, \n"]*+)*+'
 _TEXT = r'[^"\\]*+(?:\\[\s\S][^"\\]*+)*+'
 _BARE = r'[^",\s]++'
 _FIELD = rf'{_FIELD_KEY}=(?:"{_TEXT}"|{_BARE})'
-_HEAD = rf"(?=[^ ])[^\\ \n]*+(?:{_IN_VALUE}[^\\ \n]*+)*+"
+_HEAD = rf"(?=[^ ]){_TAG_VALUE}(?:,{_TAG_KEY}={_TAG_VALUE})*+"
 
 _ROW = re.compile(rf"({_HEAD}) ({_FIELD}(?:,{_FIELD})*+)(?: ([^\r\n ]*+) *+)?+(?:\r?\n|\r?\Z)")
 _TAGS = re.compile(rf"({_TAG_VALUE})((?:,{_TAG_KEY}={_TAG_VALUE})*+)")

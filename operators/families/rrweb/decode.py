@@ -33,6 +33,7 @@ from schemas.units import MS_PER_SECOND, US_PER_MS
 Result = Item | Rejected | Skipped
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORM_FIELDS_MAX = 16  # posthog-js sends 2
+_ENVELOPES_MAX = 6  # in each other: proxies that collect bodies put them into arrays
 
 
 class _Properties(msgspec.Struct, gc=False):
@@ -62,6 +63,7 @@ class _Message(msgspec.Struct, gc=False):
     data: msgspec.Raw = msgspec.Raw()
 
 
+_Found = tuple[_Message | Rejected, bytes, str]  # with its JSON and the app of what was around it
 _decode_message = tolerant(msgspec.json.Decoder(_Message))
 _decode_text = tolerant(msgspec.json.Decoder(str))
 
@@ -70,18 +72,30 @@ def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) 
     """Items of an inflated body. `app_id`: for batches that name none. Raises Unusable for the whole body."""
     if body.startswith(b"data="):
         body = _form_data(body, limits)
-    if body.lstrip()[:1] != b"[":
-        message, body = _decoded(body)
-        if not isinstance(message, Rejected) and not message.event and first_byte(message.data) == b'"':
-            message, body = _decoded(_decode_text(bytes(message.data)).encode())
-        if isinstance(message, Rejected) or first_byte(message.batch) in (b"", b"n"):
-            yield _result(message, body, app_id, received_ms, limits)
-            return
-        if first_byte(message.batch) != b"[":
-            raise Unusable(RejectReason.INVALID_FIELD, "the batch of an envelope is not an array")
-        body, app_id = bytes(message.batch), message.api_key or app_id
-    for raw in array_elements(body, limits.lines_per_message):
-        yield _result(*_decoded(raw), app_id, received_ms, limits)
+    for number, (message, raw, app) in enumerate(_messages(body, app_id, limits, 0), 1):
+        if number > limits.lines_per_message:
+            raise Unusable(RejectReason.TOO_MANY_LINES, f"more than {limits.lines_per_message} messages in a body")
+        yield _result(message, raw, app, received_ms, limits)
+
+
+def _messages(body: bytes, app_id: str, limits: Limits, depth: int) -> Iterator[_Found]:
+    """All of a body, which is a message, an envelope or an array of them."""
+    elements = array_elements(body, limits.lines_per_message) if body.lstrip()[:1] == b"[" else [body]
+    for element in elements:
+        if element.lstrip()[:1] == b"[" and depth < _ENVELOPES_MAX:
+            yield from _messages(element, app_id, limits, depth + 1)
+            continue
+        message, raw = _decoded(element)
+        if isinstance(message, Rejected) or message.event or depth == _ENVELOPES_MAX:
+            yield message, raw, app_id
+        elif first_byte(message.data) == b'"' and not message.events:
+            yield from _messages(_decode_text(bytes(message.data)).encode(), app_id, limits, depth + 1)
+        elif first_byte(message.batch) == b"[":
+            yield from _messages(bytes(message.batch), message.api_key or app_id, limits, depth + 1)
+        elif first_byte(message.batch) in (b"", b"n"):
+            yield message, raw, app_id
+        else:
+            yield Rejected(RejectReason.INVALID_FIELD, "the batch of an envelope is not an array", raw), raw, app_id
 
 
 def _decoded(raw: bytes) -> tuple[_Message | Rejected, bytes]:
