@@ -24,11 +24,11 @@ from pydantic_settings import (
 
 from intake.masking import ENVELOPE
 from intake.policy import GuardLimits, Policy, Rate
-from operators.decode import Limits
 from operators.input.quarantine_share import ShareLimits
 from operators.replay.cut import CutLimits
 from operators.windows.memos import MemoLimits
 from operators.windows.rules import WindowRules
+from operators.wire.unusable import Limits
 from schemas.errors import MustAct
 from schemas.lifecycle import PACK_DAYS
 from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import xxhash
 
-from operators.families.line_rows import line_row
+from operators.families.registry import line_row
 from schemas.blob import parse_footer, parse_tail
 from schemas.bundle import BundleFormatError, decode_bundle, encode_bundle
 from schemas.erasure import Change, SessionKey, Subject, What
-from schemas.items import Family, Item, Kind
+from schemas.items import Item, Kind
 from schemas.keys import PACKS, REPLAYS, STAGING, TABLES, is_style, replay_owner, safe_segment
 from schemas.notices import UserField, users_of
 from schemas.pack import PackFormatError, decode_block, key_hash, read_index, without_sessions
@@ -150,7 +150,7 @@ def _users_of(item: Item, subject: Subject) -> list[str]:
     if subject.kind != "user" or item.kind == Kind.SEGMENT:
         return []
     try:
-        return users_of(dict(line_row(Family(item.family), item.body).row))
+        return users_of(dict(line_row(item.family, item.body).row))
     except ValueError:
         return []
 

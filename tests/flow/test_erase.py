@@ -17,8 +17,10 @@ import zstandard
 from lake.blob_reader import BlobReader
 from lake.catalog import open_blob
 from lake.verify import verify
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
 from operators.wire.inflate import inflate
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.bundle import decode_bundle, encode_bundle
 from schemas.erasure import Receipt, Subject, What
 from schemas.items import Item, Kind

@@ -6,14 +6,15 @@ from collections import Counter
 import msgspec
 
 from operators.assemble import assemble, references
-from operators.decode import Limits, Message, decode
-from operators.families.browser_sdk.segments import unusable_records
-from operators.families.line_rows import line_row
+from operators.decode import decode, unusable_records
+from operators.families.registry import family_of, line_row
 from operators.replay.cut import CutLimits, ReplayWindow, cut
 from operators.replay.scan import replay_segment
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import Arrival, SessionTracker
-from schemas.items import Family, Item, Kind, Rejected, Skipped
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
+from schemas.items import Item, Kind, Rejected, Skipped
 from schemas.keys import replay_key, safe_segment
 from schemas.pack import decode_block, decode_index, encode_pack, index_length
 from schemas.units import MIB, utc_day
@@ -62,7 +63,7 @@ def account(message: Message, depth: Depth) -> Counter[str]:
 
 def _has_row(item: Item) -> bool:
     try:
-        row = line_row(Family(item.family), item.body).row
+        row = line_row(item.family, item.body).row
     except ValueError:  # what `assemble` puts into quarantine
         return False
     msgspec.json.encode(row)  # fails for text that is no Unicode and for integers beyond 64 bits
@@ -70,7 +71,7 @@ def _has_row(item: Item) -> bool:
 
 
 def _refused_segments(items: list[Item]) -> int:
-    segments = tuple(replay_segment(item) for item in items)
+    segments = tuple(replay_segment(item, family_of(item.family).recording) for item in items)
     done = cut(ReplayWindow("a", "s", 0, segments), CutLimits())
     counts = done.counts
     assert len(items) == counts.kept + counts.duplicates + counts.rejected + counts.over
