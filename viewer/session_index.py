@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -29,6 +28,7 @@ from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 from sinks.swap import visible_files
 from sinks.tables import declared_columns
+from viewer.options import IndexLimits
 
 Params = Sequence[object]
 
@@ -55,13 +55,6 @@ _SQL_TYPES = {
     "map<string,string>": "MAP(VARCHAR, VARCHAR)",
 }
 _BATCH_ROWS = 122_880  # a row group of DuckDB
-
-
-class IndexLimits(msgspec.Struct, frozen=True):
-    """What the copy may use. `threads` 0: as many as there are cores."""
-
-    memory_bytes: int
-    threads: int = 0
 
 
 class SessionIndex:

@@ -29,8 +29,9 @@ from tests.flow.harness import capture_messages
 from tests.serve.conftest import DATADOG, GUANCE
 from tests.serve.lakes import pack_of
 from viewer.live import Live
+from viewer.options import IndexLimits
 from viewer.player import Player
-from viewer.session_index import IndexLimits, SessionIndex
+from viewer.session_index import SessionIndex
 from viewer.session_rows import TIMELINE, SessionRows, as_json
 
 Row = dict[str, Any]
