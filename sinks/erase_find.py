@@ -19,8 +19,8 @@ from schemas.notices import UserField, users_of
 from schemas.pack import PackFormatError, decode_block, key_hash, read_index, without_sessions
 from sinks.erase_texts import Speaks
 from sinks.parallel import in_parallel
-from sinks.parquet_keys import columns_of, is_parquet, read_columns, take_rows
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
+from sinks.table_files import columns_of, is_table_file, read_columns, take_rows
 
 _IDS = ("app_id", "session_id")
 _WANTED = (*_IDS, *UserField, "received_at", "received_start")
@@ -139,9 +139,9 @@ def _sessions_in(columns: Columns, subject: Subject, until_ms: int) -> Iterator[
 
 
 def _files(stored: bytes | None) -> list[bytes]:
-    """The Parquet files of a staged bundle; none of what is no bundle."""
+    """The table files of a staged bundle; none of what is no bundle."""
     try:
-        return [content for content in decode_bundle(stored or b"").values() if is_parquet(content)]
+        return [content for content in decode_bundle(stored or b"").values() if is_table_file(content)]
     except BundleFormatError:
         return []  # `find_edits` says so
 

@@ -11,7 +11,6 @@ beyond its limit in a scratch folder; it is made anew at every start and follows
 Timestamps are kept as integers, epoch us. What free text looks into is not compressed: it is read whole each time.
 """
 
-import io
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,13 +19,13 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.keys import partition_value
 from schemas.tables import TABLES as DECLARED
 from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 from sinks.swap import visible_files
+from sinks.table_files import decode
 from sinks.tables import declared_columns
 from viewer.options import IndexLimits
 
@@ -153,7 +152,7 @@ class SessionIndex:
 
     def _read(self, info: ObjectInfo) -> pa.Table | None:
         try:
-            return declared_columns(pq.read_table(io.BytesIO(self._store.read(info.key))), "sessions")
+            return declared_columns(decode(self._store.read(info.key)), "sessions")
         except ObjectMissing:
             return None
 
