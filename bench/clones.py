@@ -9,9 +9,11 @@ import msgspec
 from bench.templates import SAMPLES
 from bench.traffic import Sent
 from flows.captures import CaptureCounts, read_captures
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
 from operators.requests import keyed_by_session
 from operators.wire.inflate import inflate
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item, Kind
 from schemas.units import GIB
 

@@ -14,11 +14,12 @@ import msgspec
 
 from bench.traffic import Sent
 from operators.arrivals import Poll, Received, decode_poll
-from operators.decode import Limits, Message
 from operators.input.shard_clock import ShardClock
 from operators.shards import ShardBatch, Spread
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import SessionTracker
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.keys import REPLAYS
 from schemas.retention import Retention
 from schemas.units import GIB, MS_PER_SECOND

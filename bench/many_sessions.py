@@ -11,7 +11,7 @@ from schemas.keys import table_key
 from schemas.tables import TABLES, arrow_schema
 from schemas.units import NS_PER_MS, US_PER_MS, utc_day
 from sinks.store import LocalStore
-from sinks.tables import write_parquet
+from sinks.table_files import encode
 
 DAYS = 14
 APPS = ("shop", "admin", "docs")
@@ -32,7 +32,7 @@ def write_lake(folder: Path, sessions: int, files_per_day: int, seed: int) -> in
     per_file = max(1, sessions // (DAYS * files_per_day))
     files = 0
     for key, content in _files(per_file, files_per_day, seed):
-        store.put({key: write_parquet(content)})
+        store.put({key: encode(content)})
         files += 1
     return files
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from flows.captures import CaptureCounts, read_captures
-from operators.decode import Limits, decode
+from operators.decode import decode
+from operators.wire.unusable import Limits
 from schemas.items import Item, Kind
 
 SAMPLES = Path(__file__).parent.parent / "samples"

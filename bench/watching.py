@@ -11,8 +11,10 @@ from confluent_kafka import Producer
 from bench.clones import Recording, recordings
 from bench.templates import LINE_KINDS, SAMPLES, Line, line_templates
 from bench.traffic import Sent
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
 from operators.windows.rules import WindowRules
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item
 from schemas.units import MS_PER_SECOND
 from sinks.open_store import open_store

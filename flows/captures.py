@@ -13,8 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from operators.decode import Message
-from operators.requests import ROUTES, request_message, route_of
+from operators.families.registry import kind_of_path
+from operators.requests import request_message, route_of
+from operators.wire.message import Message
 from schemas.errors import Damaged
 
 _REORDER_BYTES = 32 << 20  # requests held per file to undo disorder of the log: answers go out of order
@@ -114,11 +115,12 @@ def recorded_requests(path: Path) -> Iterator[CapturedRequest]:
 def _message(request: CapturedRequest, counts: CaptureCounts) -> Message | None:
     counts.requests += 1
     path, _, query = request.path.partition("?")
-    kind = ROUTES.get(route_of(path, query))
+    route = route_of(path, query)
+    kind = kind_of_path(route)
     if request.method != "POST" or kind is None:
         name = f"{request.method} {path}"
         counts.skipped[name] = counts.skipped.get(name, 0) + 1
         return None
     counts.messages += 1
     received_ms = int(request.t_ms + (request.clock_offset_ms or 0))
-    return request_message(kind, query, request.headers, request.body, received_ms)
+    return request_message(kind, query, request.headers, request.body, received_ms, route)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from flows.broker import SourceError
 from operators.arrivals import DecodedPoll, Poll, decode_poll
-from operators.decode import Limits
 from operators.input.quarantine_share import QuarantineShare, ShareLimits
+from operators.wire.unusable import Limits
 from schemas.units import MS_PER_SECOND
 
 

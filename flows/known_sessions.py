@@ -4,16 +4,14 @@ Without its predecessor's state it would number the parts of a session that goes
 replays with one name. So it is told the next number of every session of the last days.
 """
 
-import io
 from collections.abc import Iterable
-
-import pyarrow.parquet as pq
 
 from lake.catalog import each_file
 from operators.windows.memos import SessionKey
 from operators.windows.rules import WindowRules
 from schemas.units import MS_PER_DAY, US_PER_MS, utc_day
 from sinks.store import ObjectStore
+from sinks.table_files import decode
 
 _DAYS = 3  # a session that goes on has been heard of: it lasts four hours at most between its rows
 _COLUMNS = ["app_id", "session_id", "session_part", "start", "end"]
@@ -25,7 +23,7 @@ def known_sessions(store: ObjectStore, rules: WindowRules, now_ms: int) -> Itera
     last: dict[SessionKey, tuple[int, int]] = {}
 
     def read(key: str) -> None:
-        content = pq.ParquetFile(io.BytesIO(store.read(key))).read(columns=_COLUMNS, use_threads=False)
+        content = decode(store.read(key), _COLUMNS, use_threads=False)
         start = content["start"].cast("int64").to_pylist()
         end = content["end"].cast("int64").to_pylist()
         ids = zip(content["app_id"].to_pylist(), content["session_id"].to_pylist(), strict=True)

@@ -24,19 +24,26 @@ from pydantic_settings import (
 
 from intake.masking import ENVELOPE
 from intake.policy import GuardLimits, Policy, Rate
-from operators.decode import Limits
 from operators.input.quarantine_share import ShareLimits
+from operators.input.receive_clock import ClockRules
 from operators.replay.cut import CutLimits
 from operators.windows.memos import MemoLimits
 from operators.windows.rules import WindowRules
+from operators.wire.unusable import Limits
 from schemas.errors import MustAct
 from schemas.lifecycle import PACK_DAYS
 from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention
-from schemas.units import GIB, MIB, MS_PER_HOUR, MS_PER_SECOND
+from schemas.units import GIB, MS_PER_HOUR, MS_PER_SECOND
 from sinks.open_store import lake_fault
 from sinks.writer import LakeLimits
 from viewer.access import Token
+from viewer.options import ServeOptions
 
+# A limit has one default: that of the struct which the job, the intake or the viewer is given.
+_RULES, _MEMO, _LIMITS, _SHARE, _CUT, _CLOCK = (
+    WindowRules(), MemoLimits(), Limits(), ShareLimits(), CutLimits(), ClockRules(),
+)  # fmt: skip
+_POLICY, _SERVE = Policy(_LIMITS), ServeOptions(Path())
 PREFIX = "REPLAYLAKE_"
 CONFIG_VARIABLE = "REPLAYLAKE_CONFIG"
 CONFIG_FILE = "replaylake.toml"
@@ -89,7 +96,8 @@ class KafkaSettings(_Section):
         30.0, description="how often to look for new partitions, and whether the topics are still the same"
     )
     stamp_ahead_seconds: NotNegative = Field(
-        60, description="a message stamped further ahead of this machine's clock counts as received now"
+        _CLOCK.ahead_ms // MS_PER_SECOND,
+        description="a message stamped further ahead of this machine's clock counts as received now",
     )
     client: dict[str, str | int | float | bool] = Field({}, description="any librdkafka option, passed through")
 
@@ -149,17 +157,27 @@ class S3Settings(_Section):
 class SessionSettings(_Section):
     """The window rules. Change them only on purpose: the numbers are what the SDKs use."""
 
-    gap_seconds: Positive = Field(900, description="inactivity that ends a window")
-    cap_seconds: Positive = Field(14_400, description="a window is shorter than this")
-    lateness_seconds: NotNegative = Field(60, description="receive time a due close waits for disorder")
-    end_grace_seconds: NotNegative = Field(60, description="after the SDK's end marker, instead of the gap")
-    settle_seconds: NotNegative = Field(10, description="quiet time after an arrival far behind the clock")
-    memo_hours: Annotated[int, Field(gt=0, le=36)] = Field(
-        6, description="how long a closed window can still be revised; packs live for 48 hours"
+    gap_seconds: Positive = Field(_RULES.gap_ms // MS_PER_SECOND, description="inactivity that ends a window")
+    cap_seconds: Positive = Field(_RULES.cap_ms // MS_PER_SECOND, description="a window is shorter than this")
+    lateness_seconds: NotNegative = Field(
+        _RULES.lateness_ms // MS_PER_SECOND, description="receive time a due close waits for disorder"
     )
-    memo_bytes: Positive = Field(128 * MIB, description="memory for closed windows, of the whole job; oldest go first")
+    end_grace_seconds: NotNegative = Field(
+        _RULES.end_grace_ms // MS_PER_SECOND, description="after the SDK's end marker, instead of the gap"
+    )
+    settle_seconds: NotNegative = Field(
+        _RULES.settle_ms // MS_PER_SECOND, description="quiet time after an arrival far behind the clock"
+    )
+    memo_hours: Annotated[int, Field(gt=0, le=36)] = Field(
+        _MEMO.age_ms // MS_PER_HOUR,
+        description="how long a closed window can still be revised; packs live for 48 hours",
+    )
+    memo_bytes: Positive = Field(
+        _MEMO.size_bytes, description="memory for closed windows, of the whole job; oldest go first"
+    )
     forgotten_sessions: Positive = Field(
-        1_000_000, description="sessions beyond that of which only the next part number is known, about 180 bytes each"
+        _MEMO.forgotten,
+        description="sessions beyond that of which only the next part number is known, about 180 bytes each",
     )
 
     @model_validator(mode="after")
@@ -185,28 +203,32 @@ class SessionSettings(_Section):
         )
 
     def memo_limits(self, shards: int) -> MemoLimits:
-        """Of one shard. It does not depend on the number of processes, and so neither does the result."""
-        return MemoLimits(
-            age_ms=self.memo_hours * MS_PER_HOUR,
-            size_bytes=self.memo_bytes // shards,
-            forgotten=max(1, self.forgotten_sessions // shards),
-        )
+        """Of one shard."""
+        job = MemoLimits(self.memo_hours * MS_PER_HOUR, self.memo_bytes, self.forgotten_sessions)
+        return job.of_shard(shards)
 
 
 class LimitSettings(_Section):
     """What one message or session may cost. Over a limit is quarantined with a reason."""
 
-    message_bytes: Positive = Field(8 * MIB, description="a message as received")
-    segment_inflated_bytes: Positive = Field(32 * MIB, description="a body after decompression")
-    lines_per_message: Positive = Field(10_000, description="rows in one message")
-    id_length: Positive = Field(128, description="characters of an app or session id")
-    replay_window_bytes: Positive = Field(512 * MIB, description="raw replay of one window")
+    message_bytes: Positive = Field(_LIMITS.message_bytes, description="a message as received")
+    segment_inflated_bytes: Positive = Field(_LIMITS.inflated_bytes, description="a body after decompression")
+    lines_per_message: Positive = Field(_LIMITS.lines_per_message, description="rows in one message")
+    id_length: Positive = Field(_LIMITS.id_length, description="characters of an app or session id")
+    replay_window_bytes: Positive = Field(_CUT.window_raw_bytes, description="raw replay of one window")
     quarantine_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="more refused messages than this share of all stop the job, which keeps them on the broker"
+        _SHARE.share,
+        description="more refused messages than this share of all stop the job, which keeps them on the broker",
     )
-    quarantine_min_messages: Positive = Field(1000, description="so many refused messages before their share counts")
-    quarantine_window_seconds: Positive = Field(600, description="the time over which that share is taken")
-    share_styles: bool = Field(default=True, description="store large linked style sheets once per class and day")
+    quarantine_min_messages: Positive = Field(
+        _SHARE.messages, description="so many refused messages before their share counts"
+    )
+    quarantine_window_seconds: Positive = Field(
+        _SHARE.window_ms // MS_PER_SECOND, description="the time over which that share is taken"
+    )
+    share_styles: bool = Field(
+        default=_CUT.share_styles, description="store large linked style sheets once per class and day"
+    )
 
     def decode(self) -> Limits:
         return Limits(
@@ -263,14 +285,16 @@ class RunSettings(_Section):
     cache_dir: Path | None = Field(None, description="recent packs of an s3:// lake; below recovery_dir when not set")
     cache_bytes: Positive = Field(1 * GIB, description="size of that cache, per shard")
     clock_margin_seconds: NotNegative = Field(
-        5, description="how far a reader that has read everything stays behind the wall clock"
+        _CLOCK.margin_ms // MS_PER_SECOND,
+        description="how far a reader that has read everything stays behind the wall clock",
     )
     watchdog_seconds: Positive = Field(
         300, description="without a sign of progress for so long the process ends itself with exit code 1"
     )
     status_seconds: NotNegative = Field(60, description="how often the job logs a line about its state; 0 is never")
     outage_hold_seconds: NotNegative = Field(
-        60, description="after the broker was away: how long the wall clock closes nothing, for what senders held back"
+        _CLOCK.outage_hold_ms // MS_PER_SECOND,
+        description="after the broker was away: how long the wall clock closes nothing, for what senders held back",
     )
     store_patience_seconds: NotNegative = Field(600, description="how long to try an unavailable store again")
     addresses: list[str] = Field([], description="host:port of every process of a cluster, the same for all")
@@ -300,8 +324,8 @@ class HttpSettings(_Section):
 class RateSettings(_Section):
     """Requests a second, and how many at once."""
 
-    per_second: Annotated[float, Field(ge=0)] = Field(0.0, description="0 is no limit")
-    burst: Annotated[float, Field(ge=0)] = Field(0.0, description="twice per_second when 0")
+    per_second: Annotated[float, Field(ge=0)] = Field(Rate().per_second, description="0 is no limit")
+    burst: Annotated[float, Field(ge=0)] = Field(Rate().burst, description="twice per_second when 0")
 
     def rate(self) -> Rate:
         return Rate(self.per_second, self.burst)
@@ -345,17 +369,22 @@ class IntakeSettings(_Section):
         {}, description="any librdkafka option of the producer, over those of kafka.client"
     )
     apps: list[str] = Field([], description="app ids that may send; all when empty")
-    origins: list[str] = Field(["*"], description="origins of sites that may send, as the browser names them; * is all")
+    origins: list[str] = Field(
+        list(_POLICY.origins), description="origins of sites that may send, as the browser names them; * is all"
+    )
     trusted_proxies: list[str] = Field(
         [], description="addresses or networks whose X-Forwarded-For is believed; without any it is ignored"
     )
     address_rate: RateSettings = Field(RateSettings(), description="of one client address")
     app_rate: RateSettings = Field(RateSettings(), description="of one app")
-    rate_keys: Positive = Field(100_000, description="addresses, and apps, whose rate is remembered")
-    body_seconds: Annotated[float, Field(gt=0)] = Field(30.0, description="time for a body to come in")
-    pending_bytes: Positive = Field(128 * MIB, description="bodies in memory of one process; above that 503")
+    rate_keys: Positive = Field(_POLICY.rate_keys, description="addresses, and apps, whose rate is remembered")
+    body_seconds: Annotated[float, Field(gt=0)] = Field(_POLICY.body_seconds, description="time for a body to come in")
+    pending_bytes: Positive = Field(
+        _POLICY.pending_bytes, description="bodies in memory of one process; above that 503"
+    )
     connections: Positive = Field(
-        4096, description="of one process; above that those that owe a request for longest go, or the new one hears 503"
+        GUARD.connections,
+        description="of one process; above that those that owe a request for longest go, or the new one hears 503",
     )
     head_bytes: Positive = Field(
         GUARD.head_bytes, description="request line and headers; above that 431. As nginx; no SDK comes near"
@@ -374,7 +403,7 @@ class IntakeSettings(_Section):
     confirm_seconds: Annotated[float, Field(gt=0)] = Field(
         10.0, description="how long the broker may take to confirm; then 503"
     )
-    retry_seconds: Annotated[float, Field(gt=0)] = Field(2.0, description="Retry-After of a 503")
+    retry_seconds: Annotated[float, Field(gt=0)] = Field(_POLICY.retry_seconds, description="Retry-After of a 503")
     stop_seconds: Positive = Field(20, description="on SIGTERM: time to finish what was begun")
     mask: MaskSettings = MaskSettings()
     client_address: bool = Field(default=False, description="put the client's address into the column `ip`")
@@ -446,16 +475,20 @@ class ServeSettings(_Section):
     link_key: SecretStr | None = Field(
         None, min_length=32, description="signs links; when not set, links end with the process"
     )
-    link_seconds_max: Positive = Field(7 * 86_400, description="the longest that a link holds")
-    public_url: str = Field("", pattern="^(https?://[^?#]+[^/?#])?$", description="how links name this server")
+    link_seconds_max: Positive = Field(_SERVE.link_seconds_max, description="the longest that a link holds")
+    public_url: str = Field(
+        _SERVE.public_url, pattern="^(https?://[^?#]+[^/?#])?$", description="how links name this server"
+    )
     audit_file: Path | None = Field(None, description="JSON lines of who watched what; standard output when not set")
     allow_recorded_origins: list[Annotated[str, Field(pattern=r"^https?://[a-zA-Z0-9.*-]+(:\d+)?$")]] = Field(
         [], description="origins whose images, styles and fonts a recording may load; none is safest"
     )
-    refresh_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="how often to look for new sessions")
+    refresh_seconds: Annotated[float, Field(gt=0)] = Field(
+        _SERVE.refresh_seconds, description="how often to look for new sessions"
+    )
     scratch_dir: Path | None = Field(None, description="where the copy of the session table lies while it runs")
-    memory_bytes: Positive = Field(1 * GIB, description="memory for queries")
-    requests_at_once: Positive = Field(32, description="more are answered with 429")
+    memory_bytes: Positive = Field(_SERVE.index.memory_bytes, description="memory for queries")
+    requests_at_once: Positive = Field(_SERVE.requests_at_once, description="more are answered with 429")
     connections: Positive = Field(
         1024, description="above that those that owe a request for longest go, or the new one hears 503"
     )

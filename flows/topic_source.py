@@ -22,10 +22,10 @@ from flows.stopping import STOP, stop_requested
 from flows.topic_log import Gone, Record, TopicLog
 from flows.topics import Topics
 from operators.arrivals import Poll, Received
-from operators.decode import Message
 from operators.input.positions import Extent, Loss, OnLost, after_loss, go_on, refused
 from operators.input.receive_clock import ClockRules, Input, ReceiveClock, StampFault
 from operators.input.waits import Waits
+from operators.wire.message import Message
 
 _IDLE_WAIT = timedelta(milliseconds=50)
 _BUSY_SECONDS = 0.001  # so soon after a poll with messages there are more

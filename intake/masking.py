@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from operators.families.registry import FAMILIES
 from operators.wire.inflate import inflate
 from operators.wire.json_text import tolerant
 from operators.wire.unusable import JSON_ERRORS, Limits, Unusable
@@ -19,11 +20,11 @@ from schemas.items import Item, Kind
 # Never changed: the envelope of a line or a message. So is every `..._id`.
 ENVELOPE = frozenset(
     {
-        *("id", "uuid", "app_id", "session_id", "view_id", "window_id", "$session_id", "$window_id"),
-        *("token", "api_key", "type", "event", "measurement"),
+        *("id", "uuid", "app_id", "session_id", "view_id", "window_id"),
+        *(name for family in FAMILIES for name in family.envelope_names),
     }
 )
-_RECORDS = frozenset({"records", "events", "$snapshot_data", "$snapshot_items"})  # a page's content, of any shape
+_CONTENT = frozenset(name for family in FAMILIES for name in family.content_names)
 _GZIP_TEXT = "\x1f\x8b"  # PostHog puts gzip bytes into strings, one character a byte
 _decode = tolerant(msgspec.json.Decoder())
 _encode = msgspec.json.Encoder().encode
@@ -88,7 +89,7 @@ class _Walk:
             raise Unmaskable("no JSON object")
         found = {}
         for name, inner in value.items():
-            if name in _RECORDS:
+            if name in _CONTENT:
                 found[name] = self._record(inner)
             elif name == "properties" and isinstance(inner, dict):
                 found[name] = self.segment(inner)

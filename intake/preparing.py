@@ -4,8 +4,9 @@ from intake.masking import Masking, Unmaskable
 from intake.policy import Policy
 from intake.refusals import Refusal, Refused
 from intake.visitors import Visitors, with_columns
-from operators.decode import REPLAYS, Message
+from operators.families.registry import family_of_kind
 from operators.requests import Keyed, keyed_by_session
+from operators.wire.message import Message
 from schemas.items import Item
 
 
@@ -32,7 +33,9 @@ class Preparer:
 
     def prepare(self, message: Message, address: str) -> Prepared:
         """Raises Refused when nothing of the message may be stored."""
-        columns = {} if message.type in REPLAYS else self._visitors.columns(address)
+        family = family_of_kind(message.type)
+        is_segment = family is not None and message.type in family.form_kinds
+        columns = {} if is_segment else self._visitors.columns(address)
         masking = self._masking
 
         def edit(item: Item) -> bytes:

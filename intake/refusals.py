@@ -58,12 +58,6 @@ class Refused(Exception):
         self.retry_seconds = retry_seconds
 
 
-def status_of(reason: Refusal, kind: str) -> HTTPStatus:
-    """What to answer. posthog-js sends again after 5xx only, so it hears 503 where others hear 408 or 429."""
-    status = STATUS[reason]
-    return HTTPStatus.SERVICE_UNAVAILABLE if kind == "rrweb" and status in _AGAIN else status
-
-
 def may_come_again(reason: Refusal) -> bool:
     """Whether a later try of the same request can succeed."""
     return STATUS[reason] in _AGAIN

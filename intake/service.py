@@ -4,7 +4,6 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from http import HTTPStatus
 from typing import Protocol
 
 from starlette.middleware.cors import CORSMiddleware
@@ -16,22 +15,17 @@ from intake.counts import Counts
 from intake.policy import Policy
 from intake.preparing import Prepared, Preparer
 from intake.rates import Buckets
-from intake.refusals import Refusal, Refused, may_come_again, status_of
-from operators.decode import without_coding
-from operators.families.posthog.start import start_answer
-from operators.requests import ROUTES, Keyed, request_message, route_of
+from intake.refusals import STATUS, Refusal, Refused, may_come_again
+from operators.families.family import Family, Start
+from operators.families.registry import FAMILIES, family_of_kind, kind_of_path
+from operators.requests import Keyed, request_message, route_of
+from operators.wire.message import Message, without_coding
 from operators.wire.unusable import Unusable
 
 _IN_A_THREAD_BYTES = 64 << 10  # a larger body would hold up the other requests while it is taken apart
 _THREADS = 2
 _DRAINED_FACTOR = 8  # up to so many times the limit is read and thrown away, so that the sender hears the answer
 _JSON = "application/json"
-# posthog-js takes anything but 200 for a failure and sends again.
-_TAKEN = {
-    "guance": (HTTPStatus.OK, b""),
-    "datadog": (HTTPStatus.ACCEPTED, b"{}"),
-    "rrweb": (HTTPStatus.OK, b'{"status":1}'),
-}
 
 
 class Writer(Protocol):
@@ -76,25 +70,26 @@ class Service:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         route = route_of(scope["path"], scope["query_string"].decode("latin-1"))
-        kind = ROUTES.get(route)
-        if kind is None:
+        kind = kind_of_path(route)
+        family = family_of_kind(kind)
+        if kind is None or family is None:
             response = self._other(request, route)
         else:
             started = self._clocks.seconds()
-            response = await self._answer(request, kind)
+            response = await self._answer(request, route, kind, family)
             self._counts.requests[kind, str(response.status_code)] += 1
             self._counts.observe_seconds(self._clocks.seconds() - started)
         await response(scope, receive, send)
 
     def _other(self, request: Request, route: str) -> Response:
-        answer = start_answer(route) if request.method in {"GET", "POST"} else None
-        kind, status = ("posthog start", 200) if answer is not None else ("unknown route", 404)
+        start = _start_answer(route) if request.method in {"GET", "POST"} else None
+        kind, status = (start.name, 200) if start is not None else ("unknown route", 404)
         self._counts.requests[kind, str(status)] += 1
-        return Response(answer if answer is not None else b'{"error":"unknown route"}', status, media_type=_JSON)
+        return Response(start.body if start else b'{"error":"unknown route"}', status, media_type=_JSON)
 
-    async def _answer(self, request: Request, kind: str) -> Response:
+    async def _answer(self, request: Request, route: str, kind: str, family: Family) -> Response:
         try:
-            await self._take(request, kind)
+            await self._take(request, route, kind)
         except Refused as refused:
             self._counts.refused[refused.reason] += 1
             headers = {}
@@ -105,11 +100,11 @@ class Service:
             if refused.reason is Refusal.TOO_LARGE and not self._is_drained(request):
                 headers["connection"] = "close"
             body = b'{"error":"%b"}' % refused.reason.value.encode()
-            return Response(body, status_of(refused.reason, kind), headers, media_type=_JSON)
-        status, body = _TAKEN[kind.partition(".")[0]]
+            return Response(body, family.refusal_status(STATUS[refused.reason]), headers, media_type=_JSON)
+        status, body = family.taken(kind)
         return Response(body, status, media_type=_JSON if body else None)
 
-    async def _take(self, request: Request, kind: str) -> None:
+    async def _take(self, request: Request, route: str, kind: str) -> None:
         """Raises Refused unless everything of the request that may be stored is in Kafka."""
         policy, counts = self._policy, self._counts
         if request.method != "POST":
@@ -128,7 +123,8 @@ class Service:
             if not body:
                 raise Refused(Refusal.EMPTY)
             query = request.scope["query_string"].decode("latin-1")
-            prepared = await self._prepared(request.headers, query, kind, body, address)
+            message = request_message(kind, query, request.headers, body, self._clocks.wall_ms(), route)
+            prepared = await self._prepared(request.headers, message, address)
             for app_id in prepared.apps:
                 _wait(self._apps.take(app_id), Refusal.APP_RATE)
             if prepared.keyed:  # of a request there may be nothing to store, without a fault
@@ -154,15 +150,13 @@ class Service:
             raise Refused(Refusal.CUT_OFF) from None
         return b"".join(chunks)
 
-    async def _prepared(self, headers: Mapping[str, str], query: str, kind: str, body: bytes, address: str) -> Prepared:
-        received_ms = self._clocks.wall_ms()  # a clock that had jumped ahead is followed back
-        message = request_message(kind, query, headers, body, received_ms)
+    async def _prepared(self, headers: Mapping[str, str], message: Message, address: str) -> Prepared:
         if "content-encoding" in headers:
             try:
                 without_coding(message, self._policy.limits)
             except Unusable:
                 raise Refused(Refusal.ENCODING) from None
-        if len(body) <= _IN_A_THREAD_BYTES:
+        if len(message.value) <= _IN_A_THREAD_BYTES:
             return self._preparer.prepare(message, address)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._preparer.prepare, message, address)
@@ -190,6 +184,10 @@ class _Held:
     def release(self) -> None:
         self._counts.pending_bytes -= self._bytes
         self._bytes = 0
+
+
+def _start_answer(route: str) -> Start | None:
+    return next((start for family in FAMILIES if (start := family.start_answer(route)) is not None), None)
 
 
 def _buckets(policy: Policy, rate: float, burst: float, clock: Callable[[], float]) -> Buckets:

@@ -14,31 +14,13 @@ from typing import Self
 import maxminddb
 import msgspec
 
+from operators.families.registry import family_of
 from operators.wire.json_text import tolerant
 from operators.wire.unusable import JSON_ERRORS
 from schemas.errors import MustAct
-from schemas.items import Family, Item, Kind
+from schemas.items import Item, Kind
 
 _CACHED_ADDRESSES = 65_536
-# Where each family's lines carry a column: the object, and the name in it (schemas/line_columns.py reads them there).
-_GUANCE = {name: ("tags", name) for name in ("ip", "country", "country_iso_code", "province", "city", "isp")}
-_DATADOG = {
-    "ip": ("session", "ip"),
-    "country": ("geo", "country"),
-    "country_iso_code": ("geo", "country_iso_code"),
-    "province": ("geo", "country_subdivision"),
-    "city": ("geo", "city"),
-    "isp": ("geo", "isp"),
-}
-_POSTHOG = {
-    "ip": ("properties", "$ip"),
-    "country": ("properties", "$geoip_country_name"),
-    "country_iso_code": ("properties", "$geoip_country_code"),
-    "province": ("properties", "$geoip_subdivision_1_name"),
-    "city": ("properties", "$geoip_city_name"),
-    "isp": ("properties", "$geoip_isp"),
-}
-_PLACES = {Family.GUANCE: _GUANCE, Family.DATADOG: _DATADOG, Family.RRWEB: _POSTHOG}
 _decode = tolerant(msgspec.json.Decoder(dict[str, msgspec.Raw]))
 _encode = msgspec.json.Encoder().encode
 
@@ -96,7 +78,7 @@ def with_columns(item: Item, body: bytes, columns: Columns) -> bytes:
     """
     if item.kind == Kind.SEGMENT or not columns:
         return body
-    places = _PLACES[Family(item.family)]
+    places = family_of(item.family).places
     try:
         line = _decode(body)
         objects = {name: _decode(line[name]) for name, _ in places.values() if name in line}

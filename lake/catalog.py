@@ -1,6 +1,5 @@
 """The lake as a reader sees it: rows of a table, and of each window only its highest revision."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from types import MappingProxyType
@@ -8,13 +7,13 @@ from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from lake.blob_reader import BlobReader
 from lake.styles import StyleShelf
 from schemas.keys import partition_value
 from sinks.store import ObjectMissing, ObjectStore
 from sinks.swap import Days, visible_files
+from sinks.table_files import decode
 from sinks.tables import declared_columns
 
 _TRIES = 10  # a folder is compacted once a day
@@ -71,7 +70,7 @@ def read_rows(
 
 def read_file(store: ObjectStore, key: str, table: str) -> pa.Table:
     """One file with the columns of today's schema: what an older file lacks is null."""
-    return declared_columns(pq.read_table(io.BytesIO(store.read(key))), table)
+    return declared_columns(decode(store.read(key)), table)
 
 
 def latest_sessions(rows: Iterable[Row]) -> list[Row]:
@@ -102,7 +101,7 @@ def session_keys(store: ObjectStore) -> set[tuple[str, str]]:
     """(app_id, session_id) of every session in the lake."""
 
     def ids(key: str) -> Iterable[tuple[str, str]]:
-        content = pq.read_table(io.BytesIO(store.read(key)), columns=["app_id", "session_id"])
+        content = decode(store.read(key), ["app_id", "session_id"])
         return zip(content["app_id"].to_pylist(), content["session_id"].to_pylist(), strict=True)
 
     return {one for found in each_file(store, "sessions", ids) for one in found}

@@ -17,10 +17,10 @@ import pyarrow.dataset as ds
 import pyarrow.fs
 
 from schemas.errors import MustAct
-from schemas.keys import FIRST_REVISIONS, partition_value
+from schemas.keys import FIRST_REVISIONS, TABLE_ENDING, partition_value
 from schemas.tables import REVISED, TABLES, arrow_schema
 from schemas.units import MIB
-from sinks.parquet_keys import RangeFile
+from sinks.range_file import RangeFile
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 from sinks.swap import Days, LakeRestless, visible_files
 
@@ -53,7 +53,7 @@ class Duck:
             self._files.append(reading)
             self.connection.register(f"_{table}", _dataset(reading, table, files))
             if table in REVISED:
-                newer = [one for one in files if not one.key.endswith(f"{FIRST_REVISIONS}.parquet")]
+                newer = [one for one in files if not one.key.endswith(FIRST_REVISIONS + TABLE_ENDING)]
                 self.connection.register(f"_{table}_revised", _dataset(reading, table, newer))
 
     def query(self, sql: str, parameters: list[object] | None = None) -> pa.Table:

@@ -6,11 +6,12 @@ from lake.blob_reader import BlobReader
 from lake.catalog import Row, open_blob, session_rows
 from lake.notes import Note, NoteKind
 from lake.styles import StyleShelf
+from operators.families.family import Family
+from operators.families.registry import family_named
 from operators.rrweb.track import ConversionError, Track
 from operators.tracks import tabs_of, to_rrweb
 from schemas.blob import BlobFormatError, BlobIndex
 from schemas.errors import ReplayLakeError
-from schemas.items import Family
 from sinks.store import ObjectMissing, ObjectStore
 
 TellNote = Callable[[Note], None]
@@ -47,9 +48,10 @@ def readable_blobs(store: ObjectStore, keys: Iterable[str], tell: TellNote | Non
 def family_of(blob: BlobReader) -> Family:
     """Whose SDK has recorded it. Raises ConversionError for one that this release does not know."""
     name = blob.index.family
-    if name.upper() not in Family.__members__:
+    family = family_named(name)
+    if family is None:
         raise ConversionError(f"recorded by {name!r}, which this release does not know")
-    return Family[name.upper()]
+    return family
 
 
 def loss(key: str, error: ObjectMissing | BlobFormatError) -> Note:
@@ -78,7 +80,7 @@ def rrweb_tracks(store: ObjectStore, keys: list[str], tell: TellNote | None = No
         return []
     try:
         family = family_of(blobs[0])
-        return to_rrweb(family, segments, _tabs(store, blobs[0].index) if family is Family.DATADOG else {})
+        return to_rrweb(family, segments, _tabs(store, blobs[0].index) if family.names_tabs else {})
     except ConversionError as error:
         raise NoReplay(f"its replay cannot be converted: {error}") from error
 

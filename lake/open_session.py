@@ -12,6 +12,7 @@ import msgspec
 from lake.open_packs import Block
 from operators.assemble import LineRecord, assemble_open
 from operators.chunks import Piece, Place
+from operators.families.registry import family_of
 from operators.replay.cut import CutReplay, ReplayWindow, uncut
 from operators.replay.order import Kept, settled
 from operators.replay.scan import replay_segment
@@ -84,13 +85,16 @@ class OpenSession:
     def _take_segment(self, entry: PackEntry, place: Place) -> PackEntry:
         """The entry without its body."""
         number, bare = len(self._entries), msgspec.structs.replace(entry.item, body=b"")
-        self._segments[number], self._places[number] = Kept(number, replay_segment(bare)), place
+        self._segments[number], self._places[number] = (
+            Kept(number, replay_segment(bare, family_of(bare.family).recording)),
+            place,
+        )
         return msgspec.structs.replace(entry, item=bare)
 
     def _open(self, window: Window, rules: WindowRules) -> OpenWindow:
         numbers = sorted(one.ordinal for one in window.moments)
         usable = sorted((self._segments[n] for n in numbers if n in self._segments), key=_by_start)
-        kept = settled(one for one in usable if one.segment.family is usable[0].segment.family)
+        kept = settled(one for one in usable if one.segment.recording is usable[0].segment.recording)
         segments = ReplayWindow(self._app_id, self._session_id, window.part, tuple(one.segment for one in usable))
         order = CloseOrder(
             app_id=self._app_id,
@@ -133,8 +137,11 @@ class OpenSession:
 
 def block_segments(block: bytes) -> tuple[bytes, ...]:
     """The segments of a block by their place in it; a line is empty. Raises PackFormatError."""
-    items = [entry.item for entry in decode_block(block)]
-    return tuple(b"" if item.segment is None else replay_segment(item).inflated() for item in items)
+    return tuple(_inflated(entry.item) for entry in decode_block(block))
+
+
+def _inflated(item: Item) -> bytes:
+    return b"" if item.segment is None else replay_segment(item, family_of(item.family).recording).inflated()
 
 
 def _by_start(one: Kept) -> tuple[int, str, int]:

@@ -25,10 +25,10 @@ from lake.catalog import (
 from lake.export import family_of
 from lake.styles import StyleShelf
 from operators.chunks import CHUNK_RAW_BYTES
+from operators.families.family import Family
 from operators.rrweb.track import ConversionError
 from operators.tracks import one_track
 from schemas.blob import BlobFormatError, FrameEntry
-from schemas.items import Family
 from schemas.keys import PACKS, REPLAYS, STAGING, is_style, partition_value, style_digest
 from schemas.lifecycle import due_day
 from schemas.retention import Retention

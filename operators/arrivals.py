@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from operators.decode import Limits, Message, decode
-from operators.families.browser_sdk.segments import unusable_records
+from operators.decode import decode, unusable_records
 from operators.windows.tracker import Arrival
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item, Rejected, Skipped
 
 

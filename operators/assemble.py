@@ -8,7 +8,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from operators.families.line_rows import line_row
+from operators.families.registry import family_of, line_row
 from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
 from operators.replay.scan import replay_segment
 from operators.rows.error_groups import fingerprint
@@ -16,7 +16,7 @@ from operators.rows.session_row import ReplayTotals, Row, session_row
 from operators.rows.signals import Activity, Window, action_times_ms, activity, in_order, is_slow, view_signals
 from operators.rows.views import ViewLine, final_views
 from operators.windows.tracker import CloseOrder, unpack_moments
-from schemas.items import LINE_TABLE, Family, Item, Kind, RejectReason
+from schemas.items import LINE_TABLE, Item, Kind, RejectReason
 from schemas.pack import PackEntry
 from schemas.units import US_PER_MS
 
@@ -177,9 +177,9 @@ def _line_rows(
                 refused.append(RefusedEntry(entry, RejectReason.MALFORMED_JSON, str(error)))
             continue
         if item.kind == Kind.VIEW:
-            of_views.append(ViewLine(item, line))
+            of_views.append(ViewLine(item, line, family_of(item.family).views))
         elif item.kind == Kind.NOTE:
-            notes.append(ViewLine(item, line))
+            notes.append(ViewLine(item, line, family_of(item.family).views))
         else:
             place = (item.begin_us, item.kind, item.ident)
             rows.append((place, _record(window, item, cast("Row", line.row)), item.ident in new))
@@ -189,7 +189,7 @@ def _line_rows(
         rows.append((place, _record(window, view.item, cast("Row", view.row)), is_new))
     rows.sort(key=lambda one: one[0])
     said = [(place, record.row) for place, record, _ in rows]
-    said += [((item.begin_us, item.kind, item.ident), _without_custom(line.row)) for item, line in notes]
+    said += [((item.begin_us, item.kind, item.ident), _without_custom(line.row)) for item, line, _ in notes]
     said.sort(key=lambda one: one[0])
     return [(record, is_new) for _, record, is_new in rows], [row for _, row in said]
 
@@ -209,7 +209,7 @@ def _record(window: Row, item: Item, row: Row) -> LineRecord:
 
 
 def _cut(order: CloseOrder, entries: Iterable[PackEntry], limits: CutLimits, known_bytes: int | None) -> CutReplay:
-    segments = tuple(replay_segment(entry.item) for entry in entries)
+    segments = tuple(replay_segment(entry.item, family_of(entry.item.family).recording) for entry in entries)
     window = ReplayWindow(order.app_id, order.session_id, order.part, segments)
     return cut(window, limits, without_blob=known_bytes is not None)
 
@@ -277,7 +277,7 @@ def _segment_rows(order: CloseOrder, found: Sequence[PackEntry], replay: CutRepl
                 "frame_length": placement.frame_length,
                 "sdk_name": meta.sdk_name,
                 "sdk_version": meta.sdk_version,
-                "source": Family(item.family).name.lower(),
+                "source": family_of(item.family).name,
             }
         )
     return rows

@@ -12,10 +12,11 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from operators.families.family import Family
 from operators.rrweb.event import EventType
 from operators.rrweb.track import Event, Track
 from operators.tracks import lanes, one_track
-from schemas.items import NOT_NUMBERED, Family
+from schemas.items import NOT_NUMBERED
 from schemas.units import MIB
 
 CHUNK_RAW_BYTES = 2 * MIB  # of segments: under a second to convert
@@ -102,7 +103,7 @@ def plan(
         for view_id, found in views.items()
     ]
     spans.sort(key=lambda span: (span.start_ms, span.view_id))
-    found_tracks = [[span] for span in spans] if family is Family.RRWEB else lanes(spans, tabs)
+    found_tracks = [[span] for span in spans] if not family.recording.names_views else lanes(spans, tabs)
     return [_chunks([piece for span in track for piece in span.pieces], chunk_raw_bytes) for track in found_tracks]
 
 

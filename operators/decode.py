@@ -5,56 +5,32 @@ the job keeps to that: the value is not looked through for a form again, and wha
 session is refused.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from operators.families.browser_sdk.segments import describes_datadog, self_described
-from operators.families.datadog import decode as decode_datadog
-from operators.families.guance import decode as decode_guance
-from operators.families.rrweb import decode as decode_rrweb
-from operators.wire.inflate import inflate, is_zlib, undo
-from operators.wire.multipart_body import multipart_fields, sniffed_boundary
+from operators.families.family import Result
+from operators.families.registry import FAMILIES, family_of, family_of_kind
+from operators.replay.recording import open_body
+from operators.wire.form import form_parts
+from operators.wire.inflate import inflate
+from operators.wire.message import DECISION, Message, without_coding
+from operators.wire.unlabelled import Unlabelled
 from operators.wire.unusable import JSON_ERRORS, Limits, Unusable
-from schemas.items import Family, Item, Rejected, RejectReason, Skipped
-
-__all__ = [
-    "DECISION", "REPLAYS", "Limits", "Message", "decided", "decode", "form_ids", "form_parts", "without_coding",
-]  # fmt: skip
-
-DECISION = "decision"  # header: JSON array of the only app and session that the message may be of
-REPLAYS = ("guance.replay", "datadog.replay")
-
-
-class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One message as it came. Header names are lower case; `type` is the header of that name, taken out."""
-
-    type: str | None
-    headers: dict[str, bytes]
-    value: bytes
-    received_ms: int
-
-
-Result = Item | Rejected | Skipped
-_Decoder = Callable[[Message, Limits], Iterable[Result]]
-
-# Headers that say: the form was read already, the value is the segment.
-_FIELDS = {"event", "index_in_view", "app_id", "session_id", "view_id", DECISION}
-_PROTOCOL_LINE = re.compile(rb"[\r\n]*[a-z_]+[, ]")
+from schemas.items import Item, Rejected, RejectReason, Skipped
 
 
 def decode(message: Message, limits: Limits) -> list[Result]:
     """All that is in a message. What cannot be used is a `Rejected` with the smallest part that is bad.
 
-    A segment of which some records cannot be used is one item; `segments.unusable_records` gives these.
+    A segment of which some records cannot be used is one item; `unusable_records` gives these.
     """
     results = _decode(message, limits)
     decision = message.headers.get(DECISION)
     if decision is not None:
         return _as_decided(results, decision)
-    if message.type in (*REPLAYS, None) and isinstance(results[0], Rejected):  # a cut-off upload is still of somebody
-        return [_of(results[0], *_known_ids(message, limits), limits)]
+    if isinstance(results[0], Rejected):  # a cut-off upload is still of somebody
+        return [_of(results[0], *_known_ids(message, limits), limits), *results[1:]]
     return results
 
 
@@ -64,12 +40,14 @@ def decided(message: Message, app_id: str, session_id: str) -> Message:
     return msgspec.structs.replace(message, headers={**message.headers, DECISION: ids})
 
 
-def form_ids(kind: str | None, parts: Mapping[str, bytes]) -> tuple[str, str]:
-    """App and session of a segment by its form or headers; empty where they do not say."""
-    if kind == "datadog.replay" or (kind is None and "event" in parts):
-        return decode_datadog.segment_ids(parts.get("event", b""))
-    app_id, session_id = parts.get("app_id", b""), parts.get("session_id", b"")
-    return app_id.decode(errors="replace"), session_id.decode(errors="replace")
+def unusable_records(item: Item, limits: Limits) -> Iterable[Rejected]:
+    """The records of a segment that have no kind or no time, each with its own bytes; none of a line."""
+    if item.scan is None or not item.scan.unusable_count:
+        return
+    is_plain = item.segment is not None and item.segment.encoding == "identity"
+    raw = item.body if is_plain else inflate(item.body, limits.inflated_bytes)
+    for text in open_body(raw, family_of(item.family).recording).others:
+        yield Rejected(RejectReason.INVALID_TIME, "a record without a usable kind or time; the others are kept", text)
 
 
 def _decode(message: Message, limits: Limits) -> list[Result]:
@@ -81,7 +59,7 @@ def _decode(message: Message, limits: Limits) -> list[Result]:
         if not message.value:
             raise Unusable(RejectReason.EMPTY_BODY, "message without content")
         plain = without_coding(message, limits)
-        results.extend(_decoder(plain, limits)(plain, limits))
+        results.extend(_results(plain, limits))
         if not results:
             raise Unusable(RejectReason.EMPTY_BODY, "message without rows")
     except Unusable as refusal:
@@ -90,17 +68,25 @@ def _decode(message: Message, limits: Limits) -> list[Result]:
     return results
 
 
-def without_coding(message: Message, limits: Limits) -> Message:
-    """The message without the encoding that its header `content-encoding` names. Raises Unusable.
+def _results(message: Message, limits: Limits) -> Iterable[Result]:
+    kind = message.type
+    if kind is None:
+        kind = _recognised(message, limits)
+        message = msgspec.structs.replace(message, type=kind)
+    family = family_of_kind(kind)
+    if family is None:
+        raise Unusable(RejectReason.UNKNOWN_TYPE, f"type {kind[:100]!r}")
+    return family.decode(message, limits)
 
-    What an SDK compresses by itself no header names: that is seen by its first bytes, behind this.
-    """
-    coding = message.headers.get("content-encoding")
-    if coding is None:
-        return message
-    headers = {name: value for name, value in message.headers.items() if name != "content-encoding"}
-    value = undo(message.value, coding.decode("latin-1"), limits.inflated_bytes)
-    return msgspec.structs.replace(message, headers=headers, value=value)
+
+def _recognised(message: Message, limits: Limits) -> str:
+    """The type of a message without one, by headers and first bytes."""
+    unlabelled = Unlabelled(message, limits)
+    for family in FAMILIES:
+        kind = family.recognise(unlabelled)
+        if kind is not None:
+            return kind
+    raise Unusable(RejectReason.UNKNOWN_TYPE, "neither a type header nor a known beginning")
 
 
 def _as_decided(results: list[Result], decision: bytes) -> list[Result]:
@@ -127,96 +113,14 @@ def _of(rejected: Rejected, app_id: str, session_id: str, limits: Limits | None 
 
 
 def _known_ids(message: Message, limits: Limits) -> tuple[str, str]:
+    families = [family for family in FAMILIES if message.type is None or message.type in family.form_kinds]
+    if not families:
+        return "", ""
     try:
-        return form_ids(message.type, form_parts(without_coding(message, limits)))
+        parts: Mapping[str, bytes] = form_parts(without_coding(message, limits))
     except Unusable:
-        return form_ids(message.type, message.headers)
+        parts = message.headers
+    return next((ids for family in families if all(ids := family.form_ids(parts))), ("", ""))
 
 
 _decode_decision = msgspec.json.Decoder(tuple[str, str]).decode
-
-
-def _guance_rum(message: Message, limits: Limits) -> Iterable[Result]:
-    precision = message.headers.get("precision", b"ms").decode("latin-1")
-    return decode_guance.decode_lines(_inflated(message, limits), precision, message.received_ms, limits)
-
-
-def _datadog_rum(message: Message, limits: Limits) -> Iterator[Result]:
-    return decode_datadog.decode_events(_inflated(message, limits), message.received_ms, limits)
-
-
-def _rrweb(message: Message, limits: Limits) -> Iterator[Result]:
-    app_id = message.headers.get("app_id", b"").decode(errors="replace")
-    return decode_rrweb.decode_messages(_inflated(message, limits), app_id, message.received_ms, limits)
-
-
-def _guance_replay(message: Message, limits: Limits) -> Iterator[Result]:
-    parts = form_parts(message)
-    if "session_id" in parts:
-        yield decode_guance.decode_segment(parts, message.received_ms, limits)
-    else:
-        yield self_described(Family.GUANCE, parts.get("segment", b""), message.received_ms, limits)
-
-
-def _datadog_replay(message: Message, limits: Limits) -> Iterator[Result]:
-    parts = form_parts(message)
-    if "event" in parts:
-        yield decode_datadog.decode_segment(parts, message.received_ms, limits)
-    else:
-        yield self_described(Family.DATADOG, parts.get("segment", b""), message.received_ms, limits)
-
-
-_DECODERS: dict[str, _Decoder] = {
-    "guance.rum": _guance_rum,
-    "guance.replay": _guance_replay,
-    "datadog.rum": _datadog_rum,
-    "datadog.replay": _datadog_replay,
-    "rrweb": _rrweb,
-}
-
-
-def _decoder(message: Message, limits: Limits) -> _Decoder:
-    kind = message.type if message.type is not None else _recognise(message, limits)
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
-        raise Unusable(RejectReason.UNKNOWN_TYPE, f"type {kind[:100]!r}")
-    return decoder
-
-
-def _recognise(message: Message, limits: Limits) -> str:  # noqa: PLR0911 - a decision list
-    """The type of a message without one, by headers and first bytes."""
-    if "event" in message.headers:
-        return "datadog.replay"
-    if "index_in_view" in message.headers:
-        return "guance.replay"
-    if message.value.startswith(b"--"):
-        parts = form_parts(message)
-        return "datadog.replay" if "event" in parts else "guance.replay"
-    body = _inflated(message, limits)
-    start = body[:4096].lstrip()
-    if _PROTOCOL_LINE.match(start):
-        return "guance.rum" if not start.startswith(b"data=") else "rrweb"
-    if b'"records"' in start[:200] and is_zlib(message.value):
-        return "datadog.replay" if describes_datadog(message.value, limits) else "guance.replay"
-    if b'"measurement"' in body and b'"tags"' in body:
-        return "guance.rum"
-    if start.startswith((b"{", b"[")):
-        return "datadog.rum" if b'"application"' in body and b'"date"' in body else "rrweb"
-    raise Unusable(RejectReason.UNKNOWN_TYPE, "neither a type header nor a known beginning")
-
-
-def _inflated(message: Message, limits: Limits) -> bytes:
-    return inflate(message.value, limits.inflated_bytes)
-
-
-def form_parts(message: Message) -> dict[str, bytes]:
-    """Form fields of a multipart body; else the headers with the value as part `segment`. Raises Unusable.
-
-    A body is looked through for a form only where no header says what it is.
-    """
-    content_type = message.headers.get("content-type", b"").decode("latin-1")
-    if not content_type.startswith("multipart/") and message.headers.keys().isdisjoint(_FIELDS):
-        content_type = sniffed_boundary(message.value) or content_type
-    if content_type.startswith("multipart/"):
-        return multipart_fields(message.value, content_type)
-    return {**message.headers, "segment": message.value}

@@ -4,44 +4,28 @@ The intake and the capture files both go through here.
 """
 
 import gzip
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qs
 
 import msgspec
 
-from operators.decode import (
-    DECISION,
-    REPLAYS,
-    Limits,
-    Message,
-    decided,
-    decode,
-    form_ids,
-    form_parts,
-    without_coding,
-)  # fmt: skip
-from operators.families.guance.line_protocol import only_session
-from operators.wire.inflate import inflate
-from operators.wire.unusable import Unusable
+from operators.decode import decided, decode
+from operators.families.family import Family
+from operators.families.registry import FAMILIES, family_of, family_of_kind
+from operators.wire.form import form_parts
+from operators.wire.message import DECISION, Message, without_coding
+from operators.wire.unusable import Limits, Unusable
 from schemas.items import Item, Rejected
 from schemas.units import MIB
 
-ROUTES = {
-    "/v1/write/rum": "guance.rum",
-    "/v1/write/rum/replay": "guance.replay",
-    "/api/v2/rum": "datadog.rum",
-    "/api/v2/replay": "datadog.replay",
-    "/s": "rrweb",
-    "/e": "rrweb",
-    "/i/v0/e": "rrweb",
-    "/batch": "rrweb",
-}
+_PATH_PARAMETERS = tuple(family.path_parameter for family in FAMILIES if family.path_parameter)
 _NO_FIELDS = {"segment", "content-type", "content-encoding", "type", DECISION}
 _PARAMETERS_MAX = 64
 _PLAIN_BYTES_MAX = 1 * MIB  # what is put together anew is cut into messages of about this size
 
 Edit = Callable[[Item], bytes]
 _Part = tuple[str, str, Message]  # app, session
+_Row = tuple[Item, bytes]  # an item, and what of it to store
 
 
 class Keyed(msgspec.Struct, frozen=True):
@@ -53,9 +37,10 @@ class Keyed(msgspec.Struct, frozen=True):
 
 
 def route_of(path: str, query: str) -> str:
-    """The path that says what a request is. Datadog's `proxy` option puts it, with its query, into `ddforward`."""
-    if "ddforward=" in query:
-        path = _parameter(query, "ddforward").partition("?")[0]
+    """The path that says what a request is; an SDK may put it, with its query, into a parameter, for a proxy."""
+    for name in _PATH_PARAMETERS:
+        if f"{name}=" in query:
+            path = _parameter(query, name).partition("?")[0]
     return path.rstrip("/")
 
 
@@ -65,18 +50,18 @@ def _parameter(query: str, name: str) -> str:
     return parse_qs(query, max_num_fields=_PARAMETERS_MAX).get(name, [""])[0]
 
 
-def request_message(kind: str, query: str, headers: Mapping[str, str], body: bytes, received_ms: int) -> Message:
-    """The request as one message, its body as it came. `headers`: names in lower case.
+def request_message(  # noqa: PLR0913 - what a request consists of
+    kind: str, query: str, headers: Mapping[str, str], body: bytes, received_ms: int, path: str = ""
+) -> Message:
+    """The request as one message, its body as it came. `headers`: names in lower case. `path`: from `route_of`.
 
     What says how to read the body goes with it as headers, so that nobody has to guess: the form's content type, the
-    content encoding, and the unit of Guance's times where it is not ms.
+    content encoding, and what its family puts elsewhere.
     """
-    said = {"content-type": headers.get("content-type", ""), "content-encoding": headers.get("content-encoding", "")}
-    if kind.startswith("guance."):
-        said["content-encoding"] = said["content-encoding"] or _parameter(query, "encoding")
-    if kind == "guance.rum":
-        precision = _parameter(query, "precision")
-        said["precision"] = precision if precision != "ms" else ""
+    usual = {name: headers[name] for name in ("content-type", "content-encoding") if headers.get(name)}
+    family = family_of_kind(kind)
+    more = {} if family is None else family.message_headers(kind, path, lambda name: _parameter(query, name))
+    said = {**usual, **more, **usual}  # a header is believed before a parameter
     kept = {name: value.encode("latin-1", "replace") for name, value in said.items() if value}
     return Message(kind, kept, body, received_ms)
 
@@ -95,10 +80,11 @@ def keyed_by_session(message: Message, limits: Limits, edit: Edit | None = None)
 
 
 def _by_session(message: Message, limits: Limits, edit: Edit | None) -> list[_Part]:
-    if message.type in REPLAYS:
-        return [_segment(message, limits, edit)]
-    if edit is None and message.type == "guance.rum":
-        only = _only_session(message, limits)
+    family = family_of_kind(message.type)
+    if family is not None and message.type in family.form_kinds:
+        return [_segment(message, family, limits, edit)]
+    if edit is None and family is not None:
+        only = family.only_session(message, limits)
         if only is not None:
             return [(*only, message)]
     results = decode(message, limits)
@@ -112,23 +98,19 @@ def _by_session(message: Message, limits: Limits, edit: Edit | None) -> list[_Pa
     if is_clean and len(sessions) == 1 and all(new is item.body for new, item in zip(bodies, items, strict=True)):
         [(app_id, session_id)] = sessions
         return [(app_id, session_id, message)]
-    found: dict[tuple[str, str], list[bytes]] = {session: [] for session in sessions}
+    family = family or family_of(items[0].family)
+    found: dict[tuple[str, str], list[_Row]] = {session: [] for session in sessions}
     for item, body in zip(items, bodies, strict=True):
-        found[item.app_id, item.session_id].append(body)
-    values = [(ids, value) for ids, rows in found.items() for value in _joined(message.type, rows, limits)]
-    parts = [(*ids, _part(message, ids[0], value)) for ids, value in values]
+        found[item.app_id, item.session_id].append((item, body))
+    values = [(ids, value) for ids, rows in found.items() for value in _joined(family, rows, limits)]
+    parts = [(*ids, _part(message, family.part_headers(ids[0]), value)) for ids, value in values]
     headers = _without(message.headers, "content-encoding")
     return parts + [("", "", msgspec.structs.replace(message, value=one.raw, headers=headers)) for one in refused]
 
 
-def _part(message: Message, app_id: str, value: bytes) -> Message:
-    """Items in a message of their own: plain, their times in ms.
-
-    Rows of rrweb and PostHog may leave it to what was around them to name the app.
-    """
-    headers = _without(message.headers, "content-encoding", "precision")
-    if message.type == "rrweb" and app_id:
-        headers["app_id"] = app_id.encode()
+def _part(message: Message, more: Mapping[str, bytes], value: bytes) -> Message:
+    """Items in a message of their own: plain, their times in ms."""
+    headers = {**_without(message.headers, "content-encoding", "precision"), **more}
     return msgspec.structs.replace(message, value=value, headers=headers)
 
 
@@ -136,21 +118,13 @@ def _without(headers: Mapping[str, bytes], *names: str) -> dict[str, bytes]:
     return {name: value for name, value in headers.items() if name not in names}
 
 
-def _only_session(message: Message, limits: Limits) -> tuple[str, str] | None:
-    try:
-        body = inflate(without_coding(message, limits).value, limits.inflated_bytes)
-    except Unusable:
-        return None
-    return None if body.lstrip()[:1] in {b"{", b"["} else only_session(body)
-
-
-def _segment(message: Message, limits: Limits, edit: Edit | None) -> _Part:
+def _segment(message: Message, family: Family, limits: Limits, edit: Edit | None) -> _Part:
     """Keyed by what the form says; the segment itself is inflated only where that is not enough, or to edit it."""
     try:
         parts = form_parts(without_coding(message, limits))
     except Unusable:
         return "", "", message
-    ids = form_ids(message.type, parts)
+    ids = family.form_ids(parts)
     if edit is None and all(ids):
         return (*ids, _fields_as_headers(message, parts))
     [result] = decode(message, limits)
@@ -174,18 +148,17 @@ def _fields_as_headers(message: Message, parts: Mapping[str, bytes]) -> Message:
     return Message(message.type, fields, parts["segment"], message.received_ms)
 
 
-def _joined(kind: str | None, bodies: Iterable[bytes], limits: Limits) -> list[bytes]:
-    """Bodies of one session in as few messages as stay small; one that is large by itself is compressed."""
-    groups: list[list[bytes]] = [[]]
+def _joined(family: Family, rows: Sequence[_Row], limits: Limits) -> list[bytes]:
+    """Items of one session in as few messages as stay small; one that is large by itself is compressed."""
+    groups: list[list[_Row]] = [[]]
     size = 0
-    for body in bodies:
+    for item, body in rows:
         if groups[-1] and size + len(body) > min(_PLAIN_BYTES_MAX, limits.message_bytes):
             groups.append([])
             size = 0
-        groups[-1].append(body)
+        groups[-1].append((item, body))
         size += len(body) + 1
-    values = [b"\n".join(group) if kind == "datadog.rum" else b"[" + b",".join(group) + b"]" for group in groups]
-    return [_sized(value) for value in values]
+    return [_sized(family.join([item for item, _ in group], [body for _, body in group])) for group in groups]
 
 
 def _sized(value: bytes) -> bytes:

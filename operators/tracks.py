@@ -11,18 +11,16 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from operators.families.browser_sdk.records import ViewConverter
-from operators.families.rrweb.batches import window_views
+from operators.families.family import Family
 from operators.rrweb.batch import Batch, ViewEvents, read_batch
 from operators.rrweb.conversion_notes import notes_of, with_size
 from operators.rrweb.event import EventType
 from operators.rrweb.gate import Playable
 from operators.rrweb.json_shape import Skip
 from operators.rrweb.track import ConversionError, Event, Track
-from schemas.items import NOT_NUMBERED, Family
 
 _SEAM_MS = 1_000  # the last records of a view may come this late after the next has begun in the same tab
-_TAB = "tab.id"  # where Datadog's name of the tab is among the attributes without a column
+_TAB = "tab.id"  # where the name of the tab is among the attributes without a column
 
 
 class Spanned(Protocol):
@@ -49,7 +47,7 @@ def to_rrweb(family: Family, segments: Sequence[bytes], tabs: Mapping[str, str] 
     and `Track.notes` tells a person what is missing; raises ConversionError when no segment can be read at all.
     """
     views, unreadable = _converted(family, segments)
-    found = [[view] for view in views] if family is Family.RRWEB else lanes(views, tabs)
+    found = [[view] for view in views] if not family.recording.names_views else lanes(views, tabs)
     tracks = [_track(number, lane) for number, lane in enumerate(found)]
     if unreadable and tracks:
         tracks[0] = _with_unreadable(tracks[0], unreadable)
@@ -66,7 +64,7 @@ def one_track(family: Family, segments: Sequence[bytes], *, is_start: bool = Tru
 
 
 def tabs_of(views: Iterable[Mapping[str, object]]) -> dict[str, str]:
-    """From rows of `views` the tab in which each was shown, where the SDK names it: Datadog's since version 7."""
+    """From rows of `views` the tab in which each was shown, where the SDK names it (`Family.names_tabs`)."""
     found: dict[str, str] = {}
     for row in views:
         custom = row.get("custom")
@@ -108,35 +106,13 @@ def _converted(family: Family, segments: Sequence[bytes]) -> tuple[list[ViewEven
     faults: list[str] = []
     for raw in segments:
         try:
-            batches.append(read_batch(raw, family))
+            batches.append(read_batch(raw, family.recording))
         except ConversionError as fault:
             faults.append(str(fault))
     if segments and not batches:
         raise ConversionError(faults[0])
-    views = window_views(batches) if family is Family.RRWEB else _views(batches)
+    views = family.to_views(batches)
     return sorted((view for view in views if view.events), key=lambda view: (view.start_ms, view.view_id)), len(faults)
-
-
-def _views(batches: Iterable[Batch]) -> list[ViewEvents]:
-    views: dict[str, ViewEvents] = {}
-    converters: dict[str, ViewConverter] = {}
-    next_index: dict[str, int] = {}
-    for batch in batches:
-        view = views.setdefault(batch.view_id, ViewEvents(batch.view_id, [], Counter()))
-        converter = converters.setdefault(batch.view_id, ViewConverter(view.skipped))
-        index = batch.index_in_view
-        if index != NOT_NUMBERED:
-            missing = index - next_index.get(batch.view_id, index)
-            if missing:
-                converter.lose_context()
-            view.skipped[Skip.MISSING_SEGMENT] += max(0, missing)
-            next_index[batch.view_id] = index + 1
-        view.skipped.update(batch.skipped)
-        for record in batch.records:
-            view.events.extend(converter.convert(record))
-    for view in views.values():
-        view.events.sort(key=_timestamp)
-    return list(views.values())
 
 
 def _timestamp(event: Event) -> int:

@@ -37,6 +37,8 @@ LINE_TABLE = {
 }
 
 
+LINE_KINDS = {table_kind.name.lower(): table_kind for table_kind in LINE_TABLE}  # by the name that SDKs give
+
 _TIME_BYTES = 40  # a Python integer and its place in a tuple
 
 
@@ -71,6 +73,7 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return len(self.body) + _TIME_BYTES * (len(self.scan.input_offsets_ms) + len(self.scan.snapshot_times_ms))
 
 
+COUNT_MAX = (1 << 31) - 1  # of segments or records: what sums them up has 64 bits
 NOT_NUMBERED = -1  # of a segment whose SDK does not say its place in its view
 
 

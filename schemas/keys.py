@@ -32,6 +32,7 @@ LOCKS = "_job/lock/"  # of the command that changes the lake now
 SWAP = "_job/compaction.json"  # which files a compaction is replacing by which one
 FOLDERS = frozenset({"tables", "replays", "packs", "staging", "_job"})  # a lake has some of them, and no others
 FIRST_REVISIONS = "-r0"  # end of a file's name: every row in it is of revision 0, so it supersedes nothing
+TABLE_ENDING = ".parquet"  # of the name of a table file
 
 _STYLES = "styles"
 _SEGMENT_LENGTH_MAX = 160  # file systems end at 255 bytes; the rest is for part, revision and ending
@@ -52,7 +53,7 @@ def safe_segment(identifier: str) -> str:
 
 def table_key(table: str, retention_days: int, day: str, name: str) -> str:
     """Key of one Parquet file; `name` without ending."""
-    return f"{table_prefix(table, retention_days)}dt={day}/{name}.parquet"
+    return f"{table_prefix(table, retention_days)}dt={day}/{name}{TABLE_ENDING}"
 
 
 def table_prefix(table: str, retention_days: int) -> str:

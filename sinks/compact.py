@@ -22,9 +22,9 @@ from sinks.lifecycle import overdue
 from sinks.merge import Merged, UnknownColumns, merge
 from sinks.notices import note_removed
 from sinks.parallel import in_parallel
-from sinks.parquet_keys import row_count
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 from sinks.swap import commit, prepare, settle, visible_files
+from sinks.table_files import row_count
 
 TARGET_BYTES = 256 * MIB
 _FILES_MAX = 10_000  # in one swap, whose object names them all

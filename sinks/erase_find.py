@@ -9,18 +9,18 @@ from typing import Any
 import msgspec
 import xxhash
 
-from operators.families.line_rows import line_row
+from operators.families.registry import line_row
 from schemas.blob import parse_footer, parse_tail
 from schemas.bundle import BundleFormatError, decode_bundle, encode_bundle
 from schemas.erasure import Change, SessionKey, Subject, What
-from schemas.items import Family, Item, Kind
+from schemas.items import Item, Kind
 from schemas.keys import PACKS, REPLAYS, STAGING, TABLES, is_style, replay_owner, safe_segment
 from schemas.notices import UserField, users_of
 from schemas.pack import PackFormatError, decode_block, key_hash, read_index, without_sessions
 from sinks.erase_texts import Speaks
 from sinks.parallel import in_parallel
-from sinks.parquet_keys import columns_of, is_parquet, read_columns, take_rows
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
+from sinks.table_files import columns_of, is_table_file, read_columns, take_rows
 
 _IDS = ("app_id", "session_id")
 _WANTED = (*_IDS, *UserField, "received_at", "received_start")
@@ -139,9 +139,9 @@ def _sessions_in(columns: Columns, subject: Subject, until_ms: int) -> Iterator[
 
 
 def _files(stored: bytes | None) -> list[bytes]:
-    """The Parquet files of a staged bundle; none of what is no bundle."""
+    """The table files of a staged bundle; none of what is no bundle."""
     try:
-        return [content for content in decode_bundle(stored or b"").values() if is_parquet(content)]
+        return [content for content in decode_bundle(stored or b"").values() if is_table_file(content)]
     except BundleFormatError:
         return []  # `find_edits` says so
 
@@ -150,7 +150,7 @@ def _users_of(item: Item, subject: Subject) -> list[str]:
     if subject.kind != "user" or item.kind == Kind.SEGMENT:
         return []
     try:
-        return users_of(dict(line_row(Family(item.family), item.body).row))
+        return users_of(dict(line_row(item.family, item.body).row))
     except ValueError:
         return []
 

@@ -1,4 +1,4 @@
-"""Many Parquet files of a table into one, sorted as the table declares, in memory that does not grow with the files.
+"""Many files of a table into one, sorted as the table declares, in memory that does not grow with the files.
 
 Sorted runs of bounded size go to a work folder; then all runs are read side by side, a row group at a time. Rows that a
 higher revision among the files replaces are left out.
@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from schemas.errors import MustAct
 from schemas.tables import REVISED, TABLES, arrow_schema
 from schemas.units import MIB
-from sinks.tables import declared_columns, parquet_writer
+from sinks.table_files import decode, table_writer
+from sinks.tables import declared_columns
 
 ROW_GROUP_ROWS = 100_000
 _RUN_BYTES = 192 * MIB  # as Arrow has it in memory
@@ -45,7 +45,7 @@ def merge(table: str, files: Iterable[bytes], work: Path, run_bytes: int = _RUN_
     runs = [_Run(work / str(number), run, table) for number, run in enumerate(_runs(table, files, newest, run_bytes))]
     sink = io.BytesIO()
     rows = superseded = 0
-    with parquet_writer(sink, arrow_schema(table), table, bloom_rows=ROW_GROUP_ROWS) as writer:
+    with table_writer(sink, arrow_schema(table), table, bloom_rows=ROW_GROUP_ROWS) as writer:
         for group in _row_groups(table, runs, newest):
             superseded += group.superseded
             rows += group.rows.num_rows
@@ -58,7 +58,7 @@ def _runs(table: str, files: Iterable[bytes], newest: "_Newest", run_bytes: int)
     waiting: list[Columns] = []
     waiting_bytes = 0
     for content in files:
-        read = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        read = decode(content, use_threads=False)
         unknown = set(read.column_names).difference(arrow_schema(table).names)
         if unknown:
             raise UnknownColumns(f"a file of {table} has columns that this release does not know: {sorted(unknown)}")

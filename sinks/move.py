@@ -14,13 +14,22 @@ import pyarrow as pa
 
 from schemas.blob import ENDING_BYTES, BlobFormatError, parse_footer
 from schemas.errors import Damaged
-from schemas.keys import REPLAYS, TABLES, is_held, is_style, partition_value, replay_prefix, style_key, table_key
+from schemas.keys import (
+    REPLAYS,
+    TABLE_ENDING,
+    TABLES,
+    is_held,
+    is_style,
+    partition_value,
+    replay_prefix,
+    style_key,
+    table_key,
+)
 from schemas.lifecycle import REPLAY_TABLE, class_of
 from sinks.notices import note_removed
 from sinks.parallel import in_parallel
-from sinks.parquet_keys import read_columns, read_table, row_count
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
-from sinks.tables import write_parquet
+from sinks.table_files import encode, read_columns, read_table, row_count
 
 _BATCH = 500
 _IDS = ("app_id", "session_id", "replay_key")
@@ -147,13 +156,13 @@ class Mover:
         if not changed or dry_run:
             return len(changed)
         content = self._repointed(read_table(self._store, found), columns)
-        stem = found.key.rpartition("/")[2].removesuffix(".parquet")
+        stem = found.key.rpartition("/")[2].removesuffix(TABLE_ENDING)
         for wanted, positions in places.items():
             if wanted != days:
                 rows = content.take(pa.array(positions))
                 self._put_whole(table_key(table, wanted, day, f"{stem}-{_digest(rows)}"), rows)
         if days in places:
-            self._store.put({found.key: write_parquet(content.take(pa.array(places[days])))})
+            self._store.put({found.key: encode(content.take(pa.array(places[days])))})
         else:
             self._delete([found.key])
         return len(changed)
@@ -170,7 +179,7 @@ class Mover:
         return content.set_column(position, content.schema.field(position), pa.array(keys, pa.string()))
 
     def _put_whole(self, key: str, rows: pa.Table) -> None:
-        self._store.put({key: write_parquet(rows)})
+        self._store.put({key: encode(rows)})
         if row_count(self._store, key) != rows.num_rows:
             raise MoveFailed(f"{key!r} does not have the {rows.num_rows} rows that were written")
 

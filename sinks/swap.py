@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from schemas.errors import Declined, MustAct, TryAgain
-from schemas.keys import SWAP, TABLES, partition_value
+from schemas.keys import SWAP, TABLE_ENDING, TABLES, partition_value
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 
 _VERSION = 1
@@ -77,7 +77,7 @@ def visible_below(store: ObjectStore, table: str, folders: Iterable[str]) -> lis
     folders = list(folders)
     journal = read_journal(store)
     for _ in range(_LOOKS):
-        found = [one for folder in folders for one in store.list(folder) if one.key.endswith(".parquet")]
+        found = [one for folder in folders for one in store.list(folder) if one.key.endswith(TABLE_ENDING)]
         before, journal = journal, read_journal(store)
         if before.numbers.get(table) == journal.numbers.get(table):
             return [one for one in found if one.key not in journal.hidden()]
@@ -134,6 +134,6 @@ def _listed(store: ObjectStore, table: str, days: Days | None) -> list[ObjectInf
     return [
         one
         for one in store.list(f"{TABLES}{table}/")
-        if one.key.endswith(".parquet")
+        if one.key.endswith(TABLE_ENDING)
         and (days is None or days[0] <= (partition_value(one.key, "dt") or "") <= days[1])
     ]

@@ -1,22 +1,18 @@
-"""Rows to Parquet: columns of the declared schema, sorted, one file per table, retention class and day."""
+"""Rows to files of tables: columns of the declared schema, sorted, one per table, retention class and day."""
 
-import io
 from collections.abc import Iterator, Sequence
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.keys import FIRST_REVISIONS
 from schemas.tables import REVISED, TABLES, arrow_schema
+from sinks.table_files import encode
 
 Row = dict[str, object]
 Folder = tuple[str, int, str]  # (table, retention days, day)
 
-_ROW_GROUP_ROWS = 50_000
 _LOOSE_MAX = 4_000
-_COMPRESSION_LEVEL = 3
-_FALSE_POSITIVES = 0.01
 
 
 class _Pile(msgspec.Struct):
@@ -70,12 +66,12 @@ class Rows(msgspec.Struct):
 
 
 def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
-    """One Parquet file. Raises ValueError for a column that the table does not declare."""
+    """One file. Raises ValueError for a column that the table does not declare."""
     return _encoded(table, as_declared(table, rows))
 
 
 def _encoded(table: str, content: pa.Table) -> bytes:
-    return write_parquet(content.sort_by([(name, "ascending") for name in TABLES[table].sort_by]))
+    return encode(content.sort_by([(name, "ascending") for name in TABLES[table].sort_by]))
 
 
 def as_declared(table: str, rows: Sequence[Row]) -> pa.Table:
@@ -90,36 +86,6 @@ def as_declared(table: str, rows: Sequence[Row]) -> pa.Table:
         structs.field(field.name) if field.name in filled else pa.nulls(len(rows), field.type) for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def write_parquet(table: pa.Table) -> bytes:
-    """A Parquet file as every table of the lake has it."""
-    sink = io.BytesIO()
-    with parquet_writer(sink, table.schema) as writer:
-        writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
-    return sink.getvalue()
-
-
-def parquet_writer(
-    sink: io.BytesIO, schema: pa.Schema, table: str | None = None, bloom_rows: int = 0
-) -> pq.ParquetWriter:
-    """For `table`: its order is noted in the file. `bloom_rows`: a Bloom filter on `session_id` for that many rows."""
-    order = [(name, "ascending") for name in TABLES[table].sort_by] if table else []
-    has_sessions = "session_id" in schema.names
-    return pq.ParquetWriter(
-        sink,
-        schema,
-        compression="zstd",
-        compression_level=_COMPRESSION_LEVEL,
-        write_statistics=True,
-        write_page_index=True,
-        coerce_timestamps="us",
-        store_schema=True,
-        sorting_columns=pq.SortingColumn.from_ordering(schema, order) if order else None,
-        bloom_filter_options={"session_id": {"ndv": bloom_rows, "fpp": _FALSE_POSITIVES}}
-        if bloom_rows and has_sessions
-        else None,
-    )
 
 
 def declared_columns(content: pa.Table, table: str) -> pa.Table:

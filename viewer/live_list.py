@@ -7,8 +7,8 @@ import msgspec
 
 from lake.catalog import Row
 from lake.open_packs import OpenPacks
-from operators.families.line_rows import line_row
-from schemas.items import Family, Item, Kind
+from operators.families.registry import line_row
+from schemas.items import Item, Kind
 from schemas.notices import Notices
 from schemas.units import MIB, MS_PER_MINUTE, MS_PER_SECOND
 
@@ -80,6 +80,6 @@ def _row(app_id: str, session_id: str, seen: _Seen) -> Row:
 
 def _line(item: Item | None) -> Row:
     try:
-        return {} if item is None else dict(line_row(Family(item.family), item.body).row)
+        return {} if item is None else dict(line_row(item.family, item.body).row)
     except ValueError:
         return {}  # it goes into quarantine when its window closes

@@ -2,23 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 
 from lake.catalog import Row
-from operators.windows.rules import WindowRules
 from schemas.errors import ReplayLakeError, TryAgain
-from schemas.units import GIB
 from sinks.store import ObjectStore
 from sinks.tables import as_declared
 from viewer import explorer
 from viewer.access import Access
 from viewer.audit import Audit
 from viewer.live import Live, Opened
+from viewer.options import ServeOptions
 from viewer.player import Player
-from viewer.session_index import IndexLimits, SessionIndex
+from viewer.session_index import SessionIndex
 from viewer.session_rows import SessionRows, as_json
 
 _REST_TIMES = 4  # a look at a large lake is followed by a rest of so many times its length
@@ -45,20 +43,6 @@ class Found(msgspec.Struct, frozen=True):
         """Rows of all windows; of an open one as if it closed now, without a reason why."""
         rows = [{**window.rows()[0], "close_reason": None} for window in self.opened.windows]
         return self.closed + as_json(as_declared("sessions", rows))
-
-
-class ServeOptions(msgspec.Struct, frozen=True):
-    """What an operator decides. `origins`: whose images and styles a recording may load."""
-
-    scratch: Path
-    index: IndexLimits = IndexLimits(1 * GIB)
-    refresh_seconds: float = 10
-    requests_at_once: int = 32
-    link_seconds_max: int = 7 * 86_400
-    public_url: str = ""
-    origins: Sequence[str] = ()
-    own_names: frozenset[str] | None = None  # only these host names are answered; None: any
-    rules: WindowRules = WindowRules()  # those of the job
 
 
 class Viewer:

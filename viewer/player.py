@@ -14,10 +14,11 @@ from lake.notes import Note, NoteKind, stored_notes
 from lake.open_session import OpenWindow, block_segments
 from lake.styles import StyleShelf
 from operators.chunks import Chunk, Piece, Place, in_view, plan, played
+from operators.families.family import Family
+from operators.families.registry import family_named
 from operators.rrweb.track import Track
 from operators.tracks import tabs_of
 from schemas.blob import BlobFormatError, BlobIndex
-from schemas.items import Family
 from schemas.keys import PACKS
 from schemas.units import MIB
 from sinks.parallel import in_parallel
@@ -42,7 +43,7 @@ class Planned(msgspec.Struct, frozen=True):
     """
 
     version: object
-    family: Family
+    family: Family | None  # None: there is nothing to play
     tracks: list[list[Chunk]]
     blobs: list[BlobPlace]
     styles: dict[str, tuple[str, ...]]
@@ -82,7 +83,7 @@ class Player:
                 self._plans.move_to_end(key)
                 return known
         rows = self._rows.rows("replay_segments", app_id, session_id, windows)
-        has_tabs = any(row["source"] == Family.DATADOG.name.lower() for row in rows)
+        has_tabs = any(_names_tabs(str(row["source"])) for row in rows)
         views = self._rows.rows("views", app_id, session_id, windows) if has_tabs else []
         fresh = self._plan(version, windows, rows, tabs_of(views))
         if not fresh.is_whole:  # what is not there may come back
@@ -96,6 +97,7 @@ class Player:
     def played(self, planned: Planned, chunk: Chunk) -> Track:
         """One chunk as rrweb events. Raises ConversionError."""
         wanted = [*chunk.pieces, *([chunk.head] if chunk.head else [])]
+        assert planned.family is not None  # it has a chunk
         return played(planned.family, chunk, [self._frames.line(piece.place) for piece in wanted])
 
     def _plan(self, version: object, windows: Sequence[Row], rows: list[Row], tabs: dict[str, str]) -> Planned:
@@ -107,11 +109,11 @@ class Player:
         lost = [found for _, found in read if isinstance(found, Note)]
         indexes = [blob.index for _, blob in opened]
         keys = {place.key for place, _ in opened}
-        family = family_of(opened[0][1]) if opened else Family.RRWEB
+        family = family_of(opened[0][1]) if opened else None
         return Planned(
             version=version,
             family=family,
-            tracks=plan(family, pieces(row for row in rows if row["replay_key"] in keys), tabs=tabs),
+            tracks=plan(family, pieces(row for row in rows if row["replay_key"] in keys), tabs=tabs) if family else [],
             blobs=[place for place, _ in opened],
             styles={place.key: blob.styles for place, blob in opened},
             views=_views(indexes),
@@ -133,11 +135,13 @@ class Player:
 def _continued(closed: Planned, opened: Sequence[OpenWindow]) -> Planned:
     """The plan with what is not in blobs yet."""
     indexes = [window.index for window in opened if window.index is not None]
-    family = closed.family if closed.tracks else Family[indexes[0].family.upper()]
+    family = closed.family if closed.tracks else family_named(indexes[0].family)
+    if family is None:
+        return closed
     known = [piece for track in closed.tracks for chunk in track for piece in chunk.pieces]
     fresh = [piece for window in opened for piece in window.pieces]
     has_picture = any(piece.has_full_snapshot for piece in fresh)
-    own = [index for index in indexes if index.family == family.name.lower()]
+    own = [index for index in indexes if index.family == family.name]
     tabs = closed.tabs | tabs_of(line.row for window in opened for line in window.rows()[1] if line.table == "views")
     return msgspec.structs.replace(
         closed,
@@ -161,7 +165,7 @@ def as_json(planned: Planned) -> list[Row]:
                 "track": number,
                 "start_ms": start_ms,
                 "end_ms": end_ms,
-                "source": planned.family.name.lower(),
+                "source": planned.family.name if planned.family else "",
                 "chunks": [
                     {
                         "chunk": place,
@@ -275,6 +279,11 @@ class _Frames:
         if place.line >= len(lines):
             raise ObjectMissing("the session has been erased")
         return lines
+
+
+def _names_tabs(source: str) -> bool:
+    family = family_named(source)
+    return family is not None and family.names_tabs
 
 
 def _integer(value: object) -> int:

@@ -11,7 +11,6 @@ beyond its limit in a scratch folder; it is made anew at every start and follows
 Timestamps are kept as integers, epoch us. What free text looks into is not compressed: it is read whole each time.
 """
 
-import io
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,16 +18,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.keys import partition_value
 from schemas.tables import TABLES as DECLARED
 from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 from sinks.swap import visible_files
+from sinks.table_files import decode
 from sinks.tables import declared_columns
+from viewer.options import IndexLimits
 
 Params = Sequence[object]
 
@@ -55,13 +54,6 @@ _SQL_TYPES = {
     "map<string,string>": "MAP(VARCHAR, VARCHAR)",
 }
 _BATCH_ROWS = 122_880  # a row group of DuckDB
-
-
-class IndexLimits(msgspec.Struct, frozen=True):
-    """What the copy may use. `threads` 0: as many as there are cores."""
-
-    memory_bytes: int
-    threads: int = 0
 
 
 class SessionIndex:
@@ -160,7 +152,7 @@ class SessionIndex:
 
     def _read(self, info: ObjectInfo) -> pa.Table | None:
         try:
-            return declared_columns(pq.read_table(io.BytesIO(self._store.read(info.key))), "sessions")
+            return declared_columns(decode(self._store.read(info.key)), "sessions")
         except ObjectMissing:
             return None
 

@@ -5,22 +5,21 @@ epoch. So while every revision of a session is found in such files, its rows are
 epoch. Files with other names (merged ones) are read whenever their day fits.
 """
 
-import io
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lake.catalog import Row, latest_views
 from lake.open_session import OpenWindow
-from schemas.keys import FIRST_REVISIONS, TABLES
+from schemas.keys import FIRST_REVISIONS, TABLE_ENDING, TABLES
 from schemas.tables import TABLES as DECLARED
 from schemas.units import MS_PER_DAY
 from sinks.parallel import in_parallel
 from sinks.store import ObjectMissing, ObjectStore
 from sinks.swap import LakeRestless, visible_below
+from sinks.table_files import decode
 from sinks.tables import as_declared, declared_columns
 from viewer.explorer import milliseconds
 from viewer.session_index import SessionIndex
@@ -32,7 +31,7 @@ _TIMES = {
     for field in DECLARED[table].fields
     if field.type == "timestamp"
 }
-_WRITERS_NAME = re.compile(rf"(.+-\d{{10}})-[0-9a-f]{{12}}(?:{FIRST_REVISIONS})?\.parquet")
+_WRITERS_NAME = re.compile(rf"(.+-\d{{10}})-[0-9a-f]{{12}}(?:{FIRST_REVISIONS})?{re.escape(TABLE_ENDING)}")
 _TRIES = 10  # a folder is compacted once a day
 
 
@@ -84,7 +83,7 @@ class SessionRows:
 
     def _read(self, key: str, table: str, app_id: str, session_id: str) -> list[Row]:
         wanted = [("app_id", "=", app_id), ("session_id", "=", session_id)]
-        content = pq.read_table(io.BytesIO(self._store.read(key)), filters=wanted)
+        content = decode(self._store.read(key), where=wanted)
         return as_json(declared_columns(content, table))
 
     def _keys(self, table: str, app_id: str, session_id: str, windows: Iterable[Row]) -> list[str]:

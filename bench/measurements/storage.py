@@ -16,8 +16,9 @@ from bench.options import Options
 from bench.results import Figure, figure
 from flows.captures import CaptureCounts, read_captures
 from lake.catalog import open_blob, read_rows, table_keys
-from operators.decode import Limits, decode
+from operators.decode import decode
 from operators.wire.inflate import inflate, is_zlib
+from operators.wire.unusable import Limits
 from schemas.items import Item, Kind
 from schemas.keys import style_key
 from schemas.units import GIB, MIB

@@ -10,9 +10,11 @@ from confluent_kafka import Message as KafkaMessage
 from bench.sides.consumers import consume
 from bench.spent import charged
 from bench.topic import Topic
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
 from operators.replay.frames import compress_frame
 from operators.wire.inflate import inflate
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Family, Item, Kind
 from schemas.units import GIB
 

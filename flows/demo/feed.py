@@ -8,8 +8,8 @@ from confluent_kafka import Producer
 
 from flows.broker import client_log
 from flows.captures import CaptureCounts, read_captures
-from operators.decode import Limits
 from operators.requests import keyed_by_session
+from operators.wire.unusable import Limits
 
 
 class Fed(msgspec.Struct):

@@ -29,8 +29,8 @@ from viewer.app import build
 from viewer.audit import Audit
 from viewer.gate import own_names
 from viewer.metrics import ServeMetrics
-from viewer.parts import ServeOptions, Viewer
-from viewer.session_index import IndexLimits
+from viewer.options import IndexLimits, ServeOptions
+from viewer.parts import Viewer
 
 _LINK_KEY_BYTES = 32
 _NO_PATIENCE = Patience(0)  # who asks may ask again

@@ -13,7 +13,7 @@ from operators.replay.order import Kept, Refused, order
 from operators.replay.scan import ReplaySegment, style_texts, to_line
 from operators.replay.styles import choose, mark
 from schemas.blob import BlobIndex, encode_tail, version_of
-from schemas.items import Family, RejectReason, SegmentMeta, StyleMark
+from schemas.items import RejectReason, SegmentMeta, StyleMark
 from schemas.units import MIB
 
 _STYLES_KEPT = 16  # with their text: 64 MiB at the very worst
@@ -66,7 +66,7 @@ class CutReplay(msgspec.Struct, frozen=True):
     index: BlobIndex | None
     placements: tuple[Placement, ...]  # in the order of the blob
     input_times_ms: tuple[int, ...]  # ascending, each once: when the visitor did something
-    view_inputs_ms: dict[str, list[int]]  # the same by view; rrweb names a browser window and no view, so under ""
+    view_inputs_ms: dict[str, list[int]]  # the same by view; under "" where the SDK names a browser window and no view
     rejected: tuple[Refused, ...]
     over: tuple[Refused, ...]  # beyond the window's limit
     counts: CutCounts
@@ -145,7 +145,7 @@ def _styles(kept: Sequence[Kept]) -> dict[str, bytes]:
     found = {one: _known(one) for one in choose(style for one in kept for style in one.segment.scan.styles)}
     for one in kept:
         if any(style in found and not found[style] for style in one.segment.scan.styles):
-            for text in style_texts(one.segment.inflated(), one.segment.family):
+            for text in style_texts(one.segment.inflated(), one.segment.recording):
                 known = found.get(mark(text))
                 if known is not None and not known:
                     known.append((hashlib.sha256(text).hexdigest(), text))
@@ -168,10 +168,10 @@ def _compact(
     lengths: list[int] = []
     placements: list[Placement] = []
     names, dictionary = list(styles), b"".join(styles.values())
-    family = kept[0].segment.family
+    min_match = kept[0].segment.recording.min_match
     for frame in frames:
         raw_length = sum(one.line_bytes for one in frame)
-        packed = compress_frame(_lines(frame), raw_length, family, dictionary)
+        packed = compress_frame(_lines(frame), raw_length, min_match, dictionary)
         placements += [_placement(one, len(blob), len(packed)) for one in frame]
         lengths.append(len(packed))
         blob += packed
@@ -206,6 +206,6 @@ def _view_inputs(kept: Iterable[Kept]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for one in kept:
         if one.segment.scan.input_offsets_ms:
-            view_id = "" if one.segment.family is Family.RRWEB else one.segment.meta.view_id
+            view_id = one.segment.meta.view_id if one.segment.recording.names_views else ""
             found.setdefault(view_id, []).extend(one.input_times_ms)
     return found

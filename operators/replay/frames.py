@@ -7,12 +7,10 @@ from typing import Protocol, TypeVar
 import zstandard
 
 from schemas.blob import WINDOW_LOG_MAX, raw_dictionary
-from schemas.items import Family
 from schemas.units import MIB
 
 # Measured on real recordings, with the alternatives: docs/decisions/0003-replay-blob-compression.md
 _LEVEL = 9
-_MIN_MATCH = 4  # of segments of Guance and Datadog: quicker and smaller than the level's 5 (0003)
 _WINDOW_LOG_MIN = 10
 _DIGESTED_MAX = 32  # dictionaries kept with their search tables, which take 2 MiB for 250 kB of styles
 _DIGESTED_BYTES_MAX = MIB  # of styles; with more, the tables are made for every frame
@@ -50,14 +48,15 @@ def plan_frames(lines: Sequence[Line], frame_raw_bytes: int) -> list[list[Line]]
     return frames
 
 
-def compress_frame(lines: Iterable[bytes], raw_length: int, family: Family, dictionary: bytes = b"") -> bytes:
+def compress_frame(lines: Iterable[bytes], raw_length: int, min_match: int | None, dictionary: bytes = b"") -> bytes:
     """One zstd frame of these lines, taken one after the other. The same lines always give the same bytes.
 
-    `dictionary`: the styles of the blob, which a reader of the frame has to have.
+    `min_match`: where another than the level's is better. `dictionary`: the styles of the blob, which a reader of the
+    frame has to have.
     """
     size_log = (raw_length - 1).bit_length()
-    styles = _digested(dictionary, size_log, family) if dictionary else None
-    parameters = _parameters(size_log, family)
+    styles = _digested(dictionary, size_log, min_match) if dictionary else None
+    parameters = _parameters(size_log, min_match)
     stream = zstandard.ZstdCompressor(dict_data=styles, compression_params=parameters).compressobj(size=raw_length)
     frame = bytearray()
     for line in lines:
@@ -81,27 +80,26 @@ def _has_snapshot(frame: Iterable[FrameLine]) -> bool:
     return any(line.has_full_snapshot for line in frame)
 
 
-def _digested(dictionary: bytes, size_log: int, family: Family) -> zstandard.ZstdCompressionDict:
+def _digested(dictionary: bytes, size_log: int, min_match: int | None) -> zstandard.ZstdCompressionDict:
     """The dictionary with its search tables. Most sessions of a site have the styles of the session before."""
     if len(dictionary) > _DIGESTED_BYTES_MAX:
         return raw_dictionary(dictionary)
-    return _kept_digest(dictionary, size_log, family)
+    return _kept_digest(dictionary, size_log, min_match)
 
 
 @lru_cache(_DIGESTED_MAX)
-def _kept_digest(dictionary: bytes, size_log: int, family: Family) -> zstandard.ZstdCompressionDict:
+def _kept_digest(dictionary: bytes, size_log: int, min_match: int | None) -> zstandard.ZstdCompressionDict:
     digested = raw_dictionary(dictionary)
-    digested.precompute_compress(compression_params=_parameters(size_log, family))
+    digested.precompute_compress(compression_params=_parameters(size_log, min_match))
     return digested
 
 
-def _parameters(size_log: int, family: Family) -> zstandard.ZstdCompressionParameters:
+def _parameters(size_log: int, min_match: int | None) -> zstandard.ZstdCompressionParameters:
     """Those of frames up to 2 ** `size_log` bytes and longer than half of that.
 
-    The window is no larger than the frame, so a short session costs its reader little memory. Recordings of rrweb hold
-    pictures and compressed texts, in which short matches are many and worth nothing.
+    The window is no larger than the frame, so a short session costs its reader little memory.
     """
-    changed = {} if family is Family.RRWEB else {"min_match": _MIN_MATCH}
+    changed = {} if min_match is None else {"min_match": min_match}
     return zstandard.ZstdCompressionParameters.from_level(
         _LEVEL,
         source_size=1 << size_log,

@@ -5,7 +5,7 @@ from itertools import accumulate, pairwise
 
 from operators.replay.order import Kept
 from schemas.blob import FORMAT_VERSION, BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry
-from schemas.items import NOT_NUMBERED, Family
+from schemas.items import NOT_NUMBERED
 from schemas.units import MS_PER_MINUTE
 
 MIN_IDLE_MS = MS_PER_MINUTE  # shorter pauses are part of watching a visitor think
@@ -32,7 +32,7 @@ def build_index(  # noqa: PLR0913 - what an index says
         app_id=app_id,
         session_id=session_id,
         session_part=session_part,
-        family=first.family.name.lower(),
+        family=first.recording.name,
         sdk_name=first.meta.sdk_name,
         sdk_version=first.meta.sdk_version,
         start_ms=start_ms,
@@ -101,7 +101,7 @@ def _view(view_id: str, segments: Sequence[Kept]) -> ViewEntry:
 def _missing(segments: Sequence[Kept]) -> int:
     """Holes in the numbering. It may begin above 0: an SDK that records on errors only drops what came before."""
     numbers = {one.segment.meta.index_in_view for one in segments}
-    if segments[0].segment.family is Family.RRWEB or NOT_NUMBERED in numbers:
+    if not segments[0].segment.recording.numbers_segments or NOT_NUMBERED in numbers:
         return 0
     return max(numbers) - min(numbers) + 1 - len(numbers)
 

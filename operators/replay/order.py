@@ -5,8 +5,9 @@ from itertools import groupby
 
 import msgspec
 
+from operators.replay.recording import Recording
 from operators.replay.scan import ReplaySegment
-from schemas.items import NOT_NUMBERED, Family, RejectReason
+from schemas.items import NOT_NUMBERED, RejectReason
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -56,10 +57,14 @@ def order(segments: Sequence[ReplaySegment]) -> Ordered:
     copies = _distinct(segments)
     if not copies:
         return Ordered([], [], 0)
-    family = segments[copies[0]].family
-    kept = settled(Kept(position, segments[position]) for position in copies if segments[position].family is family)
+    recording = segments[copies[0]].recording
+    kept = settled(
+        Kept(position, segments[position]) for position in copies if segments[position].recording is recording
+    )
     refused = [
-        _foreign(position, segments[position], family) for position in copies if segments[position].family is not family
+        _foreign(position, segments[position], recording)
+        for position in copies
+        if segments[position].recording is not recording
     ]
     return Ordered(kept, refused, len(segments) - len(refused) - len(kept))
 
@@ -79,12 +84,12 @@ def _distinct(segments: Sequence[ReplaySegment]) -> list[int]:
 def _rank(segment: ReplaySegment) -> tuple[int, str, int, int, bytes, tuple[object, ...]]:
     meta = segment.meta
     rest = msgspec.structs.astuple(meta)
-    return meta.start_ms, meta.view_id, meta.index_in_view, segment.family, segment.body, rest
+    return meta.start_ms, meta.view_id, meta.index_in_view, segment.recording.number, segment.body, rest
 
 
-def _foreign(position: int, segment: ReplaySegment, family: Family) -> Refused:
+def _foreign(position: int, segment: ReplaySegment, recording: Recording) -> Refused:
     """Its record types would be read as something else."""
-    detail = f"{segment.family.name} segment in a {family.name} replay"
+    detail = f"{segment.recording.number.name} segment in a {recording.number.name} replay"
     return Refused(position, RejectReason.INVALID_FIELD, detail)
 
 
@@ -142,4 +147,4 @@ def _in_time(kept: Iterable[Kept]) -> list[Kept]:
 
 
 def _is_numbered(kept: Kept) -> bool:
-    return kept.segment.family is not Family.RRWEB and kept.segment.meta.index_in_view != NOT_NUMBERED
+    return kept.segment.recording.numbers_segments and kept.segment.meta.index_in_view != NOT_NUMBERED

@@ -1,11 +1,6 @@
 """The records of a replay body. Decode, scan, export, the player and the live reader all see them through here.
 
-    Guance, Datadog      {"records": [...], "view": {"id"}, "index_in_view", ...}
-    plain rrweb          {"events": [...], "window_id", ...}
-    PostHog              {"event": "$snapshot", "properties": {"$snapshot_data": [...], "$window_id", ...}}
-    the same, server     {"event": "$snapshot_items", "properties": {"$snapshot_items": [...], ...}}
-
-A list of PostHog's may be a single record.
+Where in a body they are is known to the family (its `bodies.py`); here is what all have in common.
 """
 
 from collections.abc import Callable
@@ -16,9 +11,8 @@ import msgspec
 from operators.rows.values import text_of_id
 from operators.wire.json_text import cut_deep, tolerant
 from operators.wire.unusable import is_time_ms
-from schemas.items import NOT_NUMBERED, Family
+from schemas.items import NOT_NUMBERED
 
-NO_WINDOW = "0"  # of a batch that names no browser window
 _LEVELS = (800, 400, 100)  # of JSON that is too deep to be read whole: as many as the stack has room for
 
 Decoded = TypeVar("Decoded")
@@ -86,82 +80,11 @@ class NoRecords(ValueError):
     """The body is JSON and holds no list of records, or none that is usable."""
 
 
-class _SdkBody(msgspec.Struct, gc=False):
-    records: msgspec.Raw = msgspec.Raw()
-    view: msgspec.Raw = msgspec.Raw()
-    index_in_view: msgspec.Raw = msgspec.Raw()
-
-
-class _Properties(msgspec.Struct, gc=False):
-    data: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="$snapshot_data")
-    items: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="$snapshot_items")
-    window_id: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="$window_id")
-
-
-class _RrwebBody(msgspec.Struct, gc=False):
-    events: msgspec.Raw = msgspec.Raw()
-    window_id: msgspec.Raw = msgspec.Raw()
-    properties: msgspec.Raw = msgspec.Raw()
-
-
-class _UsualView(msgspec.Struct, gc=False):
-    id: str = ""
-
-
-class _UsualSdkBody(msgspec.Struct, gc=False):
-    """As SDKs write it: all of it is read at once, most of a segment only skipped over."""
-
-    records: list[Record]
-    view: _UsualView = msgspec.field(default_factory=_UsualView)
-    index_in_view: int = NOT_NUMBERED
-
-
-class _UsualProperties(msgspec.Struct, gc=False):
-    data: list[Record] | None = msgspec.field(default=None, name="$snapshot_data")
-    items: list[Record] | None = msgspec.field(default=None, name="$snapshot_items")
-    window_id: str = msgspec.field(default="", name="$window_id")
-
-
-class _UsualRrwebBody(msgspec.Struct, gc=False):
-    events: list[Record] | None = None
-    window_id: str = ""
-    properties: _UsualProperties = msgspec.field(default_factory=_UsualProperties)
-
-
-class _View(msgspec.Struct, gc=False):
-    id: msgspec.Raw = msgspec.Raw()
-
-
 _list = tolerant(msgspec.json.Decoder(list[msgspec.Raw]))
 _records = tolerant(msgspec.json.Decoder(list[Record]))
 _one = tolerant(msgspec.json.Decoder(Record))
-_sdk_body = tolerant(msgspec.json.Decoder(_SdkBody))
-_rrweb_body = tolerant(msgspec.json.Decoder(_RrwebBody))
-_properties = tolerant(msgspec.json.Decoder(_Properties))
-_view = tolerant(msgspec.json.Decoder(_View))
-_usual_sdk_body = tolerant(msgspec.json.Decoder(_UsualSdkBody))
-_usual_rrweb_body = tolerant(msgspec.json.Decoder(_UsualRrwebBody))
 _id = tolerant(msgspec.json.Decoder(str | int | float | None))
 _number = msgspec.json.Decoder(int | None).decode
-
-
-def open_body(raw: bytes, family: Family) -> Opened:
-    """The body of a segment or batch, inflated, and its records. Raises as `replay_body`."""
-    try:
-        opened = _usual_rrweb(raw) if family is Family.RRWEB else _usual_sdk(raw)
-    except (msgspec.ValidationError, RecursionError):
-        opened = None
-    if opened is not None:
-        return opened
-    body = replay_body(raw, family)
-    return Opened(body.view_id, body.index_in_view, *body.usable())
-
-
-def replay_body(raw: bytes, family: Family) -> ReplayBody:
-    """The body of a segment or batch, inflated. Raises NoRecords, and msgspec's errors for what is not JSON."""
-    read = _read_rrweb if family is Family.RRWEB else _read_sdk
-    body, is_cut = shallow(raw, read)
-    return msgspec.structs.replace(body, is_cut=True) if is_cut else body
 
 
 def shallow(raw: bytes, read: Callable[[bytes], Decoded]) -> tuple[Decoded, bool]:
@@ -179,42 +102,13 @@ def first_byte(raw: msgspec.Raw) -> bytes:
     return bytes(memoryview(raw)[:1])
 
 
-def _usual_sdk(raw: bytes) -> Opened:
-    body = _usual_sdk_body(raw)
-    return Opened(body.view.id, max(NOT_NUMBERED, body.index_in_view), body.records, [])
-
-
-def _usual_rrweb(raw: bytes) -> Opened | None:
-    """None where a record lacks something, or all of them."""
-    body = _usual_rrweb_body(raw)
-    inner = body.properties
-    records = next((one for one in (body.events, inner.data, inner.items) if one is not None), None)
-    if records is None or not all(one.timestamp is not None and is_time_ms(one.timestamp) for one in records):
-        return None
-    return Opened(body.window_id or inner.window_id or NO_WINDOW, NOT_NUMBERED, records, [])
-
-
-def _read_sdk(raw: bytes) -> ReplayBody:
-    body = _sdk_body(raw)
-    view = _view(bytes(body.view)) if _is_object(body.view) else _View()
-    return ReplayBody(
-        _raw_id(view.id), _index(body.index_in_view), _first_list(body.records), needs_times=False, is_cut=False
-    )
-
-
-def _read_rrweb(raw: bytes) -> ReplayBody:
-    body = _rrweb_body(raw)
-    inner = _properties(bytes(body.properties)) if _is_object(body.properties) else _Properties()
-    window_id = _raw_id(body.window_id) or _raw_id(inner.window_id) or NO_WINDOW
-    records = _first_list(body.events, inner.data, inner.items)
-    return ReplayBody(window_id, NOT_NUMBERED, records, needs_times=True, is_cut=False)
-
-
-def _is_object(raw: msgspec.Raw) -> bool:
+def is_object(raw: msgspec.Raw) -> bool:
+    """Whether it is a JSON object."""
     return first_byte(raw) == b"{"
 
 
-def _first_list(records: msgspec.Raw, *may_be_one: msgspec.Raw) -> bytes:
+def first_list(records: msgspec.Raw, *may_be_one: msgspec.Raw) -> bytes:
+    """The first that is a list of records, or of those behind it one record. Raises NoRecords."""
     if first_byte(records) == b"[":
         return bytes(records)
     for one in may_be_one:
@@ -223,7 +117,8 @@ def _first_list(records: msgspec.Raw, *may_be_one: msgspec.Raw) -> bytes:
     raise NoRecords("no list of records")
 
 
-def _raw_id(raw: msgspec.Raw) -> str:
+def raw_id(raw: msgspec.Raw) -> str:
+    """An id as text; empty for what is not one."""
     if not raw:
         return ""
     try:
@@ -232,7 +127,8 @@ def _raw_id(raw: msgspec.Raw) -> str:
         return ""
 
 
-def _index(raw: msgspec.Raw) -> int:
+def index_of(raw: msgspec.Raw) -> int:
+    """A segment's place in its view, or NOT_NUMBERED."""
     try:
         number = _number(raw) if raw else None
     except msgspec.MsgspecError:

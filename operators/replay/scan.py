@@ -1,17 +1,17 @@
 """One replay segment: read the few facts its records hold, inflate it, make it one line."""
 
 import codecs
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from xxhash import xxh3_128_digest
 from zlib_ng import zlib_ng
 
-from operators.replay.records import NoRecords, Record, open_body
+from operators.replay.recording import Recording, open_body
+from operators.replay.records import NoRecords, Record
 from operators.replay.styles import choose, mark, styles_of
 from operators.wire.unusable import JSON_ERRORS, Unusable, json_refusal
-from schemas.items import Family, Item, RejectReason, SegmentMeta, SegmentScan
+from schemas.items import Item, RejectReason, SegmentMeta, SegmentScan
 from schemas.units import KIB
 
 
@@ -19,7 +19,7 @@ class ReplaySegment(msgspec.Struct, frozen=True):
     """A segment as it arrived. `body` is the SDK's JSON, compressed as `meta.encoding` says."""
 
     meta: SegmentMeta
-    family: Family
+    recording: Recording
     body: bytes
     scan: SegmentScan
 
@@ -30,27 +30,13 @@ class ReplaySegment(msgspec.Struct, frozen=True):
         return zlib_ng.decompress(self.body, bufsize=self.meta.raw_bytes)
 
 
-class _Incremental(msgspec.Struct):
-    source: int
-
-
 class _Meta(msgspec.Struct):
     href: str
 
 
-_INCREMENTAL = msgspec.json.Decoder(_Incremental)
 _META = msgspec.json.Decoder(_Meta)
 
-_FULL_SNAPSHOT, _INCREMENTAL_SNAPSHOT, _META_RECORD = 2, 3, 4  # the same in every family
-_FRUSTRATION = 9  # Guance: made from clicks
-_CHANGE = 12  # Datadog 7: what other families say with sources 0, 5 and 8 of an incremental snapshot
-# Mouse move, mouse interaction, scroll, input, touch move, drag. Not 4 (resize) and 7 (media): pages do these alone.
-_INPUT_SOURCES = frozenset({1, 2, 3, 5, 6, 12})
-_INPUT_CHANGE = re.compile(rb"\s*\[\s*12\s*,")  # a change of kind 12: the value of a form field
-_ANY_12 = re.compile(rb"\[\s*12\s*,")
-
-_INPUT_SOURCE_TEXTS = frozenset(b"%d" % source for source in _INPUT_SOURCES)
-_SOURCE_FIRST = re.compile(rb'\{"source":(\d{1,3})[,}]')  # as every SDK writes it: the rest need not be read
+_FULL_SNAPSHOT, _META_RECORD = 2, 4  # the same in every family
 _TIMES_MAX = 4_096  # of inputs or snapshots in one segment, which lasts some seconds
 _URL_MAX = 8_192  # characters; of a longer one the index has nothing, the segment all
 _UTF8_STEP = 16 * KIB  # the text that a step makes stays in the processor's cache
@@ -58,26 +44,26 @@ _UTF8_STEP = 16 * KIB  # the text that a step makes stays in the processor's cac
 _BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 
 
-def replay_segment(item: Item) -> ReplaySegment:
-    """An item of kind SEGMENT."""
+def replay_segment(item: Item, recording: Recording) -> ReplaySegment:
+    """An item of kind SEGMENT. `recording`: of its family."""
     assert item.segment is not None
     assert item.scan is not None
-    return ReplaySegment(item.segment, Family(item.family), item.body, item.scan)
+    return ReplaySegment(item.segment, recording, item.body, item.scan)
 
 
-def scan(raw: bytes, family: Family, meta: SegmentMeta) -> SegmentScan:
+def scan(raw: bytes, recording: Recording, meta: SegmentMeta) -> SegmentScan:
     """Read the records of a segment, inflated. Raises Unusable."""
     try:
-        _, _, records, others = open_body(raw, family)
+        _, _, records, others = open_body(raw, recording)
     except NoRecords as error:
         raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
     except JSON_ERRORS as error:
         raise json_refusal(error) from None
-    return scan_records(raw, records, len(others), family, meta)
+    return scan_records(raw, records, len(others), recording, meta)
 
 
 def scan_records(
-    raw: bytes, records: Sequence[Record], unusable_count: int, family: Family, meta: SegmentMeta
+    raw: bytes, records: Sequence[Record], unusable_count: int, recording: Recording, meta: SegmentMeta
 ) -> SegmentScan:
     """The same, for who has decoded them already. Raises Unusable."""
     _check_utf8(raw)
@@ -86,7 +72,7 @@ def scan_records(
         line_bytes=len(raw) + (not raw.endswith(b"\n")),
         records_count=len(records),
         snapshot_times_ms=_thinned(_snapshot_times(records, meta)),
-        input_offsets_ms=_thinned(_input_offsets(records, family, meta)),
+        input_offsets_ms=_thinned(_input_offsets(records, recording, meta)),
         url=next((url for record in records if (url := _url(record))), None),
         styles=tuple(choose(map(mark, _styles(records)))),
         unusable_count=unusable_count,
@@ -98,13 +84,13 @@ def is_snapshot(record: Record) -> bool:
     return record.type == _FULL_SNAPSHOT
 
 
-def style_texts(raw: bytes, family: Family) -> Iterable[bytes]:
+def style_texts(raw: bytes, recording: Recording) -> Iterable[bytes]:
     """The styles of a scanned segment, each once for every full snapshot that has it.
 
     How deep JSON may be nested depends on the stack: what could be scanned may be too deep here, and then has none.
     """
     try:
-        return list(map(bytes, _styles(open_body(raw, family).records)))
+        return list(map(bytes, _styles(open_body(raw, recording).records)))
     except RecursionError:
         return []
 
@@ -164,43 +150,14 @@ def _snapshot_times(records: Iterable[Record], meta: SegmentMeta) -> Iterable[in
             yield meta.start_ms if time_ms is None else time_ms
 
 
-def _input_offsets(records: Iterable[Record], family: Family, meta: SegmentMeta) -> Iterable[int]:
-    tests = _INPUT_TESTS[family]
+def _input_offsets(records: Iterable[Record], recording: Recording, meta: SegmentMeta) -> Iterable[int]:
+    tests = recording.inputs
     for record in records:
         is_input = tests.get(record.type)
         if is_input is not None and is_input(record):
             time_ms = _time_ms(record, meta)
             if time_ms is not None:
                 yield time_ms - meta.start_ms
-
-
-def _has_input_source(record: Record) -> bool:
-    first = _SOURCE_FIRST.match(record.data)
-    return first[1] in _INPUT_SOURCE_TEXTS if first else _source(record) in _INPUT_SOURCES
-
-
-def _source(record: Record) -> int | None:
-    try:
-        return _INCREMENTAL.decode(record.data).source
-    except (msgspec.MsgspecError, RecursionError):
-        return None  # stored as it is; a record of unknown shape is only no sign of the visitor
-
-
-def _changes_input(record: Record) -> bool:
-    if not _ANY_12.search(record.data):  # most changes: they need not be taken apart
-        return False
-    try:
-        changes = msgspec.json.decode(record.data, type=list[msgspec.Raw])
-    except (msgspec.MsgspecError, RecursionError):
-        return False
-    return any(_INPUT_CHANGE.match(change) for change in changes)
-
-
-_INPUT_TESTS: dict[Family, dict[int, Callable[[Record], bool]]] = {
-    Family.GUANCE: {_INCREMENTAL_SNAPSHOT: _has_input_source, _FRUSTRATION: lambda _: True},
-    Family.DATADOG: {_INCREMENTAL_SNAPSHOT: _has_input_source, _CHANGE: _changes_input},
-    Family.RRWEB: {_INCREMENTAL_SNAPSHOT: _has_input_source},
-}
 
 
 def _url(record: Record) -> str | None:

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from operators.families.browser_sdk.segments import COUNT_MAX
 from operators.rows.signals import Activity, session_signals
 from operators.windows.tracker import CloseOrder
 from operators.wire.unusable import JSON_ERRORS
-from schemas.items import NOT_NUMBERED, SegmentMeta
+from schemas.items import COUNT_MAX, NOT_NUMBERED, SegmentMeta
 from schemas.units import NS_PER_US, US_PER_MS
 
 Row = dict[str, object]

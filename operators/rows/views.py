@@ -1,29 +1,40 @@
 """The lines of a window's views as one row a view, in its final state.
 
-An SDK sends a view many times. Guance and Datadog send all of it each time, so the newest counts; Datadog may send only
-what changed since the line before; PostHog sends parts, of which each adds to those before. Notes add to their view.
+An SDK sends a view many times: all of it each time, so that the newest counts, or only what changed since the line
+before, or parts, of which each adds to those before. Notes add to their view.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from operators.families.datadog.rows import merged_view
 from operators.rows.values import LineRow, Row, keep
 from operators.wire.unusable import identity
-from schemas.items import Family, Item, Kind
+from schemas.items import Item, Kind
 from schemas.units import NS_PER_US
 
 _ADDRESS = {f"view_{part}" for part in ("url", "host", "path", "path_group", "url_query", "referrer", "name")}
 _COUNTERS = ("view_error_count", "view_resource_count", "view_action_count", "view_long_task_count")
 
 
+class ViewRules(NamedTuple):
+    """How an SDK's lines of a view become one row.
+
+    `in_parts`: each adds to those before. `merged`: the row from the bodies of all, oldest first, where some say only
+    what changed (`LineRow.is_difference`); None for an SDK that sends no such. Raises ValueError.
+    """
+
+    in_parts: bool
+    merged: Callable[[Iterable[bytes]], Row] | None = None
+
+
 class ViewLine(NamedTuple):
-    """One line and what it says."""
+    """One line, what it says, and the rules of its SDK."""
 
     item: Item
     line: LineRow
+    rules: ViewRules
 
     @property
     def view_id(self) -> str:
@@ -56,11 +67,11 @@ def note_order(note: ViewLine) -> tuple[int, int]:
 def _by_view(lines: Sequence[ViewLine]) -> dict[str, list[ViewLine]]:
     """The lines of each view. One that has no id gets one: no two pages are the same because both lack something."""
     found: dict[str, list[ViewLine]] = {}
-    nameless: dict[str, list[ViewLine]] = {}  # PostHog's, by browser window
+    nameless: dict[str, list[ViewLine]] = {}  # those in parts, by browser window
     for one in lines:
         if one.view_id:
             found.setdefault(one.view_id, []).append(one)
-        elif one.item.family == Family.RRWEB:
+        elif one.rules.in_parts:
             nameless.setdefault(_browser_window(one.line.row), []).append(one)
         else:  # an update repeats the start and the address of its view
             place = str(one.item.begin_us), str(one.line.row.get("view_url"))
@@ -84,15 +95,15 @@ def _made_id(*parts: str) -> str:
 
 def _final(view_id: str, lines: Sequence[ViewLine], window_start_us: int) -> FinalView:
     ordered = sorted(lines, key=_age)
-    item, line = ordered[-1]
+    item, line, rules = ordered[-1]
     row = line.row
     start_us = item.begin_us
-    if item.family == Family.RRWEB:
+    if rules.in_parts:
         row = _merged(ordered)
         start_us = _start_us(ordered, window_start_us)
         row["time"] = start_us
-    elif any(one.line.is_difference for one in ordered):
-        row = merged_view(one.item.body for one in ordered)
+    elif rules.merged is not None and any(one.line.is_difference for one in ordered):
+        row = rules.merged(one.item.body for one in ordered)
     row["view_id"] = view_id
     first_ms = min(one.item.received_ms for one in lines)
     newest = msgspec.structs.replace(item, begin_us=start_us, received_ms=first_ms)
@@ -102,7 +113,7 @@ def _final(view_id: str, lines: Sequence[ViewLine], window_start_us: int) -> Fin
 def _merged(ordered: Iterable[ViewLine]) -> Row:
     merged: Row = {}
     custom: dict[str, str] = {}
-    for _, line in ordered:
+    for _, line, _ in ordered:
         custom |= _custom(line.row)
         # The address is the one the view began with: a single-page app has moved on when it is left.
         merged |= {name: value for name, value in line.row.items() if not (name in merged and name in _ADDRESS)}
@@ -120,14 +131,14 @@ def _start_us(parts: Iterable[ViewLine], window_start_us: int) -> int:
 
 
 def _add_time_spent(lines: Iterable[ViewLine], views: Mapping[object, Row]) -> None:
-    """How long a page of PostHog was open is said when it is left: by a leave, or by the page view that followed it.
+    """How long a page in parts was open is said when it is left: by a leave, or by the page view that followed it.
 
     Of one that was opened before the window began, what lies in the window counts.
     """
-    lines = [one for one in lines if one.item.family == Family.RRWEB]
+    lines = [one for one in lines if one.rules.in_parts]
     begun = {one.line.row.get("view_id") for one in lines if one.line.is_start}
     longest: dict[object, int] = {}
-    for item, line in lines:
+    for item, line, _ in lines:
         view_id, spent_ns = line.left or (line.row.get("view_id"), line.row.get("time_spent"))
         if view_id not in views or not isinstance(spent_ns, int):
             continue

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from operators.replay.records import NoRecords, replay_body
+from operators.replay.recording import Recording, replay_body
+from operators.replay.records import NoRecords
 from operators.rrweb.json_shape import ShapeError, Skip, parse
 from operators.rrweb.track import ConversionError, Event
 from operators.wire.unusable import JSON_ERRORS
-from schemas.items import Family
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -39,10 +39,10 @@ class ViewEvents(NamedTuple):
         return int(self.events[-1]["timestamp"])
 
 
-def read_batch(raw: bytes, family: Family) -> Batch:
+def read_batch(raw: bytes, recording: Recording) -> Batch:
     """Open a segment. Raises ConversionError for what is none of the family."""
     try:
-        body = replay_body(raw, family)
+        body = replay_body(raw, recording)
         texts = body.texts()
     except NoRecords as error:
         raise ConversionError(str(error)) from error

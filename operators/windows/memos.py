@@ -15,11 +15,16 @@ SessionKey = tuple[str, str]  # (app_id, session_id)
 
 
 class MemoLimits(msgspec.Struct, frozen=True):
-    """How long and how much of closed sessions one shard remembers. Part of the result: change them on purpose."""
+    """How long and how much of closed sessions is remembered. Part of the result: change them on purpose."""
 
     age_ms: int = 6 * MS_PER_HOUR  # receive time since the close became due; packs must live longer
-    size_bytes: int = 8 * MIB
-    forgotten: int = 20_000  # sessions of which the next part number is known
+    size_bytes: int = 128 * MIB  # of memos
+    forgotten: int = 1_000_000  # sessions of which the next part number is known
+
+    def of_shard(self, shards: int) -> "MemoLimits":
+        """The share of one of the job's shards: whatever the number of processes, and so is the result."""
+        size_bytes, forgotten = self.size_bytes // shards, max(1, self.forgotten // shards)
+        return MemoLimits(self.age_ms, size_bytes, forgotten)
 
 
 class Forgotten(msgspec.Struct, array_like=True, gc=False):

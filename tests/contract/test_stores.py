@@ -10,6 +10,7 @@ from s3fs import S3FileSystem
 from flows.demo.servers import S3Server
 from lake.catalog import open_blob
 from lake.styles import StyleShelf
+from operators.families.registry import family_of
 from operators.replay.cut import CutLimits, ReplayWindow, cut
 from operators.replay.scan import ReplaySegment, scan
 from schemas.items import Family, SegmentMeta
@@ -123,6 +124,7 @@ def test_first_picture_takes_two_range_reads_and_a_seek_one_more(
 
 
 def _replay(family: Family, segments: list[bytes]) -> tuple[ReplaySegment, ...]:
+    recording = family_of(family).recording
     found = []
     for body in segments:
         inner = msgspec.json.decode(body)
@@ -130,5 +132,5 @@ def _replay(family: Family, segments: list[bytes]) -> tuple[ReplaySegment, ...]:
             inner["view"]["id"], inner["index_in_view"], inner["start"], inner["end"], inner["records_count"],
             inner["has_full_snapshot"], "", len(body), "identity", "sdk", "1",
         )  # fmt: skip
-        found.append(ReplaySegment(meta, family, body, scan(body, family, meta)))
+        found.append(ReplaySegment(meta, recording, body, scan(body, recording, meta)))
     return tuple(found)

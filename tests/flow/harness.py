@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 
 from flows.captures import CaptureCounts, read_captures
 from operators.arrivals import Poll, Received, decode_poll
-from operators.decode import Limits, Message
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import SessionTracker
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.keys import REPLAYS
 from schemas.retention import Retention
 from sinks.notices import NoticeBoard

@@ -9,7 +9,7 @@ import msgspec
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from operators.decode import Message
+from operators.wire.message import Message
 from tests.flow.harness import run
 
 START_MS = 1_795_132_800_000

@@ -17,8 +17,10 @@ import zstandard
 from lake.blob_reader import BlobReader
 from lake.catalog import open_blob
 from lake.verify import verify
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
 from operators.wire.inflate import inflate
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.bundle import decode_bundle, encode_bundle
 from schemas.erasure import Receipt, Subject, What
 from schemas.items import Item, Kind
@@ -30,8 +32,8 @@ from sinks.erase import Eraser, ErasureRefused
 from sinks.lifecycle import overdue
 from sinks.maintenance import LakeBusy, maintenance
 from sinks.move import Mover
-from sinks.parquet_keys import is_parquet
 from sinks.store import LocalStore, ObjectStore, StoreRefused
+from sinks.table_files import is_table_file
 from tests.flow.harness import capture_messages, run
 from tests.torture.compare import Content, content
 
@@ -94,7 +96,7 @@ def styles_in(store: ObjectStore) -> dict[str, bytes]:
 def plain(stored: bytes, key: str, styles: Mapping[str, bytes]) -> Iterator[bytes]:
     """Everything that an object says, without compression."""
     yield stored
-    if is_parquet(stored):
+    if is_table_file(stored):
         yield repr(pq.read_table(io.BytesIO(stored)).to_pylist()).encode()
     elif key.startswith(PACKS):
         for _, offset, length in read_index(stored).spans():

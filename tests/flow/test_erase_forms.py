@@ -10,9 +10,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from operators.decode import Message, decided, decode
+from operators.decode import decided, decode
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import Arrival, SessionTracker
+from operators.wire.message import Message
 from operators.wire.unusable import Limits
 from schemas.bundle import encode_bundle
 from schemas.erasure import Failure, Receipt, SessionKey, Subject

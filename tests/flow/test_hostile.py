@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item, Rejected, RejectReason
 from tests.flow.harness import run
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from operators.decode import Message
+from operators.wire.message import Message
 from tests.flow.harness import capture_messages, run
 
 LATENESS_MS = 60_000

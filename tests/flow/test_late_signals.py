@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from lake.catalog import latest_sessions, latest_views
-from operators.decode import Message
+from operators.wire.message import Message
 from tests.flow.harness import run
 
 START_MS = 1_795_230_000_000

@@ -7,8 +7,8 @@ from confluent_kafka import Consumer, TopicPartition
 from flows.services.intake import producer_options
 from flows.settings import load_settings
 from intake.kafka import KafkaWriter
-from operators.decode import Message
 from operators.requests import Keyed
+from operators.wire.message import Message
 from tests.flow.mock_cluster import start_mock_cluster
 
 PARTITIONS = 5

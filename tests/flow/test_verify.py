@@ -12,9 +12,9 @@ import pytest
 
 from lake.blob_reader import BlobReader
 from lake.verify import verify
+from operators.families.family import Family
 from operators.rrweb.track import ConversionError, Track
 from operators.tracks import one_track
-from schemas.items import Family
 from schemas.style import encode_style
 from schemas.tables import TABLES
 from schemas.units import KIB

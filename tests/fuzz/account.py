@@ -8,9 +8,8 @@ import msgspec
 
 from lake.notes import track_notes
 from operators.assemble import assemble, references
-from operators.decode import Limits, Message, decode
-from operators.families.browser_sdk.segments import unusable_records
-from operators.families.line_rows import line_row
+from operators.decode import decode, unusable_records
+from operators.families.registry import family_of, line_row
 from operators.replay.cut import CutLimits, ReplayWindow, cut
 from operators.replay.scan import replay_segment, to_line
 from operators.rrweb.event import EventType
@@ -18,7 +17,9 @@ from operators.rrweb.track import ConversionError, Track
 from operators.tracks import one_track, to_rrweb
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import Arrival, SessionTracker
-from schemas.items import Family, Item, Kind, Rejected, Skipped
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
+from schemas.items import Item, Kind, Rejected, Skipped
 from schemas.keys import replay_key, safe_segment
 from schemas.pack import decode_block, decode_index, encode_pack, index_length
 from schemas.units import MIB, utc_day
@@ -70,7 +71,7 @@ def account(message: Message, depth: Depth) -> Counter[str]:
 
 def _has_row(item: Item) -> bool:
     try:
-        row = line_row(Family(item.family), item.body).row
+        row = line_row(item.family, item.body).row
     except ValueError:  # what `assemble` puts into quarantine
         return False
     msgspec.json.encode(row)  # fails for text that is no Unicode and for integers beyond 64 bits
@@ -78,7 +79,7 @@ def _has_row(item: Item) -> bool:
 
 
 def _refused_segments(items: list[Item]) -> int:
-    segments = tuple(replay_segment(item) for item in items)
+    segments = tuple(replay_segment(item, family_of(item.family).recording) for item in items)
     done = cut(ReplayWindow("a", "s", 0, segments), CutLimits())
     counts = done.counts
     assert len(items) == counts.kept + counts.duplicates + counts.rejected + counts.over

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from flows.captures import CaptureCounts, read_captures
-from operators.decode import Message
+from operators.wire.message import Message
 
 _SAMPLES = Path(__file__).parent.parent.parent / "samples"
 _LARGEST_BYTES = 200_000  # mutation works as well on small ones, and faster

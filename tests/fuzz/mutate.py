@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 import zstandard
 
-from operators.decode import Message
+from operators.wire.message import Message
 from tests.fuzz.mutate_json import HOSTILE, with_json
 from tests.fuzz.mutate_parts import is_form, with_parts
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from operators.decode import Message
+from operators.wire.message import Message
 
 Change = Callable[[bytes], bytes]
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from operators.decode import Limits, Message, Result, without_coding
+from operators.families.family import Result
 from operators.families.guance.line_protocol import parse_rows
 from operators.wire.inflate import inflate
-from operators.wire.unusable import Unusable
+from operators.wire.message import Message, without_coding
+from operators.wire.unusable import Limits, Unusable
 from operators.wire.utf8_rows import body_text
 from schemas.items import Rejected
 

@@ -21,8 +21,8 @@ from intake.preparing import Preparer
 from intake.server import ServerLimits, listening_socket, server
 from intake.service import application
 from intake.visitors import Visitors
-from operators.decode import Limits
 from operators.requests import Keyed
+from operators.wire.unusable import Limits
 
 IDLE_SECONDS = 2
 

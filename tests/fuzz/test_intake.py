@@ -6,8 +6,10 @@ import random
 from collections import Counter
 
 from intake.policy import Policy
-from operators.decode import Limits, Message, decode
-from operators.requests import ROUTES
+from operators.decode import decode
+from operators.families.registry import ROUTES
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item
 from tests.fuzz.corpus import real_messages
 from tests.fuzz.mutate import mutate

@@ -17,7 +17,7 @@ from flows.demo.servers import S3Server, start_s3
 from flows.job import check_retention
 from flows.settings import ConfigurationError, load_settings
 from lake.verify import verify
-from operators.decode import Message
+from operators.wire.message import Message
 from schemas.keys import PACKS, STAGING, partition_value
 from schemas.lifecycle import class_of, expiring_prefixes
 from schemas.retention import AppRetention, Retention

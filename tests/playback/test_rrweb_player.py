@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from operators.families.registry import family_of
 from operators.rrweb.track import Track
 from operators.tracks import to_rrweb
 from tests.playback.raw_segments import segments_of
@@ -120,7 +121,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
 
 def first_track(capture: Path) -> Track:
     family, segments = max(segments_of(capture).values(), key=lambda session: len(session[1]))
-    return to_rrweb(family, segments)[0]
+    return to_rrweb(family_of(family), segments)[0]
 
 
 def play(folder: Path, tracks: dict[str, Track]) -> dict[str, dict[str, Any]]:

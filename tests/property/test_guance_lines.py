@@ -10,12 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flows.captures import CaptureCounts, read_captures
-from operators.decode import Limits, Message, Result, decode
+from operators.decode import decode
+from operators.families.family import Result
 from operators.families.guance.line_protocol import only_session, parse_rows
-from operators.families.line_rows import line_row
+from operators.families.registry import line_row
 from operators.requests import keyed_by_session
 from operators.wire.inflate import inflate
-from operators.wire.unusable import Unusable
+from operators.wire.message import Message
+from operators.wire.unusable import Limits, Unusable
 from schemas.items import LINE_TABLE, Family, Item, Kind, Rejected, RejectReason, Skipped
 from tests.property import protocol_of_the_textbook as textbook
 from tests.property.sdk_writer import WHITE_SPACE, Sent, as_json, escape_row_data, row

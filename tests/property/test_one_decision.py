@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from intake.masking import Masking
 from intake.policy import Policy
-from operators.decode import REPLAYS, Limits, Message, decided, decode
-from operators.requests import ROUTES, Keyed
+from operators.decode import decided, decode
+from operators.families.registry import FAMILIES, ROUTES
+from operators.requests import Keyed
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item, Rejected
 from tests.unit.asgi import Intake, ask
 
@@ -108,7 +111,7 @@ FORMS = st.recursive(
     lambda inner: st.builds(whole_form, APPS, SESSIONS, inner, EXTRA, FIELD_NAMES, st.sampled_from(["x", "y"])),
     max_leaves=3,
 )
-REPLAY_ROUTES = [route for route, kind in ROUTES.items() if kind in REPLAYS]
+REPLAY_ROUTES = [route for route, kind in ROUTES.items() if any(kind in one.form_kinds for one in FAMILIES)]
 REQUESTS = st.one_of(
     st.tuples(st.sampled_from(sorted(ROUTES)), TEXTS),
     st.tuples(st.sampled_from(REPLAY_ROUTES), FORMS),

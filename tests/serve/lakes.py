@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item
 from schemas.keys import pack_key, table_key
 from schemas.pack import PackEntry, encode_pack

@@ -9,7 +9,8 @@ from sinks.store import LocalStore, StoreUnavailable
 from tests.serve.lakes import DAY, START_MS, write_sessions
 from viewer.explorer import sessions, window_rows
 from viewer.filters import Wanted
-from viewer.session_index import IndexLimits, SessionIndex
+from viewer.options import IndexLimits
+from viewer.session_index import SessionIndex
 from viewer.session_rows import SessionRows
 
 _LIMITS = IndexLimits(256 << 20, threads=1)

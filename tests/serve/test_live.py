@@ -12,8 +12,9 @@ import pytest
 from confluent_kafka import Producer
 
 from flows.demo.servers import Broker, S3Server, start_broker
-from operators.decode import Message
+from operators.families.registry import family_of
 from operators.tracks import to_rrweb
+from operators.wire.message import Message
 from tests.playback.raw_segments import segments_of
 from tests.serve.conftest import DATADOG, GUANCE, TOKEN_ALL, TOKEN_ONE, TOKENS
 from tests.serve.server import API, Served, serving, session_path, until
@@ -111,7 +112,7 @@ def test_an_open_session_is_watched_live_and_on_after_it_has_closed(scene: Scene
         listed = scene.server.ask(f"{API}/live", token=token).json()["sessions"]
         assert sorted(({name: one[name] for name in mine} for one in listed), key=str) == sorted(seen, key=str)
     assert scene.server.ask(f"{API}/live?app={DATADOG}", token=TOKEN_ONE).status == 403
-    expected = to_rrweb(family, segments)[0].events
+    expected = to_rrweb(family_of(family), segments)[0].events
     scene.send(messages[at:])
     until(lambda: scene.events(mine), lambda found: found == expected, 2 * EPOCH_SECONDS + _SLOW_MACHINE_SECONDS)
     assert len(before) < len(expected)

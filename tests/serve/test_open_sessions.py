@@ -11,9 +11,11 @@ import pytest
 from lake.catalog import read_file, session_rows, table_keys
 from lake.export import blob_keys, rrweb_tracks
 from operators.arrivals import Poll, Received, decode_poll
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import SessionTracker
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item
 from schemas.keys import NOTICES, PACKS, pack_key
 from schemas.notices import Notice, NoticeKind, UserField, encode_notice, user_digest
@@ -27,8 +29,9 @@ from tests.flow.harness import capture_messages
 from tests.serve.conftest import DATADOG, GUANCE
 from tests.serve.lakes import pack_of
 from viewer.live import Live
+from viewer.options import IndexLimits
 from viewer.player import Player
-from viewer.session_index import IndexLimits, SessionIndex
+from viewer.session_index import SessionIndex
 from viewer.session_rows import TIMELINE, SessionRows, as_json
 
 Row = dict[str, Any]

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from operators.decode import Limits, decode
+from operators.decode import decode
 from operators.windows.memos import MemoLimits
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import Arrival, CloseOrder, SessionTracker
+from operators.wire.unusable import Limits
 from schemas.items import Item
 from tests.torture.routes import Sent
 

@@ -8,7 +8,7 @@ from zlib import crc32
 import msgspec
 from confluent_kafka import Producer
 
-from operators.decode import Message
+from operators.wire.message import Message
 from tests.torture.topics import Topics
 
 _USERS = 40

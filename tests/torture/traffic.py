@@ -11,8 +11,10 @@ from typing import Self
 import msgspec
 
 from flows.captures import CaptureCounts, read_captures
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
 from operators.requests import keyed_by_session
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item
 from tests.torture.routes import Lane, Sent
 

@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
 from operators.replay.order import Kept
 from operators.replay.scan import ReplaySegment
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item
 
 NOW_MS = 1_795_230_000_000

@@ -10,7 +10,9 @@ from bench.goals import standing
 from bench.render import PAGE, number, page, terminal
 from bench.results import Place, Result, figure, load_all
 from bench.traffic import Load, Sent, traffic
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item, Kind, RejectReason
 from schemas.units import MIB
 

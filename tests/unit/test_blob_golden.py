@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from lake.blob_reader import BlobReader
+from operators.families.registry import family_of
 from operators.replay.cut import CutLimits, ReplayWindow, cut
 from operators.replay.scan import ReplaySegment, scan
 from schemas.blob import BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry
@@ -45,7 +46,9 @@ def _segment(view_id: str, index: int, time_ms: int, raw: bytes) -> ReplaySegmen
         sdk_name="df_web_rum_sdk",
         sdk_version="3.2.27",
     )
-    return ReplaySegment(meta, Family.GUANCE, raw, scan(raw, Family.GUANCE, meta))
+    return ReplaySegment(
+        meta, family_of(Family.GUANCE).recording, raw, scan(raw, family_of(Family.GUANCE).recording, meta)
+    )
 
 
 WINDOW = ReplayWindow(

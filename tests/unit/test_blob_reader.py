@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.blob_reader import BlobReader
+from operators.families.registry import family_of
 from operators.replay.cut import CutLimits, ReplayWindow, cut
 from operators.replay.scan import ReplaySegment, scan
 from schemas.blob import FOOTER_BYTES, BlobFormatError, BlobIndex, parse_footer, parse_tail
@@ -26,7 +27,9 @@ def segment(view_id: str, index: int, start_ms: int, end_ms: int, *, text: str =
     record = f'{{"type":{3 if index else 2},"timestamp":{start_ms},"data":{{"source":0,"text":"{text}"}}}}'
     raw = f'{{"records":[{record}]}}\n'.encode()
     meta = SegmentMeta(view_id, index, start_ms, end_ms, 1, not index, "init", len(raw), "identity", "sdk", "1.0")
-    return ReplaySegment(meta, Family.GUANCE, raw, scan(raw, Family.GUANCE, meta))
+    return ReplaySegment(
+        meta, family_of(Family.GUANCE).recording, raw, scan(raw, family_of(Family.GUANCE).recording, meta)
+    )
 
 
 def blob_of(segments: Sequence[ReplaySegment], frame_raw_bytes: int = 1 << 24) -> bytes:

@@ -10,13 +10,15 @@ from collections.abc import Callable
 import pytest
 import zstandard
 
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
 from operators.families.datadog.rows import _cached_tag_columns
-from operators.families.line_rows import line_row
+from operators.families.registry import family_of, line_row
 from operators.replay.cut import CutReplay, ReplayWindow, cut
 from operators.replay.scan import replay_segment
 from operators.rows.values import keep
 from operators.wire.json_text import without_halves
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import NOT_NUMBERED, Family, Item, Rejected, RejectReason
 
 NOW_MS = 1_795_230_000_000
@@ -57,7 +59,7 @@ def items(message: Message) -> list[Item]:
 
 def blob_of(message: Message) -> CutReplay:
     (item,) = items(message)
-    return cut(ReplayWindow("shop", "s1", 0, (replay_segment(item),)))
+    return cut(ReplayWindow("shop", "s1", 0, (replay_segment(item, family_of(item.family).recording),)))
 
 
 @pytest.mark.parametrize("time_ms", ["1" + "0" * 400, "-1" + "0" * 400, "9" * 4300])
@@ -99,7 +101,7 @@ def test_a_segment_too_deep_for_the_stack_at_close_is_stored() -> None:
     (item,) = items(segment(zlib.compress(RECORDS % data)))
     assert item.scan is not None
     assert [style.length for style in item.scan.styles] == [5_000]
-    window = ReplayWindow("shop", "s1", 0, (replay_segment(item),))
+    window = ReplayWindow("shop", "s1", 0, (replay_segment(item, family_of(item.family).recording),))
 
     def deeper(frames: int) -> CutReplay:
         return deeper(frames - 1) if frames else cut(window)
@@ -260,7 +262,7 @@ def test_half_an_emoji_costs_no_row_and_no_segment(half: bytes) -> None:
     ]
     for message in lines:
         (item,) = items(message)
-        json.dumps(line_row(Family(item.family), item.body).row, ensure_ascii=False).encode()
+        json.dumps(line_row(item.family, item.body).row, ensure_ascii=False).encode()
     body = RECORDS % (b'{"text":"%b"}' % half)
     (item,) = items(segment(zlib.compress(body)))
     assert zlib.decompress(item.body) == body  # as it came: players take it

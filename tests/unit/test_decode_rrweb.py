@@ -6,8 +6,10 @@ from collections.abc import Callable
 import pytest
 import xxhash
 
-from operators.decode import Limits, Message, Result, decode
-from operators.wire.unusable import identity
+from operators.decode import decode
+from operators.families.family import Result
+from operators.wire.message import Message
+from operators.wire.unusable import Limits, identity
 from schemas.items import Item, Kind, Rejected, RejectReason
 
 AT = "2026-11-18T10:00:00Z"

@@ -11,8 +11,10 @@ import pytest
 
 from flows.captures import CaptureCounts, read_captures
 from intake.masking import Masking, Unmaskable
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
 from operators.wire.inflate import inflate
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Family, Item, Kind
 
 LIMITS = Limits()

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from intake.masking import Masking
 from intake.policy import Policy, Rate
-from intake.refusals import STATUS, Refusal, Refused, may_come_again, status_of
-from operators.decode import Limits, decode
-from operators.requests import ROUTES, Keyed
+from intake.refusals import STATUS, Refusal, Refused, may_come_again
+from operators.decode import decode
+from operators.families.registry import ROUTES, family_of_kind
+from operators.requests import Keyed
+from operators.wire.unusable import Limits
 from schemas.items import Item
 from tests.unit.asgi import Answer, Intake, ask
 
@@ -59,7 +61,9 @@ def test_a_deflated_body_is_taken_wherever_the_sdk_says_so() -> None:
 @pytest.mark.parametrize("kind", sorted(set(ROUTES.values())))
 def test_no_sdk_gives_up_what_a_retry_could_save(reason: Refusal, kind: str) -> None:
     again = {500, 502, 503, 504} if kind == "rrweb" else SDK_RETRIES  # posthog-js gives up at any 4xx
-    assert (status_of(reason, kind) in again) == may_come_again(reason)
+    family = family_of_kind(kind)
+    assert family is not None
+    assert (family.refusal_status(STATUS[reason]) in again) == may_come_again(reason)
 
 
 def test_an_app_that_is_not_on_the_list_is_refused_for_good() -> None:

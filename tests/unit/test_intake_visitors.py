@@ -9,8 +9,10 @@ import netaddr
 import pytest
 
 from intake.visitors import BadDatabase, Visitors, with_columns
-from operators.decode import Limits, Message, decode
-from operators.families.line_rows import line_row
+from operators.decode import decode
+from operators.families.registry import line_row
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Family, Item
 
 LIMITS = Limits()

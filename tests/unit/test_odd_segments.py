@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.chunks import Piece, Place, in_view, plan
-from operators.decode import Limits, Message, decode
-from operators.families.browser_sdk.segments import unusable_records
+from operators.decode import decode, unusable_records
+from operators.families.registry import family_of
 from operators.replay.cut import ReplayWindow, cut
 from operators.replay.scan import replay_segment
 from operators.rrweb.track import Track
 from operators.tracks import lanes, tabs_of, to_rrweb
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import NOT_NUMBERED, Family, Item
 from tests.unit.replays import NOW_MS, datadog_segment, meta, moved, snapshot
 
@@ -25,7 +27,7 @@ HEADER = ["start", "end", "records_count", "index_in_view", "has_full_snapshot",
 
 def kept_of(*items: Item) -> list[list[int]]:
     """Types of the records of each segment, as they lie in the blob; and what the index says is missing."""
-    segments = tuple(replay_segment(one) for one in items)
+    segments = tuple(replay_segment(one, family_of(one.family).recording) for one in items)
     done = cut(ReplayWindow("a", "s", 0, segments))
     assert done.index is not None
     assert done.index.totals.missing_segments == 0
@@ -102,7 +104,7 @@ def test_a_bad_record_of_an_sdk_costs_itself() -> None:
 
 def track_of(records: list[Any], **more: Any) -> Track:
     body = {"app_id": "a", "session_id": "s", "window_id": "w", "events": records, **more}
-    (track,) = to_rrweb(Family.RRWEB, [json.dumps(body).encode()])
+    (track,) = to_rrweb(family_of(Family.RRWEB), [json.dumps(body).encode()])
     return track
 
 
@@ -148,7 +150,7 @@ def test_a_canvas_is_told() -> None:
 @pytest.mark.parametrize("family", [Family.RRWEB, Family.DATADOG])
 def test_a_segment_that_cannot_be_read_costs_itself_and_is_told(family: Family) -> None:
     good = {"events": [meta(0), snapshot(1)]} if family is Family.RRWEB else {"records": FIRST, "view": {"id": "v"}}
-    (track,) = to_rrweb(family, [json.dumps(good).encode(), b'{"records":', b"[]"])
+    (track,) = to_rrweb(family_of(family), [json.dumps(good).encode(), b'{"records":', b"[]"])
     assert [event["type"] for event in track.events] == [4, 2]
     assert track.notes == ["2 segments cannot be read"]
 
@@ -168,10 +170,10 @@ def test_views_of_one_tab_are_one_track_though_they_overlap() -> None:
         datadog_body("two", 0, [meta(3_000), snapshot(3_001), moved(7_000)]),
         datadog_body("back", 0, [meta(8_900), snapshot(8_901)]),
     ]
-    apart = to_rrweb(Family.DATADOG, segments)
+    apart = to_rrweb(family_of(Family.DATADOG), segments)
     assert [track.view_ids for track in apart] == [["one", "back"], ["two"]]
     tabs = tabs_of([{"view_id": one, "custom": [("tab.id", "t1")]} for one in ("one", "two", "back")])
-    (track,) = to_rrweb(Family.DATADOG, segments, tabs)
+    (track,) = to_rrweb(family_of(Family.DATADOG), segments, tabs)
     assert track.view_ids == ["one", "two", "back"]
     times = [event["timestamp"] for event in track.events]
     assert times == sorted(times)
@@ -181,8 +183,8 @@ def test_views_of_one_tab_are_one_track_though_they_overlap() -> None:
             [("one", 0, 0, 2_000, True), ("one", 1, 9_000, 9_000, False), ("two", 0, 3_000, 7_000, True)]
         )
     ]
-    assert len(plan(Family.DATADOG, pieces)) == 2
-    ((chunk,),) = plan(Family.DATADOG, pieces, tabs=tabs)
+    assert len(plan(family_of(Family.DATADOG), pieces)) == 2
+    ((chunk,),) = plan(family_of(Family.DATADOG), pieces, tabs=tabs)
     assert [(piece.view_id, piece.index_in_view) for piece in chunk.pieces] == [("one", 0), ("one", 1), ("two", 0)]
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.blob_reader import BlobReader
+from operators.families.registry import family_of
 from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
 from operators.replay.index import MIN_IDLE_MS, idle_intervals
 from operators.replay.scan import ReplaySegment, scan
@@ -53,7 +54,9 @@ def segment(  # noqa: PLR0913 - a builder: every part has a default
         sdk_name="sdk",
         sdk_version="1.0",
     )
-    return ReplaySegment(meta, family, zlib.compress(raw, level) if level else raw, scan(raw, family, meta))
+    recording = family_of(family).recording
+    packed = zlib.compress(raw, level) if level else raw
+    return ReplaySegment(meta, recording, packed, scan(raw, recording, meta))
 
 
 def cut_all(*segments: ReplaySegment, limits: CutLimits | None = None) -> CutReplay:
@@ -200,7 +203,7 @@ def test_line_breaks_between_tokens_become_spaces_and_the_last_is_the_line_end()
 def test_what_has_no_records_is_refused(raw: bytes, reason: RejectReason) -> None:
     meta = segment().meta
     with pytest.raises(Unusable) as refused:
-        scan(raw, Family.GUANCE, meta)
+        scan(raw, family_of(Family.GUANCE).recording, meta)
     assert refused.value.reason is reason
 
 
@@ -224,7 +227,7 @@ def test_an_address_of_any_length_does_not_fill_the_index(length: int, *, is_kep
 
 def test_rrweb_without_events_is_refused() -> None:
     with pytest.raises(Unusable) as refused:
-        scan(b'{"properties":{}}', Family.RRWEB, segment().meta)
+        scan(b'{"properties":{}}', family_of(Family.RRWEB).recording, segment().meta)
     assert refused.value.reason is RejectReason.INVALID_FIELD
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from lake.blob_reader import BlobReader
+from operators.families.registry import family_of
 from operators.replay.cut import CutReplay, ReplayWindow, cut
 from operators.replay.scan import ReplaySegment, scan
 from schemas.items import Family, SegmentMeta
@@ -67,8 +68,8 @@ def _windows(capture: Path) -> Iterator[tuple[ReplayWindow, list[bytes]]]:
             "sdk",
             "1.0",
         )
-        family = FAMILIES[capture.parent.name]
-        sessions[header.session.id].append(ReplaySegment(meta, family, body, scan(raw, family, meta)))
+        recording = family_of(FAMILIES[capture.parent.name]).recording
+        sessions[header.session.id].append(ReplaySegment(meta, recording, body, scan(raw, recording, meta)))
         distinct[header.session.id][header.view.id, header.index_in_view, header.start] = raw
     for session_id, segments in sessions.items():
         yield ReplayWindow("app", session_id, 0, tuple(segments)), list(distinct[session_id].values())

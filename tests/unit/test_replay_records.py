@@ -9,14 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.decode import Limits, Message, decode
-from operators.families.browser_sdk.segments import unusable_records
+from operators.decode import decode, unusable_records
+from operators.families.posthog.bodies import NO_WINDOW
+from operators.families.registry import family_of
 from operators.replay.order import settled
-from operators.replay.records import NO_WINDOW, replay_body
+from operators.replay.recording import replay_body
 from operators.replay.scan import replay_segment
 from operators.rrweb.track import Track
 from operators.tracks import to_rrweb
 from operators.wire.json_text import cut_deep, without_nan
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Family, Item, Rejected, RejectReason
 from tests.unit.replays import HTML_ID, NOW_MS, document, kept, meta, moved, snapshot
 
@@ -60,7 +63,7 @@ def items(body: object) -> list[Item]:
 
 
 def track_of(body: object) -> Track:
-    (track,) = to_rrweb(Family.RRWEB, [one.body for one in items(body)])
+    (track,) = to_rrweb(family_of(Family.RRWEB), [one.body for one in items(body)])
     return track
 
 
@@ -88,7 +91,7 @@ def test_a_single_record_of_posthog_is_a_list_of_one() -> None:
 def test_a_batch_without_a_window_has_one_name_everywhere() -> None:
     (item,) = items(plain(RECORDS, window_id=None))
     assert item.segment is not None
-    assert item.segment.view_id == replay_body(item.body, Family.RRWEB).view_id == NO_WINDOW
+    assert item.segment.view_id == replay_body(item.body, family_of(Family.RRWEB).recording).view_id == NO_WINDOW
 
 
 ODD_TIMES: st.SearchStrategy[object] = st.sampled_from(
@@ -182,7 +185,9 @@ def test_nested_without_end_is_refused() -> None:
 
 def order_of(*batches: list[Record]) -> list[list[int]]:
     """Types of the records of each batch, in the order in which they play."""
-    segments = [replay_segment(one) for batch in batches for one in items(plain(batch))]
+    segments = [
+        replay_segment(one, family_of(one.family).recording) for batch in batches for one in items(plain(batch))
+    ]
     found = settled(kept(number, one) for number, one in enumerate(segments))
     return [[record["type"] for record in json.loads(one.segment.body)["events"]] for one in found]
 
@@ -217,9 +222,11 @@ def test_all_of_a_split_recording_plays() -> None:
     """In one millisecond: the snapshot, and a change of a node that it holds."""
     changed = {"source": 0, "attributes": [{"id": HTML_ID, "attributes": {}}]}
     batches = [[{"type": 3, "timestamp": NOW_MS + 1, "data": changed}], [padded(snapshot(1))], [meta(0)]]
-    segments = [replay_segment(one) for batch in batches for one in items(plain(batch))]
+    segments = [
+        replay_segment(one, family_of(one.family).recording) for batch in batches for one in items(plain(batch))
+    ]
     ordered = settled(kept(number, one) for number, one in enumerate(segments))
-    (track,) = to_rrweb(Family.RRWEB, [one.segment.body for one in ordered])
+    (track,) = to_rrweb(family_of(Family.RRWEB), [one.segment.body for one in ordered])
     assert [event["type"] for event in track.events] == [4, 2, 3]
     assert track.skipped == {}
 
@@ -233,9 +240,11 @@ def test_a_recording_cut_into_batches_anywhere_plays_the_same(cuts: list[int], c
     edges = sorted({0, len(recording), *cuts})
     batches = [recording[start:end] for start, end in itertools.pairwise(edges)]
     chance.shuffle(batches)
-    segments = [replay_segment(one) for batch in batches for one in items(plain(batch))]
+    segments = [
+        replay_segment(one, family_of(one.family).recording) for batch in batches for one in items(plain(batch))
+    ]
     ordered = settled(kept(number, one) for number, one in enumerate(segments))
-    (track,) = to_rrweb(Family.RRWEB, [one.segment.body for one in ordered])
+    (track,) = to_rrweb(family_of(Family.RRWEB), [one.segment.body for one in ordered])
     assert track.events == recording
 
 
@@ -245,4 +254,4 @@ def test_a_body_cut_anywhere_ends_somewhere(body: Record, length: int) -> None:
     assert results
     for one in results:
         if isinstance(one, Item):
-            to_rrweb(Family.RRWEB, [one.body])
+            to_rrweb(family_of(Family.RRWEB), [one.body])

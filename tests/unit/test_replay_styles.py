@@ -15,11 +15,13 @@ from flows.captures import CaptureCounts, read_captures
 from lake.blob_reader import BlobReader
 from lake.catalog import open_blob
 from lake.styles import StyleShelf
-from operators.decode import Limits, decode
+from operators.decode import decode
+from operators.families.registry import family_of
 from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
 from operators.replay.scan import ReplaySegment, scan, style_texts
 from operators.replay.styles import STYLE_BYTES_MIN, choose, styles_of
 from operators.wire.inflate import inflate
+from operators.wire.unusable import Limits
 from schemas.blob import ENDING_BYTES, STYLES_MAX, BlobFormatError, parse_footer
 from schemas.items import Family, Item, Kind, SegmentMeta, StyleMark
 from schemas.keys import is_style, replay_key, style_digest, style_key
@@ -51,7 +53,9 @@ def segment(index: int, *sheets: tuple[str, str]) -> ReplaySegment:
     raw = json.dumps({"records": [record]}).encode() + b"\n"
     time_ms = T0 + index
     meta = SegmentMeta("view", index, time_ms, time_ms, 1, bool(sheets), "init", len(raw), "identity", "sdk", "1.0")
-    return ReplaySegment(meta, Family.GUANCE, raw, scan(raw, Family.GUANCE, meta))
+    return ReplaySegment(
+        meta, family_of(Family.GUANCE).recording, raw, scan(raw, family_of(Family.GUANCE).recording, meta)
+    )
 
 
 def cut_all(segments: Sequence[ReplaySegment], limits: CutLimits | None = None) -> CutReplay:
@@ -84,7 +88,7 @@ def test_the_linked_sheets_of_each_sdk_are_found(capture: str, lengths: set[int]
         for item in decode(one.message, Limits()):
             if isinstance(item, Item) and item.kind == Kind.SEGMENT:
                 raw = inflate(item.body, 64 * MIB)
-                texts = list(style_texts(raw, Family(item.family)))
+                texts = list(style_texts(raw, family_of(item.family).recording))
                 assert all(text in raw for text in texts)
                 found |= set(map(len, texts))
     assert found == lengths

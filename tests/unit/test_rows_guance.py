@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.families.guance.rows import unusual_guance_row
-from operators.families.line_rows import line_row
+from operators.families.registry import line_row
 from operators.rows.values import Row, decode_object
 from schemas.fields import Field
 from schemas.items import LINE_TABLE, Family, Kind

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from operators.families.line_rows import line_row
+from operators.families.registry import line_row
 from operators.rows.values import Row
 from schemas.items import LINE_TABLE, Family, Kind
 from schemas.tables import TABLES

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operators.families.registry import family_of
 from operators.rrweb.node import MAX_TREE_DEPTH
 from operators.rrweb.track import ConversionError, Event, JsonObject, Track
 from operators.tracks import to_rrweb
@@ -57,7 +58,7 @@ def segment(*records: JsonObject, view: str = "v1", index: int = 0) -> bytes:
 
 
 def convert(*records: JsonObject) -> Track:
-    (track,) = to_rrweb(Family.GUANCE, [segment(*records)])
+    (track,) = to_rrweb(family_of(Family.DATADOG), [segment(*records)])
     return track
 
 
@@ -166,7 +167,7 @@ def test_an_input_has_text_and_state_and_an_interaction_no_id() -> None:
 def test_unknown_records_are_counted_and_left_out() -> None:
     odd = [{"type": 77, "timestamp": START}, {"type": "x", "timestamp": START}, {"type": 4}, 5, None]
     pointer = {"type": 3, "timestamp": START, "data": {"source": 9, "pointerId": 1}}
-    (track,) = to_rrweb(Family.DATADOG, [segment(meta(), snapshot(), pointer, *odd)])  # type: ignore[arg-type]
+    (track,) = to_rrweb(family_of(Family.DATADOG), [segment(meta(), snapshot(), pointer, *odd)])  # type: ignore[arg-type]
     assert track.skipped == {"record_type_77": 1, "record_type_other": 1, "malformed": 3, "source_9": 1}
     assert [event["type"] for event in track.events] == [4, 2]
 
@@ -229,20 +230,20 @@ def view(name: str, start: int, end: int) -> bytes:
 
 
 def test_views_one_after_the_other_share_a_track() -> None:
-    (track,) = to_rrweb(Family.GUANCE, [view("a", 0, 5_000), view("b", 5_000, 9_000)])
+    (track,) = to_rrweb(family_of(Family.GUANCE), [view("a", 0, 5_000), view("b", 5_000, 9_000)])
     assert track.view_ids == ["a", "b"]
     assert (track.start_ms, track.end_ms) == (START, START + 9_000)
 
 
 def test_views_that_overlap_are_tracks_of_their_own_and_a_later_one_follows_its_tab() -> None:
     views = [view("a", 0, 60_000), view("b", 10_000, 90_000), view("c", 60_000, 80_000)]
-    tracks = to_rrweb(Family.GUANCE, views)
+    tracks = to_rrweb(family_of(Family.GUANCE), views)
     assert [(track.track_id, track.view_ids) for track in tracks] == [(0, ["a", "c"]), (1, ["b"])]
 
 
 @pytest.mark.parametrize(("overlap_ms", "track_count"), [(999, 1), (1_000, 1), (1_001, 2)])
 def test_a_record_just_after_the_next_view_began_is_drawn_before_it(overlap_ms: int, track_count: int) -> None:
-    tracks = to_rrweb(Family.GUANCE, [view("a", 0, 5_000 + overlap_ms), view("b", 5_000, 9_000)])
+    tracks = to_rrweb(family_of(Family.GUANCE), [view("a", 0, 5_000 + overlap_ms), view("b", 5_000, 9_000)])
     assert len(tracks) == track_count
     timestamps = [event["timestamp"] for event in tracks[0].events]
     assert timestamps == sorted(timestamps)
@@ -252,7 +253,7 @@ def test_a_record_just_after_the_next_view_began_is_drawn_before_it(overlap_ms: 
 
 def test_a_view_without_snapshot_does_not_change_the_page_before_it() -> None:
     second = segment(mutation(5_000, removes=[{"id": LIST, "parentId": BODY}]), view="b")
-    (track,) = to_rrweb(Family.GUANCE, [view("a", 0, 4_000), second])
+    (track,) = to_rrweb(family_of(Family.GUANCE), [view("a", 0, 4_000), second])
     assert track.skipped == {"before_full_snapshot": 1}
 
 
@@ -361,7 +362,7 @@ def test_change_after_a_missing_segment_nothing_is_believed_until_the_next_snaps
         segment(change([2, 3]), index=2),
         segment(change_snapshot(), index=3),
     ]
-    (track,) = to_rrweb(Family.DATADOG, segments)
+    (track,) = to_rrweb(family_of(Family.DATADOG), segments)
     assert track.skipped == {"after_lost_segment": 1, "missing_segment": 1}
     assert track.notes == [
         "1 changes follow a lost segment and cannot be read until the next full snapshot",
@@ -387,7 +388,7 @@ def test_posthog_fields_are_inflated() -> None:
     small = mutation(adds=squeezed([add(LIST, text(40, "ü"))]), removes=squeezed([]), texts=squeezed([])) | {
         "cv": "2024-10"
     }
-    (track,) = to_rrweb(Family.RRWEB, [message(meta(), full, small)])
+    (track,) = to_rrweb(family_of(Family.RRWEB), [message(meta(), full, small)])
     assert track.skipped == {}
     assert track.events[1]["data"]["node"] == page()
     assert of_source(track, 0)[0]["adds"] == [add(LIST, text(40, "ü"))]
@@ -396,20 +397,22 @@ def test_posthog_fields_are_inflated() -> None:
 
 @pytest.mark.parametrize("data", ["no gzip", "\u4e2d", squeezed({})[:-9]], ids=["text", "wide", "cut short"])
 def test_posthog_fields_that_do_not_inflate_are_counted(data: str) -> None:
-    (track,) = to_rrweb(Family.RRWEB, [message(meta(), {**snapshot(), "cv": "2024-10", "data": data})])
+    (track,) = to_rrweb(family_of(Family.RRWEB), [message(meta(), {**snapshot(), "cv": "2024-10", "data": data})])
     assert track.skipped == {"malformed": 1}
 
 
 def test_posthog_bomb_is_not_inflated() -> None:
     bomb = gzip.compress(bytes(40 << 20)).decode("latin-1")
-    (track,) = to_rrweb(Family.RRWEB, [message(meta(), {**snapshot(), "cv": "2024-10", "data": bomb}, snapshot(20))])
+    (track,) = to_rrweb(
+        family_of(Family.RRWEB), [message(meta(), {**snapshot(), "cv": "2024-10", "data": bomb}, snapshot(20))]
+    )
     assert track.skipped == {"too_large": 1}
     assert [event["type"] for event in track.events] == [4, 2]
 
 
 def test_every_rrweb_window_is_a_track_sorted_by_time() -> None:
     plain = json.dumps({"session_id": "s", "window_id": "w2", "events": [snapshot(50), meta(40)]}).encode()
-    tracks = to_rrweb(Family.RRWEB, [plain, message(meta(), snapshot())])
+    tracks = to_rrweb(family_of(Family.RRWEB), [plain, message(meta(), snapshot())])
     assert [(track.view_ids, [event["type"] for event in track.events]) for track in tracks] == [
         (["w1"], [4, 2]),
         (["w2"], [4, 2]),
@@ -419,7 +422,7 @@ def test_every_rrweb_window_is_a_track_sorted_by_time() -> None:
 def test_mouse_moves_are_dated_at_their_first_position() -> None:
     moves: Event = {"type": 3, "timestamp": START + 500, "data": {"source": 1, "positions": []}}
     moves["data"]["positions"] = [{"x": 1, "y": 1, "id": BODY, "timeOffset": offset} for offset in (-400, -100)]
-    (track,) = to_rrweb(Family.RRWEB, [message(meta(), snapshot(), mutation(300), moves, mutation(600))])
+    (track,) = to_rrweb(family_of(Family.RRWEB), [message(meta(), snapshot(), mutation(300), moves, mutation(600))])
     moved = track.events[2]
     assert moved["timestamp"] == START + 100
     assert [position["timeOffset"] for position in moved["data"]["positions"]] == [0, 300]
@@ -431,12 +434,12 @@ def test_mouse_moves_are_dated_at_their_first_position() -> None:
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{", b"3", b"{}", b'{"records":{},"view":{"id":"v"}}', b'{"records":[]}'])
 def test_what_is_no_segment_is_refused(raw: bytes) -> None:
     with pytest.raises(ConversionError):
-        to_rrweb(Family.GUANCE, [raw])
+        to_rrweb(family_of(Family.GUANCE), [raw])
 
 
 def test_json_nested_without_end_is_refused() -> None:
     with pytest.raises(ConversionError):
-        to_rrweb(Family.GUANCE, [b'{"records":' + b"[" * 100_000])
+        to_rrweb(family_of(Family.GUANCE), [b'{"records":' + b"[" * 100_000])
 
 
 @pytest.mark.parametrize(("depth", "skipped"), [(MAX_TREE_DEPTH, 0), (MAX_TREE_DEPTH + 1, 1), (20_000, 1)])
@@ -460,7 +463,7 @@ def test_long_lists_of_siblings_take_no_long_time() -> None:
 
 def test_half_a_surrogate_pair_is_replaced() -> None:
     raw = segment(meta(), snapshot(tree=page(text(30, "cut")))).replace(b"cut", rb"cut\ud83d")
-    (track,) = to_rrweb(Family.GUANCE, [raw])
+    (track,) = to_rrweb(family_of(Family.GUANCE), [raw])
     assert body_of(track)["childNodes"][1]["textContent"] == "cut\ufffd"
 
 
@@ -468,20 +471,22 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
 def test_mouse_moves_of_an_impossible_instant_cost_no_other_event(offset: float) -> None:
     position = {"x": 1, "y": 1, "id": LIST, "timeOffset": offset}
     moves = {"type": 3, "timestamp": START + 20, "data": {"source": 1, "positions": [position]}}
-    (track,) = to_rrweb(Family.RRWEB, [message(meta(), snapshot(1), moves, mutation(30))])
+    (track,) = to_rrweb(family_of(Family.RRWEB), [message(meta(), snapshot(1), moves, mutation(30))])
     assert [event["timestamp"] - START for event in track.events] == [0, 1, 20, 30]
 
 
 @pytest.mark.parametrize("time", [0.5, 0, -1])
 def test_an_event_of_the_first_millisecond_of_all_costs_itself(time: float) -> None:
-    (track,) = to_rrweb(Family.RRWEB, [message(meta(), snapshot(1), {**mutation(), "timestamp": time}, mutation(30))])
+    (track,) = to_rrweb(
+        family_of(Family.RRWEB), [message(meta(), snapshot(1), {**mutation(), "timestamp": time}, mutation(30))]
+    )
     assert [event["timestamp"] - START for event in track.events] == [0, 1, 30]
 
 
 def test_segments_that_name_no_view_play() -> None:
     """The form around them may have named it; nothing of that is in the stored segment."""
     raw = json.dumps({"records": [meta(), snapshot(1)]}).encode()
-    (track,) = to_rrweb(Family.GUANCE, [raw])
+    (track,) = to_rrweb(family_of(Family.GUANCE), [raw])
     assert [event["type"] for event in track.events][:2] == [4, 2]
 
 
@@ -502,7 +507,7 @@ def test_whatever_is_spoiled_nothing_but_a_conversion_error_comes_out(
     records = [spoil(record, place, value) for record, place, value in spoiled]
     raw = message(*records) if family is Family.RRWEB else segment(*records)
     try:
-        tracks = to_rrweb(family, [raw])
+        tracks = to_rrweb(family_of(family), [raw])
     except ConversionError:
         return
     json.dumps([track.events for track in tracks])

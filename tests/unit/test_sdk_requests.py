@@ -15,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.captures import CaptureCounts, read_captures
-from operators.decode import Limits, Message, decided, decode
+from operators.decode import decided, decode
 from operators.families.guance.line_protocol import only_session
-from operators.families.line_rows import line_row
-from operators.requests import ROUTES, keyed_by_session, request_message, route_of
+from operators.families.registry import ROUTES, line_row
+from operators.requests import keyed_by_session, request_message, route_of
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Family, Item, Rejected, RejectReason
 
 LIMITS = Limits()

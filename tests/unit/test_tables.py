@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from operators.families.line_rows import line_row
+from operators.families.registry import line_row
 from schemas.fields import is_copied
 from schemas.items import LINE_TABLE, Family
 from schemas.tables import TABLES, arrow_schema

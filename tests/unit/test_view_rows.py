@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item, Kind, Skipped
 from tests.flow.harness import Lake, run
 from tests.unit.replays import NOW_MS

@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from operators.decode import Limits, Message, decode
+from operators.decode import decode
 from operators.windows.tracker import Activation
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
 from schemas.items import Item, Rejected, RejectReason
 from schemas.keys import FIRST_REVISIONS, PACKS, STAGING
 from schemas.pack import PackEntry

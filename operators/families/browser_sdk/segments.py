@@ -4,11 +4,10 @@ What the SDKs send, zlib or plain, is kept as it came. Where the header is missi
 copy inside the segment or its records stand in.
 """
 
-from collections.abc import Iterable
-
 import msgspec
 
-from operators.replay.records import NoRecords, Opened, open_body, shallow
+from operators.replay.recording import Recording, open_body
+from operators.replay.records import NoRecords, Opened, shallow
 from operators.replay.scan import is_snapshot, scan_records
 from operators.rows.paths import child
 from operators.rows.values import decode_object, text_of_id
@@ -24,7 +23,7 @@ from operators.wire.unusable import (
     json_refusal,
     time_us,
 )
-from schemas.items import NOT_NUMBERED, Family, Item, Kind, Rejected, RejectReason, SegmentMeta
+from schemas.items import COUNT_MAX, NOT_NUMBERED, Item, Kind, RejectReason, SegmentMeta
 from schemas.units import MS_PER_DAY
 
 
@@ -54,7 +53,6 @@ class _Segment(msgspec.Struct, gc=False):
 
 
 _decode_segment = tolerant(msgspec.json.Decoder(_Segment))
-COUNT_MAX = (1 << 31) - 1  # of segments or records: what sums them up has 64 bits
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -72,18 +70,18 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def segment_item(  # noqa: PLR0913 - what a segment consists of
-    family: Family, ids: tuple[str, str], header: Header, body: bytes, received_ms: int, limits: Limits
+    recording: Recording, ids: tuple[str, str], header: Header, body: bytes, received_ms: int, limits: Limits
 ) -> Item:
     """Check the body and build the item. `ids`: (app_id, session_id). Raises Unusable.
 
     A number that cannot be is as absent; only the start is needed.
     """
     raw = _inflated(body, limits)
-    found, whole = _opened(raw, family, limits)
+    found, whole = _opened(raw, recording, limits)
     as_it_came = whole is raw and is_zlib(body)  # what the SDKs send; anything else is kept inflated
     known = _known(header, found)
     known = msgspec.structs.replace(known, raw_bytes=len(whole), encoding="zlib" if as_it_came else "identity")
-    scan = scan_records(whole, found.records, len(found.others), family, known)
+    scan = scan_records(whole, found.records, len(found.others), recording, known)
     view_id = checked_id("view_id", known.view_id, limits)
     place = f"{known.index_in_view}/{known.start_ms}"
     numbered = known.index_in_view != NOT_NUMBERED
@@ -91,7 +89,7 @@ def segment_item(  # noqa: PLR0913 - what a segment consists of
         app_id=checked_id("app_id", ids[0], limits),
         session_id=checked_id("session_id", ids[1], limits),
         kind=Kind.SEGMENT,
-        family=family,
+        family=recording.number,
         begin_us=time_us("start", known.start_ms),
         end_us=time_us("end", known.end_ms),
         received_ms=received_ms,
@@ -104,16 +102,7 @@ def segment_item(  # noqa: PLR0913 - what a segment consists of
     )
 
 
-def unusable_records(item: Item, limits: Limits) -> Iterable[Rejected]:
-    """The records of a segment that have no kind or no time, each with its own bytes; none of a line."""
-    if item.scan is None or not item.scan.unusable_count:
-        return
-    raw = item.body if item.segment and item.segment.encoding == "identity" else _inflated(item.body, limits)
-    for text in open_body(raw, Family(item.family)).others:
-        yield Rejected(RejectReason.INVALID_TIME, "a record without a usable kind or time; the others are kept", text)
-
-
-def self_described(family: Family, body: bytes, received_ms: int, limits: Limits) -> Item:
+def self_described(recording: Recording, body: bytes, received_ms: int, limits: Limits) -> Item:
     """A segment that came without its header. Raises Unusable."""
     inner = _inner_header(body, limits)
     header = Header(
@@ -128,7 +117,7 @@ def self_described(family: Family, body: bytes, received_ms: int, limits: Limits
         sdk_version=inner.sdk.version,
     )
     ids = inner.app.id or inner.application.id, inner.session.id
-    return segment_item(family, ids, header, body, received_ms, limits)
+    return segment_item(recording, ids, header, body, received_ms, limits)
 
 
 def describes_datadog(body: bytes, limits: Limits) -> bool:
@@ -147,10 +136,10 @@ def number_of(value: object) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _opened(raw: bytes, family: Family, limits: Limits) -> tuple[Opened, bytes]:
+def _opened(raw: bytes, recording: Recording, limits: Limits) -> tuple[Opened, bytes]:
     """The records, and the JSON: as it came but for what is no JSON in it."""
     try:
-        found, whole = with_numbers(raw, lambda text: open_body(text, family))
+        found, whole = with_numbers(raw, lambda text: open_body(text, recording))
     except NoRecords as error:
         raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
     except JSON_ERRORS as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from operators.families.browser_sdk.segments import Header, number_of, segment_item
-from operators.families.guance.decode import KINDS
+from operators.families.datadog.recording import RECORDING
 from operators.rows.paths import child
 from operators.rows.values import Attributes, decode_object, text_of_id
 from operators.wire.json_text import tolerant
@@ -26,9 +26,9 @@ from operators.wire.unusable import (
     time_us,
 )
 from operators.wire.utf8_rows import checked_utf8
-from schemas.items import Family, Item, Kind, Rejected, RejectReason, Skipped, SkipReason
+from schemas.items import LINE_KINDS, Family, Item, Kind, Rejected, RejectReason, Skipped, SkipReason
 
-_KINDS = KINDS | {"view_update": Kind.VIEW, "vital": Kind.NOTE}
+_KINDS = LINE_KINDS | {"view_update": Kind.VIEW, "vital": Kind.NOTE}
 
 _TELEMETRY = "telemetry"
 
@@ -107,7 +107,7 @@ def decode_segment(parts: Mapping[str, bytes], received_ms: int, limits: Limits)
         sdk_version=parts.get("sdk_version", b"").decode(errors="replace"),
     )
     ids = _id_of(event, "application"), _id_of(event, "session")
-    return segment_item(Family.DATADOG, ids, header, parts.get("segment", b""), received_ms, limits)
+    return segment_item(RECORDING, ids, header, parts.get("segment", b""), received_ms, limits)
 
 
 def segment_ids(event: bytes) -> tuple[str, str]:

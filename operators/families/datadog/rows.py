@@ -16,10 +16,10 @@ from operators.rows.values import (
     nanoseconds,
     text_of_id,
 )
-from schemas.items import LINE_TABLE, Kind
+from schemas.items import LINE_KINDS, Kind
 
 _VIEW_UPDATE = "view_update"
-_KINDS = {kind.name.lower(): kind for kind in LINE_TABLE} | {
+_KINDS = LINE_KINDS | {
     _VIEW_UPDATE: Kind.VIEW,
     "vital": Kind.NOTE,
 }

@@ -10,6 +10,7 @@ import msgspec
 
 from operators.families.browser_sdk.segments import Header, number_of, segment_item
 from operators.families.guance.line_protocol import TELEMETRY, Row, parse_rows
+from operators.families.guance.recording import RECORDING
 from operators.rows.values import as_text, compact_json, decode_object
 from operators.wire.json_text import array_elements, tolerant
 from operators.wire.unusable import (
@@ -24,17 +25,9 @@ from operators.wire.unusable import (
     time_us,
 )
 from operators.wire.utf8_rows import body_text, checked_utf8, has_bad_byte, row_bytes
-from schemas.items import Family, Item, Kind, Rejected, RejectReason, Skipped, SkipReason
+from schemas.items import LINE_KINDS, Family, Item, Kind, Rejected, RejectReason, Skipped, SkipReason
 
 Result = Item | Rejected | Skipped
-
-KINDS = {
-    "view": Kind.VIEW,
-    "action": Kind.ACTION,
-    "error": Kind.ERROR,
-    "resource": Kind.RESOURCE,
-    "long_task": Kind.LONG_TASK,
-}
 
 
 class _Tags(msgspec.Struct, gc=False):
@@ -111,7 +104,7 @@ def decode_segment(parts: Mapping[str, bytes], received_ms: int, limits: Limits)
         sdk_version=fields.get("sdk_version", ""),
     )
     ids = fields.get("app_id", ""), fields.get("session_id", "")
-    return segment_item(Family.GUANCE, ids, header, parts.get("segment", b""), received_ms, limits)
+    return segment_item(RECORDING, ids, header, parts.get("segment", b""), received_ms, limits)
 
 
 def _protocol_lines(body: bytes, unit: _Unit, received_ms: int, limits: Limits) -> Iterator[Result]:
@@ -227,7 +220,7 @@ def _result(line: _Line, raw: bytes, received_ms: int, limits: Limits) -> Item |
 
 
 def _item(line: _Line, raw: bytes, received_ms: int, limits: Limits) -> Item:
-    kind = KINDS.get(line.measurement)
+    kind = LINE_KINDS.get(line.measurement)
     if kind is None:
         raise Unusable(RejectReason.UNKNOWN_MEASUREMENT, f"measurement {line.measurement[:100]!r}")
     tags, fields = line.tags, line.fields

@@ -19,7 +19,7 @@ from operators.rows.values import (
 )
 from operators.wire.unusable import DURATION_MAX_NS
 from schemas.fields import Field
-from schemas.items import LINE_TABLE, Kind
+from schemas.items import LINE_KINDS, LINE_TABLE, Kind
 from schemas.tables import TABLES
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
@@ -63,7 +63,6 @@ def _converter(field: Field) -> Converter:
 
 # SDK 3 turns every other time of a page into ns and forgot this one.
 _OWN_CONVERTERS: dict[str, Converter] = {"cumulative_layout_shift_time": ms_as_ns}
-_KINDS = {kind.name.lower(): kind for kind in LINE_TABLE}
 _COLUMNS = {kind: _columns(table) for kind, table in LINE_TABLE.items()}
 _TOP_LEVEL = {"measurement", "tags", "fields", "time"}
 _decode_usual = msgspec.json.Decoder(_UsualLine).decode
@@ -132,7 +131,7 @@ def unusual_guance_row(line: Attributes) -> LineRow:
 
 
 def _kind(measurement: object) -> Kind:
-    kind = _KINDS.get(measurement) if isinstance(measurement, str) else None
+    kind = LINE_KINDS.get(measurement) if isinstance(measurement, str) else None
     if kind is None:
         raise ValueError(f"unknown measurement: {str(measurement)[:80]!r}")
     return kind

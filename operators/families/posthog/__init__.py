@@ -1,1 +1,1 @@
-"""posthog-js: events by name, snapshots as rrweb events."""
+"""posthog-js, and batches of plain rrweb events; on disk and in Kafka both are named rrweb."""

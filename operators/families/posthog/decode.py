@@ -12,7 +12,9 @@ from urllib.parse import parse_qs
 import msgspec
 
 from operators.families.posthog.events import HEATMAP, PAGE_LEAVE, kind_of
-from operators.replay.records import NoRecords, first_byte, open_body, shallow
+from operators.families.posthog.recording import RECORDING
+from operators.replay.recording import open_body
+from operators.replay.records import NoRecords, first_byte, shallow
 from operators.replay.scan import is_snapshot, scan_records
 from operators.rows.values import text_of_id
 from operators.wire.inflate import inflate
@@ -245,7 +247,7 @@ def _event_us(message: _Message) -> int:
 def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: int, limits: Limits) -> Item:
     properties = message.properties
     try:
-        found_window_id, _, records, others = open_body(raw, Family.RRWEB)
+        found_window_id, _, records, others = open_body(raw, RECORDING)
     except NoRecords as error:
         raise Unusable(RejectReason.INVALID_FIELD, str(error)) from None
     if not records:
@@ -281,5 +283,5 @@ def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: i
         ends=False,
         body=raw,
         segment=meta,
-        scan=scan_records(raw, records, len(others), Family.RRWEB, meta),
+        scan=scan_records(raw, records, len(others), RECORDING, meta),
     )

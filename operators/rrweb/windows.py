@@ -1,9 +1,8 @@
-"""Batches of rrweb events, plain or as PostHog `$snapshot` messages: one sorted list of events per window (tab)."""
+"""Batches of rrweb events: one sorted list of events per browser window (tab)."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from operators.families.posthog.cv import CvDecoder
 from operators.rrweb.batch import Batch, ViewEvents
 from operators.rrweb.event import Source
 from operators.rrweb.json_shape import ShapeError, list_of, number_of, object_of, time_of
@@ -14,16 +13,15 @@ from schemas.units import MS_PER_DAY
 _MOVES = (Source.MOUSE_MOVE, Source.TOUCH_MOVE, Source.DRAG)
 
 
-def window_views(batches: Iterable[Batch]) -> list[ViewEvents]:
-    """Events by window, everything in the clear."""
-    decoder = CvDecoder()
+def window_views(batches: Iterable[Batch], clear: Callable[[Event], Event]) -> list[ViewEvents]:
+    """Events by window. `clear`: an event as rrweb has made it, whatever its SDK has packed; raises ShapeError."""
     windows: dict[str, ViewEvents] = {}
     for batch in batches:
         window = windows.setdefault(batch.view_id, ViewEvents(batch.view_id, [], Counter()))
         window.skipped.update(batch.skipped)
         for record in batch.records:
             try:
-                event = decoder.decode(object_of(record))
+                event = clear(object_of(record))
                 window.events.append({**event, "timestamp": time_of(event)})
             except ShapeError as fault:
                 window.skipped[fault.reason] += 1

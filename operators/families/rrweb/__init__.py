@@ -1,1 +1,0 @@
-"""Plain rrweb batches, as a page's own code sends them."""

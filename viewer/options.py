@@ -1,0 +1,30 @@
+"""What an operator decides of the service, as its parts need it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from operators.windows.rules import WindowRules
+from schemas.units import GIB
+
+
+class IndexLimits(msgspec.Struct, frozen=True):
+    """What the copy of the session table may use. `threads` 0: as many as there are cores."""
+
+    memory_bytes: int = 1 * GIB
+    threads: int = 0
+
+
+class ServeOptions(msgspec.Struct, frozen=True):
+    """`origins`: whose images and styles a recording may load."""
+
+    scratch: Path
+    index: IndexLimits = IndexLimits()
+    refresh_seconds: float = 10.0
+    requests_at_once: int = 32
+    link_seconds_max: int = 7 * 86_400
+    public_url: str = ""
+    origins: Sequence[str] = ()
+    own_names: frozenset[str] | None = None  # only these host names are answered; None: any
+    rules: WindowRules = WindowRules()  # those of the job
