@@ -33,7 +33,7 @@ def session_replay(
     keyed = op.key_on("shard", batches, attrgetter("shard"))  # to the process of the shard; mostly the one that read it
     op.output("lake", keyed, lake)
     # In each shard, `sinks/engine.py: LakeShard` drives what comes next, inside the engine's output:
-    #   begin      operators/input/opening.py      a new shard waits until every reader has read something
+    #   begin      operators/opening.py            a new shard waits until every reader has read something
     #   clock      operators/input/shard_clock.py  when is everything read that may still belong to a window?
     #   windows    operators/windows/tracker.py    items join the windows of their session; windows become due
     #   keep       sinks/pack_buffer.py            bodies rest in packs until then

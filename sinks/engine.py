@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from operators.input.opening import Opening
 from operators.input.shard_clock import ShardClock, ShardClockState
+from operators.opening import Opening
 from operators.shards import ShardBatch, Spread
 from operators.windows.tracker import SessionTracker
 from sinks.session_journal import JournalPlace, SessionJournal

@@ -89,11 +89,12 @@ def _refused_segments(items: list[Item]) -> int:
 def _played(items: list[Item]) -> Counter[str]:
     """What the segments of each session play. Only a recording of which nothing can be read may be refused."""
     ends: Counter[str] = Counter()
-    sessions: dict[tuple[Family, str, str], list[bytes]] = {}
+    sessions: dict[tuple[int, str, str], list[bytes]] = {}
     for item in items:
-        line = to_line(replay_segment(item).inflated()).rstrip(b"\n")
-        sessions.setdefault((Family(item.family), item.app_id, item.session_id), []).append(line)
-    for (family, _, _), lines in sessions.items():
+        line = to_line(replay_segment(item, family_of(item.family).recording).inflated()).rstrip(b"\n")
+        sessions.setdefault((item.family, item.app_id, item.session_id), []).append(line)
+    for (number, _, _), lines in sessions.items():
+        family = family_of(number)
         try:
             tracks = [*to_rrweb(family, lines), one_track(family, lines)]
         except ConversionError:

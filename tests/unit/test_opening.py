@@ -1,6 +1,6 @@
 """How a new shard begins: what it holds, and until when."""
 
-from operators.input.opening import Opening
+from operators.opening import Opening
 from operators.shards import ShardBatch
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from operators.arrivals import Poll, Received, decode_poll
-from operators.decode import Limits
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import SessionTracker
+from operators.wire.unusable import Limits
 from schemas.keys import REPLAYS, TABLES
 from schemas.retention import Retention
 from sinks.notices import NoticeBoard, note_removed
