@@ -85,7 +85,7 @@ TABLES: dict[str, Table] = {
             (*_REPLAY_SEGMENTS, *added(3, SDK_FAMILY)),
             ("app_id", "start"),
         ),
-        Table("quarantine", "Input that could not be used.", _QUARANTINE, ("received_at",)),
+        Table("quarantine", "Input that could not be used.", _QUARANTINE, ("received_at",), version=2),
     )
 }
 

@@ -2,12 +2,13 @@
 
 import msgspec
 
-from schemas.recorded import Console, Entry, Recorded, Request, encode_recorded
+from schemas.recorded import Console, Entry, Focus, Load, LongTask, Recorded, Request, encode_recorded
 from schemas.units import KIB, MS_PER_SECOND
 
 ENTRIES_MAX = 2_000  # of one segment, which lasts some seconds
 TEXT_BYTES_MAX = 256 * KIB  # of all texts of one segment
 TEXT_MAX = 8_192  # characters of one text
+_SHORT = (Load, Focus, LongTask)  # have no text
 
 
 class Recorder:
@@ -21,8 +22,10 @@ class Recorder:
 
     def add(self, entry: Entry) -> None:
         """Keep an entry, or count it."""
-        entry = _within(entry)
-        size = sum(len(text.encode("utf-8", "replace")) for text in _texts(entry))
+        size = 0
+        if not isinstance(entry, _SHORT):
+            entry = _within(entry)
+            size = sum(len(text.encode("utf-8", "replace")) for text in _texts(entry))
         if len(self._entries) >= ENTRIES_MAX or self._text_bytes + size > TEXT_BYTES_MAX:
             self._omitted_count += 1
             return
