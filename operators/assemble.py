@@ -13,6 +13,8 @@ from operators.recorded.browser_window import browser_windows, omitted_count
 from operators.recorded.derived import Derived, Told
 from operators.recorded.rows import derive
 from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
+from operators.replay.recording import open_body
+from operators.replay.records import Record
 from operators.replay.scan import replay_segment
 from operators.rows.error_groups import fingerprint
 from operators.rows.session_row import ReplayTotals, Row, session_row
@@ -151,8 +153,17 @@ def _derived_rows(
         before = found
         if windows:
             told = lines if number == len(revisions) else _line_rows(order, entries, set(), [])[0]
-            found = derive(windows, Told(_by_table(told)), before, order.end_us)
+            found = derive(windows, Told(_by_table(told)), before, _records_of, order.end_us)
     return [_placed_derived(order, one, is_new=key not in before) for key, one in found.items()]
+
+
+def _records_of(item: Item) -> list[Record]:
+    """The records of a segment, read again; none of one that is nested too deeply for the stack at this place."""
+    recording = family_of(item.family).recording
+    try:
+        return open_body(replay_segment(item, recording).inflated(), recording).records
+    except RecursionError:
+        return []
 
 
 def _placed_derived(order: CloseOrder, one: Derived, *, is_new: bool) -> "_Placed":

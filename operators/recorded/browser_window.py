@@ -1,18 +1,23 @@
 """The recorded entries of one browser window in one order, whatever segments brought them.
 
-Equal entries of one segment are as many things; those of two segments are the same, sent again.
+Equal entries of one segment are as many things; those of two segments are the same, sent again. Only a click is one in
+any case: nobody clicks twice in a millisecond, but rrweb tells one in a shadow tree twice.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from operators.replay.records import Record
 from operators.wire.unusable import identity
 from schemas.items import Item, Kind
-from schemas.recorded import Entry, Recorded, decode_recorded
+from schemas.recorded import Click, Entry, Recorded, decode_recorded
 
+RecordsOf = Callable[[Item], list[Record]]
+"""Reads the records of a segment again; it could be read when it came."""
 Wanted = TypeVar("Wanted", bound=msgspec.Struct)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -52,6 +57,12 @@ class BrowserWindow:
         self.entries = _in_order(self.segments)
         self.end_us = max(one.item.end_us for one in self.segments)
 
+    def batches(self, records_of: RecordsOf) -> Iterator[tuple[bytes, Callable[[], list[Record]]]]:
+        """The JSON of each segment, and what reads its records. Of compressed segments there is nothing."""
+        for item in [one.item for one in self.segments]:
+            if item.segment is not None and item.segment.encoding == "identity":
+                yield item.body, partial(records_of, item)
+
     def of(self, kind: type[Wanted]) -> list[tuple[Wanted, Seen]]:
         """The entries of a kind."""
         return [(one.entry, one) for one in self.entries if isinstance(one.entry, kind)]
@@ -83,7 +94,7 @@ def _in_order(segments: Sequence[Segment]) -> list[Seen]:
         counts: Counter[bytes] = Counter()
         for position, entry in enumerate(recorded.entries):
             text = _encode(entry)
-            key = text, counts[text]
+            key = text, 0 if isinstance(entry, Click) else counts[text]
             counts[text] += 1
             known = found.get(key)
             if known is None:

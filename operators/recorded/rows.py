@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from operators.recorded.actions import page_actions, visitor_actions
-from operators.recorded.browser_window import BrowserWindow
+from operators.recorded.browser_window import BrowserWindow, RecordsOf
 from operators.recorded.derived import Derived, Known, Pages, Told
 from operators.recorded.pages import page_views
 from operators.recorded.requests import request_row, requests_once
@@ -23,21 +23,23 @@ _SAME_US = US_PER_SECOND  # a line and an entry that say the same, so near to ea
 
 
 def derive(
-    windows: Iterable[BrowserWindow], told: Told, known: Known, window_end_us: int
+    windows: Iterable[BrowserWindow], told: Told, known: Known, records_of: RecordsOf, window_end_us: int
 ) -> dict[tuple[Kind, int], Derived]:
     """Rows by kind and identity. `known`: those of the revision before."""
-    found = {one.key: one for window in windows for one in _rows(window, told, known, window_end_us)}
+    found = {one.key: one for window in windows for one in _rows(window, told, known, records_of, window_end_us)}
     return found | {key: one for key, one in known.items() if one.kind != Kind.VIEW or key not in found}
 
 
-def _rows(window: BrowserWindow, told: Told, known: Known, window_end_us: int) -> Iterator[Derived]:
+def _rows(
+    window: BrowserWindow, told: Told, known: Known, records_of: RecordsOf, window_end_us: int
+) -> Iterator[Derived]:
     told_views = told.of("views", window.name)
     views = [] if told_views else page_views(window, known, window_end_us)
     pages = Pages(window, told_views or [view.row for view in views])
     _put_vitals(window, pages)
     yield from views
     if all(row.get("action_type") == _PAGE_MADE for row in told.of("actions", window.name)):
-        yield from visitor_actions(window, pages, known)
+        yield from visitor_actions(window, pages, known, records_of)
     yield from page_actions(window, pages)
     yield from _console(window, pages, told)
     yield from _resources(window, pages, told)

@@ -52,8 +52,9 @@ class _Mouse(msgspec.Struct, gc=False):
     y: float | None = None
 
 
-class _Input(msgspec.Struct, gc=False):
+class _Input(msgspec.Struct, gc=False, rename="camel"):
     id: int = 0
+    user_triggered: bool | None = None  # false: by the page; told only where the recorder was asked to
 
 
 class _Meta(msgspec.Struct, gc=False):
@@ -160,7 +161,9 @@ def _read_increment(recorder: Recorder, data: msgspec.Raw, at_us: int) -> None:
     if source in _POINTER_MOVES or source in _QUIET:
         return
     if source == _INPUT:
-        recorder.add(Input(at_us, _input(bytes(data)).id))
+        field = _input(bytes(data))
+        if field.user_triggered is not False:
+            recorder.add(Input(at_us, field.id))
     recorder.react(at_us // US_PER_MS)
 
 

@@ -143,6 +143,17 @@ def test_clicks_and_inputs_become_actions_of_their_page(tmp_path: Path) -> None:
     assert session(lake)["session_action_count"] == 6
 
 
+def test_actions_are_called_what_is_written_on_their_elements(tmp_path: Path) -> None:
+    button = {"type": 2, "tagName": "button", "attributes": {"id": "pay"}, "id": 7}
+    button["childNodes"] = [{"type": 3, "textContent": "Pay now", "id": 6}]
+    page = record(2, 1, node={"type": 0, "childNodes": [button], "id": 1}, initialOffset={"top": 0, "left": 0})
+    field = {"type": 2, "tagName": "input", "attributes": {"placeholder": "Name"}, "childNodes": [], "id": 8}
+    change = record(3, 500, source=0, adds=[{"parentId": 1, "nextId": None, "node": field}], removes=[], texts=[])
+    lake = run([batch(meta(0, "https://s.example/a"), page, change), batch(click(1_000), typed(2_000))], [], tmp_path)
+    named = [(one["action_name"], one["action_target"]) for one in rows(lake, "actions")]
+    assert named == [("Pay now", '{"selector":"button#pay"}'), ("Name", '{"selector":"input"}')]
+
+
 def test_rage_and_dead_clicks_are_counted_with_their_page_and_session(tmp_path: Path) -> None:
     records = [meta(0, "https://s.example/a"), snapshot(1), *(click(10_000 + 200 * step) for step in range(4))]
     lake = run([batch(*records), batch(change(30_000))], [], tmp_path)
