@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from operators.decode import decode
 from operators.recorded.recorder import ENTRIES_MAX, TEXT_BYTES_MAX, TEXT_MAX, Recorder
 from operators.wire.message import Message
 from operators.wire.unusable import Limits
-from schemas.items import Item
+from schemas.items import Item, SegmentScan
 from schemas.recorded import (
     NOTHING,
     Click,
@@ -209,6 +210,15 @@ def test_a_text_that_is_cut_says_so() -> None:
         Request(2, cut, url_length=TEXT_MAX + 1),
         Page(3, cut),
     ]
+
+
+def test_a_pack_of_an_earlier_release_tells_nothing() -> None:
+    scan = item_of(increment(5, id=1)).scan
+    assert scan is not None
+    *earlier, entries = msgspec.structs.astuple(scan)
+    assert entries
+    found = msgspec.msgpack.decode(msgspec.msgpack.encode(earlier), type=SegmentScan)
+    assert (found.recorded, found.records_count) == (b"", 1)
 
 
 def test_entries_count_for_what_an_item_holds_in_memory() -> None:
