@@ -110,7 +110,7 @@ def assemble_open(
 ) -> tuple[Row, list[LineRecord]]:
     """The session row and the lines of a window that is still open, as they would be if it closed now.
 
-    `replay`: from `uncut`; the bodies of segments are not looked at.
+    `replay`: from `uncut`. Of segments only the bodies of those that bring elements are looked at.
     """
     session, rows, _ = _rows(order, [_pick(entries, order.new_moments)], [replay], _Stored([], 0))
     return session, [record for record, _ in rows]

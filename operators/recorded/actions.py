@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from operators.recorded.browser_window import BrowserWindow, RecordsOf, Seen
+from operators.recorded.browser_window import BrowserWindow, Seen
 from operators.recorded.click_signs import Answers, signs_of
 from operators.recorded.derived import Derived, Known, Pages
-from operators.recorded.elements import Elements, elements_of
+from operators.recorded.elements import Elements, RecordsOf, elements_of
 from operators.rows.values import Row, compact_json
 from schemas.items import Kind
 from schemas.recorded import Click, Custom, Focus, Input, Page, Request
@@ -19,7 +19,7 @@ def visitor_actions(window: BrowserWindow, pages: Pages, known: Known, records_o
     """What the visitor did."""
     clicks = window.of(Click)
     inputs = list(_first_inputs(window, known))
-    elements = elements_of(_nameless(window), window.batches(records_of))
+    elements = elements_of(_nameless(window), (one.item for one in window.segments), records_of)
     answers = _answers(window, elements)
     for (click, seen), signs in zip(clicks, signs_of([click for click, _ in clicks], answers), strict=True):
         row = _action("click", click, elements)

@@ -5,19 +5,15 @@ any case: nobody clicks twice in a millisecond, but rrweb tells one in a shadow 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from operators.replay.records import Record
 from operators.wire.unusable import identity
 from schemas.items import Item, Kind
 from schemas.recorded import Click, Entry, Recorded, decode_recorded
 
-RecordsOf = Callable[[Item], list[Record]]
-"""Reads the records of a segment again; it could be read when it came."""
 Wanted = TypeVar("Wanted", bound=msgspec.Struct)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -56,12 +52,6 @@ class BrowserWindow:
         self.segments = sorted(segments, key=lambda one: (one.item.begin_us, one.item.ident))
         self.entries = _in_order(self.segments)
         self.end_us = max(one.item.end_us for one in self.segments)
-
-    def batches(self, records_of: RecordsOf) -> Iterator[tuple[bytes, Callable[[], list[Record]]]]:
-        """The JSON of each segment, and what reads its records. Of compressed segments there is nothing."""
-        for item in [one.item for one in self.segments]:
-            if item.segment is not None and item.segment.encoding == "identity":
-                yield item.body, partial(records_of, item)
 
     def of(self, kind: type[Wanted]) -> list[tuple[Wanted, Seen]]:
         """The entries of a kind."""

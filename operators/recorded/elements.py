@@ -1,8 +1,8 @@
 """What the elements are called that somebody clicked or typed in: read from the snapshots and changes that hold them.
 
-rrweb numbers the nodes of a page and repeats only the numbers. So the records that mention a wanted number are looked
-for in the text, and only these are taken apart. What is written on an element is cut to a line; what somebody typed
-into a field is never read.
+rrweb numbers the nodes of a page and repeats only the numbers. Snapshots and changes that bring elements are the only
+records that are taken apart. What is written on an element is cut to a line; what somebody typed into a field is never
+read.
 """
 
 import re
@@ -16,6 +16,7 @@ from operators.replay.records import Record
 from operators.rows.values import text_of_id
 from operators.wire.json_text import tolerant
 from operators.wire.unusable import JSON_ERRORS
+from schemas.items import Item
 from schemas.units import US_PER_MS
 
 WANTED_MAX = 1_000  # different elements of one browser window; of more, some have no name
@@ -23,12 +24,17 @@ _NAME_MAX = 80  # characters
 _TEXTS_MAX = 200  # pieces of text that are looked at for one name
 _SNAPSHOT, _INCREMENTAL = 2, 3
 _ELEMENT, _TEXT = 2, 3  # types of a node
+_HAS_ELEMENT = b'"tagName"'
 _MUTATION = re.compile(rb'\s*\{\s*"source"\s*:\s*0\b')
 _BUTTONS = frozenset({"a", "button", "summary", "option"})
 _BUTTON_INPUTS = frozenset({"button", "submit", "reset", "image", "checkbox", "radio"})
 _ROLES = frozenset({"button", "link", "tab", "menuitem", "option", "checkbox", "radio", "switch"})
 _FIELDS = frozenset({"input", "select", "textarea"})
 _SAYING = ("aria-label", "title", "alt", "placeholder", "name")  # attributes that name an element, best first
+
+
+RecordsOf = Callable[[Item], list[Record]]
+"""Reads the records of a segment again; it could be read when it came."""
 
 
 class Element(NamedTuple):
@@ -87,31 +93,32 @@ class Elements:
         self._known.setdefault(node, []).append((at_us, element))
 
 
-def elements_of(wanted: Iterable[int], batches: Iterable[tuple[bytes, Callable[[], list[Record]]]]) -> Elements:
-    """`batches`: in order of time, the JSON of each, and what reads its records."""
+def brings_elements(item: Item) -> bool:
+    """Whether a segment can say what an element is called."""
+    if item.segment is None or item.scan is None or not item.scan.recorded:
+        return False
+    return item.segment.encoding == "identity" and _HAS_ELEMENT in item.body
+
+
+def elements_of(wanted: Iterable[int], items: Iterable[Item], records_of: RecordsOf) -> Elements:
+    """`items`: segments in order of time."""
     found = Elements()
-    numbers = sorted({number for number in wanted if number > 0})[:WANTED_MAX]
+    numbers = frozenset(sorted({number for number in wanted if number > 0})[:WANTED_MAX])
     if not numbers:
         return found
-    mentions = re.compile(rb'"id"\s*:\s*(?:%s)\b' % b"|".join(b"%d" % number for number in numbers)).search
-    told: list[tuple[int, int, dict[int, Element | None]]] = []
-    for raw, read in batches:
-        if mentions(raw):
-            for record in read():
-                told.extend(_told(record, frozenset(numbers), mentions))
+    bringing = filter(brings_elements, items)
+    told = [one for item in bringing for record in records_of(item) for one in _told(record, numbers)]
     for at_us, _, elements in sorted(told, key=lambda one: one[:2]):
         for node, element in elements.items():
             found.add(at_us, node, element)
     return found
 
 
-def _told(
-    record: Record, wanted: frozenset[int], mentions: Callable[[bytes], object]
-) -> Iterator[tuple[int, int, dict[int, Element | None]]]:
+def _told(record: Record, wanted: frozenset[int]) -> Iterator[tuple[int, int, dict[int, Element | None]]]:
     """Time, type and elements of a record; of a snapshot also those that are no more."""
     is_snapshot = record.type == _SNAPSHOT
     is_change = record.type == _INCREMENTAL and _MUTATION.match(record.data)
-    if record.timestamp is None or not (is_snapshot or is_change) or not mentions(record.data):
+    if record.timestamp is None or not (is_snapshot or is_change) or _HAS_ELEMENT not in bytes(record.data):
         return
     try:
         elements = _of_snapshot(record.data, wanted) if is_snapshot else _of_change(record.data, wanted)
@@ -135,6 +142,8 @@ def _of_snapshot(data: msgspec.Raw, wanted: frozenset[int]) -> dict[int, Element
 def _of_change(data: msgspec.Raw, wanted: frozenset[int]) -> dict[int, Element | None]:
     """New nodes come one by one, each with the number of its parent, in any order."""
     added = {one.node.id: one for one in _mutation(bytes(data)).adds}
+    if wanted.isdisjoint(added):
+        return {}
     nodes = {number: one.node for number, one in added.items()}
     parents = {number: one.parent for number, one in added.items()}
     before = {(one.parent, one.following or 0): one for one in added.values() if one.following in nodes}

@@ -9,8 +9,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from operators.recorded.actions import page_actions, visitor_actions
-from operators.recorded.browser_window import BrowserWindow, RecordsOf
+from operators.recorded.browser_window import BrowserWindow
 from operators.recorded.derived import Derived, Known, Pages, Told
+from operators.recorded.elements import RecordsOf
 from operators.recorded.pages import page_views
 from operators.recorded.requests import request_row, requests_once
 from operators.rows.values import Row

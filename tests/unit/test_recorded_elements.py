@@ -1,12 +1,17 @@
 """What elements are called, from the snapshots and changes of a recording."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
-from operators.recorded.elements import WANTED_MAX, Element, elements_of
+from operators.decode import decode
+from operators.recorded.elements import WANTED_MAX, Element, Elements, brings_elements, elements_of
 from operators.replay.records import Record
+from operators.wire.message import Message
+from operators.wire.unusable import Limits
+from schemas.items import Item
 
 AT_MS = 1_795_230_000_000
 Node = dict[str, Any]
@@ -32,9 +37,23 @@ def added(*nodes: tuple[int, int | None, Node], at_ms: int = 0) -> Record:
     return Record(3, AT_MS + at_ms, msgspec.Raw(msgspec.json.encode(data)))
 
 
+def item_of(*records: Record) -> Item:
+    """A plain batch; only its body and that it tells something matter here."""
+    sent = [{"type": 4, "timestamp": AT_MS, "data": {"href": "https://s.example/"}}]
+    body = msgspec.json.encode({"session_id": "s", "window_id": "w", "events": sent})
+    (item,) = decode(Message("rrweb", {}, body, AT_MS), Limits())
+    assert isinstance(item, Item)
+    return msgspec.structs.replace(item, body=b"".join(bytes(one.data) for one in records))
+
+
+def read_from(records: Sequence[Record], wanted: Iterable[int]) -> Elements:
+    """Each record in a batch of its own."""
+    batches = {item_of(one): [one] for one in records}
+    return elements_of(wanted, batches, batches.__getitem__)
+
+
 def found(wanted: int, *records: Record, at_ms: int = 1_000) -> Element | None:
-    batches = [(bytes(one.data), lambda one=one: [one]) for one in records]
-    return elements_of([wanted], batches).at(wanted, (AT_MS + at_ms) * 1000)
+    return read_from(records, [wanted]).at(wanted, (AT_MS + at_ms) * 1000)
 
 
 @pytest.mark.parametrize(
@@ -79,21 +98,19 @@ def test_a_name_is_of_the_time_of_the_click() -> None:
     records = [
         snapshot(tag(5, "button", text(6, "old")), at_ms=0),
         snapshot(tag(5, "button", text(6, "new")), at_ms=2_000),
-        snapshot(tag(4, "button", text(6, "5 is gone"), data='"id":5}'), at_ms=4_000),
+        snapshot(tag(4, "button", text(6, "5 is gone")), at_ms=4_000),
     ]
     assert [found(5, *records, at_ms=at_ms) for at_ms in (-1, 1_000, 3_000, 5_000)] == [
         None,
         Element("old", "button", is_button=True),
         Element("new", "button", is_button=True),
-        Element("new", "button", is_button=True),
+        None,
     ]
-    mentioned = snapshot(tag(50, "button"), at_ms=4_000), snapshot({"type": 9, "id": 5}, at_ms=4_500)
-    assert found(5, records[0], *mentioned, at_ms=5_000) == Element("", "", is_button=False)
 
 
 @pytest.mark.parametrize(
     "data",
-    [b'"compressed \\"id\\":5"', b'{"node":{"id":"5","id":5}}', b'{"node":' + b'{"id":5,"childNodes":[' * 9_000, b"{}"],
+    [b'"tagName"', b'{"node":{"tagName":5}}', b'{"node":' + b'{"tagName":"p","childNodes":[' * 9_000, b"{}"],
     ids=["compressed", "odd", "deep", "empty"],
 )
 def test_what_cannot_be_read_has_no_name(data: bytes) -> None:
@@ -106,14 +123,24 @@ def test_a_long_text_is_cut_and_many_elements_are_enough() -> None:
     assert (len(element.name), element.name[-1]) == (80, "…")
     numbers = range(10, 10 + WANTED_MAX + 5)
     page = snapshot(*(tag(number, "button", text(1, "b")) for number in numbers))
-    elements = elements_of(numbers, [(bytes(page.data), lambda: [page])])
+    elements = read_from([page], numbers)
     assert sum(elements.at(number, AT_MS * 1000) is not None for number in numbers) == WANTED_MAX
 
 
-def test_only_what_mentions_a_wanted_element_is_read() -> None:
-    page = snapshot(tag(51, "button"))
+@pytest.mark.parametrize(("page", "brings"), [(text(5, "words"), False), (tag(5, "p"), True)], ids=["text", "element"])
+def test_only_what_brings_elements_is_read(page: Node, *, brings: bool) -> None:
+    item, asked = item_of(snapshot(page)), []
 
-    def read() -> list[Record]:
-        raise AssertionError("read")
+    def read(one: Item) -> list[Record]:
+        asked.append(one)
+        return []
 
-    assert elements_of([5], [(bytes(page.data), read)]).at(5, AT_MS * 1000) is None
+    assert elements_of([5], [item], read).at(5, AT_MS * 1000) is None
+    assert asked == [item] * brings
+    assert brings_elements(item) is brings
+
+
+def test_the_sdks_that_tell_nothing_are_not_read() -> None:
+    item = item_of(snapshot(tag(5, "p")))
+    assert item.scan is not None
+    assert not brings_elements(msgspec.structs.replace(item, scan=msgspec.structs.replace(item.scan, recorded=b"")))
