@@ -8,11 +8,13 @@ what remains is open. Bodies of lines are kept, those of segments are read again
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
+import zstandard
 
 from lake.open_packs import Block
 from operators.assemble import LineRecord, assemble_open
 from operators.chunks import Piece, Place
 from operators.families.registry import family_of
+from operators.recorded.elements import brings_elements
 from operators.replay.cut import CutReplay, ReplayWindow, uncut
 from operators.replay.order import Kept, settled
 from operators.replay.scan import replay_segment
@@ -21,8 +23,10 @@ from operators.windows.tracker import CloseOrder, moment, pack_moments
 from schemas.blob import BlobIndex
 from schemas.items import Item
 from schemas.pack import PackEntry, decode_block
+from schemas.units import MIB
 
 Row = dict[str, object]
+_NAMES_BYTES_MAX = 8 * MIB  # of a session, compressed; what is clicked beyond has its name once the session is closed
 
 
 class OpenWindow(msgspec.Struct, frozen=True):
@@ -31,6 +35,7 @@ class OpenWindow(msgspec.Struct, frozen=True):
     order: CloseOrder
     due_ms: int
     entries: Mapping[tuple[int, int], PackEntry]
+    bodies: Mapping[tuple[int, int], bytes]  # of segments that say what elements are called, compressed
     replay: CutReplay
     pieces: list[Piece]
 
@@ -41,7 +46,11 @@ class OpenWindow(msgspec.Struct, frozen=True):
 
     def rows(self) -> tuple[Row, list[LineRecord]]:
         """Its session row and its lines."""
-        return assemble_open(self.order, self.entries, self.replay)
+        entries = {**self.entries}
+        for place, body in self.bodies.items():
+            item = msgspec.structs.replace(entries[place].item, body=zstandard.decompress(body))
+            entries[place] = msgspec.structs.replace(entries[place], item=item)
+        return assemble_open(self.order, entries, self.replay)
 
 
 class OpenSession:
@@ -53,7 +62,9 @@ class OpenSession:
         self._entries: list[PackEntry] = []
         self._known: set[tuple[str, int, int]] = set()
         self._segments: dict[int, Kept] = {}  # by place in `_entries`
+        self._bodies: dict[int, bytes] = {}
         self._places: dict[int, Place] = {}
+        self._names_bytes = 0
         self.size_bytes = 0  # of the bodies that are kept
 
     @property
@@ -83,8 +94,13 @@ class OpenSession:
         return [self._open(window, rules) for window in found if not window.is_frozen]
 
     def _take_segment(self, entry: PackEntry, place: Place) -> PackEntry:
-        """The entry without its body."""
-        number, bare = len(self._entries), msgspec.structs.replace(entry.item, body=b"")
+        """The entry without its body, which is kept compressed where names of elements are in it."""
+        number = len(self._entries)
+        if self._names_bytes < _NAMES_BYTES_MAX and brings_elements(entry.item):
+            self._bodies[number] = zstandard.compress(entry.item.body, level=1)
+            self._names_bytes += len(self._bodies[number])
+            self.size_bytes += len(self._bodies[number])
+        bare = msgspec.structs.replace(entry.item, body=b"")
         self._segments[number], self._places[number] = (
             Kept(number, replay_segment(bare, family_of(bare.family).recording)),
             place,
@@ -116,6 +132,7 @@ class OpenSession:
             order=order,
             due_ms=due_ms(window, rules),
             entries={(0, n): self._entries[n] for n in numbers},
+            bodies={(0, n): self._bodies[n] for n in numbers if n in self._bodies},
             replay=uncut(segments, kept),
             pieces=self._pieces(kept),
         )

@@ -32,18 +32,13 @@ from schemas.blob import BlobFormatError, FrameEntry
 from schemas.keys import PACKS, REPLAYS, STAGING, is_style, partition_value, style_digest
 from schemas.lifecycle import due_day
 from schemas.retention import Retention
+from schemas.session_columns import COUNTED
 from schemas.style import open_style
 from schemas.tables import REVISED, TABLES
 from schemas.units import MIB
 from sinks.store import ObjectMissing, ObjectStore
 
 _CONVERTED_BYTES_MAX = 16 * MIB  # of segments at once: parsed they take some ten times that
-_COUNTED = {
-    "actions": "session_action_count",
-    "errors": "session_error_count",
-    "resources": "session_resource_count",
-    "long_tasks": "session_long_task_count",
-}
 _WINDOW = ["app_id", "session_id", "session_part"]
 # What the checks need of a row; of a table that is only counted, its windows are enough.
 _NEEDED = {
@@ -51,8 +46,7 @@ _NEEDED = {
         *_WINDOW,
         "revision",
         "start",
-        *_COUNTED.values(),
-        "session_view_count",
+        *COUNTED.values(),
         "replay_segment_count",
         "replay_record_count",
         "replay_raw_bytes",
@@ -157,7 +151,7 @@ def _read(  # noqa: PLR0913 - what reading adds to
 
 def _needed(content: pa.Table, table: str, key: str) -> list[Row]:
     """What is needed of the rows of a file; of what has revisions also the day it is filed under."""
-    if table in _COUNTED:
+    if table not in _NEEDED:
         content = content.group_by(_WINDOW).aggregate([([], "count_all")])
     else:
         content = content.select(_NEEDED[table])
@@ -194,12 +188,11 @@ def _check_revisions(tables: dict[str, list[Row]], report: Report) -> None:
 
 def _check_sessions(tables: dict[str, list[Row]], report: Report, expiry: Expiry, fading: set[WindowKey]) -> None:
     latest = {window_key(row): row for row in latest_sessions(tables["sessions"])}
-    counted = {table: _counts(tables[table]) for table in _COUNTED}
+    counted = {table: _counts(tables[table]) for table in COUNTED if table != "views"}
     counted["views"] = Counter(map(window_key, latest_views(tables["views"])))
-    columns = {**_COUNTED, "views": "session_view_count"}
-    for table, column in columns.items():
+    for table, column in COUNTED.items():
         for key, row in latest.items():
-            if counted[table][key] != row[column]:
+            if counted[table][key] != (row[column] or 0):  # null in rows of a version before the table
                 report.problems.append(
                     f"session {key[1]!r}: {column} is {row[column]}, {table} has {counted[table][key]}"
                 )

@@ -9,7 +9,12 @@ from typing import NamedTuple, cast
 import msgspec
 
 from operators.families.registry import family_of, line_row
+from operators.recorded.browser_window import browser_windows, omitted_count
+from operators.recorded.derived import Derived, Told
+from operators.recorded.rows import derive
 from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
+from operators.replay.recording import open_body
+from operators.replay.records import Record
 from operators.replay.scan import replay_segment
 from operators.rows.error_groups import fingerprint
 from operators.rows.session_row import ReplayTotals, Row, session_row
@@ -51,6 +56,14 @@ class Assembled(msgspec.Struct, frozen=True):
     blob: bytes
     refused: list[RefusedEntry]
     styles: dict[str, bytes]  # text by SHA-256: what the blob shares with others
+
+
+class _Placed(NamedTuple):
+    """A line in the order of all lines. `is_new`: in this revision."""
+
+    place: tuple[int, int, int]  # time, kind, identity
+    record: LineRecord
+    is_new: bool
 
 
 class _Stored(NamedTuple):
@@ -97,7 +110,7 @@ def assemble_open(
 ) -> tuple[Row, list[LineRecord]]:
     """The session row and the lines of a window that is still open, as they would be if it closed now.
 
-    `replay`: from `uncut`; the bodies of segments are not looked at.
+    `replay`: from `uncut`. Of segments only the bodies of those that bring elements are looked at.
     """
     session, rows, _ = _rows(order, [_pick(entries, order.new_moments)], [replay], _Stored([], 0))
     return session, [record for record, _ in rows]
@@ -115,13 +128,50 @@ def _rows(
     everything = [entry for revision in revisions for entry in revision]
     refused: list[RefusedEntry] = []
     rows, said = _line_rows(order, everything, {entry.item.ident for entry in revisions[-1]}, refused)
+    rows += _derived_rows(order, revisions, rows)
+    rows.sort(key=lambda one: one.place)
     totals = _replay_totals(cuts, stored)
-    tables = _by_table(record for record, _ in rows)
+    tables = _by_table(rows)
     window = Window(order.start_us, order.end_us)
     view_signals(window, tables, _inputs_by_view(cuts))
     skew_ms = min([e.item.received_ms - e.item.end_us // US_PER_MS for e in everything])
     session = session_row(order, said, tables, totals, _activity(window, tables, cuts), skew_ms)
-    return session, rows, refused
+    session["sdk_family"] = _sdk_of_all(entry.item for entry in everything)
+    session["recorded_omitted_count"] = omitted_count(entry.item for entry in everything)
+    return session, [(one.record, one.is_new) for one in rows], refused
+
+
+def _derived_rows(
+    order: CloseOrder, revisions: Sequence[Sequence[PackEntry]], lines: Sequence["_Placed"]
+) -> list["_Placed"]:
+    """The rows that only the recording gives, in every revision with those of the revisions before it."""
+    before: dict[tuple[Kind, int], Derived] = {}
+    found: dict[tuple[Kind, int], Derived] = {}
+    for number in range(1, len(revisions) + 1):
+        entries = [entry for revision in revisions[:number] for entry in revision]
+        windows = browser_windows(entry.item for entry in entries)
+        before = found
+        if windows:
+            told = lines if number == len(revisions) else _line_rows(order, entries, set(), [])[0]
+            found = derive(windows, Told(_by_table(told)), before, _records_of, order.end_us)
+    return [_placed_derived(order, one, is_new=key not in before) for key, one in found.items()]
+
+
+def _records_of(item: Item) -> list[Record]:
+    """The records of a segment, read again; none of one that is nested too deeply for the stack at this place."""
+    recording = family_of(item.family).recording
+    try:
+        return open_body(replay_segment(item, recording).inflated(), recording).records
+    except RecursionError:
+        return []
+
+
+def _placed_derived(order: CloseOrder, one: Derived, *, is_new: bool) -> "_Placed":
+    row = cast("Row", dict(one.row)) | _of_window(order, one.item, from_recording=True)
+    row["received_at"] = one.received_ms * US_PER_MS
+    if one.kind == Kind.RESOURCE:
+        row["is_slow"] = is_slow(row)
+    return _Placed((one.at_us, one.kind, one.ident), LineRecord(_TABLES[one.kind], one.received_ms, row), is_new)
 
 
 def _revisions(order: CloseOrder, entries: Mapping[Reference, PackEntry]) -> list[list[PackEntry]]:
@@ -152,18 +202,13 @@ def _content(item: Item) -> tuple[int, bytes]:
 
 def _line_rows(
     order: CloseOrder, entries: Iterable[PackEntry], new: set[int], refused: list[RefusedEntry]
-) -> tuple[list[tuple[LineRecord, bool]], list[Row]]:
-    """Rows of all lines (views once, in their final state) in a fixed order, each with: is it new in this revision?
+) -> tuple[list["_Placed"], list[Row]]:
+    """Rows of all lines, views once, in their final state.
 
-    And what is known of the visitor, in the same order: these rows, and among them those of notes, not to be stored.
+    And what is known of the visitor, in a fixed order: these rows, and among them those of notes, not to be stored.
     """
-    rows: list[tuple[tuple[int, int, int], LineRecord, bool]] = []
-    window: Row = {
-        "app_id": order.app_id,
-        "session_id": order.session_id,
-        "session_part": order.part,
-        "revision": order.revision,
-    }
+    rows: list[_Placed] = []
+    shared: dict[int, Row] = {}  # what all lines of a family have in common
     of_views: list[ViewLine] = []
     notes: list[ViewLine] = []
     for entry in entries:
@@ -182,20 +227,51 @@ def _line_rows(
             notes.append(ViewLine(item, line, family_of(item.family).views))
         else:
             place = (item.begin_us, item.kind, item.ident)
-            rows.append((place, _record(window, item, cast("Row", line.row)), item.ident in new))
+            rows.append(
+                _Placed(place, _record(_shared(order, item, shared), item, cast("Row", line.row)), item.ident in new)
+            )
     for view in final_views(of_views, notes, order.start_us):
         place = (view.item.begin_us, view.item.kind, view.item.ident)
         is_new = not view.idents.isdisjoint(new)
-        rows.append((place, _record(window, view.item, cast("Row", view.row)), is_new))
-    rows.sort(key=lambda one: one[0])
-    said = [(place, record.row) for place, record, _ in rows]
+        rows.append(
+            _Placed(place, _record(_shared(order, view.item, shared), view.item, cast("Row", view.row)), is_new)
+        )
+    said = [(one.place, one.record.row) for one in rows]
     said += [((item.begin_us, item.kind, item.ident), _without_custom(line.row)) for item, line, _ in notes]
     said.sort(key=lambda one: one[0])
-    return [(record, is_new) for _, record, is_new in rows], [row for _, row in said]
+    return rows, [row for _, row in said]
 
 
 def _without_custom(row: Mapping[str, object]) -> Row:
     return {name: value for name, value in row.items() if name != "custom"}
+
+
+def _sdk_of_all(items: Iterable[Item]) -> str:
+    """Whose SDK a window is of: where several were at work, that of its lines, and of these the first by name."""
+    kinds: dict[tuple[int, str | None], Item] = {}
+    for item in items:
+        kinds.setdefault((item.family, item.segment.sdk_name if item.segment else None), item)
+    lines = [item for item in kinds.values() if item.segment is None]
+    return min(family_of(item.family).sdk(item) for item in lines or kinds.values())
+
+
+def _shared(order: CloseOrder, item: Item, shared: dict[int, Row]) -> Row:
+    found = shared.get(item.family)
+    if found is None:
+        found = shared[item.family] = _of_window(order, item, from_recording=False)
+    return found
+
+
+def _of_window(order: CloseOrder, item: Item, *, from_recording: bool) -> Row:
+    """What every line of a window has."""
+    return {
+        "app_id": order.app_id,
+        "session_id": order.session_id,
+        "session_part": order.part,
+        "revision": order.revision,
+        "sdk_family": family_of(item.family).sdk(item),
+        "from_recording": from_recording,
+    }
 
 
 def _record(window: Row, item: Item, row: Row) -> LineRecord:
@@ -230,11 +306,11 @@ def _replay_totals(cuts: Sequence[CutReplay], stored: _Stored) -> ReplayTotals:
     )
 
 
-def _by_table(records: Iterable[LineRecord]) -> dict[str, list[Row]]:
+def _by_table(rows: Iterable["_Placed"]) -> dict[str, list[Row]]:
     """The rows of every line table, views in order."""
     tables: dict[str, list[Row]] = {table: [] for table in LINE_TABLE.values()}
-    for record in records:
-        tables[record.table].append(record.row)
+    for one in rows:
+        tables[one.record.table].append(one.record.row)
     tables["views"] = in_order(tables["views"])
     return tables
 
@@ -278,6 +354,7 @@ def _segment_rows(order: CloseOrder, found: Sequence[PackEntry], replay: CutRepl
                 "sdk_name": meta.sdk_name,
                 "sdk_version": meta.sdk_version,
                 "source": family_of(item.family).name,
+                "sdk_family": family_of(item.family).sdk(item),
             }
         )
     return rows

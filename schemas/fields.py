@@ -39,7 +39,8 @@ class Table(msgspec.Struct, frozen=True):
     doc: str
     fields: tuple[Field, ...]
     sort_by: tuple[str, ...]
-    version: int = 2
+    version: int = 3
+    since: int = 1  # its first version
 
 
 def is_copied(source: str) -> bool:

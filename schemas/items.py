@@ -14,7 +14,7 @@ class Family(IntEnum):
 
 
 class Kind(IntEnum):
-    """What an item is. The line kinds are the five RUM measurements; each has a table of its own.
+    """What an item is. The line kinds are the five RUM measurements and the console; each has a table of its own.
 
     A note has none: an event that only adds to what is known of its view or visitor, and is nothing the visitor did.
     """
@@ -26,6 +26,7 @@ class Kind(IntEnum):
     LONG_TASK = 4
     SEGMENT = 5
     NOTE = 6
+    CONSOLE = 7
 
 
 LINE_TABLE = {
@@ -34,6 +35,7 @@ LINE_TABLE = {
     Kind.ERROR: "errors",
     Kind.RESOURCE: "resources",
     Kind.LONG_TASK: "long_tasks",
+    Kind.CONSOLE: "console",
 }
 
 
@@ -70,7 +72,8 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
         """What it takes in memory, about, beyond what every item does."""
         if self.scan is None:
             return len(self.body)
-        return len(self.body) + _TIME_BYTES * (len(self.scan.input_offsets_ms) + len(self.scan.snapshot_times_ms))
+        times = len(self.scan.input_offsets_ms) + len(self.scan.snapshot_times_ms)
+        return len(self.body) + len(self.scan.recorded) + _TIME_BYTES * times
 
 
 COUNT_MAX = (1 << 31) - 1  # of segments or records: what sums them up has 64 bits
@@ -114,6 +117,7 @@ class SegmentScan(msgspec.Struct, frozen=True, gc=False, array_like=True):
     url: str | None  # of the first Meta record
     styles: tuple[StyleMark, ...]  # of its full snapshots
     unusable_count: int = 0  # records without a kind or a time: they stay where they are, and nothing plays them
+    recorded: bytes = b""  # `schemas.recorded.Recorded`, encoded: what may become rows
 
 
 class RejectReason(StrEnum):

@@ -1,6 +1,6 @@
 """Columns that every table of RUM lines has: the envelope, who and where the visitor is, the view, the sampling."""
 
-from schemas.fields import Field, always, computed, flag, json_text, milliseconds, percent, text
+from schemas.fields import Field, added, always, computed, flag, json_text, milliseconds, percent, text
 
 ENVELOPE = (
     *always(
@@ -44,7 +44,7 @@ VISITOR = (
     text("user_email", "User mail address", "usr.email", "from $set.email, properties.$set.email"),
     text("is_signin", "`T` when a user is signed in, else `F`", "from usr.id", "from properties.$is_identified"),
     flag("is_login", "The same as a truth value, newer SDKs"),
-    text("session_type", "`user`, or `synthetics` for a scripted test", "session.type"),
+    text("session_type", "`user`, `synthetics` for a scripted test, `bot` for a crawler", "session.type"),
     text("session_sampling", "Sampling remark of older SDKs"),
     text("os", "Operating system", "", "properties.$os"),
     text("os_version", "Its version", "", "properties.$os_version"),
@@ -104,6 +104,17 @@ CUSTOM = Field(
 )
 
 
+SDK_FAMILY = computed(
+    "sdk_family", "string", "Whose SDK it is from: `guance`, `datadog`, `posthog`, `rrweb` or `sentry`"
+)
+
+RECORDED = added(
+    3,
+    SDK_FAMILY,
+    computed("from_recording", "bool", "True: no line said it, it was seen in the recording; false: a line of the SDK"),
+)
+
+
 def line_columns(*own: Field, signals: tuple[Field, ...] = ()) -> tuple[Field, ...]:
     """All columns of a line table whose own ones are `own`, in the order in which versions added them."""
-    return (*ENVELOPE, *VISITOR, *VIEW, *SESSION, *own, CUSTOM, *signals)
+    return (*ENVELOPE, *VISITOR, *VIEW, *SESSION, *own, CUSTOM, *signals, *RECORDED)

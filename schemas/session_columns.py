@@ -1,8 +1,18 @@
 """Columns of `sessions`: one row per window and revision, computed here; no SDK sends any of it as such."""
 
-from schemas.fields import ColumnType, Field, always, computed
-from schemas.line_columns import VISITOR
+from schemas.fields import ColumnType, Field, added, always, computed
+from schemas.line_columns import SDK_FAMILY, VISITOR
 from schemas.signal_columns import SESSION_SIGNALS
+
+# The column that counts a window's rows of a line table.
+COUNTED = {
+    "views": "session_view_count",
+    "errors": "session_error_count",
+    "resources": "session_resource_count",
+    "actions": "session_action_count",
+    "long_tasks": "session_long_task_count",
+    "console": "session_console_count",
+}
 
 _VIEW_PARTS: tuple[tuple[str, str, str], ...] = (
     ("id", "", "id"),
@@ -37,7 +47,7 @@ _IDENTITY = (
     ),
     *_plain(
         "string",
-        ("session_type", "`user`, or `synthetics` for a scripted test"),
+        ("session_type", "`user`, `synthetics` for a scripted test, `bot` for a crawler"),
         ("session_referrer", "Page that led to the first view"),
     ),
 )
@@ -45,11 +55,11 @@ _IDENTITY = (
 _TOTALS = (
     *always(computed("time_spent", "int64", "From start to end", "ns")),
     *_counts(
-        ("session_view_count", "Distinct views received"),
-        ("session_error_count", "Distinct errors received"),
-        ("session_resource_count", "Distinct resources received"),
-        ("session_action_count", "Distinct actions received"),
-        ("session_long_task_count", "Distinct long tasks received"),
+        (COUNTED["views"], "Distinct views, received or seen in the recording"),
+        (COUNTED["errors"], "Distinct errors received"),
+        (COUNTED["resources"], "Distinct resources, received or seen in the recording"),
+        (COUNTED["actions"], "Distinct actions, received or seen in the recording"),
+        (COUNTED["long_tasks"], "Distinct long tasks, received or seen in the recording"),
     ),
     *always(computed("session_has_replay", "bool", "A replay segment was received")),
 )
@@ -102,6 +112,15 @@ _REPLAY = (
     computed("replay_key", "string", "Key of the blob below the lake's root; null without replay"),
 )
 
+_RECORDED = added(
+    3,
+    SDK_FAMILY,
+    computed(COUNTED["console"], "int64", "Distinct console entries", "count"),
+    computed("console_error_count", "int64", "Of these, errors", "count"),
+    computed("console_warn_count", "int64", "Of these, warnings", "count"),
+    computed("recorded_omitted_count", "int64", "Entries of its recording that gave no row: over the bounds", "count"),
+)
+
 _WHO = {field.name: field for field in VISITOR}
 _VISITOR_NAMES = (
     *("env", "service", "version", "source", "sdk_name", "sdk_version"),
@@ -122,4 +141,5 @@ SESSION_COLUMNS: tuple[Field, ...] = (
     *(computed(name, "string", _WHO[name].doc) for name in _VISITOR_NAMES),
     computed("custom", "map<string,string>", "Attributes without a column, last value of each"),
     *SESSION_SIGNALS,
+    *_RECORDED,
 )

@@ -4,9 +4,9 @@ from functools import cache
 
 import pyarrow as pa
 
-from schemas.fields import Field, Table, always, computed
+from schemas.fields import Field, Table, added, always, computed
 from schemas.guance_dictionary import ACTION, ERROR, LONG_TASK, RESOURCE, VIEW_COUNTS, VIEW_STATE, VIEW_TIMINGS
-from schemas.line_columns import line_columns
+from schemas.line_columns import SDK_FAMILY, line_columns
 from schemas.session_columns import SESSION_COLUMNS
 from schemas.signal_columns import ERROR_SIGNALS, RESOURCE_SIGNALS, VIEW_SIGNALS
 
@@ -30,6 +30,16 @@ _REPLAY_SEGMENTS: tuple[Field, ...] = always(
     computed("sdk_name", "string", "SDK"),
     computed("sdk_version", "string", "Version of the SDK"),
     computed("source", "string", "Family of the record format: `guance`, `datadog` or `rrweb`"),
+)
+
+_CONSOLE: tuple[Field, ...] = (
+    *always(
+        computed("console_id", "string", "Entry"),
+        computed("level", "string", "`debug`, `log`, `info`, `warn`, `error`, or as the SDK says"),
+        computed("message", "string", "What was logged; of several values, one after the other"),
+    ),
+    computed("stack", "string", "Where it was logged, innermost call first"),
+    computed("is_cut", "bool", "Message or stack was longer than what is kept"),
 )
 
 _QUARANTINE: tuple[Field, ...] = (
@@ -63,9 +73,19 @@ TABLES: dict[str, Table] = {
         Table("resources", "Requests and loaded files.", line_columns(*RESOURCE, signals=RESOURCE_SIGNALS), _BY_TIME),
         Table("long_tasks", "Times in which the page could not react.", line_columns(*LONG_TASK), _BY_TIME),
         Table(
-            "replay_segments", "Index of the replay blobs: one row per segment.", _REPLAY_SEGMENTS, ("app_id", "start")
+            "console",
+            "What the page logged, one row an entry.",
+            line_columns(*_CONSOLE),
+            _BY_TIME,
+            since=3,
         ),
-        Table("quarantine", "Input that could not be used.", _QUARANTINE, ("received_at",)),
+        Table(
+            "replay_segments",
+            "Index of the replay blobs: one row per segment.",
+            (*_REPLAY_SEGMENTS, *added(3, SDK_FAMILY)),
+            ("app_id", "start"),
+        ),
+        Table("quarantine", "Input that could not be used.", _QUARANTINE, ("received_at",), version=2),
     )
 }
 

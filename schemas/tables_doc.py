@@ -53,12 +53,12 @@ def _section_lines(table: Table) -> Iterator[str]:
     yield f"{table.doc} Version {table.version}, sorted by {', '.join(f'`{name}`' for name in table.sort_by)}.\n"
     yield _COLUMN_HEAD if has_sources else _COMPUTED_HEAD
     for field in table.fields:
-        yield _row(field, has_sources=has_sources)
+        yield _row(field, since=table.since, has_sources=has_sources)
 
 
-def _row(field: Field, *, has_sources: bool) -> str:
+def _row(field: Field, *, since: int, has_sources: bool) -> str:
     null = "yes" if field.nullable else "no"
-    cells = [f"`{field.name}`", field.type, field.unit or "-", null, str(field.since), field.doc]
+    cells = [f"`{field.name}`", field.type, field.unit or "-", null, str(max(field.since, since)), field.doc]
     if has_sources:
         cells += [_source(source) for source in (field.guance, field.datadog, field.posthog)]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -38,6 +38,7 @@ ActionRow: Any = _row("actions")
 ErrorRow: Any = _row("errors")
 ResourceRow: Any = _row("resources")
 LongTaskRow: Any = _row("long_tasks")
+ConsoleRow: Any = _row("console")
 
 
 class Failure(_Answer):
@@ -84,6 +85,7 @@ class LineColumns(_Answer):
     errors: list[Column]
     resources: list[Column]
     long_tasks: list[Column]
+    console: list[Column]
 
 
 class Fields(_Answer):
@@ -165,13 +167,14 @@ class Session(_Answer):
 
 
 class Timeline(_Answer):
-    """Everything that was received of a session but its replay, each list in order of time."""
+    """Everything that was received of a session, or seen in its replay, each list in order of time."""
 
     views: list[ViewRow]
     actions: list[ActionRow]
     errors: list[ErrorRow]
     resources: list[ResourceRow]
     long_tasks: list[LongTaskRow]
+    console: list[ConsoleRow]
 
 
 class ReplayChunk(_Answer):

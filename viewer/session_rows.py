@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from lake.catalog import Row, latest_views
 from lake.open_session import OpenWindow
+from schemas.items import LINE_TABLE
 from schemas.keys import FIRST_REVISIONS, TABLE_ENDING, TABLES
 from schemas.tables import TABLES as DECLARED
 from schemas.units import MS_PER_DAY
@@ -24,7 +25,7 @@ from sinks.tables import as_declared, declared_columns
 from viewer.explorer import milliseconds
 from viewer.session_index import SessionIndex
 
-TIMELINE = ("views", "actions", "errors", "resources", "long_tasks")
+TIMELINE = tuple(LINE_TABLE.values())
 _TIMES = {
     field.name
     for table in (*TIMELINE, "replay_segments", "sessions")

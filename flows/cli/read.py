@@ -36,6 +36,7 @@ _CONDITION = re.compile(r"(\w+)(!=|>=|<=|=|>|<)(.*)", re.DOTALL)
 _RELATIVE = re.compile(r"(\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PROBLEMS_SHOWN = 50
+_SHOWN = ("views", "actions", "errors", "console")  # tables of the timeline, in the order of rows of one moment
 _APPS_NAMED = 5
 _WORDS = {"int64": "an integer", "bool": "true or false", "timestamp": "a time"}
 _TYPES = {field.name: field.type for field in TABLES["sessions"].fields}
@@ -332,12 +333,11 @@ def _windows(store: ObjectStore, session_id: str, app: str | None) -> list[Row]:
 
 def _timeline(store: ObjectStore, window: Row) -> list[tuple[str, Row]]:
     events: list[tuple[str, Row]] = []
-    for table in ("views", "actions", "errors"):
+    for table in _SHOWN:
         rows = session_rows(store, table, str(window["app_id"]), str(window["session_id"]))
         mine = [row for row in rows if row["session_part"] == window["session_part"]]
         events += [(table, row) for row in (latest_views(mine) if table == "views" else mine)]
-    order = {"views": 0, "actions": 1, "errors": 2}
-    return sorted(events, key=lambda event: (str(event[1]["time"]), order[event[0]]))
+    return sorted(events, key=lambda event: (str(event[1]["time"]), _SHOWN.index(event[0])))
 
 
 def _print_sessions(rows: list[Row]) -> None:
@@ -373,7 +373,8 @@ def _print_summary(row: Row) -> None:
         "counts": ", ".join(
             f"{row[f'session_{name}_count']} {name.replace('_', ' ')}s"
             for name in ("view", "action", "error", "resource", "long_task")
-        ),
+        )
+        + f", {row['session_console_count'] or 0} console entries",
         "frustration": ", ".join(f"{row[f'{name}_click_count']} {name}" for name in ("rage", "dead", "error")),
         "received": f"{row['duplicate_count']} duplicates, {row['late_count']} late",
     }
@@ -395,6 +396,8 @@ def _print_timeline(window: Row, timeline: list[tuple[str, Row]]) -> None:
         elif kind == "actions":
             name = Text.assemble(plain(row["action_name"], 80), (_frustration(row), "yellow"))
             table.add_row(stamp, plain(f"  {row['action_type']}"), name)
+        elif kind == "console":
+            table.add_row(stamp, plain(f"  console {row['level']}"), plain(row["message"], 100))
         else:
             table.add_row(stamp, "  [red]error[/red]", plain(row["error_message"], 100))
     console().print()

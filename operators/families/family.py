@@ -100,6 +100,9 @@ class Family(Protocol):
     def views(self) -> ViewRules:
         """How the lines of a view become one row."""
 
+    def sdk(self, item: Item) -> str:
+        """Whose SDK an item is from, as column `sdk_family` has it: several SDKs may speak one dialect."""
+
     # Replay
 
     @property

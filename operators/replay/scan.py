@@ -62,10 +62,15 @@ def scan(raw: bytes, recording: Recording, meta: SegmentMeta) -> SegmentScan:
     return scan_records(raw, records, len(others), recording, meta)
 
 
-def scan_records(
-    raw: bytes, records: Sequence[Record], unusable_count: int, recording: Recording, meta: SegmentMeta
+def scan_records(  # noqa: PLR0913 - what a segment consists of
+    raw: bytes,
+    records: Sequence[Record],
+    unusable_count: int,
+    recording: Recording,
+    meta: SegmentMeta,
+    recorded: bytes = b"",
 ) -> SegmentScan:
-    """The same, for who has decoded them already. Raises Unusable."""
+    """The same, for who has decoded them already. `recorded`: what they tell, encoded. Raises Unusable."""
     _check_utf8(raw)
     return SegmentScan(
         raw_digest=xxh3_128_digest(raw),
@@ -76,6 +81,7 @@ def scan_records(
         url=next((url for record in records if (url := _url(record))), None),
         styles=tuple(choose(map(mark, _styles(records)))),
         unusable_count=unusable_count,
+        recorded=recorded,
     )
 
 

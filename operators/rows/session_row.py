@@ -1,5 +1,6 @@
 """The session row: totals over a window's rows and replay, in the names of the `sessions` table."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -8,18 +9,12 @@ from operators.rows.signals import Activity, session_signals
 from operators.windows.tracker import CloseOrder
 from operators.wire.unusable import JSON_ERRORS
 from schemas.items import COUNT_MAX, NOT_NUMBERED, SegmentMeta
+from schemas.session_columns import COUNTED
 from schemas.units import NS_PER_US, US_PER_MS
 
 Row = dict[str, object]
 
 _VIEW_PARTS = ("id", "url", "host", "path", "path_group", "url_query")
-_COUNTED = {
-    "views": "session_view_count",
-    "errors": "session_error_count",
-    "resources": "session_resource_count",
-    "actions": "session_action_count",
-    "long_tasks": "session_long_task_count",
-}
 _CLAIMED = ("error", "resource", "action", "long_task")
 # Attributes of the visitor: the last known value counts, because a login or a network change comes later than a start.
 _CONTEXT = (
@@ -92,7 +87,9 @@ def session_row(  # noqa: PLR0913 - what a session consists of
 
 
 def _counts(tables: Mapping[str, Sequence[Row]]) -> Row:
-    return {column: len(tables[table]) for table, column in _COUNTED.items()}
+    counts: Row = {column: len(tables[table]) for table, column in COUNTED.items()}
+    levels = Counter(row.get("level") for row in tables["console"])
+    return counts | {"console_error_count": levels["error"], "console_warn_count": levels["warn"]}
 
 
 def _claims(views: Iterable[Row]) -> Row:

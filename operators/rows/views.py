@@ -72,7 +72,7 @@ def _by_view(lines: Sequence[ViewLine]) -> dict[str, list[ViewLine]]:
         if one.view_id:
             found.setdefault(one.view_id, []).append(one)
         elif one.rules.in_parts:
-            nameless.setdefault(_browser_window(one.line.row), []).append(one)
+            nameless.setdefault(browser_window_of(one.line.row), []).append(one)
         else:  # an update repeats the start and the address of its view
             place = str(one.item.begin_us), str(one.line.row.get("view_url"))
             found.setdefault(_made_id(*place), []).append(one)
@@ -85,7 +85,8 @@ def _by_view(lines: Sequence[ViewLine]) -> dict[str, list[ViewLine]]:
     return found
 
 
-def _browser_window(row: Row) -> str:
+def browser_window_of(row: Row) -> str:
+    """The browser window that a line of PostHog names; empty for any other."""
     return _custom(row).get("properties.$window_id", "")
 
 

@@ -13,7 +13,10 @@ from operators.wire.message import Message
 from tests.flow.harness import capture_messages, run
 
 LATENESS_MS = 60_000
-CAPTURES = ("guance/gc-multitab", "guance/gc-badnet", "datadog/dd-todo-v5", "guance/gc-clock-return", "rrweb/ph-docs")
+CAPTURES = (
+    *("guance/gc-multitab", "guance/gc-badnet", "datadog/dd-todo-v5", "guance/gc-clock-return"),
+    *("rrweb/ph-docs", "rrweb/ph-shop", "rrweb/rr-spa"),
+)
 
 _numbers = itertools.count()
 

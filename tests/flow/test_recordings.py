@@ -287,6 +287,8 @@ def expected_columns(session: Captured) -> dict[str, object]:
         columns["session_action_count"] = sum(count for name, count in lines.items() if is_posthog_action(name))
         columns["session_error_count"] = lines.get("$exception", 0)
         return columns
+    if not lines:  # what the recording tells is in tests/flow/test_recording_rows.py
+        return columns
     for name in ("view", "action", "error", "resource", "long_task"):
         columns[f"session_{name}_count"] = lines.get(name, 0)
     if "oracle" in session:

@@ -197,4 +197,4 @@ CONSUMED = {
 COMPUTED = """app_id session_id session_part revision time received_at custom view_index is_entry is_exit
     previous_view_path
     next_view_path active_time idle_time last_interaction_at rage_click_count dead_click_count error_click_count
-    slow_resource_count error_fingerprint is_slow retention dt"""
+    slow_resource_count error_fingerprint is_slow sdk_family from_recording retention dt"""

@@ -1,5 +1,6 @@
 """`sessions` equals SQL over the raw input, in every column that SQL can reach. In full: `python -m tests.oracle`."""
 
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -59,8 +60,10 @@ def test_recorded_sessions_are_those_of_sql(recorded_captures: list[Path], recor
 
 def test_a_wrong_cell_is_found(made_up: tuple[Path, Path], tmp_path: Path) -> None:
     capture, lake = made_up
-    changed = tmp_path / "lake" / "tables" / "sessions" / "x"
-    changed.mkdir(parents=True)
+    shutil.copytree(lake / "tables", tmp_path / "lake" / "tables")
+    changed = tmp_path / "lake" / "tables" / "sessions"
+    shutil.rmtree(changed)
+    changed.mkdir()
     duckdb.execute(f"""copy (select * replace (idle_time + 1 as idle_time) from '{lake}/tables/sessions/**/*.parquet')
         to '{changed / "wrong.parquet"}' (format parquet)""")
     found = compare([capture], tmp_path / "lake")

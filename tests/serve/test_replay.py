@@ -11,12 +11,13 @@ import pytest
 from lake.blob_reader import BlobReader, RangeRead
 from lake.catalog import latest_views, read_rows, session_rows, table_keys
 from lake.export import blob_keys, rrweb_tracks
+from schemas.items import LINE_TABLE
 from schemas.style import open_style
 from sinks.store import LocalStore
 from tests.serve.server import API, Served, session_path
 
 Row = dict[str, Any]
-LINES = ("views", "actions", "errors", "resources", "long_tasks")
+LINES = tuple(LINE_TABLE.values())
 
 
 def test_the_chunks_of_every_session_are_what_export_gives(served: Served, rows: list[Row], lake: Path) -> None:

@@ -32,6 +32,7 @@ env service version source sdk_name sdk_version userid user_name user_email is_s
 browser browser_version browser_version_major device screen_size network_type time_zone ip country province city isp
 custom
 idle_time is_bounce lcp_worst lcp_p75 inp_worst inp_p75 cls_worst cls_p75 slow_resource_count error_group_count
+sdk_family session_console_count console_error_count console_warn_count recorded_omitted_count
 """
 
 
@@ -73,7 +74,7 @@ def test_a_schema_survives_parquet_with_its_version_and_meanings(name: str, tmp_
     back = pq.read_schema(tmp_path / "t.parquet")
     assert back.equals(schema)
     assert back.metadata[b"replaylake.table"] == name.encode()
-    assert back.metadata[b"replaylake.version"] == b"2"
+    assert back.metadata[b"replaylake.version"] == b"%d" % TABLES[name].version
     assert back.field("app_id").metadata[b"doc"]
 
 

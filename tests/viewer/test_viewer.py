@@ -202,7 +202,8 @@ def test_the_keyboard_is_enough(seen: Any) -> None:
 
 def test_details_show_what_the_manifest_counts(seen: Any) -> None:
     details = seen("details")
-    assert details["counts"] == {"Pages": 7, "Actions": 21, "Errors": 20, "Resources": 45, "Long tasks": 15}
+    lines = {"Pages": 7, "Actions": 21, "Errors": 20, "Resources": 45, "Long tasks": 15}
+    assert details["counts"] == {**lines, "Console": 0}
     assert details["onlyErrors"] == 20
     assert re.fullmatch(r"0:\d\d\s+\d\d:\d\d:\d\d.\d{3}", details["times"])
     assert "ReferenceError" in details["stack"]

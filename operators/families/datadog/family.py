@@ -69,6 +69,9 @@ class Datadog:
     def line_row(self, body: bytes) -> LineRow:
         return datadog_row(body)
 
+    def sdk(self, item: Item) -> str:
+        return self.name
+
     views = ViewRules(in_parts=False, merged=merged_view)
     recording = RECORDING
     names_tabs = True  # since version 7

@@ -85,6 +85,9 @@ class Guance:
     def line_row(self, body: bytes) -> LineRow:
         return guance_row(body)
 
+    def sdk(self, item: Item) -> str:
+        return self.name
+
     views = ViewRules(in_parts=False)
     recording = RECORDING
     names_tabs = False

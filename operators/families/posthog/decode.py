@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from operators.families.posthog.entries import POSTHOG_SDK, RRWEB_SDK, entries_of
 from operators.families.posthog.events import HEATMAP, PAGE_LEAVE, kind_of
 from operators.families.posthog.recording import RECORDING
 from operators.replay.recording import open_body
@@ -267,7 +268,7 @@ def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: i
         creation_reason="",
         raw_bytes=len(raw),
         encoding="identity",
-        sdk_name=properties.lib or "rrweb",
+        sdk_name=properties.lib or (POSTHOG_SDK if message.event else RRWEB_SDK),
         sdk_version=properties.lib_version,
     )
     return Item(
@@ -283,5 +284,5 @@ def _segment(message: _Message, raw: bytes, ids: tuple[str, str], received_ms: i
         ends=False,
         body=raw,
         segment=meta,
-        scan=scan_records(raw, records, len(others), RECORDING, meta),
+        scan=scan_records(raw, records, len(others), RECORDING, meta, entries_of(records, message.event)),
     )

@@ -7,6 +7,7 @@ from operators.families.family import Answer, Parameter, Result, Start
 from operators.families.posthog.bodies import CONTENT_NAMES
 from operators.families.posthog.cv import CvDecoder
 from operators.families.posthog.decode import decode_messages
+from operators.families.posthog.entries import sdk_of
 from operators.families.posthog.recording import RECORDING
 from operators.families.posthog.rows import posthog_row
 from operators.families.posthog.start import start_answer
@@ -59,6 +60,9 @@ class PostHog:
 
     def line_row(self, body: bytes) -> LineRow:
         return posthog_row(body)
+
+    def sdk(self, item: Item) -> str:
+        return sdk_of(item)
 
     views = ViewRules(in_parts=True)
     recording = RECORDING

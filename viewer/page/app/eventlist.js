@@ -1,10 +1,11 @@
-// The list at the player's left: pages, actions and errors; a click jumps, the present one is marked.
+// The list at the player's left: pages, actions, errors and console; a click jumps, the present one is marked.
 
 import { h, icon, show } from "./dom.js";
 import { isRage, KINDS } from "./entries.js";
 import { position } from "./format.js";
 
-const SHOWN = ["view", "action", "error"];
+const SHOWN = ["view", "action", "error", "console"];
+const REPEATED = ["error", "console"];
 
 export class EventList {
   /** `jump(entry)`. */
@@ -12,7 +13,7 @@ export class EventList {
     this.epoch = epoch;
     this.jump = jump;
     this.kinds = new Set(SHOWN);
-    this.list = h("ol", { class: "events", tabindex: 0, "aria-label": "Pages, actions and errors" });
+    this.list = h("ol", { class: "events", tabindex: 0, "aria-label": "Pages, actions, errors and console" });
     this.filters = h("div", { class: "event-filters", role: "group", "aria-label": "Shown" });
     this.element = h("aside", { class: "event-list", id: "event-list", "aria-label": "Events" }, this.filters, this.list);
   }
@@ -39,7 +40,7 @@ export class EventList {
     this.items = this.entries.map((entry) =>
       h(
         "li",
-        { class: `event ${entry.kind}${isRage(entry) ? " rage" : ""}` },
+        { class: `event ${entry.kind}${isRage(entry) ? " rage" : ""}${entry.isFailed ? " failed" : ""}` },
         h(
           "button",
           { type: "button", onclick: () => this.jump(entry), title: entry.title },
@@ -81,12 +82,12 @@ function detail(entry, tab) {
   return words ? h("span", { class: "event-detail" }, words) : null;
 }
 
-/** The same error again and again becomes one entry with a number. */
+/** The same error or line of the console again and again becomes one entry with a number. */
 function grouped(entries) {
   const groups = [];
   for (const entry of entries) {
     const last = groups.at(-1);
-    if (last && entry.kind === "error" && last.kind === "error" && last.title === entry.title) last.times += 1;
+    if (last && REPEATED.includes(entry.kind) && last.kind === entry.kind && last.title === entry.title && last.detail === entry.detail) last.times += 1;
     else groups.push({ ...entry, times: 1 });
   }
   return groups;

@@ -61,7 +61,7 @@ export function fieldText(value, field) {
 
 /** `session_first_view_url` → `First view URL`. */
 export function label(name) {
-  const words = name.replace(/^session_(?=first|last|view|error|action|resource|long|type|ref)/, "").split("_").map((word) => SHORT.get(word) ?? word);
+  const words = name.replace(/^session_(?=first|last|view|error|action|resource|long|console|type|ref)/, "").split("_").map((word) => SHORT.get(word) ?? word);
   return words.join(" ").replace(/^./, (first) => first.toUpperCase());
 }
 

@@ -14,7 +14,6 @@ import { Timeline } from "./timeline.js";
 
 const TABS = { replay: "Replay", timeline: "Timeline", pages: "Pages", properties: "Properties" };
 const LINK_SECONDS = 86_400;
-const NOTHING = { views: [], actions: [], errors: [], resources: [], long_tasks: [] };
 
 export class SessionPage {
   constructor(page, fields, fail) {
@@ -46,7 +45,7 @@ export class SessionPage {
     const optional = (promise, otherwise) => promise.catch((error) => (error instanceof ApiError && error.status === 404 ? otherwise : Promise.reject(error)));
     const [session, timeline, replay] = await Promise.all([
       api.session(this.which),
-      optional(api.timeline(this.which), NOTHING),
+      optional(api.timeline(this.which), {}),
       optional(api.replay(this.which), { live: false, tracks: [], notes: [] }),
     ]);
     this.take(session, timeline, replay);

@@ -8,7 +8,7 @@ import { propertyList } from "./properties.js";
 const BATCH = 250;
 /** What every line of a session carries. */
 const COMMON = /^(session|received_at|env|service|version|source|sdk|user|is_|os|browser|device|screen|network|time_zone|ip|country|province|city|isp|display|drift|custom_keys|view)/;
-const LEFT_OUT = new Set(["app_id", "session_id", "revision", "custom", "error_stack", "error_handling_stack", "error_message", "time"]);
+const LEFT_OUT = new Set(["app_id", "session_id", "revision", "custom", "error_stack", "error_handling_stack", "error_message", "message", "stack", "time"]);
 
 export class Timeline {
   /** `jump(entry)` or null when there is no replay. */
@@ -97,12 +97,16 @@ export function entryBody({ kind, row }, fields) {
   known.sort((a, b) => rank(a) - rank(b));
   const extended = Object.entries(row.custom ?? {}).map(([name, value]) => [`custom.${name}`, value]);
   return [
-    kind === "error" && row.error_message ? h("pre", { class: "message" }, row.error_message) : null,
-    stack("Stack", row.error_stack),
+    message(kind === "console" ? row.message : row.error_message),
+    stack("Stack", kind === "console" ? row.stack : row.error_stack),
     stack("Reported at", row.error_handling_stack),
     propertyList(known, fields),
     extended.length ? [h("h2", {}, "Extended fields"), propertyList(extended, fields)] : null,
   ];
+}
+
+function message(text) {
+  return text ? h("pre", { class: "message" }, text) : null;
 }
 
 function stack(title, text) {
