@@ -11,6 +11,7 @@ import pytest
 from lake.catalog import read_file, session_rows, table_keys
 from lake.export import blob_keys, rrweb_tracks
 from operators.arrivals import Poll, Received, decode_poll
+from operators.client.request import Clients
 from operators.decode import decode
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import SessionTracker
@@ -75,7 +76,7 @@ class Job:
         """One epoch: a pack. A second later the viewer may look again."""
         received = [Received("rum", 0, self._offset + n, 0, message) for n, message in enumerate(messages)]
         self._offset += len(messages)
-        decoded = decode_poll(Poll(_SHARD, 0, received), Limits())
+        decoded = decode_poll(Poll(_SHARD, 0, received), Limits(), Clients())
         self._writer.take(self._tracker.apply(self.seq, 0, decoded.arrivals))
         self._end()
 
