@@ -180,14 +180,13 @@ def _placed_derived(order: CloseOrder, one: Derived, *, is_new: bool) -> "_Place
 
 
 def _tell_clients(session: Row, records: Sequence[LineRecord], entries: Iterable[PackEntry]) -> None:
-    """What the requests say of the visitor's browser, where the lines do not; of a session that of its last row, or of
-    its last segment where no row's request says anything. The recording may know the screen.
+    """What the requests say of the visitor's browser, where the lines do not; of a session that of the last item whose
+    request says something, else what a line says of its own browser's text. The recording may know the screen.
     """
-    last = next((record.client for record in reversed(records) if record.client is not None), None)
-    if last is None:
-        segments = (entry.item for entry in entries if entry.item.client is not None)
-        newest = max(segments, key=lambda item: (item.begin_us, item.ident), default=None)
-        last = None if newest is None else newest.client
+    told = (entry.item for entry in entries if entry.item.client is not None)
+    newest = max(told, key=lambda item: (item.begin_us, item.kind, item.ident), default=None)
+    clients = [record.client for record in records if record.client is not None]
+    last = newest.client if newest is not None else next(reversed(clients), None)
     if "screen_size" not in session:
         shown = next((record.row for record in reversed(records) if "screen_size" in record.row), None)
         session |= {} if shown is None else {"screen_size": shown["screen_size"]}

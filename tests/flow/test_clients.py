@@ -11,7 +11,7 @@ from operators.wire.message import Message
 from tests.flow.harness import Lake, capture_messages, run
 
 NAMED = ("browser", "browser_version", "browser_version_major", "os", "device")
-LINE_TABLES = ("views", "actions", "errors", "resources", "long_tasks")
+LINE_TABLES = ("views", "actions", "errors", "resources", "long_tasks", "console")
 GOOGLEBOT = b"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 PHONE = b"Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/156.0.0.0 Mobile Safari/537.36"
 
@@ -103,3 +103,10 @@ def test_a_browser_that_changes_is_the_last_one(samples: Path, tmp_path: Path) -
     changed = [*messages[:-1], with_headers(messages[-1], user_agent=PHONE)]
     session = only_session(lake_of(changed, tmp_path / "lake"))
     assert [session["os"], session["device"]] == ["Android", "Mobile"]
+
+
+def test_the_recording_tells_the_viewport_where_no_line_tells_a_screen(samples: Path, tmp_path: Path) -> None:
+    lake = lake_of(capture_messages([samples / "rrweb" / "rr-spa.jsonl.gz"]), tmp_path / "lake")
+    assert {row["screen_size"] for table in ("sessions", "views", "actions") for row in lake.tables[table]} == {
+        "1280*800"
+    }
