@@ -18,7 +18,7 @@ _DERIVED = "from "
 class Field(msgspec.Struct, frozen=True):
     """One column. `timestamp` is UTC in microseconds; `unit` is empty where the type says it all.
 
-    `request`: the headers of a request that tell it where the SDK itself does not.
+    `request`, `recording`: the headers of a request, and the records, that tell it where the SDK itself does not.
 
     `nullable`: false only where every row has a value, in files of every version. `since`: the version that added it.
     """
@@ -33,6 +33,7 @@ class Field(msgspec.Struct, frozen=True):
     nullable: bool = True
     since: int = 1
     request: str = ""
+    recording: str = ""
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -94,9 +95,9 @@ def computed(name: str, column_type: ColumnType, doc: str, unit: str = "") -> Fi
     return Field(name, column_type, unit, doc, "", "", "")
 
 
-def told_by(request: str, *fields: Field) -> tuple[Field, ...]:
-    """Columns that the headers of the request tell too."""
-    return tuple(msgspec.structs.replace(field, request=request) for field in fields)
+def told_by(request: str, *fields: Field, recording: str = "") -> tuple[Field, ...]:
+    """Columns that headers of the request, or records, tell too."""
+    return tuple(msgspec.structs.replace(field, request=request, recording=recording) for field in fields)
 
 
 def always(*fields: Field) -> tuple[Field, ...]:

@@ -73,6 +73,7 @@ VISITOR = (
             "from display.viewport",
             "from properties.$screen_width, properties.$screen_height",
         ),
+        recording="`width`, `height` of Meta",
     ),
     text("network_type", "Kind of network, `wifi`, or its speed class, `4g`", "connectivity.effective_type"),
     text("time_zone", "Time zone of the client", "device.time_zone", "properties.$timezone"),

@@ -210,6 +210,14 @@ def test_a_pack_that_cannot_be_read_hides_nothing_of_the_others(job: Job, sample
     assert job.live.list.sessions(None, 10) == ([], True)
 
 
+@pytest.mark.parametrize("name", ["datadog/dd-todo-v5", "rrweb/rr-spa"])
+def test_the_list_of_open_sessions_has_the_browser_of_their_requests(job: Job, samples: Path, name: str) -> None:
+    messages = capture_messages([samples / f"{name}.jsonl.gz"])
+    job.epoch([msgspec.structs.replace(one, received_ms=int(job.now * 1000)) for one in messages])
+    [[row], _] = job.live.list.sessions(None, 10)
+    assert [row[name] for name in ("browser", "os", "device")] == ["Chrome", "Linux", "PC"]
+
+
 def test_of_a_session_with_a_closed_window_only_its_partition_is_looked_at(job: Job, samples: Path) -> None:
     in_epochs(job, capture_messages([samples / "guance" / "gc-shop.jsonl.gz"]))
     foreign = pack_of(0, capture_messages([samples / "datadog" / "dd-shop.jsonl.gz"]))
