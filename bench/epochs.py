@@ -14,6 +14,7 @@ import msgspec
 
 from bench.traffic import Sent
 from operators.arrivals import Poll, Received, decode_poll
+from operators.client.request import Clients
 from operators.input.shard_clock import ShardClock
 from operators.shards import ShardBatch, Spread
 from operators.windows.rules import WindowRules
@@ -32,6 +33,7 @@ from sinks.store import LocalStore
 from sinks.writer import LakeLimits, LakeWriter, ShardPlace
 
 _LIMITS = Limits()
+_CLIENTS = Clients()
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -120,7 +122,7 @@ class _Shard:
 
     def epoch(self, clock_ms: int, messages: Iterable[Sent]) -> None:
         received = [Received("rum", 0, n, one.received_ms, _message(one)) for n, one in enumerate(messages)]
-        decoded = decode_poll(Poll(self._name, clock_ms, received), _LIMITS)
+        decoded = decode_poll(Poll(self._name, clock_ms, received), _LIMITS, _CLIENTS)
         arrivals, refused = decoded.arrivals, decoded.refused
         batch = ShardBatch(self._name, self._name, clock_ms, False, arrivals, refused, False)  # noqa: FBT003 - as it travels
         self._sink.write_batch([batch])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flows.broker import SourceError
 from operators.arrivals import DecodedPoll, Poll, decode_poll
+from operators.client.request import Clients
 from operators.input.quarantine_share import QuarantineShare, ShareLimits
 from operators.wire.unusable import Limits
 from schemas.units import MS_PER_SECOND
@@ -19,14 +20,15 @@ class Decode:
     `mark`: a file that tells the next start of it; None for a job without state.
     """
 
-    def __init__(self, limits: Limits, share: ShareLimits, mark: Path | None = None) -> None:
+    def __init__(self, limits: Limits, share: ShareLimits, clients: Clients, mark: Path | None = None) -> None:
         self._limits = limits
+        self._clients = clients
         self._mark = mark
         wary_until_ms = _now_ms() + share.window_ms if _is_young(mark, share.window_ms) else 0
         self._share = QuarantineShare(share, wary_until_ms)
 
     def __call__(self, poll: Poll) -> DecodedPoll:
-        decoded = decode_poll(poll, self._limits)
+        decoded = decode_poll(poll, self._limits, self._clients)
         if poll.messages:
             used = {(one.topic, one.partition, one.offset) for one in decoded.arrivals} if decoded.refused else set()
             reasons = {(one.topic, one.partition, one.offset): str(one.rejected.reason) for one in decoded.refused}

@@ -297,6 +297,9 @@ class RunSettings(_Section):
         description="after the broker was away: how long the wall clock closes nothing, for what senders held back",
     )
     store_patience_seconds: NotNegative = Field(600, description="how long to try an unavailable store again")
+    keep_user_agent: bool = Field(
+        default=False, description="put the User-Agent of a request into `custom`, not only what is read from it"
+    )
     addresses: list[str] = Field([], description="host:port of every process of a cluster, the same for all")
     process_id: NotNegative = Field(0, description="which of `addresses` this process is")
     engine_api_port: Annotated[int, Field(ge=0, le=65_535)] = Field(

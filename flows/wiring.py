@@ -24,6 +24,7 @@ from flows.stopping import STOP
 from flows.topic_source import Begin, SourceOptions, SourceWatch, TopicSource
 from flows.topics import Topics
 from operators.arrivals import Poll
+from operators.client.request import Clients
 from operators.input.positions import OnLost
 from operators.input.receive_clock import ClockRules, Input
 from operators.shards import Router, Spread, shard_of
@@ -137,7 +138,8 @@ def build(  # noqa: PLR0913 - the one place where everything meets
         is_bounded=is_bounded,
     )
     mark = None if is_bounded else settings.run.recovery_dir / QUARANTINE_STOP
-    decode = Decode(settings.limits.decode(), settings.limits.share(), mark)
+    clients = Clients(keeps_text=settings.run.keep_user_agent)
+    decode = Decode(settings.limits.decode(), settings.limits.share(), clients, mark)
     router = Router(names, spread, is_bounded=is_bounded)
     return Job(session_replay(source, decode, router, sink), sink, metrics)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from operators.client.request import Clients
 from operators.decode import decode, unusable_records
 from operators.windows.tracker import Arrival
 from operators.wire.message import Message
@@ -58,15 +59,17 @@ class DecodedPoll(msgspec.Struct, frozen=True, array_like=True):
     is_at_end: bool = False
 
 
-def decode_poll(poll: Poll, limits: Limits) -> DecodedPoll:
+def decode_poll(poll: Poll, limits: Limits, clients: Clients) -> DecodedPoll:
     """Every message ends as arrivals, refusals, what is skipped, or several of them."""
     arrivals: list[Arrival] = []
     refused: list[Refused] = []
     skipped: Counter[str] = Counter()
     for one in poll.messages:
+        client = clients.of(one.message.headers)
         for result in decode(one.message, limits):
             if isinstance(result, Item):
-                arrivals.append(Arrival(one.clock_ms, one.topic, one.partition, one.offset, result))
+                item = result if client is None else msgspec.structs.replace(result, client=client)
+                arrivals.append(Arrival(one.clock_ms, one.topic, one.partition, one.offset, item))
                 parts: Iterable[Rejected] = unusable_records(result, limits)
             elif isinstance(result, Skipped):
                 skipped[result.reason] += 1

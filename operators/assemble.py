@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
+from operators.client.columns import fill
 from operators.families.registry import family_of, line_row
 from operators.recorded.browser_window import browser_windows, omitted_count
 from operators.recorded.derived import Derived, Told
@@ -21,7 +22,7 @@ from operators.rows.session_row import ReplayTotals, Row, session_row
 from operators.rows.signals import Activity, Window, action_times_ms, activity, in_order, is_slow, view_signals
 from operators.rows.views import ViewLine, final_views
 from operators.windows.tracker import CloseOrder, unpack_moments
-from schemas.items import LINE_TABLE, Item, Kind, RejectReason
+from schemas.items import LINE_TABLE, Client, Item, Kind, RejectReason
 from schemas.pack import PackEntry
 from schemas.units import US_PER_MS
 
@@ -31,11 +32,12 @@ _TABLES = {int(kind): table for kind, table in LINE_TABLE.items()}  # an IntEnum
 
 
 class LineRecord(msgspec.Struct, frozen=True):
-    """One row of a line table and its receive time, which decides its day."""
+    """One row of a line table and its receive time, which decides its day. `client`: who sent the line."""
 
     table: str
     received_ms: int
     row: Row
+    client: Client | None = None
 
 
 class RefusedEntry(msgspec.Struct, frozen=True):
@@ -138,6 +140,7 @@ def _rows(
     session = session_row(order, said, tables, totals, _activity(window, tables, cuts), skew_ms)
     session["sdk_family"] = _sdk_of_all(entry.item for entry in everything)
     session["recorded_omitted_count"] = omitted_count(entry.item for entry in everything)
+    _tell_clients(session, [one.record for one in rows], everything)
     return session, [(one.record, one.is_new) for one in rows], refused
 
 
@@ -171,7 +174,25 @@ def _placed_derived(order: CloseOrder, one: Derived, *, is_new: bool) -> "_Place
     row["received_at"] = one.received_ms * US_PER_MS
     if one.kind == Kind.RESOURCE:
         row["is_slow"] = is_slow(row)
-    return _Placed((one.at_us, one.kind, one.ident), LineRecord(_TABLES[one.kind], one.received_ms, row), is_new)
+    record = LineRecord(_TABLES[one.kind], one.received_ms, row, one.item.client)
+    return _Placed((one.at_us, one.kind, one.ident), record, is_new)
+
+
+def _tell_clients(session: Row, records: Sequence[LineRecord], entries: Iterable[PackEntry]) -> None:
+    """What the requests say of the visitor's browser, where the lines do not; of a session that of the last item whose
+    request says something. The recording may know the screen.
+    """
+    if "screen_size" not in session:
+        shown = next((record.row for record in reversed(records) if "screen_size" in record.row), None)
+        session |= {} if shown is None else {"screen_size": shown["screen_size"]}
+    told = (entry.item for entry in entries if entry.item.client is not None)
+    newest = max(told, key=lambda item: (item.begin_us, item.kind, item.ident), default=None)
+    if newest is None or newest.client is None:
+        return
+    fill(session, newest.client)
+    for record in records:
+        if record.client is not None:
+            fill(record.row, record.client)
 
 
 def _revisions(order: CloseOrder, entries: Mapping[Reference, PackEntry]) -> list[list[PackEntry]]:
@@ -192,7 +213,9 @@ def _pick(entries: Mapping[Reference, PackEntry], packed: bytes) -> list[PackEnt
 def _richer(known: PackEntry, copy: PackEntry) -> PackEntry:
     entry = copy if _content(copy.item) > _content(known.item) else known
     received_ms = min(known.item.received_ms, copy.item.received_ms)
-    item = msgspec.structs.replace(entry.item, received_ms=received_ms)
+    clients = [one.item.client for one in (known, copy) if one.item.client is not None]
+    client = min(clients, key=msgspec.structs.astuple, default=None)
+    item = msgspec.structs.replace(entry.item, received_ms=received_ms, client=client)
     return msgspec.structs.replace(entry, item=item)
 
 
@@ -281,7 +304,7 @@ def _record(window: Row, item: Item, row: Row) -> LineRecord:
         row["is_slow"] = is_slow(row)
     elif item.kind == Kind.ERROR:
         row["error_fingerprint"] = fingerprint(row.get("error_type"), row.get("error_message"), row.get("error_stack"))
-    return LineRecord(_TABLES[item.kind], item.received_ms, row)
+    return LineRecord(_TABLES[item.kind], item.received_ms, row, item.client)
 
 
 def _cut(order: CloseOrder, entries: Iterable[PackEntry], limits: CutLimits, known_bytes: int | None) -> CutReplay:

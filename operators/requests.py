@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from operators.client.headers import CLIENT_HEADERS, HEADER_BYTES_MAX
 from operators.decode import decided, decode
 from operators.families.family import Family
 from operators.families.registry import FAMILIES, family_of, family_of_kind
@@ -19,7 +20,7 @@ from schemas.items import Item, Rejected
 from schemas.units import MIB
 
 _PATH_PARAMETERS = tuple(family.path_parameter for family in FAMILIES if family.path_parameter)
-_NO_FIELDS = {"segment", "content-type", "content-encoding", "type", DECISION}
+_NO_FIELDS = {"segment", "content-type", "content-encoding", "type", DECISION, *CLIENT_HEADERS}
 _PARAMETERS_MAX = 64
 _PLAIN_BYTES_MAX = 1 * MIB  # what is put together anew is cut into messages of about this size
 
@@ -56,9 +57,10 @@ def request_message(  # noqa: PLR0913 - what a request consists of
     """The request as one message, its body as it came. `headers`: names in lower case. `path`: from `route_of`.
 
     What says how to read the body goes with it as headers, so that nobody has to guess: the form's content type, the
-    content encoding, and what its family puts elsewhere.
+    content encoding, and what its family puts elsewhere. So does what names the browser.
     """
     usual = {name: headers[name] for name in ("content-type", "content-encoding") if headers.get(name)}
+    usual |= {name: text for name in CLIENT_HEADERS if 0 < len(text := headers.get(name, "")) <= HEADER_BYTES_MAX}
     family = family_of_kind(kind)
     more = {} if family is None else family.message_headers(kind, path, lambda name: _parameter(query, name))
     said = {**usual, **more, **usual}  # a header is believed before a parameter
@@ -145,6 +147,7 @@ def _fields_as_headers(message: Message, parts: Mapping[str, bytes]) -> Message:
     if not parts.get("segment"):
         return message
     fields = {name: value for name, value in parts.items() if name == name.lower() and name not in _NO_FIELDS}
+    fields |= {name: message.headers[name] for name in CLIENT_HEADERS if name in message.headers}
     return Message(message.type, fields, parts["segment"], message.received_ms)
 
 

@@ -18,6 +18,8 @@ _DERIVED = "from "
 class Field(msgspec.Struct, frozen=True):
     """One column. `timestamp` is UTC in microseconds; `unit` is empty where the type says it all.
 
+    `request`, `recording`: the headers of a request, and the records, that tell it where the SDK itself does not.
+
     `nullable`: false only where every row has a value, in files of every version. `since`: the version that added it.
     """
 
@@ -30,6 +32,8 @@ class Field(msgspec.Struct, frozen=True):
     posthog: str
     nullable: bool = True
     since: int = 1
+    request: str = ""
+    recording: str = ""
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -89,6 +93,11 @@ def percent(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
 def computed(name: str, column_type: ColumnType, doc: str, unit: str = "") -> Field:
     """A column that Replay Lake makes itself."""
     return Field(name, column_type, unit, doc, "", "", "")
+
+
+def told_by(request: str, *fields: Field, recording: str = "") -> tuple[Field, ...]:
+    """Columns that headers of the request, or records, tell too."""
+    return tuple(msgspec.structs.replace(field, request=request, recording=recording) for field in fields)
 
 
 def always(*fields: Field) -> tuple[Field, ...]:

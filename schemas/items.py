@@ -44,6 +44,19 @@ LINE_KINDS = {table_kind.name.lower(): table_kind for table_kind in LINE_TABLE} 
 _TIME_BYTES = 40  # a Python integer and its place in a tuple
 
 
+class Client(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What a request says of the browser that sent an item, in the words of the columns; empty where it does not."""
+
+    browser: str = ""
+    browser_version: str = ""
+    os: str = ""
+    os_version: str = ""
+    device: str = ""
+    screen_size: str = ""
+    is_bot: bool = False
+    user_agent: str = ""  # the text itself, only where a setting says so
+
+
 class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One line or one replay segment, with just what the session rules need and its body unparsed.
 
@@ -66,6 +79,7 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     body: bytes
     segment: "SegmentMeta | None" = None
     scan: "SegmentScan | None" = None  # with `segment`
+    client: Client | None = None  # who sent it, where its request tells, or a User-Agent in its body
 
     @property
     def held_bytes(self) -> int:

@@ -1,6 +1,6 @@
 """Columns that every table of RUM lines has: the envelope, who and where the visitor is, the view, the sampling."""
 
-from schemas.fields import Field, added, always, computed, flag, json_text, milliseconds, percent, text
+from schemas.fields import Field, added, always, computed, flag, json_text, milliseconds, percent, text, told_by
 
 ENVELOPE = (
     *always(
@@ -44,20 +44,36 @@ VISITOR = (
     text("user_email", "User mail address", "usr.email", "from $set.email, properties.$set.email"),
     text("is_signin", "`T` when a user is signed in, else `F`", "from usr.id", "from properties.$is_identified"),
     flag("is_login", "The same as a truth value, newer SDKs"),
-    text("session_type", "`user`, `synthetics` for a scripted test, `bot` for a crawler", "session.type"),
+    *told_by(
+        "User-Agent",
+        text("session_type", "`user`, `synthetics` for a scripted test, `bot` for a crawler", "session.type"),
+    ),
     text("session_sampling", "Sampling remark of older SDKs"),
-    text("os", "Operating system", "", "properties.$os"),
-    text("os_version", "Its version", "", "properties.$os_version"),
-    text("os_version_major", "Its major version"),
-    text("browser", "Browser", "", "properties.$browser"),
-    text("browser_version", "Its version", "", "from properties.$browser_version"),
-    text("browser_version_major", "Its major version", "", "from properties.$browser_version"),
-    text("device", "Kind of device, for example `PC` or `Mobile`", "", "properties.$device_type"),
-    text(
-        "screen_size",
-        "Screen in pixels, `width*height`",
-        "",
-        "from properties.$screen_width, properties.$screen_height",
+    *told_by(
+        "Sec-CH-UA-Platform, Sec-CH-UA-Platform-Version, User-Agent",
+        text("os", "Operating system", "", "properties.$os"),
+        text("os_version", "Its version", "", "properties.$os_version"),
+        text("os_version_major", "Its major version"),
+    ),
+    *told_by(
+        "Sec-CH-UA-Full-Version-List, Sec-CH-UA, User-Agent",
+        text("browser", "Browser", "", "properties.$browser"),
+        text("browser_version", "Its version", "", "from properties.$browser_version"),
+        text("browser_version_major", "Its major version", "", "from properties.$browser_version"),
+    ),
+    *told_by(
+        "Sec-CH-UA-Mobile, User-Agent",
+        text("device", "Kind of device, for example `PC` or `Mobile`", "", "properties.$device_type"),
+    ),
+    *told_by(
+        "Sec-CH-Viewport-Width, Sec-CH-Viewport-Height",
+        text(
+            "screen_size",
+            "Screen in pixels, `width*height`; the page's viewport where only that is told",
+            "from display.viewport",
+            "from properties.$screen_width, properties.$screen_height",
+        ),
+        recording="`width`, `height` of Meta",
     ),
     text("network_type", "Kind of network, `wifi`, or its speed class, `4g`", "connectivity.effective_type"),
     text("time_zone", "Time zone of the client", "device.time_zone", "properties.$timezone"),

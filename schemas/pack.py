@@ -23,8 +23,8 @@ import zstandard
 from schemas.errors import Damaged
 from schemas.items import Item
 
-# Until 3 segments did not say what may become rows, until 2 entries not their partition, until 1 not what was read from
-# the records of a segment.
+# Until 3 segments did not say what may become rows, and items not who sent them; until 2 entries not their partition,
+# until 1 not what was read from the records of a segment.
 VERSION = 4
 _READ = {2, 3, 4}  # an entry without a partition is read as one of partition 0, one that tells nothing gives no rows
 _MAGIC = b"RLAKPACK"

@@ -7,8 +7,9 @@ import msgspec
 
 from lake.catalog import Row
 from lake.open_packs import OpenPacks
+from operators.client.columns import fill
 from operators.families.registry import line_row
-from schemas.items import Item, Kind
+from schemas.items import Client, Item, Kind
 from schemas.notices import Notices
 from schemas.units import MIB, MS_PER_MINUTE, MS_PER_SECOND
 
@@ -20,11 +21,13 @@ _SHOWN = ("view_url", "userid", "user_name", "browser", "os", "device", "country
 
 
 class _Seen(msgspec.Struct):
-    """What the newest packs hold of a session. `line`: the newest that is one."""
+    """What the newest packs hold of a session. `line`: the newest that is one; `client`: of the newest that has one."""
 
     received_ms: int = 0
     has_replay: bool = False
     line: Item | None = None
+    client: Client | None = None
+    client_ms: int = 0
 
 
 class LiveList:
@@ -64,6 +67,8 @@ class LiveList:
             seen.has_replay = seen.has_replay or item.kind == Kind.SEGMENT
             if item.kind != Kind.SEGMENT and (seen.line is None or item.received_ms >= seen.line.received_ms):
                 seen.line = item
+            if item.client is not None and item.received_ms >= seen.client_ms:
+                seen.client, seen.client_ms = item.client, item.received_ms
         self._seen = {key: seen for key, seen in self._seen.items() if seen.received_ms >= since_ms}
 
 
@@ -73,6 +78,8 @@ def _ids(row: Row) -> tuple[str, str]:
 
 def _row(app_id: str, session_id: str, seen: _Seen) -> Row:
     line = _line(seen.line)
+    if seen.client is not None:
+        fill(line, seen.client)
     known: Iterable[tuple[str, object]] = ((name, line.get(name)) for name in _SHOWN)
     ids: Row = {"app_id": app_id, "session_id": session_id}
     return ids | {"received_ms": seen.received_ms, "has_replay": seen.has_replay} | dict(known)

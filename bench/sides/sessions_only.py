@@ -25,6 +25,7 @@ from flows.recovery_folder import open_recovery_folder
 from flows.settings import load_settings
 from flows.topics import Topics
 from flows.wiring import client_options, journal_folder, kafka_source, source_options, tracker_builder
+from operators.client.request import Clients
 from operators.shards import Router, ShardBatch, Spread
 from operators.windows.tracker import SessionTracker
 from sinks.engine import TrackerBuilder
@@ -84,7 +85,7 @@ def run_sessions(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
     options = msgspec.structs.replace(source_options(settings), end_offsets=topic.end_offsets())
     source = kafka_source(options, client, names, Topics(topic.facts()), metrics, KafkaProbe(client))
     sink = _Nowhere(names, tracker_builder(settings, metrics, names), journal_folder(settings))
-    decode = Decode(settings.limits.decode(), settings.limits.share())
+    decode = Decode(settings.limits.decode(), settings.limits.share(), Clients())
 
     flow = Dataflow("sessions_only")
     polls = op.input("read", flow, source)

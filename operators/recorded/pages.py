@@ -1,5 +1,6 @@
 """Pages of a recording as rows of `views`: each from its address on to the next one."""
 
+from operators.client.screen import size_text
 from operators.recorded.browser_window import BrowserWindow
 from operators.recorded.derived import Derived, Known, id_text, of_sdk
 from operators.rows.urls import view_url_columns
@@ -46,6 +47,8 @@ def _start(window: BrowserWindow, page: Page, item: Item, received_ms: int) -> D
     row: Row = {**of_sdk(item), "view_id": id_text(ident), "time": page.at_us}
     if page.url:
         row |= {"view_url": page.url, **view_url_columns(page.url)}
-    if page.width and page.height:
+    size = size_text(page.width, page.height)
+    if size:
         row["display"] = compact_json({"viewport": {"width": page.width, "height": page.height}})
+        row["screen_size"] = size
     return Derived(Kind.VIEW, page.at_us, ident, received_ms, item, row)

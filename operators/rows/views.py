@@ -107,7 +107,8 @@ def _final(view_id: str, lines: Sequence[ViewLine], window_start_us: int) -> Fin
         row = rules.merged(one.item.body for one in ordered)
     row["view_id"] = view_id
     first_ms = min(one.item.received_ms for one in lines)
-    newest = msgspec.structs.replace(item, begin_us=start_us, received_ms=first_ms)
+    client = item.client or next((one.item.client for one in reversed(ordered) if one.item.client is not None), None)
+    newest = msgspec.structs.replace(item, begin_us=start_us, received_ms=first_ms, client=client)
     return FinalView(newest, row, frozenset(one.item.ident for one in lines))
 
 

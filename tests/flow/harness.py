@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from flows.captures import CaptureCounts, read_captures
 from operators.arrivals import Poll, Received, decode_poll
+from operators.client.request import Clients
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import SessionTracker
 from operators.wire.message import Message
@@ -66,7 +67,7 @@ def run(  # noqa: PLR0913 - what a run may differ in
         for offset in range(start, end):
             clock_ms = max(clock_ms, messages[offset].received_ms)
             received.append(Received("rum", 0, offset, clock_ms, messages[offset]))
-        decoded = decode_poll(Poll(SHARD, clock_ms, received), Limits())
+        decoded = decode_poll(Poll(SHARD, clock_ms, received), Limits(), Clients())
         writer.refuse(Refusal(r.topic, r.partition, r.offset, r.received_ms, r.rejected) for r in decoded.refused)
         writer.take(tracker.apply(seq + number, decoded.clock_ms, decoded.arrivals))
         state = writer.stage()

@@ -176,6 +176,7 @@ DICTIONARIES = {"guance": GUANCE, "datadog": DATADOG, "posthog": POSTHOG}
 DERIVED = {
     "guance": "",
     "datadog": """env sdk_version userid is_signin action_id view_host view_path view_path_group view_url_query
+        os os_version os_version_major browser browser_version browser_version_major device screen_size
         resource_url_host resource_url_path resource_url_path_group resource_url_query resource_status
         resource_status_group resource_dns resource_tcp resource_ssl resource_ttfb resource_first_byte resource_trans
         resource_redirect""",

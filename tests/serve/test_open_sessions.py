@@ -11,6 +11,7 @@ import pytest
 from lake.catalog import read_file, session_rows, table_keys
 from lake.export import blob_keys, rrweb_tracks
 from operators.arrivals import Poll, Received, decode_poll
+from operators.client.request import Clients
 from operators.decode import decode
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import SessionTracker
@@ -76,7 +77,7 @@ class Job:
         """One epoch: a pack. A second later the viewer may look again."""
         received = [Received("rum", 0, self._offset + n, 0, message) for n, message in enumerate(messages)]
         self._offset += len(messages)
-        decoded = decode_poll(Poll(_SHARD, 0, received), Limits())
+        decoded = decode_poll(Poll(_SHARD, 0, received), Limits(), Clients())
         self._writer.take(self._tracker.apply(self.seq, 0, decoded.arrivals))
         self._end()
 
@@ -208,6 +209,14 @@ def test_a_pack_that_cannot_be_read_hides_nothing_of_the_others(job: Job, sample
     assert not job.live.opened(key[0], "another", []).windows
     job.now = time.time()  # what this recording sent was received long ago
     assert job.live.list.sessions(None, 10) == ([], True)
+
+
+@pytest.mark.parametrize("name", ["datadog/dd-todo-v5", "rrweb/rr-spa"])
+def test_the_list_of_open_sessions_has_the_browser_of_their_requests(job: Job, samples: Path, name: str) -> None:
+    messages = capture_messages([samples / f"{name}.jsonl.gz"])
+    job.epoch([msgspec.structs.replace(one, received_ms=int(job.now * 1000)) for one in messages])
+    [[row], _] = job.live.list.sessions(None, 10)
+    assert [row[name] for name in ("browser", "os", "device")] == ["Chrome", "Linux", "PC"]
 
 
 def test_of_a_session_with_a_closed_window_only_its_partition_is_looked_at(job: Job, samples: Path) -> None:

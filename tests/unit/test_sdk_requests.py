@@ -306,3 +306,39 @@ def test_what_a_proxy_has_undone_is_read_as_it_is(coding: str) -> None:
     """Both begin with bytes of their own, so that it can be told."""
     [item] = decode(request_message("guance.rum", "", {"content-encoding": coding}, line("s-1"), 1), LIMITS)
     assert isinstance(item, Item)
+
+
+BROWSER = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64)", "sec-ch-ua": '"Chromium";v="156"', "cookie": "secret=1"}
+NAMED = {name: text.encode() for name, text in BROWSER.items() if name != "cookie"}
+
+
+@pytest.mark.parametrize("sessions", [["s-1"], ["s-1", "s-2"]], ids=["one-session", "split"])
+def test_what_names_the_browser_goes_with_every_message(sessions: list[str]) -> None:
+    body = b"\n".join(map(event, sessions))
+    found = keyed_by_session(request_message("datadog.rum", "", BROWSER, body, 1), LIMITS)
+    assert [keyed.session_id for keyed in found] == sessions
+    for keyed in found:
+        assert NAMED.items() <= keyed.message.headers.items()
+        assert "cookie" not in keyed.message.headers
+
+
+def test_a_segment_keeps_what_names_the_browser_and_a_form_cannot_forge_it() -> None:
+    forged = {"user-agent": b"Mozilla/5.0 (forged)", "sec-ch-ua-platform": b'"forged"'}
+    parts = {"event": b'{"application":{"id":"shop"},"session":{"id":"s-1"}}', "segment": b"{}", **forged}
+    body = (
+        b"".join(
+            b'--x\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (name.encode(), value)
+            for name, value in parts.items()
+        )
+        + b"--x--\r\n"
+    )
+    headers = {**BROWSER, "content-type": "multipart/form-data; boundary=x"}
+    [keyed] = keyed_by_session(request_message("datadog.replay", "", headers, body, 1), LIMITS)
+    assert keyed.message.value == b"{}"
+    assert NAMED.items() <= keyed.message.headers.items()
+    assert "sec-ch-ua-platform" not in keyed.message.headers
+
+
+def test_a_header_too_long_to_be_read_is_not_passed_on() -> None:
+    found = request_message("datadog.rum", "", {"user-agent": "x" * 513, "sec-ch-ua": "y" * 512}, b"{}", 1)
+    assert found.headers.keys() == {"sec-ch-ua"}

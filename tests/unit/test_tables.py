@@ -12,6 +12,7 @@ from schemas.fields import is_copied
 from schemas.items import LINE_TABLE, Family
 from schemas.tables import TABLES, arrow_schema
 from schemas.tables_doc import tables_markdown
+from schemas.visitor_doc import visitor_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 LINE_TABLES = sorted(LINE_TABLE.values())
@@ -34,6 +35,11 @@ custom
 idle_time is_bounce lcp_worst lcp_p75 inp_worst inp_p75 cls_worst cls_p75 slow_resource_count error_group_count
 sdk_family session_console_count console_error_count console_warn_count recorded_omitted_count
 """
+
+
+def test_the_page_about_the_visitor_is_up_to_date() -> None:
+    page = PAGE.with_name("visitor.md").read_text(encoding="utf-8")
+    assert page == visitor_markdown(), "run: python -m schemas.visitor_doc > docs/visitor.md"
 
 
 def test_the_page_about_the_tables_is_up_to_date() -> None:

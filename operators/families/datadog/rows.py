@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from operators.client.screen import size_text
 from operators.rows.paths import child, paths_by_kind, pick_paths, read_paths
 from operators.rows.urls import resource_url_columns, view_url_columns
 from operators.rows.values import (
@@ -111,6 +112,7 @@ def _row(kind: Kind, event: Attributes) -> Row:
     _read_action_ids(event, row)
     if kind == Kind.RESOURCE:
         _read_resource(child(event, "resource"), row)
+    _read_viewport(event, row)
     read_paths(event, _PATHS[kind], row, custom)
     _cut_urls(row)
     if custom:
@@ -141,6 +143,14 @@ def _read_user(user: Attributes, row: Row) -> None:
     elif anonymous:
         row["userid"] = anonymous
         row["is_signin"] = "F"
+
+
+def _read_viewport(event: Attributes, row: Row) -> None:
+    """The SDK tells no screen; the page's viewport comes nearest. It stays in `display` too."""
+    viewport = child(child(event, "display"), "viewport")
+    size = size_text(viewport.get("width"), viewport.get("height"))
+    if size:
+        row["screen_size"] = size
 
 
 def _read_action_ids(event: Attributes, row: Row) -> None:
