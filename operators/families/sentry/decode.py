@@ -1,0 +1,246 @@
+"""Envelopes to items: errors, spans, logs, metrics and feedback as lines, and the replay's segment.
+
+A session is a replay (one a browser tab, `session_id` = `replay_id`), an app is a project. What names no replay is of a
+visit that was not recorded: it is counted and not kept. The `sid` of `session` items is not the replay's.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from operators.families.sentry.envelope import Envelope, EnvelopeItem, read_envelope
+from operators.families.sentry.kinds import kind_of
+from operators.families.sentry.lines import (
+    EVENT,
+    FEEDBACK,
+    LOG,
+    METRIC,
+    REPLAY_EVENT,
+    SPAN,
+    TRANSACTION,
+    About,
+    about_envelope,
+    about_event,
+    line_body,
+    replay_of_span,
+    span_attributes,
+)
+from operators.families.sentry.segments import RECORDING, sentry_segment
+from operators.families.sentry.times import needed_us, stamp_us
+from operators.rows.paths import child
+from operators.rows.values import Attributes, compact_json, decode_object, text_of_id
+from operators.wire.json_text import array_elements, without_halves, without_nan
+from operators.wire.unusable import JSON_ERRORS, Limits, Unusable, checked_id, checked_size, identity, json_refusal
+from operators.wire.utf8_rows import checked_utf8
+from schemas.items import Family, Item, Kind, Rejected, RejectReason, Skipped, SkipReason
+
+Result = Item | Rejected | Skipped
+
+_UNKNOWN_APP = "unknown"
+_BATCHED = (SPAN, LOG, METRIC)  # an item of SDK 10 and 11 holds many: `{"items": […]}`
+_LINES = {EVENT, TRANSACTION, FEEDBACK, *_BATCHED}
+_SKIPPED = {
+    **dict.fromkeys(("session", "sessions"), SkipReason.RELEASE_HEALTH),
+    "client_report": SkipReason.TELEMETRY,
+    **dict.fromkeys(
+        ("check_in", "profile", "profile_chunk", "attachment", "statsd", "metric_buckets", "user_report"),
+        SkipReason.OTHER_PRODUCT,
+    ),
+}
+
+
+def decode_envelope(body: bytes, app_id: str, received_ms: int, limits: Limits) -> Iterator[Result]:
+    """Items of an envelope. `app_id`: the project, empty where the address did not say it.
+
+    Raises Unusable for the whole body.
+    """
+    envelope = read_envelope(body, limits)
+    reader = _Reader(app_id or project_of_dsn(text_of_id(envelope.header.get("dsn"))), received_ms, limits)
+    yield from envelope.damaged
+    yield from reader.lines(envelope)
+    yield from reader.replay(envelope)
+
+
+def project_of_dsn(dsn: str) -> str:
+    """The project in `https://KEY@HOST/PATH/PROJECT`, or nothing. Source: `dsnFromString`, utils/dsn.js."""
+    scheme, separator, rest = dsn.partition("://")
+    return rest.rpartition("/")[2] if scheme and separator and "@" in rest and "/" in rest else ""
+
+
+class _Reader:
+    """Reads the items of one envelope."""
+
+    def __init__(self, app_id: str, received_ms: int, limits: Limits) -> None:
+        self._app_id = app_id or _UNKNOWN_APP
+        self._received_ms = received_ms
+        self._limits = limits
+
+    def lines(self, envelope: Envelope) -> Iterator[Result]:
+        around = about_envelope(envelope.header)
+        for item in envelope.items:
+            about = msgspec.structs.replace(around, visitor=_visitor(item.header))
+            skipped = _SKIPPED.get(item.type)
+            if skipped is not None:
+                yield Skipped(skipped)
+            elif item.type in _BATCHED:
+                yield from self._batch(item, about)
+            elif item.type in _LINES:
+                yield from self._alone(item, about)
+            elif item.type not in (REPLAY_EVENT, RECORDING):
+                yield Rejected(RejectReason.UNKNOWN_MEASUREMENT, f"item type {item.type[:100]!r}", item.raw)
+
+    def replay(self, envelope: Envelope) -> Iterator[Result]:
+        """The segment, and what its event tells of the visitor. The two may stand in any order, and alone."""
+        around = about_envelope(envelope.header)
+        events = [item for item in envelope.items if item.type == REPLAY_EVENT]
+        recordings = [item for item in envelope.items if item.type == RECORDING]
+        replay_id = text_of_id(envelope.header.get("event_id"))
+        known: tuple[Attributes, bytes] = {}, b"{}"
+        for item in events:
+            about = msgspec.structs.replace(around, visitor=_visitor(item.header))
+            try:
+                known = event, payload = read_json(item.payload)
+                replay_id = text_of_id(event.get("replay_id")) or text_of_id(event.get("event_id")) or replay_id
+                about = msgspec.structs.replace(about_event(event, about), replay_id=replay_id)
+                yield self._line(REPLAY_EVENT, about, event, payload)
+            except Unusable as refusal:
+                yield Rejected(refusal.reason, refusal.detail, item.raw)
+        for item in recordings:
+            try:
+                ids = self._app_id, replay_id
+                yield sentry_segment(ids, known, item.payload, around, self._received_ms, self._limits)
+            except Unusable as refusal:
+                yield Rejected(refusal.reason, refusal.detail, item.raw)
+
+    def _alone(self, item: EnvelopeItem, around: About) -> Iterator[Result]:
+        try:
+            event, payload = read_json(item.payload)
+            about = about_event(event, around)
+            if item.type == TRANSACTION:
+                yield from self._transaction(event, item, about)
+            else:
+                yield self._line(item.type, about, event, payload)
+        except Unusable as refusal:
+            yield Rejected(refusal.reason, refusal.detail, item.raw)
+
+    def _transaction(self, event: Attributes, item: EnvelopeItem, about: About) -> Iterator[Result]:
+        """A transaction, and each of its spans, which have no replay of their own."""
+        spans = event.pop("spans", None)
+        event.pop("breadcrumbs", None)
+        yield self._line(TRANSACTION, about, event, compact_json(event).encode())
+        of_spans = msgspec.structs.replace(about, visitor=_visitor(item.header))
+        for span in spans if isinstance(spans, list) else []:
+            raw = compact_json(span).encode()
+            try:
+                yield self._line(SPAN, of_spans, *read_json(raw))
+            except Unusable as refusal:
+                yield Rejected(refusal.reason, refusal.detail, raw)
+
+    def _batch(self, item: EnvelopeItem, around: About) -> Iterator[Result]:
+        """A span alone, as SDK 7 to 10 send vitals; or the members of `items`, of which a damaged one costs itself."""
+        try:
+            members = _members(item.payload, self._limits)
+        except Unusable as refusal:
+            yield Rejected(refusal.reason, refusal.detail, item.raw)
+            return
+        for raw in members:
+            try:
+                read, payload = read_json(raw)
+                attributes = span_attributes(read)
+                replay_id = replay_of_span(attributes) or around.replay_id
+                yield self._line(item.type, msgspec.structs.replace(around, replay_id=replay_id), read, payload)
+            except Unusable as refusal:
+                yield Rejected(refusal.reason, refusal.detail, raw)
+
+    def _line(self, kind: str, about: About, read: Attributes, payload: bytes) -> Item | Skipped:
+        """Raises Unusable."""
+        if not about.replay_id:
+            return Skipped(SkipReason.NOT_RECORDED)
+        limits = self._limits
+        checked_size(len(payload), limits)
+        what = kind_of(kind, read)
+        begin_us, end_us = _span_us(kind, read)
+        return Item(
+            app_id=checked_id("project", self._app_id, limits),
+            session_id=checked_id("replay id", about.replay_id, limits),
+            kind=what,
+            family=Family.SENTRY,
+            begin_us=begin_us,
+            end_us=end_us,
+            received_ms=self._received_ms,
+            ident=_identity(what, kind, read, payload),
+            opens=kind != REPLAY_EVENT,
+            ends=False,
+            body=line_body(kind, about, payload),
+        )
+
+
+def read_json(raw: bytes) -> tuple[Attributes, bytes]:
+    """A JSON object, and its text: as it came but for what is no JSON in it. Raises Unusable."""
+    text = without_nan(without_halves(checked_utf8(raw)))
+    try:
+        found = _decode(text)
+    except JSON_ERRORS as error:
+        found, text = _lenient(text, error)
+    if not isinstance(found, dict):
+        raise Unusable(RejectReason.INVALID_FIELD, f"an object is needed, this is {type(found).__name__}")
+    return found, text
+
+
+def _lenient(text: bytes, error: Exception) -> tuple[Attributes, bytes]:
+    """The same where numbers are larger than any machine's."""
+    try:
+        found = decode_object(text)
+    except ValueError:
+        raise json_refusal(error) from None
+    return found, compact_json(found).encode()
+
+
+_decode = msgspec.json.Decoder().decode
+
+
+class _Batch(msgspec.Struct):
+    items: msgspec.Raw = msgspec.Raw()
+
+
+_decode_batch = msgspec.json.Decoder(_Batch).decode
+_ITEMS = b'"items"'
+
+
+def _members(payload: bytes, limits: Limits) -> list[bytes]:
+    """The members of a batch as JSON; of a damaged one its pieces; of what is no batch the payload itself."""
+    try:
+        items = bytes(_decode_batch(payload).items)
+    except JSON_ERRORS:
+        found = payload.find(_ITEMS)
+        items = payload[found + len(_ITEMS) :].lstrip(b": \t") if found >= 0 else b""
+    if items.lstrip()[:1] != b"[":
+        return [payload]
+    return array_elements(items, limits.lines_per_message)
+
+
+def _visitor(header: Attributes) -> dict[str, str]:
+    """Columns that the intake has put into an item's header (`visitors.py`)."""
+    return {name: text for name, value in child(header, "visitor").items() if (text := text_of_id(value))}
+
+
+def _span_us(kind: str, read: Attributes) -> tuple[int, int]:
+    """Begin and end, us. Raises Unusable where the begin cannot be told."""
+    if kind in (SPAN, TRANSACTION):
+        begin_us = needed_us("start_timestamp", read.get("start_timestamp"))
+        ends = stamp_us(read.get("end_timestamp")), stamp_us(read.get("timestamp"))
+        return begin_us, max(begin_us, next((one for one in ends if one is not None), begin_us))
+    at_us = needed_us("timestamp", read.get("timestamp"))
+    return at_us, at_us
+
+
+def _identity(what: Kind, kind: str, read: Attributes, payload: bytes) -> int:
+    own = text_of_id(read.get("event_id")) if kind not in _BATCHED else text_of_id(read.get("span_id"))
+    if not own or kind in (LOG, METRIC, REPLAY_EVENT):  # a log has the span that was open, not its own
+        return identity(what, kind, b"", payload)
+    return identity(what, own, trace_of(read))
+
+
+def trace_of(read: Attributes) -> str:
+    """The trace: of a span its own, of an event in its contexts. From SDK 8 on a page or route is one trace."""
+    return text_of_id(read.get("trace_id")) or text_of_id(child(child(read, "contexts"), "trace").get("trace_id"))
