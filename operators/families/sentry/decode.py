@@ -5,12 +5,14 @@ visit that was not recorded: it is counted and not kept. The `sid` of `session` 
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
 from operators.families.sentry.envelope import Envelope, EnvelopeItem, read_envelope
 from operators.families.sentry.kinds import kind_of
 from operators.families.sentry.lines import (
+    ABOUT,
     EVENT,
     FEEDBACK,
     LOG,
@@ -18,6 +20,7 @@ from operators.families.sentry.lines import (
     REPLAY_EVENT,
     SPAN,
     TRANSACTION,
+    VISITOR,
     About,
     about_envelope,
     about_event,
@@ -67,6 +70,14 @@ def project_of_dsn(dsn: str) -> str:
     return rest.rpartition("/")[2] if scheme and separator and "@" in rest and "/" in rest else ""
 
 
+class _Around(NamedTuple):
+    """What stands around the payloads of an item. `settled_id`: the replay, where it was found out before."""
+
+    about: About
+    visitor: dict[str, str]
+    settled_id: str
+
+
 class _Reader:
     """Reads the items of one envelope."""
 
@@ -76,67 +87,74 @@ class _Reader:
         self._limits = limits
 
     def lines(self, envelope: Envelope) -> Iterator[Result]:
-        around = about_envelope(envelope.header)
+        about = about_envelope(envelope.header)
         for item in envelope.items:
-            about = msgspec.structs.replace(around, visitor=_visitor(item.header))
             skipped = _SKIPPED.get(item.type)
             if skipped is not None:
                 yield Skipped(skipped)
             elif item.type in _BATCHED:
-                yield from self._batch(item, about)
+                yield from self._batch(item, _around(item.header, about))
             elif item.type in _LINES:
-                yield from self._alone(item, about)
+                yield from self._alone(item, _around(item.header, about))
             elif item.type not in (REPLAY_EVENT, RECORDING):
                 yield Rejected(RejectReason.UNKNOWN_MEASUREMENT, f"item type {item.type[:100]!r}", item.raw)
 
     def replay(self, envelope: Envelope) -> Iterator[Result]:
         """The segment, and what its event tells of the visitor. The two may stand in any order, and alone."""
-        around = about_envelope(envelope.header)
-        events = [item for item in envelope.items if item.type == REPLAY_EVENT]
-        recordings = [item for item in envelope.items if item.type == RECORDING]
+        about = about_envelope(envelope.header)
         replay_id = text_of_id(envelope.header.get("event_id"))
         known: tuple[Attributes, bytes] = {}, b"{}"
-        for item in events:
-            about = msgspec.structs.replace(around, visitor=_visitor(item.header))
+        for item in envelope.items:
+            if item.type != REPLAY_EVENT:
+                continue
+            around = _around(item.header, about)
             try:
                 known = event, payload = read_json(item.payload)
                 replay_id = text_of_id(event.get("replay_id")) or text_of_id(event.get("event_id")) or replay_id
-                about = msgspec.structs.replace(about_event(event, about), replay_id=replay_id)
-                yield self._line(REPLAY_EVENT, about, event, payload)
+                said = msgspec.structs.replace(about_event(event, around.about), replay_id=replay_id)
+                yield self._line(REPLAY_EVENT, around, said, event, payload)
             except Unusable as refusal:
                 yield Rejected(refusal.reason, refusal.detail, item.raw)
-        for item in recordings:
-            try:
-                ids = self._app_id, replay_id
-                yield sentry_segment(ids, known, item.payload, around, self._received_ms, self._limits)
-            except Unusable as refusal:
-                yield Rejected(refusal.reason, refusal.detail, item.raw)
+        for item in envelope.items:
+            if item.type == RECORDING:
+                yield self._segment(item, known, replay_id, about)
 
-    def _alone(self, item: EnvelopeItem, around: About) -> Iterator[Result]:
+    def _segment(
+        self, item: EnvelopeItem, known: tuple[Attributes, bytes], replay_id: str, about: About
+    ) -> Item | Rejected:
+        around = _around(item.header, about)
+        with_it = child(item.header, REPLAY_EVENT)
+        event = (with_it, compact_json(with_it).encode()) if with_it else known
+        ids = self._app_id, around.settled_id or replay_id
+        try:
+            return sentry_segment(ids, event, item.payload, around.about, self._received_ms, self._limits)
+        except Unusable as refusal:
+            return Rejected(refusal.reason, refusal.detail, item.raw)
+
+    def _alone(self, item: EnvelopeItem, around: _Around) -> Iterator[Result]:
         try:
             event, payload = read_json(item.payload)
-            about = about_event(event, around)
+            about = about_event(event, around.about)
             if item.type == TRANSACTION:
-                yield from self._transaction(event, item, about)
+                yield from self._transaction(event, around, about)
             else:
-                yield self._line(item.type, about, event, payload)
+                yield self._line(item.type, around, about, event, payload)
         except Unusable as refusal:
             yield Rejected(refusal.reason, refusal.detail, item.raw)
 
-    def _transaction(self, event: Attributes, item: EnvelopeItem, about: About) -> Iterator[Result]:
+    def _transaction(self, event: Attributes, around: _Around, about: About) -> Iterator[Result]:
         """A transaction, and each of its spans, which have no replay of their own."""
         spans = event.pop("spans", None)
         event.pop("breadcrumbs", None)
-        yield self._line(TRANSACTION, about, event, compact_json(event).encode())
-        of_spans = msgspec.structs.replace(about, visitor=_visitor(item.header))
+        yield self._line(TRANSACTION, around, about, event, compact_json(event).encode())
         for span in spans if isinstance(spans, list) else []:
             raw = compact_json(span).encode()
             try:
-                yield self._line(SPAN, of_spans, *read_json(raw))
+                yield self._line(SPAN, around, about, *read_json(raw))
             except Unusable as refusal:
                 yield Rejected(refusal.reason, refusal.detail, raw)
 
-    def _batch(self, item: EnvelopeItem, around: About) -> Iterator[Result]:
+    def _batch(self, item: EnvelopeItem, around: _Around) -> Iterator[Result]:
         """A span alone, as SDK 7 to 10 send vitals; or the members of `items`, of which a damaged one costs itself."""
         try:
             members = _members(item.payload, self._limits)
@@ -146,14 +164,16 @@ class _Reader:
         for raw in members:
             try:
                 read, payload = read_json(raw)
-                attributes = span_attributes(read)
-                replay_id = replay_of_span(attributes) or around.replay_id
-                yield self._line(item.type, msgspec.structs.replace(around, replay_id=replay_id), read, payload)
+                replay_id = replay_of_span(span_attributes(read)) or around.about.replay_id
+                about = msgspec.structs.replace(around.about, replay_id=replay_id)
+                yield self._line(item.type, around, about, read, payload)
             except Unusable as refusal:
                 yield Rejected(refusal.reason, refusal.detail, raw)
 
-    def _line(self, kind: str, about: About, read: Attributes, payload: bytes) -> Item | Skipped:
+    def _line(self, kind: str, around: _Around, about: About, read: Attributes, payload: bytes) -> Item | Skipped:
         """Raises Unusable."""
+        if around.settled_id:
+            about = msgspec.structs.replace(about, replay_id=around.settled_id)
         if not about.replay_id:
             return Skipped(SkipReason.NOT_RECORDED)
         limits = self._limits
@@ -171,7 +191,7 @@ class _Reader:
             ident=_identity(what, kind, read, payload),
             opens=kind != REPLAY_EVENT,
             ends=False,
-            body=line_body(kind, about, payload),
+            body=line_body(kind, about, around.visitor, payload),
         )
 
 
@@ -216,12 +236,21 @@ def _members(payload: bytes, limits: Limits) -> list[bytes]:
         items = payload[found + len(_ITEMS) :].lstrip(b": \t") if found >= 0 else b""
     if items.lstrip()[:1] != b"[":
         return [payload]
-    return array_elements(items, limits.lines_per_message)
+    members = array_elements(items, limits.lines_per_message)
+    return [one for one in members if one.strip(b"]} \t\r\n")]  # of a damaged one also what closes it
 
 
-def _visitor(header: Attributes) -> dict[str, str]:
-    """Columns that the intake has put into an item's header (`visitors.py`)."""
-    return {name: text for name, value in child(header, "visitor").items() if (text := text_of_id(value))}
+def _around(header: Attributes, about: About) -> _Around:
+    """Of an item that was put together anew (`joined.py`), what its header says; else what the envelope does."""
+    said = header.get(ABOUT)
+    if not isinstance(said, dict):
+        return _Around(about, {}, "")
+    try:
+        settled = msgspec.convert(said, About)
+    except msgspec.ValidationError:
+        return _Around(about, {}, "")
+    visitor = {name: text for name, value in child(header, VISITOR).items() if (text := text_of_id(value))}
+    return _Around(settled, visitor, settled.replay_id)
 
 
 def _span_us(kind: str, read: Attributes) -> tuple[int, int]:

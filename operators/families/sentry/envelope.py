@@ -19,7 +19,7 @@ from operators.rows.values import Attributes, decode_object
 from operators.wire.unusable import Limits, Unusable
 from schemas.items import Rejected, RejectReason
 
-_HEADER_BYTES_MAX = 64 << 10  # of a line that may be an item's header; SDKs write some hundred bytes
+_HEADER_BYTES_MAX = 4 << 10  # of a line that may be an item's header; SDKs write some hundred bytes
 _LINE_END = b"\n"
 _BINARY = frozenset({"replay_recording", "attachment", "profile_chunk", "replay_video"})  # types that have line breaks
 _OF_PAYLOADS = frozenset({"event_id", "timestamp", "contexts", "items", "spans", "sid"})  # they may have a type, too
@@ -98,19 +98,26 @@ def _payload(body: bytes, position: int, header: Attributes) -> tuple[bytes, int
     if header.get("type") in _BINARY:
         end = _next_header(body, position)
         return body[position:end].removesuffix(_LINE_END), end
-    return _line(body, position)
+    line, after = _line(body, position)
+    return (b"", position) if _is_header(line) else (line, after)
 
 
 def _next_header(body: bytes, position: int) -> int:
     """Where the next line begins that is the header of an item, from the beginning of a line on; else the end."""
     while position < len(body):
         line, after = _line(body, position)
-        if line.startswith(b"{") and len(line) <= _HEADER_BYTES_MAX:
-            header = _object(line)
-            if header is not None and isinstance(header.get("type"), str) and _OF_PAYLOADS.isdisjoint(header):
-                return position
+        if _is_header(line):
+            return position
         position = after
     return len(body)
+
+
+def _is_header(line: bytes) -> bool:
+    """Whether a line can be nothing else than the header of an item."""
+    if len(line) > _HEADER_BYTES_MAX or not line.startswith(b"{") or b'"type"' not in line:
+        return False
+    header = _object(line)
+    return header is not None and isinstance(header.get("type"), str) and _OF_PAYLOADS.isdisjoint(header)
 
 
 def _line(body: bytes, position: int) -> tuple[bytes, int]:

@@ -27,20 +27,20 @@ def operation(kind: str, payload: Attributes) -> str:
 def kind_of(kind: str, payload: Attributes) -> Kind:
     """What a line is. `kind`: one of the types in `lines`."""
     if kind in (SPAN, TRANSACTION):
-        return kind_of_operation(operation(kind, payload), payload)
+        return kind_of_operation(operation(kind, payload))
     return {EVENT: Kind.ERROR, FEEDBACK: Kind.ACTION}.get(kind, Kind.NOTE)
 
 
 def is_vital(op: str, payload: Attributes) -> bool:
-    """Whether a span carries a web vital: it adds to the view that it is of."""
+    """Whether a span carries a web vital: it only adds to the view that it is of."""
     if op.startswith(_WEB_VITAL):
         return True
     return op.startswith(_INTERACTION) and ("inp" in child(payload, "measurements") or _INP in span_attributes(payload))
 
 
-def kind_of_operation(op: str, payload: Attributes) -> Kind:
+def kind_of_operation(op: str) -> Kind:
     """What a span with an operation is."""
-    if op in VIEWS or is_vital(op, payload):
+    if op in VIEWS:
         return Kind.VIEW
     if op == HTTP or op.startswith(RESOURCE):
         return Kind.RESOURCE

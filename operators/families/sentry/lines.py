@@ -1,9 +1,10 @@
 """A line of the Sentry family: one event, span, log or metric, with what was said of it around it.
 
-    {"type": "span", "about": {…}, "payload": {…}}
+    {"type": "span", "about": {…}, "visitor": {…}, "payload": {…}}
 
-`payload` is as the SDK wrote it. A transaction (SDK 7 to 10) holds its spans, and an envelope of SDK 11 up to twenty in
-one item: each is a line of its own, and `about` is what it took from its transaction or envelope.
+`payload` is as the SDK wrote it. A transaction (SDK 7 to 10) holds its spans, and an item of SDK 11 up to twenty of
+them: each is a line of its own, and `about` is what it took from its transaction or envelope. `visitor`: columns that
+the intake knows of the sender.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from operators.rows.values import Attributes, decode_object, text_of_id
 
 EVENT, TRANSACTION, SPAN, LOG, METRIC, FEEDBACK = "event", "transaction", "span", "log", "trace_metric", "feedback"
 REPLAY_EVENT = "replay_event"
+ABOUT, VISITOR = "about", "visitor"  # also members of the header of an item that was put together anew
 
 
 class About(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,7 +31,6 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True):
     transaction: str = ""
     url: str = ""
     user: dict[str, str] = {}
-    visitor: dict[str, str] = {}  # columns that the intake knows of the sender
 
 
 class Line(NamedTuple):
@@ -37,34 +38,40 @@ class Line(NamedTuple):
 
     type: str
     about: About
+    visitor: dict[str, str]
     payload: Attributes
 
 
-class _Line(msgspec.Struct):
+class Stored(msgspec.Struct):
+    """A line as it is stored, its payload as JSON."""
+
     type: str
     payload: msgspec.Raw
     about: About = About()
+    visitor: dict[str, str] = {}
 
 
-_decode = msgspec.json.Decoder(_Line).decode
+_decode = msgspec.json.Decoder(Stored).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def line_body(kind: str, about: About, payload: bytes) -> bytes:
+def line_body(kind: str, about: About, visitor: Mapping[str, str], payload: bytes) -> bytes:
     """The body of an item. `payload`: a JSON object."""
-    return b'{"type":%b,"about":%b,"payload":%b}' % (_encode(kind), _encode(about), payload)
+    parts = [b'{"type":', _encode(kind), b',"about":', _encode(about)]
+    if visitor:
+        parts += [b',"visitor":', _encode(visitor)]
+    return b"".join([*parts, b',"payload":', payload, b"}"])
+
+
+def stored_line(body: bytes) -> Stored:
+    """Raises msgspec's errors for what is no line."""
+    return _decode(body)
 
 
 def read_line(body: bytes) -> Line:
     """Raises ValueError for what is no line."""
-    line = _decode(body)
-    return Line(line.type, line.about, decode_object(bytes(line.payload)))
-
-
-def parts_of(body: bytes) -> tuple[str, About, bytes]:
-    """Type, surroundings and payload as JSON. Raises ValueError."""
-    line = _decode(body)
-    return line.type, line.about, bytes(line.payload)
+    line = stored_line(body)
+    return Line(line.type, line.about, line.visitor, decode_object(bytes(line.payload)))
 
 
 def about_envelope(header: Attributes) -> About:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from operators.families.sentry import spans
 from operators.families.sentry.errors import read_error
-from operators.families.sentry.kinds import VIEWS, is_vital, kind_of, kind_of_operation, operation
+from operators.families.sentry.kinds import VIEWS, is_vital, kind_of, kind_of_operation
 from operators.families.sentry.lines import (
     EVENT,
     FEEDBACK,
@@ -29,10 +29,14 @@ from operators.rows.values import Attributes, LineRow, Row, keep, text_of_id
 from schemas.items import Kind
 
 _KEPT_OF_EVENTS = ("level", "message", "logger", "fingerprint", "extra", "dist", "server_name")
-_NOT_KEPT = ("sentry.", "user.", "user_agent.", "culture.", "code.", "browser.navigation.", "browser.performance.")
+_NOT_KEPT = (
+    *("sentry.", "user.", "user_agent.", "culture.", "client.", "code."),
+    *("browser.navigation.", "browser.performance."),
+)
 _OF_VITALS = frozenset({"transaction", "replay_id", "profile_id", "user", "release", "environment"})  # of SDK 7 to 10
 _NAMELESS = ("Pageload", "Navigation")  # what SDK 11 calls a page whose route it does not know; 7 to 10: its path
 _PAINTS = ("paint", "browser.paint")
+_OF_SDK = ("sentry-tracing-init",)
 _OF_FEEDBACK = ("replay_id", "associated_event_id")
 
 
@@ -43,7 +47,6 @@ def sentry_row(body: bytes) -> LineRow:
     if read is None:
         raise ValueError(f"unknown type of line: {line.type[:80]!r}")
     kind = kind_of(line.type, line.payload)
-    is_start = operation(line.type, line.payload) in VIEWS
     row: Row = {}
     custom: dict[str, str] = {}
     read_around(line.about, row)
@@ -51,10 +54,10 @@ def sentry_row(body: bytes) -> LineRow:
     url = row.get("view_url")
     if isinstance(url, str):
         row.update(view_url_columns(url))
-    row.update(line.about.visitor)
+    row.update(line.visitor)
     if custom:
         row["custom"] = custom
-    return LineRow(kind, row, is_start=is_start)
+    return LineRow(kind, row)
 
 
 def _event(line: Line, row: Row, custom: dict[str, str]) -> None:
@@ -103,7 +106,7 @@ def _transaction(line: Line, row: Row, custom: dict[str, str]) -> None:
     attributes = dict(child(trace, "data"))
     read_attributes(span, attributes, row)
     read_event(event, row, custom)
-    _read_span(Line(TRANSACTION, line.about, span), attributes, row, custom)
+    _read_span(line._replace(payload=span), attributes, row, custom)
     for name, measured in child(event, "measurements").items():
         keep(custom, f"measurements.{name}", measured.get("value") if isinstance(measured, dict) else measured)
     _keep(event, custom)
@@ -144,34 +147,30 @@ def _keep(event: Attributes, custom: dict[str, str]) -> None:
 def _read_span(line: Line, attributes: Attributes, row: Row, custom: dict[str, str]) -> None:
     span = line.payload
     op = text_of_id(span.get("op")) or text_of_id(attributes.get("sentry.op"))
-    kind = kind_of_operation(op, span)
+    kind = kind_of_operation(op)
     begin_us = stamp_us(span.get("start_timestamp"))
     if begin_us is not None:
         row["time"] = begin_us
-    if kind == Kind.NOTE:
+    if kind == Kind.NOTE and not is_vital(op, span):
         _read_measured(op, span, custom)
         return
     if kind == Kind.RESOURCE:
         spans.read_resource(op, span, attributes, line.about, row)
     elif kind == Kind.LONG_TASK:
         spans.read_long_task(span, attributes, row)
-    else:
+    elif kind == Kind.VIEW:
         _read_view(op, span, attributes, row)
+    else:
+        _read_vital(op, span, attributes, row)
     for name, value in attributes.items():
         if not name.startswith(_NOT_KEPT) and name not in _OF_VITALS:
             keep(custom, name, value)
 
 
 def _read_view(op: str, span: Attributes, attributes: Attributes, row: Row) -> None:
-    """A page load, a route change, or a vital of one."""
-    is_own_span = op not in VIEWS and is_vital(op, span)
-    name = span_name(span)
+    """A page load or a route change."""
     spans.read_vitals(span, attributes, row)
-    if is_own_span:
-        row.pop("time", None)  # a vital is measured later than its view begins
-        if "inp" in op or op.startswith("ui.interaction."):  # SDK 7 to 10 name it by the element
-            row.setdefault("interaction_to_next_paint_target_selector", name)
-        return
+    name = span_name(span)
     row["view_loading_type"] = VIEWS[op]
     if url := text_of_id(attributes.pop("url.full", None)):
         row["view_url"] = url
@@ -186,11 +185,18 @@ def _read_view(op: str, span: Attributes, attributes: Attributes, row: Row) -> N
         row["loading_time"] = duration  # the span is closed once nothing was loaded for a second, and ends before that
 
 
+def _read_vital(op: str, span: Attributes, attributes: Attributes, row: Row) -> None:
+    """A web vital sent by itself, once it is final; SDK 7 to 10 name that of an interaction by its element."""
+    spans.read_vitals(span, attributes, row)
+    if op.startswith("ui.interaction.") and "attributes" not in span and span_name(span):
+        row["interaction_to_next_paint_target_selector"] = span_name(span)
+
+
 def _read_measured(op: str, span: Attributes, custom: dict[str, str]) -> None:
     """A span that the page made, or a phase of its loading: a duration by its name, in `custom` of its view."""
-    if op in _PAINTS:
-        return  # the page load has their times
     name = span_name(span)
+    if op in _PAINTS or name in _OF_SDK:
+        return  # the page load has the times of paints
     if op == "browser" or op.startswith("browser."):  # SDK 7: `browser` with the phase as its name
         keep(custom, f"browser.{op.partition('.')[2] or name}.duration", spans.duration_ns(span))
         return

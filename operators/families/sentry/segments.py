@@ -110,7 +110,7 @@ def _span_ms(records: Sequence[Record], flushed_us: int | None) -> tuple[int, in
     near = _times_ms(records, flushed_us) or _times_ms(records, None)
     if not near:
         raise Unusable(RejectReason.INVALID_TIME, "no rrweb event has a usable time")
-    page = _times_ms([one for one in records if one.type != CUSTOM], flushed_us) or near
+    page = _times_ms([one for one in records if one.type != CUSTOM], flushed_us) or [max(near)]
     return min(page), max(near)
 
 

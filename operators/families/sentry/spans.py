@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from urllib.parse import urljoin
 
+from operators.families.sentry.kinds import HTTP, RESOURCE
 from operators.families.sentry.lines import About
 from operators.families.sentry.times import stamp_us
 from operators.rows.paths import child
@@ -31,6 +32,7 @@ _KINDS = {
     "audio": "media",
     "track": "media",
 }
+_ANYTHING = ("link", "css", "other")  # ask for files of any kind
 _EXTENSIONS = {
     "js": ("js", "mjs"),
     "css": ("css",),
@@ -190,12 +192,12 @@ _METHODS = tuple(f"{method} " for method in ("GET", "POST", "PUT", "PATCH", "DEL
 
 def _resource_type(op: str, attributes: Attributes, url: str) -> str:
     """As Guance's SDK names the kinds: by what asked for it, else by the address."""
-    initiator = text_of_id(attributes.get("type")) if op == "http.client" else op.partition(".")[2]
+    if op == HTTP:
+        return _KINDS.get(text_of_id(attributes.get("type")), "fetch")
+    initiator = op.removeprefix(RESOURCE)
     found = _EXTENSION.search(url)
     by_address = _BY_EXTENSION.get(found[1].lower()) if found else None
-    if initiator in ("link", "css", "other", "") and by_address:
-        return by_address
-    return _KINDS.get(initiator, "fetch" if op == "http.client" else "other")
+    return by_address if by_address and initiator in _ANYTHING else _KINDS.get(initiator, "other")
 
 
 def _read_status(span: Attributes, attributes: Attributes, row: Row) -> None:

@@ -70,7 +70,8 @@ def read_attributes(read: Attributes, attributes: Attributes, row: Row) -> None:
             row[column] = found
     for name in _ATTRIBUTES["network_type"]:
         attributes.pop(name, None)
-    _read_user({name.removeprefix("user."): value for name, value in attributes.items() if name[:5] == "user."}, row)
+    user = {name.removeprefix("user."): value for name, value in attributes.items() if name.startswith("user.")}
+    _read_user({"ip_address": attributes.get("client.address"), **user}, row)
 
 
 def _read_user(user: Attributes, row: Row) -> None:
