@@ -300,12 +300,8 @@ def test_a_replay_event_tells_of_the_visitor() -> None:
 
 
 def test_a_wrong_type_costs_its_column() -> None:
-    found = row(
-        batch(
-            "span",
-            span("http.client", **{"http.response.status_code": "soon", "http.response.size": [1], "url.full": 5}),
-        )
-    )
+    said = {"http.response.status_code": "soon", "http.response.size": [1], "url.full": 5}
+    found = row(batch("span", span("http.client", "x", said)))
     assert "resource_status" not in found
     assert "resource_transfer_size" not in found
     assert found["resource_type"] == "fetch"
