@@ -18,6 +18,7 @@ from operators.families.sentry.lines import (
     LOG,
     METRIC,
     REPLAY_EVENT,
+    REPLAY_RECORDING,
     SPAN,
     TRANSACTION,
     VISITOR,
@@ -28,7 +29,7 @@ from operators.families.sentry.lines import (
     replay_of_span,
     span_attributes,
 )
-from operators.families.sentry.segments import RECORDING, sentry_segment
+from operators.families.sentry.segments import sentry_segment
 from operators.families.sentry.times import needed_us, stamp_us
 from operators.rows.paths import child
 from operators.rows.values import Attributes, compact_json, decode_object, text_of_id
@@ -96,7 +97,7 @@ class _Reader:
                 yield from self._batch(item, _around(item.header, about))
             elif item.type in _LINES:
                 yield from self._alone(item, _around(item.header, about))
-            elif item.type not in (REPLAY_EVENT, RECORDING):
+            elif item.type not in (REPLAY_EVENT, REPLAY_RECORDING):
                 yield Rejected(RejectReason.UNKNOWN_MEASUREMENT, f"item type {item.type[:100]!r}", item.raw)
 
     def replay(self, envelope: Envelope) -> Iterator[Result]:
@@ -116,7 +117,7 @@ class _Reader:
             except Unusable as refusal:
                 yield Rejected(refusal.reason, refusal.detail, item.raw)
         for item in envelope.items:
-            if item.type == RECORDING:
+            if item.type == REPLAY_RECORDING:
                 yield self._segment(item, known, replay_id, about)
 
     def _segment(

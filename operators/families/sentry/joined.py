@@ -9,8 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from operators.families.sentry.envelope import write_envelope
-from operators.families.sentry.lines import ABOUT, REPLAY_EVENT, VISITOR, About, stored_line
-from operators.families.sentry.segments import RECORDING
+from operators.families.sentry.lines import ABOUT, REPLAY_EVENT, REPLAY_RECORDING, VISITOR, About, stored_line
 from operators.rows.values import Attributes
 from operators.wire.json_text import tolerant
 from schemas.items import Item
@@ -43,5 +42,9 @@ def _segment(item: Item, body: bytes) -> tuple[Attributes, bytes]:
     segment = _decode_segment(body)
     assert item.segment is not None
     about = About(replay_id=segment.replay_id, sdk_name=item.segment.sdk_name, sdk_version=item.segment.sdk_version)
-    header: Attributes = {"type": RECORDING, ABOUT: msgspec.to_builtins(about), REPLAY_EVENT: segment.replay_event}
+    header: Attributes = {
+        "type": REPLAY_RECORDING,
+        ABOUT: msgspec.to_builtins(about),
+        REPLAY_EVENT: segment.replay_event,
+    }
     return header, b'{"segment_id":%d}\n%b' % (segment.segment_id, bytes(segment.events))

@@ -16,7 +16,7 @@ from operators.rows.paths import child
 from operators.rows.values import Attributes, decode_object, text_of_id
 
 EVENT, TRANSACTION, SPAN, LOG, METRIC, FEEDBACK = "event", "transaction", "span", "log", "trace_metric", "feedback"
-REPLAY_EVENT = "replay_event"
+REPLAY_EVENT, REPLAY_RECORDING = "replay_event", "replay_recording"
 ABOUT, VISITOR = "about", "visitor"  # also members of the header of an item that was put together anew
 
 

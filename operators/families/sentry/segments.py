@@ -11,8 +11,8 @@ slow click tells lies before that, so it does not say when the segment begins.
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from operators.families.browser_sdk.segments import COUNT_MAX
 from operators.families.sentry.lines import About
+from operators.families.sentry.recording import RECORDING
 from operators.families.sentry.records import CUSTOM, open_segment, segment_body
 from operators.families.sentry.times import stamp_us
 from operators.replay.records import NoRecords, Record
@@ -21,10 +21,9 @@ from operators.rows.paths import child
 from operators.rows.values import Attributes, decode_object, text_of_id
 from operators.wire.inflate import inflate
 from operators.wire.unusable import JSON_ERRORS, Limits, Unusable, checked_id, identity, is_time_ms, json_refusal
-from schemas.items import NOT_NUMBERED, Family, Item, Kind, RejectReason, SegmentMeta
+from schemas.items import COUNT_MAX, NOT_NUMBERED, Family, Item, Kind, RejectReason, SegmentMeta
 from schemas.units import MS_PER_DAY, US_PER_MS
 
-RECORDING = "replay_recording"
 _HEAD_BYTES_MAX = 4 << 10
 
 
@@ -70,7 +69,7 @@ def sentry_segment(  # noqa: PLR0913 - what a segment consists of
         sdk_name=text_of_id(sdk.get("name")) or around.sdk_name,
         sdk_version=text_of_id(sdk.get("version")) or around.sdk_version,
     )
-    scan = scan_records(raw, records, len(others), Family.SENTRY, meta)
+    scan = scan_records(raw, records, len(others), RECORDING, meta)
     return Item(
         app_id=app_id,
         session_id=replay_id,
