@@ -66,6 +66,13 @@ def write_envelope(header: Attributes, items: list[tuple[Attributes, bytes]]) ->
     return _LINE_END.join(lines) + _LINE_END
 
 
+def answer_to(body: bytes) -> bytes:
+    """What Sentry's servers say to an envelope that they take: its `event_id`, as JSON. The SDK does not read it."""
+    header = _object(_line(body, 0)[0]) or {}
+    event_id = header.get("event_id")
+    return msgspec.json.encode({"id": event_id} if isinstance(event_id, str) else {})
+
+
 def _items(body: bytes, position: int) -> Iterator[EnvelopeItem | Rejected]:
     while position < len(body):
         start = position

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
-from operators.families.family import Answer, Parameter, Result
+from operators.families.family import Answer, Parameter, Result, Start
 from operators.families.sentry.decode import decode_envelope
+from operators.families.sentry.envelope import answer_to
 from operators.families.sentry.joined import joined
 from operators.families.sentry.lines import VISITOR
 from operators.families.sentry.playback import replay_views
@@ -20,7 +21,7 @@ from schemas.items import Item
 
 _KIND = "sentry"
 _ENVELOPES = ("/api/*/envelope", "/tunnel")
-_SIGNS = (b'"sent_at"', b'"sdk"', b'"event_id"', b'"dsn"')  # of an envelope's header; none of them must be there
+_ITEM = b'{"type":"'  # how SDKs begin an item's header
 
 
 class Sentry:
@@ -52,9 +53,8 @@ class Sentry:
 
     def recognise(self, message: Unlabelled) -> str | None:
         """JSON whose first line is a whole object, and the second begins with a `type`."""
-        header, line_end, rest = message.start.partition(b"\n")
-        is_header = header.startswith(b"{") and any(sign in header for sign in _SIGNS)
-        return _KIND if line_end and is_header and rest.startswith(b'{"type":"') else None
+        header, _, rest = message.start.partition(b"\n")
+        return _KIND if header[:1] == b"{" and header.endswith(b"}") and rest.startswith(_ITEM) else None
 
     def decode(self, message: Message, limits: Limits) -> Iterable[Result]:
         app_id = message.headers.get("app_id", b"").decode(errors="replace")
@@ -70,14 +70,20 @@ class Sentry:
     def to_views(self, batches: Iterable[Batch]) -> list[ViewEvents]:
         return replay_views(batches)
 
-    def taken(self, kind: str) -> Answer:
-        return HTTPStatus.OK, b"{}"
+    def taken(self, message: Message) -> Answer:
+        """The id of what the envelope is about, where it has one."""
+        return Answer(HTTPStatus.OK, answer_to(message.value))
 
-    def start_answer(self, path: str) -> bytes | None:
+    def start_answer(self, path: str) -> Start | None:
         return None
 
     def refusal_status(self, status: HTTPStatus) -> HTTPStatus:
         return status
+
+    def refusal_headers(self, status: HTTPStatus, wait_seconds: int) -> Mapping[str, str]:
+        """For how long it shall send nothing of any kind: `updateRateLimits`, utils/ratelimit.js."""
+        is_rate = status == HTTPStatus.TOO_MANY_REQUESTS
+        return {"x-sentry-rate-limits": f"{wait_seconds}::organization"} if is_rate else {}
 
     places: Mapping[str, tuple[str, str]] = {
         column: (VISITOR, column) for column in ("ip", "country", "country_iso_code", "province", "city", "isp")
