@@ -103,9 +103,8 @@ def test_what_cannot_be_read_cannot_be_masked() -> None:
 
 @pytest.fixture(scope="module")
 def recorded(samples: Path) -> list[Item]:
-    paths = [
-        next(samples.glob(f"*/{name}.jsonl.gz")) for name in ("gc-shop", "dd-shop", "ph-shop", "rr-spa", "se-shop-v11")
-    ]
+    names = ("gc-shop", "dd-shop", "ph-shop", "rr-spa", "se-shop-v11")
+    paths = [next(samples.glob(f"*/{name}.jsonl.gz")) for name in names]
     results = [r for captured in read_captures(paths, CaptureCounts()) for r in decode(captured.message, LIMITS)]
     return [result for result in results if isinstance(result, Item)]
 

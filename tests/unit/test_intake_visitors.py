@@ -74,7 +74,7 @@ def visitors(databases: list[Path]) -> Iterator[Visitors]:
 def item_of(family: Family) -> Item:
     kind, *lines = LINES[family]
     value = b"\n".join([json.dumps(line).encode() for line in lines])
-    [item] = decode(Message(kind, {"app_id": b"a"}, value, 1), LIMITS)
+    [item] = decode(Message(str(kind), {"app_id": b"a"}, value, 1), LIMITS)
     assert isinstance(item, Item)
     return item
 
