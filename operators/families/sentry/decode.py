@@ -26,6 +26,7 @@ from operators.families.sentry.lines import (
     about_envelope,
     about_event,
     line_body,
+    log_identity,
     replay_of_span,
     span_attributes,
 )
@@ -265,8 +266,10 @@ def _span_us(kind: str, read: Attributes) -> tuple[int, int]:
 
 
 def _identity(what: Kind, kind: str, read: Attributes, payload: bytes) -> int:
+    if kind == LOG:
+        return log_identity(payload)
     own = text_of_id(read.get("event_id")) if kind not in _BATCHED else text_of_id(read.get("span_id"))
-    if not own or kind in (LOG, METRIC, REPLAY_EVENT):  # a log has the span that was open, not its own
+    if not own or kind in (METRIC, REPLAY_EVENT):  # a metric has the span that was open, not its own
         return identity(what, kind, b"", payload)
     return identity(what, own, trace_of(read))
 

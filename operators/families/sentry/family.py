@@ -63,7 +63,11 @@ class Sentry:
     def line_row(self, body: bytes) -> LineRow:
         return sentry_row(body)
 
-    views = ViewRules(in_parts=False)
+    views = ViewRules(in_parts=False, are_sampled=True)  # tracing is drawn for each page load
+
+    def sdk(self, item: Item) -> str:
+        return self.name
+
     recording = RECORDING
     names_tabs = False  # a replay is of one tab
 

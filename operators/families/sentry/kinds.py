@@ -5,7 +5,7 @@ Operations of `@sentry/browser-utils` 8 to 11 and `@sentry-internal/tracing` 7: 
 `ui.webvital.*`, `browser.*`. Any other is a span that the page itself made.
 """
 
-from operators.families.sentry.lines import EVENT, FEEDBACK, SPAN, TRANSACTION, span_attributes
+from operators.families.sentry.lines import EVENT, FEEDBACK, LOG, SPAN, TRANSACTION, span_attributes
 from operators.rows.paths import child
 from operators.rows.values import Attributes, text_of_id
 from schemas.items import Kind
@@ -28,7 +28,7 @@ def kind_of(kind: str, payload: Attributes) -> Kind:
     """What a line is. `kind`: one of the types in `lines`."""
     if kind in (SPAN, TRANSACTION):
         return kind_of_operation(operation(kind, payload))
-    return {EVENT: Kind.ERROR, FEEDBACK: Kind.ACTION}.get(kind, Kind.NOTE)
+    return {EVENT: Kind.ERROR, FEEDBACK: Kind.ACTION, LOG: Kind.CONSOLE}.get(kind, Kind.NOTE)
 
 
 def is_vital(op: str, payload: Attributes) -> bool:

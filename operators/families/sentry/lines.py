@@ -14,6 +14,8 @@ import msgspec
 
 from operators.rows.paths import child
 from operators.rows.values import Attributes, decode_object, text_of_id
+from operators.wire.unusable import identity
+from schemas.items import Kind
 
 EVENT, TRANSACTION, SPAN, LOG, METRIC, FEEDBACK = "event", "transaction", "span", "log", "trace_metric", "feedback"
 REPLAY_EVENT, REPLAY_RECORDING = "replay_event", "replay_recording"
@@ -40,6 +42,7 @@ class Line(NamedTuple):
     about: About
     visitor: dict[str, str]
     payload: Attributes
+    raw: bytes  # the payload as JSON
 
 
 class Stored(msgspec.Struct):
@@ -71,7 +74,13 @@ def stored_line(body: bytes) -> Stored:
 def read_line(body: bytes) -> Line:
     """Raises ValueError for what is no line."""
     line = stored_line(body)
-    return Line(line.type, line.about, line.visitor, decode_object(bytes(line.payload)))
+    raw = bytes(line.payload)
+    return Line(line.type, line.about, line.visitor, decode_object(raw), raw)
+
+
+def log_identity(raw: bytes) -> int:
+    """Of a log, which has no id of its own. `raw`: its JSON."""
+    return identity(Kind.CONSOLE, LOG, raw)
 
 
 def about_envelope(header: Attributes) -> About:

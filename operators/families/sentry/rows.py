@@ -18,6 +18,7 @@ from operators.families.sentry.lines import (
     SPAN,
     TRANSACTION,
     Line,
+    log_identity,
     read_line,
     span_attributes,
 )
@@ -25,7 +26,7 @@ from operators.families.sentry.times import stamp_us
 from operators.families.sentry.visitor import read_around, read_attributes, read_event
 from operators.rows.paths import child
 from operators.rows.urls import view_url_columns
-from operators.rows.values import Attributes, LineRow, Row, keep, text_of_id
+from operators.rows.values import Attributes, LineRow, Row, as_text, keep, text_of_id
 from schemas.items import Kind
 
 _KEPT_OF_EVENTS = ("level", "message", "logger", "fingerprint", "extra", "dist", "server_name")
@@ -35,6 +36,7 @@ _NOT_KEPT = (
 )
 _OF_VITALS = frozenset({"transaction", "replay_id", "profile_id", "user", "release", "environment"})  # of SDK 7 to 10
 _NAMELESS = ("Pageload", "Navigation")  # what SDK 11 calls a page whose route it does not know; 7 to 10: its path
+_CONSOLE_LOG = 10  # `console.log` has the level of `console.info` and a severity between its and the next one's
 _PAINTS = ("paint", "browser.paint")
 _OF_SDK = ("sentry-tracing-init",)
 _OF_FEEDBACK = ("replay_id", "associated_event_id")
@@ -51,13 +53,14 @@ def sentry_row(body: bytes) -> LineRow:
     custom: dict[str, str] = {}
     read_around(line.about, row)
     read(line, row, custom)
+    adds = {name: row.pop(name) for name in spans.VITAL_COLUMNS if name in row} if kind == Kind.NOTE else {}
     url = row.get("view_url")
     if isinstance(url, str):
         row.update(view_url_columns(url))
     row.update(line.visitor)
     if custom:
         row["custom"] = custom
-    return LineRow(kind, row)
+    return LineRow(kind, row, adds=adds)
 
 
 def _event(line: Line, row: Row, custom: dict[str, str]) -> None:
@@ -124,8 +127,22 @@ def _metric(line: Line, row: Row, custom: dict[str, str]) -> None:
     keep(custom, f"metric.{text_of_id(line.payload.get('name')) or 'unnamed'}", line.payload.get("value"))
 
 
-def _log(line: Line, row: Row, _: dict[str, str]) -> None:
-    read_attributes(line.payload, span_attributes(line.payload), row)
+def _log(line: Line, row: Row, custom: dict[str, str]) -> None:
+    """A line that was logged with the SDK, or on the console and taken over from there."""
+    log = line.payload
+    attributes = span_attributes(log)
+    read_attributes(log, attributes, row)
+    at_us = stamp_us(log.get("timestamp"))
+    if at_us is not None:
+        row["time"] = at_us
+    is_console_log = log.get("severity_number") == _CONSOLE_LOG
+    row["console_id"] = f"{log_identity(line.raw):016x}"
+    row["level"] = "log" if is_console_log else text_of_id(log.get("level")) or "log"
+    row["message"] = as_text(log.get("body", ""))
+    row["is_cut"] = False
+    for name, value in attributes.items():
+        if not name.startswith(_NOT_KEPT):
+            keep(custom, name, value)
 
 
 _READERS: dict[str, Callable[[Line, Row, dict[str, str]], None]] = {

@@ -11,6 +11,7 @@ slow click tells lies before that, so it does not say when the segment begins.
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from operators.families.sentry.entries import sentry_entries
 from operators.families.sentry.lines import About
 from operators.families.sentry.recording import RECORDING
 from operators.families.sentry.records import CUSTOM, open_segment, segment_body
@@ -69,7 +70,8 @@ def sentry_segment(  # noqa: PLR0913 - what a segment consists of
         sdk_name=text_of_id(sdk.get("name")) or around.sdk_name,
         sdk_version=text_of_id(sdk.get("version")) or around.sdk_version,
     )
-    scan = scan_records(raw, records, len(others), RECORDING, meta)
+    page_url = text_of_id(child(said, "request").get("url"))
+    scan = scan_records(raw, records, len(others), RECORDING, meta, sentry_entries(records, page_url))
     return Item(
         app_id=app_id,
         session_id=replay_id,

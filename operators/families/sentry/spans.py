@@ -91,6 +91,7 @@ _ELEMENTS = {
     "cumulative_layout_shift_target_selector": ("browser.web_vital.cls.source.1", "cls.source.1"),
 }
 _PHASE_MAX_NS = 3600 * NS_PER_SECOND
+VITAL_COLUMNS = (*_VITALS_MS, "cumulative_layout_shift", *_ELEMENTS)
 _SCRIPT: dict[str, tuple[str, ...]] = {  # of a long animation frame: as Datadog's SDK names them
     "invoker": ("browser.script.invoker",),
     "invoker_type": ("browser.script.invoker_type",),
