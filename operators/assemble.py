@@ -260,9 +260,11 @@ _SOURCES = Sources(_records_of, _are_sampled)
 
 
 def _into_open_views(rows: Sequence["_Placed"], loose: Iterable[ViewLine]) -> None:
-    """What names a view that has no row goes to the one that was open, or to the first. `rows`: in order."""
+    """What names a view that has no row goes to the one that was open, or to the first; and what names no address has
+    that of its view. `rows`: in order.
+    """
     views = [(one.place[0], one.record.row) for one in rows if one.record.table == _VIEWS]
-    ids = {row.get("view_id") for _, row in views}
+    by_id = {row.get("view_id"): row for _, row in views}
 
     def open_at(at_us: int) -> Row:
         return views[max(0, bisect_right(views, at_us, key=lambda view: view[0]) - 1)][1]
@@ -272,8 +274,8 @@ def _into_open_views(rows: Sequence["_Placed"], loose: Iterable[ViewLine]) -> No
             add_note(note, cast("LineColumns", open_at(note.item.begin_us)))
     for one in rows if views else ():
         row = one.record.row
-        if one.is_sampled and one.record.table != _VIEWS and row.get("view_id") not in ids:
-            view = open_at(one.place[0])
+        if one.is_sampled and one.record.table != _VIEWS:
+            view = by_id.get(row.get("view_id")) or open_at(one.place[0])
             row["view_id"] = view["view_id"]
             for name in _PAGE:
                 if name in view:

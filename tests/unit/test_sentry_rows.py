@@ -260,9 +260,11 @@ def test_a_vital_that_is_sent_by_itself_is_a_note_of_its_view() -> None:
     for found in (new, old):
         assert found.kind == Kind.NOTE
         assert found.row["view_id"] == TRACE
-        assert found.row["interaction_to_next_paint"] == 176 * MS
-        assert found.row["interaction_to_next_paint_target_selector"] == "body > button"
-    assert shift.row["cumulative_layout_shift"] == 0.25
+        assert found.adds == {
+            "interaction_to_next_paint": 176 * MS,
+            "interaction_to_next_paint_target_selector": "body > button",
+        }
+    assert shift.adds == {"cumulative_layout_shift": 0.25}
 
 
 def test_what_a_page_measures_is_in_custom_of_its_view() -> None:
@@ -273,6 +275,18 @@ def test_what_a_page_measures_is_in_custom_of_its_view() -> None:
     assert metric.row["custom"] == {"metric.clicks": "3"}
     _, phase = rows(transaction(old_span("browser", "DNS")))
     assert phase.row["custom"] == {"browser.DNS.duration": str(500 * MS)}
+
+
+def test_a_log_is_a_row_of_the_console() -> None:
+    said = {"sentry.origin": {"value": "auto.log.console", "type": "string"}, "a": {"value": 1, "type": "integer"}}
+    log = {"timestamp": START_S, "level": "info", "body": "hello", "trace_id": TRACE, "severity_number": 9}
+    taken = log | {"severity_number": 10, "attributes": said}
+    own, of_console = rows(batch("log", log, taken))
+    assert own.kind == Kind.CONSOLE
+    assert (own.row["level"], own.row["message"], own.row["is_cut"]) == ("info", "hello", False)
+    assert (own.row["time"], own.row["view_id"]) == (round(START_S * 1e6), TRACE)
+    assert (of_console.row["level"], of_console.row["custom"]) == ("log", {"a": "1"})
+    assert own.row["console_id"] != of_console.row["console_id"]
 
 
 def test_feedback_is_an_action() -> None:
