@@ -78,6 +78,23 @@ EXPECTED = {
         "Found 21 results",
     ),
     "ph-shop": Expected((SHOP_HOME, SHOP_CART, SHOP_FAILED), "Payment failed, try again"),
+    "se-shop-v11": Expected(
+        (
+            Moment(0.1, ("Corner shop", "welcome number 1", "Buy a lamp"), 30),
+            Moment(0.5, ("Corner shop", "tents number 3", "clicked 17"), 30),
+            Moment(0.95, ("Corner shop", "welcome number 1"), 30),
+        ),
+        "tents number 3",
+    ),
+    "se-shop-v9-plain": Expected(
+        (
+            Moment(0.1, ("****** ****", "******* ****** *"), 30),
+            Moment(0.5, ("****** ****", "***** ****** *"), 30),
+            Moment(0.95, ("****** ****", "******* ****** *"), 30),
+        ),
+        "***** ****** *",
+        is_masked=True,
+    ),
     "rr-spa": Expected(
         (Moment(0.1, QUOTES, 70), Moment(0.5, ("Option 1", "Option 14", "Save"), 60), Moment(0.8, QUOTES, 70)),
         "Option 14",
