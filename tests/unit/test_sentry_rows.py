@@ -327,3 +327,17 @@ def test_what_is_no_line_is_refused() -> None:
     for body in (b"[]", b'{"type":"event"}', b'{"type":"hologram","payload":{}}', b'{"type":"event","payload":[]}'):
         with pytest.raises(ValueError, match=r".+"):
             sentry_row(body)
+
+
+def test_every_column_that_is_filled_says_from_what() -> None:
+    filled: set[tuple[str, str]] = set()
+    for capture in SAMPLES.glob("*.jsonl.gz"):
+        for body, _ in received(capture):
+            for item in decoded(body):
+                if isinstance(item, Item) and item.kind in (*LINE_TABLE, Kind.NOTE) and item.kind != Kind.CONSOLE:
+                    line = sentry_row(item.body)
+                    filled |= {(TABLE_OF.get(line.kind, "views"), name) for name in (*line.row, *line.adds)}
+    declared = {
+        (table, field.name) for table in set(TABLE_OF.values()) for field in TABLES[table].fields if field.sentry
+    }
+    assert filled - declared == set()
