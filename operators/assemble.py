@@ -5,7 +5,7 @@ A pure function of the *set* of items: copies are settled by content, rows are o
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -20,7 +20,6 @@ from operators.replay.scan import replay_segment
 from operators.rows.error_groups import fingerprint
 from operators.rows.session_row import ReplayTotals, Row, session_row
 from operators.rows.signals import Activity, Window, action_times_ms, activity, in_order, is_slow, view_signals
-from operators.rows.values import Row as LineColumns
 from operators.rows.views import ViewLine, add_note, final_views, note_order
 from operators.windows.tracker import CloseOrder, unpack_moments
 from schemas.items import LINE_TABLE, Item, Kind, RejectReason
@@ -271,15 +270,16 @@ def _into_open_views(rows: Sequence["_Placed"], loose: Iterable[ViewLine]) -> No
 
     for note in sorted(loose, key=note_order) if views else ():
         if note.rules.are_sampled:
-            add_note(note, cast("LineColumns", open_at(note.item.begin_us)))
+            view: Any = open_at(note.item.begin_us)
+            add_note(note, view)
     for one in rows if views else ():
         row = one.record.row
         if one.is_sampled and one.record.table != _VIEWS:
-            view = by_id.get(row.get("view_id")) or open_at(one.place[0])
-            row["view_id"] = view["view_id"]
+            own = by_id.get(row.get("view_id")) or open_at(one.place[0])
+            row["view_id"] = own["view_id"]
             for name in _PAGE:
-                if name in view:
-                    row.setdefault(name, view[name])
+                if name in own:
+                    row.setdefault(name, own[name])
 
 
 def _without_custom(row: Mapping[str, object]) -> Row:

@@ -39,7 +39,7 @@ _DOCUMENT = "navigation"
 _FIRST_PAINT = "first-contentful-paint"
 _OF_SDK = ("sentry.", "replay.", "ui.")  # breadcrumbs that are not the page's own
 _ELSEWHERE = ("navigation", "fetch", "xhr")  # a performance span tells the same
-_LABELS = ("aria-label", "title", "alt", "name", "id")  # what names an element without text, the best first
+_LABELS = ("aria-label", "title", "alt")  # what names an element without text; else the snapshot is looked at
 
 
 def sentry_entries(records: Iterable[Record], page_url: str) -> bytes:

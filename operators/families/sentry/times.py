@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from operators.wire.unusable import Unusable, is_time_ms
 from schemas.items import RejectReason
-from schemas.units import MS_PER_SECOND, NS_PER_SECOND, US_PER_MS, US_PER_SECOND
+from schemas.units import MS_PER_SECOND, US_PER_MS, US_PER_SECOND
 
 _SECONDS_MAX = 9_999_999_999  # `timestampToMs` of the SDK's replay, 7 to 11: what is larger is ms
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,13 +33,6 @@ def needed_us(name: str, value: object) -> int:
     if found is None:
         raise Unusable(RejectReason.INVALID_TIME, f"{name} is {value!r:.40}")
     return found
-
-
-def seconds_ns(value: object) -> int | None:
-    """A duration in seconds, in ns; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _SECONDS_MAX:
-        return None
-    return round(value * NS_PER_SECOND)
 
 
 def _iso_us(text: str) -> int | None:
