@@ -91,6 +91,9 @@ def test_sentry_items_are_views_errors_and_resources(visited: Visited) -> None:
     resources = rows(visited, "sentry", "resources")
     assert {"fetch", "js"} <= {row["resource_type"] for row in resources}
     assert [row["resource_status"] for row in resources if "price.json" in row["resource_url"]] == ["200"]
+    clicks = [row for row in rows(visited, "sentry", "actions") if row["action_type"] == "click"]
+    assert {row["action_name"] for row in clicks} >= {"Buy a lamp", "Tents", "Break something"}
+    assert all(row["from_recording"] for row in clicks)
     session = rows(visited, "sentry", "sessions")[-1]
     assert (session["userid"], session["user_email"]) == ("u-7", "ann@example.org")
     segments = rows(visited, "sentry", "replay_segments")

@@ -39,7 +39,8 @@ _DOCUMENT = "navigation"
 _FIRST_PAINT = "first-contentful-paint"
 _OF_SDK = ("sentry.", "replay.", "ui.")  # breadcrumbs that are not the page's own
 _ELSEWHERE = ("navigation", "fetch", "xhr")  # a performance span tells the same
-_LABELS = ("aria-label", "title", "alt")  # what names an element without text; else the snapshot is looked at
+_LABELS = ("aria-label", "title", "alt", "name", "id")  # what names an element without text, the best first
+_FIELDS = ("input", "textarea", "select")  # whose text is what somebody typed
 
 
 def sentry_entries(records: Iterable[Record], page_url: str) -> bytes:
@@ -116,7 +117,8 @@ def _node(data: Attributes) -> int:
 
 def _name(data: Attributes) -> str:
     node = child(data, "node")
-    text, attributes = text_of_id(node.get("textContent")), child(node, "attributes")
+    attributes = child(node, "attributes")
+    text = "" if node.get("tagName") in _FIELDS else text_of_id(node.get("textContent"))
     return text or next((label for name in _LABELS if (label := text_of_id(attributes.get(name)))), "")
 
 
