@@ -67,7 +67,7 @@ def test_a_click_is_judged_by_what_the_sdk_says_of_it_later() -> None:
 
 def test_an_element_without_text_is_named_by_its_label() -> None:
     label = {"aria-label": "Search"}
-    field = {"nodeId": 7, "node": {"tagName": "textarea", "textContent": "typed", "attributes": {"id": "q"}}}
+    field: Json = {"nodeId": 7, "node": {"tagName": "textarea", "textContent": "typed", "attributes": {"id": "q"}}}
     assert entries(crumb("ui.input", "input#q", **node("", id="q", **label)), crumb("ui.input", "#q", **field)) == [
         Input(AT_US, 7, "Search", "input#q"),
         Input(AT_US, 7, "q", "#q"),
