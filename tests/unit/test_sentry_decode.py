@@ -276,6 +276,12 @@ def test_a_length_that_cannot_be_is_as_absent() -> None:
         assert kinds(decoded(body)) == {"ERROR": 2}, length
 
 
+@pytest.mark.parametrize("kind", [None, ["event"], {"a": 1}, 5, ""], ids=["null", "list", "object", "number", "empty"])
+def test_an_item_whose_type_is_no_text_costs_itself(kind: object) -> None:
+    odd = ({"type": kind}, {"event_id": "x"})
+    assert kinds(decoded(envelope(odd, event()))) == {"invalid_field": 1, "ERROR": 1}
+
+
 def test_a_recording_without_a_length_ends_at_the_next_item() -> None:
     [first, (recording_header, recording)] = replay()
     assert isinstance(recording, bytes)

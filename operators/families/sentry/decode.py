@@ -126,9 +126,9 @@ class _Reader:
     ) -> Item | Rejected:
         around = _around(item.header, about)
         with_it = child(item.header, REPLAY_EVENT)
-        event = (with_it, compact_json(with_it).encode()) if with_it else known
         ids = self._app_id, around.settled_id or replay_id
         try:
+            event = (with_it, _written(with_it)) if with_it else known
             return sentry_segment(ids, event, item.payload, around.about, self._received_ms, self._limits)
         except Unusable as refusal:
             return Rejected(refusal.reason, refusal.detail, item.raw)
@@ -148,9 +148,9 @@ class _Reader:
         """A transaction, and each of its spans, which have no replay of their own."""
         spans = event.pop("spans", None)
         event.pop("breadcrumbs", None)
-        yield self._line(TRANSACTION, around, about, event, compact_json(event).encode())
+        yield self._line(TRANSACTION, around, about, event, _written(event))
         for span in spans if isinstance(spans, list) else []:
-            raw = compact_json(span).encode()
+            raw = _written(span)
             try:
                 yield self._line(SPAN, around, about, *read_json(raw))
             except Unusable as refusal:
@@ -209,13 +209,21 @@ def read_json(raw: bytes) -> tuple[Attributes, bytes]:
     return found, text
 
 
+def _written(value: object) -> bytes:
+    """As JSON. Raises Unusable for what could be read and is nested too deep to be written."""
+    try:
+        return compact_json(value).encode()
+    except RecursionError as error:
+        raise json_refusal(error) from None
+
+
 def _lenient(text: bytes, error: Exception) -> tuple[Attributes, bytes]:
     """The same where numbers are larger than any machine's."""
     try:
         found = decode_object(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise json_refusal(error) from None
-    return found, compact_json(found).encode()
+    return found, _written(found)
 
 
 _decode = msgspec.json.Decoder().decode

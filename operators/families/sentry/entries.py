@@ -55,7 +55,7 @@ def sentry_entries(records: Iterable[Record], page_url: str) -> bytes:
         elif record.type in (_META, CUSTOM):
             try:
                 data = decode_object(bytes(record.data))
-            except ValueError:
+            except (ValueError, RecursionError):
                 recorder.omit()
                 continue
             entry = _entry(record, data, page_url, loads_us)

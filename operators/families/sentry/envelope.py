@@ -102,7 +102,8 @@ def _payload(body: bytes, position: int, header: Attributes) -> tuple[bytes, int
         end = position + length
         if end == len(body) or body[end : end + 1] == _LINE_END:
             return body[position:end], end + 1
-    if header.get("type") in _BINARY:
+    kind = header.get("type")
+    if isinstance(kind, str) and kind in _BINARY:
         end = _next_header(body, position)
         return body[position:end].removesuffix(_LINE_END), end
     line, after = _line(body, position)

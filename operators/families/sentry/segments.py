@@ -94,7 +94,7 @@ def _split(recording: bytes, limits: Limits) -> tuple[int, bytes]:
     head, _, events = recording.partition(b"\n") if recording.startswith(b"{") else (b"", b"", recording)
     number = NOT_NUMBERED
     if len(head) <= _HEAD_BYTES_MAX:
-        with suppress(ValueError):  # the event has it, too
+        with suppress(ValueError, RecursionError):  # the event has it, too
             number = _numbered(decode_object(head).get("segment_id"))
     if not events.strip():
         raise Unusable(RejectReason.EMPTY_BODY, "a recording without events")
