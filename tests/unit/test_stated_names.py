@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from operators.arrivals import Poll, Received, decode_poll
+from operators.client.request import Clients
 from operators.windows.rules import WindowRules
 from operators.windows.tracker import SessionTracker
 from operators.wire.unusable import Limits
@@ -36,7 +37,7 @@ def store(tmp_path: Path) -> LocalStore:
 def state(store: LocalStore) -> bytes:
     """Of an epoch in which a session with a replay has closed; nothing of it is published."""
     received = [Received("rum", 0, 0, START_MS, batch([snapshot(), change(10)], session_id=SESSION))]
-    decoded = decode_poll(Poll("0000", START_MS, received), Limits())
+    decoded = decode_poll(Poll("0000", START_MS, received), Limits(), Clients())
     tracker, first = SessionTracker(WindowRules()), writer(store)
     first.take(tracker.apply(0, decoded.clock_ms, decoded.arrivals))
     first.take(tracker.drain())
