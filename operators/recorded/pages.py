@@ -12,6 +12,7 @@ from schemas.items import Item, Kind
 from schemas.recorded import Load, Page
 from schemas.units import NS_PER_US, US_PER_MS, US_PER_SECOND
 
+_OF_SIZE = {"display", "screen_size"}
 _SAME_PATH_US, _SAME_MOMENT_US = US_PER_SECOND, 50 * US_PER_MS
 
 
@@ -27,7 +28,8 @@ def page_views(window: BrowserWindow, known: Known, window_end_us: int) -> list[
 
 def untold_views(window: BrowserWindow, views: Sequence[Derived], told: Iterable[Row], known: Known) -> list[Derived]:
     """Those of a browser window that no view line tells: one of the same path that begins when its page does, or of any
-    path at the very same moment. A page without address was told if a line tells of one before it.
+    path at the very same moment. A page without address was told if a line tells of one before it. What only the
+    recording knows of a page, its size, is put into its line.
     """
     lines = sorted(told, key=time_of)
     found: list[Derived] = []
@@ -35,6 +37,8 @@ def untold_views(window: BrowserWindow, views: Sequence[Derived], told: Iterable
         line = next((line for line in lines if _is_same(view.row, begin_us, line)), None)
         if line is not None:
             lines.remove(line)
+            for name in _OF_SIZE & view.row.keys():
+                line.setdefault(name, view.row[name])
         if line is None or view.key in known:
             found.append(view)
     return found

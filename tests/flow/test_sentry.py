@@ -206,3 +206,15 @@ def test_the_result_does_not_depend_on_order_or_cuts(tmp_path: Path, lake: Lake)
 
 def strip(row: Row) -> str:
     return repr({name: value for name, value in row.items() if name != "received_at"})
+
+
+def test_every_session_has_who_watched_it_where_and_on_which_screen(lake: Lake) -> None:
+    """No line of Sentry's tells the size of the page: it comes from the recording, also where a line tells the page."""
+    for session in rows(lake, "sessions"):
+        told = [
+            session[name] for name in ("browser", "os", "device", "session_first_view_url", "session_last_view_url")
+        ]
+        assert all(told), session["session_id"]
+        width, _, height = session["screen_size"].partition("*")
+        assert int(width) > 0
+        assert int(height) > 0
