@@ -6,8 +6,8 @@ from enum import StrEnum
 import msgspec
 
 from lake.catalog import Row
+from operators.rrweb.canvas import is_canvas_change, is_picture
 from operators.rrweb.conversion_notes import explained
-from operators.rrweb.event import EventType, Source
 from operators.rrweb.json_shape import Skip
 from operators.rrweb.track import Track
 
@@ -22,7 +22,7 @@ class NoteKind(StrEnum):
     NO_FULL_SNAPSHOT = "no_full_snapshot"  # segments, all without the picture that playing begins with
     LEFT_OUT = "left_out"  # records, or parts of them, that could not be converted; why
     NO_SIZE = "no_size"  # recordings of a page whose size never came: a usual one is assumed
-    CANVAS = "canvas"  # drawings on a canvas, which the player does not repeat
+    CANVAS = "canvas"  # drawings on a canvas that are no pictures, which the page does not repeat
 
 
 _TEXTS = {
@@ -79,10 +79,7 @@ def stored_notes(windows: Iterable[Row], segments: Iterable[Row]) -> list[Note]:
 
 def track_notes(track: Track) -> list[Note]:
     """What a conversion has lost."""
-    drawn = sum(
-        event["type"] == EventType.INCREMENTAL and event["data"].get("source") == Source.CANVAS_MUTATION
-        for event in track.events
-    )
+    drawn = sum(is_canvas_change(event) and not is_picture(event) for event in track.events)
     notes = [
         Note(NoteKind.NO_SIZE if reason == Skip.NO_SIZE else NoteKind.LEFT_OUT, count, reason, track.track_id)
         for reason, count in _sorted(track.skipped)

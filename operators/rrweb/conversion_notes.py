@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from operators.rrweb.canvas import is_canvas_change
 from operators.rrweb.event import EventType, Source
 from operators.rrweb.json_shape import Skip
 from operators.rrweb.node import MAX_TREE_DEPTH
@@ -37,9 +38,7 @@ def notes_of(skipped: Mapping[str, int], events: Sequence[Event]) -> list[str]:
     others = sum(count for reason, count in skipped.items() if reason not in set(_EXPLAINED))
     if others:
         notes.append(_OTHERS.format(others))
-    canvas = sum(
-        event["type"] == EventType.INCREMENTAL and event["data"]["source"] == Source.CANVAS_MUTATION for event in events
-    )
+    canvas = sum(map(is_canvas_change, events))
     if canvas:
         notes.append(_CANVAS.format(canvas))
     return notes

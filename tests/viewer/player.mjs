@@ -76,6 +76,25 @@ export async function families({ page, job }) {
   return seen;
 }
 
+export async function canvases({ page, job }) {
+  await open(page, job.sessions["se-kitchen-session"]);
+  await playing(page);
+  const canvas = () => stageOf(page).evaluate(() => [...document.querySelector("iframe").contentDocument.querySelectorAll("canvas")].map((one) => [getComputedStyle(one).backgroundImage, one.offsetWidth, one.offsetHeight]));
+  const seen = [];
+  for (let number = 0; number < 40; number++) {
+    seen.push(await canvas());
+    await page.waitForTimeout(100);
+  }
+  await page.screenshot({ path: `${job.folder}/canvases.png` });
+  const box = await page.locator(".scrubber").boundingBox();
+  await page.mouse.click(box.x + box.width * 0.95, box.y + 13);
+  await page.waitForTimeout(500);
+  const late = await canvas();
+  await page.mouse.click(box.x + 1, box.y + 13);
+  await page.waitForTimeout(500);
+  return { sizes: seen.at(-1).map(([, width, height]) => [width, height]), pictures: new Set(seen.flat().map(([image]) => image)).size, late, early: await canvas(), note: await page.locator(".stage-note").innerText() };
+}
+
 export async function tabs({ page, job }) {
   await open(page, job.sessions["gc-multitab"]);
   await playing(page);

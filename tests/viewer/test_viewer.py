@@ -40,6 +40,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "rr-spa": {"at": 0.5, "texts": ["Option 1", "Option 14", "Save"]},
     "rr-editor": {"at": 0.5, "texts": ["function f24(a){ return a*24 }"]},
 }
+SENTRY = {"se-kitchen-session": "9ccb94c0813e47c68bb36f7737ea0e73"}  # capture → its session
 IDLE = {"gc-clock-return": 0, "gc-idle-visible": 0}  # capture → which of its sessions
 
 pytestmark = pytest.mark.timeout(600)
@@ -119,7 +120,7 @@ def sessions(recordings: Path, origin: str) -> dict[str, dict[str, str]]:
     """Capture → its session and app."""
     with urlopen(f"{origin}/api/v1/sessions?limit=500") as answer:
         apps = {row["session_id"]: row["app_id"] for row in json.load(answer)["sessions"]}
-    ids = {"hostile": hostile.SESSION}
+    ids = {"hostile": hostile.SESSION, **SENTRY}
     for folder in (ROOT / "samples", recordings):
         for capture in json.loads((folder / "manifest.json").read_text())["captures"]:
             ids[capture["capture"]] = capture["sessions"][IDLE.get(capture["capture"], 0)]["session_id"]
@@ -241,6 +242,17 @@ def test_the_player_plays_and_keeps_its_place(seen: Any) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_plays(seen: Any, name: str) -> None:
     assert seen("families")[name] == {"missing": [], "note": ""}
+
+
+def test_canvases_show_the_pictures_that_were_recorded_of_them(seen: Any) -> None:
+    """The capture has four pictures a second of two canvases, 2D and WebGL."""
+    canvases = seen("canvases")
+    assert sorted(canvases["sizes"])[:2] == [[80, 80], [160, 80]]
+    assert canvases["pictures"] >= 6
+    for moment in ("early", "late"):
+        images = [image for image, _, _ in canvases[moment]]
+        assert any(image.startswith('url("data:image/webp;base64,') for image in images), moment
+    assert "canvas" not in canvases["note"]
 
 
 def test_tabs_of_one_session_play_apart(seen: Any) -> None:

@@ -4,7 +4,7 @@
 
 const FULL_SNAPSHOT = 2;
 const INCREMENTAL = 3;
-const SOURCE = { mutation: 0, resize: 4, styleRule: 8, font: 10, styleDeclaration: 13, adoptedStyles: 15 };
+const SOURCE = { mutation: 0, resize: 4, styleRule: 8, canvas: 9, font: 10, styleDeclaration: 13, adoptedStyles: 15 };
 const ELEMENT = 2;
 const TEXT = 3;
 
@@ -72,7 +72,8 @@ export function neutraliser(allowed = []) {
     return Object.fromEntries(Object.entries(style).map(clean));
   }
 
-  function attributes(tag, given) {
+  function attributes(tag, given, isChange = false) {
+    if (tag === "canvas") given = canvas(given, isChange);
     const kept = {};
     let isBlocked = false;
     for (const [name, value] of Object.entries(given)) {
@@ -110,7 +111,7 @@ export function neutraliser(allowed = []) {
       node(added.node);
     }
     for (const text of data.texts ?? []) if (styles.has(text.id) && typeof text.value === "string") text.value = css(text.value);
-    for (const changed of data.attributes ?? []) changed.attributes = attributes(tags.get(changed.id) ?? "unknown", changed.attributes ?? {});
+    for (const changed of data.attributes ?? []) changed.attributes = attributes(tags.get(changed.id) ?? "unknown", changed.attributes ?? {}, true);
   }
 
   function rules(list) {
@@ -118,6 +119,7 @@ export function neutraliser(allowed = []) {
   }
 
   return function neutral(event) {
+    if (event.type === INCREMENTAL && event.data?.source === SOURCE.canvas) event.data = picture(event.data);
     const { data } = event;
     if (data && (event.type === META || data.source === SOURCE.resize)) {
       for (const side of ["width", "height"]) data[side] = Math.min(LARGEST, Math.max(1, Number(data[side]) || 1));
@@ -136,6 +138,27 @@ export function neutraliser(allowed = []) {
     if (data.source === SOURCE.styleDeclaration && typeof data.set?.value === "string") data.set.value = css(data.set.value);
     return event;
   };
+}
+
+/** A canvas without scripts is an empty element: its picture becomes its background, its size a default that styles of the page override. */
+function canvas({ rr_dataURL: address, ...given }, isChange) {
+  const style = {};
+  for (const side of ["width", "height"]) if (/^\d{1,5}$/.test(given[side] ?? "")) style[`--canvas-${side}`] = `${given[side]}px`;
+  if (/^data:image\/(png|jpeg|webp);base64,[\w+/=]+$/.test(address ?? "")) style["background-image"] = `url("${address}")`;
+  const text = Object.entries(style).map(([name, value]) => `${name}:${value}`).join(";");
+  if (!text) return given;
+  if (typeof given.style === "string") return { ...given, style: `${given.style};${text}` };
+  return { ...given, style: isChange ? { ...given.style, ...style } : text }; // a snapshot has texts only
+}
+
+/** A change of a canvas that holds the whole picture, as a change of its background; others change nothing. */
+function picture({ id, commands }) {
+  const drawn = Array.isArray(commands) ? commands.findLast((one) => one?.property === "drawImage")?.args?.[0] : undefined;
+  const blob = drawn?.rr_type === "ImageBitmap" ? drawn.args?.[0] : undefined;
+  const content = blob?.rr_type === "Blob" ? blob.data?.[0]?.base64 : undefined;
+  const isImage = /^image\/(png|jpeg|webp)$/.test(blob?.type ?? "") && /^[\w+/=]+$/.test(content ?? "");
+  const style = { "background-image": `url("data:${blob?.type};base64,${content}")` };
+  return { source: SOURCE.mutation, texts: [], removes: [], adds: [], attributes: isImage ? [{ id, attributes: { style } }] : [] };
 }
 
 const unquoted = (text) => text.trim().replace(/^(["'])(.*)\1$/s, "$2");

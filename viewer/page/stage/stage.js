@@ -9,6 +9,13 @@ const { Replayer } = window.rrwebReplay;
 const root = document.getElementById("stage");
 const NOT_LOADED = "[data-not-loaded]{background:repeating-linear-gradient(45deg,#8883 0 6px,#8881 6px 12px)!important;outline:1px dashed #8886;outline-offset:-1px}";
 
+// Canvases: see neutral.js. Until there is a picture they are hatched, with a word.
+const HATCHED = encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="120" height="60"><defs><pattern id="h" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0v8" stroke="#888" stroke-opacity=".4" stroke-width="6"/></pattern></defs><rect width="120" height="60" fill="url(#h)"/><text x="60" y="34" font-family="sans-serif" font-size="12" text-anchor="middle" fill="#666">canvas</text></svg>');
+const CANVAS = [
+  `:where(canvas){display:inline-block;width:var(--canvas-width,300px);height:var(--canvas-height,150px);background-image:url("data:image/svg+xml,${HATCHED}")}`,
+  "canvas{background-size:100% 100%!important;background-repeat:no-repeat!important;overflow:hidden;font-size:0!important;color:transparent!important}",
+];
+
 let replayer = null;
 let origin = 0;
 let neutral = neutraliser();
@@ -38,7 +45,7 @@ window.stage = {
       speed,
       skipInactive: false,
       mouseTail: { duration: 600, lineCap: "round", lineWidth: 2, strokeStyle: "#0d9488" },
-      insertStyleRules: [NOT_LOADED],
+      insertStyleRules: [NOT_LOADED, ...CANVAS],
       triggerFocus: false,
       UNSAFE_replayCanvas: false,
     });
