@@ -26,6 +26,9 @@ _IN_A_THREAD_BYTES = 64 << 10  # a larger body would hold up the other requests 
 _THREADS = 2
 _DRAINED_FACTOR = 8  # up to so many times the limit is read and thrown away, so that the sender hears the answer
 _JSON = "application/json"
+_READ_BY_SDKS = sorted(
+    {"retry-after"}.union(*(family.refusal_headers(status, 1) for family in FAMILIES for status in STATUS.values()))
+)
 
 
 class Writer(Protocol):
@@ -50,6 +53,7 @@ def application(policy: Policy, preparer: Preparer, writer: Writer, counts: Coun
         allow_methods=("GET", "POST", "OPTIONS"),
         allow_headers=("*",),
         allow_credentials=True,
+        expose_headers=_READ_BY_SDKS,
         max_age=86_400,
     )
 
@@ -89,23 +93,25 @@ class Service:
 
     async def _answer(self, request: Request, route: str, kind: str, family: Family) -> Response:
         try:
-            await self._take(request, route, kind)
+            message = await self._take(request, route, kind)
         except Refused as refused:
             self._counts.refused[refused.reason] += 1
-            headers = {}
+            status = family.refusal_status(STATUS[refused.reason])
+            wait_seconds = max(1, math.ceil(refused.retry_seconds or self._policy.retry_seconds))
+            headers = dict(family.refusal_headers(status, wait_seconds))
             if may_come_again(refused.reason):
-                headers["retry-after"] = str(max(1, math.ceil(refused.retry_seconds or self._policy.retry_seconds)))
+                headers["retry-after"] = str(wait_seconds)
             if refused.reason is Refusal.METHOD:
                 headers["allow"] = "POST, OPTIONS"
             if refused.reason is Refusal.TOO_LARGE and not self._is_drained(request):
                 headers["connection"] = "close"
             body = b'{"error":"%b"}' % refused.reason.value.encode()
-            return Response(body, family.refusal_status(STATUS[refused.reason]), headers, media_type=_JSON)
-        status, body = family.taken(kind)
+            return Response(body, status, headers, media_type=_JSON)
+        status, body = family.taken(message)
         return Response(body, status, media_type=_JSON if body else None)
 
-    async def _take(self, request: Request, route: str, kind: str) -> None:
-        """Raises Refused unless everything of the request that may be stored is in Kafka."""
+    async def _take(self, request: Request, route: str, kind: str) -> Message:
+        """What came. Raises Refused unless everything of it that may be stored is in Kafka."""
         policy, counts = self._policy, self._counts
         if request.method != "POST":
             raise Refused(Refusal.METHOD)
@@ -132,6 +138,7 @@ class Service:
         finally:
             held.release()
         counts.stored(kind, prepared)
+        return message
 
     async def _body(self, request: Request, held: "_Held") -> bytes:
         chunks: list[bytes] = []

@@ -3,8 +3,9 @@
 A pure function of the *set* of items: copies are settled by content, rows are ordered by the data.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -13,7 +14,7 @@ from operators.client.user_agent import client_of_user_agent
 from operators.families.registry import family_of, line_row
 from operators.recorded.browser_window import browser_windows, omitted_count
 from operators.recorded.derived import Derived, Told
-from operators.recorded.rows import derive
+from operators.recorded.rows import Sources, derive
 from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
 from operators.replay.recording import open_body
 from operators.replay.records import Record
@@ -21,14 +22,17 @@ from operators.replay.scan import replay_segment
 from operators.rows.error_groups import fingerprint
 from operators.rows.session_row import ReplayTotals, Row, session_row
 from operators.rows.signals import Activity, Window, action_times_ms, activity, in_order, is_slow, view_signals
-from operators.rows.views import ViewLine, final_views
+from operators.rows.views import ViewLine, add_note, final_views, note_order
 from operators.windows.tracker import CloseOrder, unpack_moments
 from schemas.items import LINE_TABLE, Client, Item, Kind, RejectReason
+from schemas.line_columns import VIEW
 from schemas.pack import PackEntry
 from schemas.units import US_PER_MS
 
 Reference = tuple[int, int]  # (seq, ordinal) of a pack entry
 
+_VIEWS = "views"
+_PAGE = tuple(field.name for field in VIEW if field.name.startswith("view_"))
 _TABLES = {int(kind): table for kind, table in LINE_TABLE.items()}  # an IntEnum is slow to make of every line's number
 
 
@@ -67,6 +71,7 @@ class _Placed(NamedTuple):
     place: tuple[int, int, int]  # time, kind, identity
     record: LineRecord
     is_new: bool
+    is_sampled: bool  # its SDK tells of some pages only
 
 
 class _Stored(NamedTuple):
@@ -130,9 +135,11 @@ def _rows(
     """The session row; every line, each with: is it new in this revision; lines that no row can be made of."""
     everything = [entry for revision in revisions for entry in revision]
     refused: list[RefusedEntry] = []
-    rows, said = _line_rows(order, everything, {entry.item.ident for entry in revisions[-1]}, refused)
+    rows, said, loose = _line_rows(order, everything, {entry.item.ident for entry in revisions[-1]}, refused)
     rows += _derived_rows(order, revisions, rows)
     rows.sort(key=lambda one: one.place)
+    if any(family_of(family).views.are_sampled for family in {entry.item.family for entry in everything}):
+        _into_open_views(rows, loose)
     totals = _replay_totals(cuts, stored)
     tables = _by_table(rows)
     window = Window(order.start_us, order.end_us)
@@ -157,7 +164,7 @@ def _derived_rows(
         before = found
         if windows:
             told = lines if number == len(revisions) else _line_rows(order, entries, set(), [])[0]
-            found = derive(windows, Told(_by_table(told)), before, _records_of, order.end_us)
+            found = derive(windows, Told(_by_table(told)), before, order.end_us, _SOURCES)
     return [_placed_derived(order, one, is_new=key not in before) for key, one in found.items()]
 
 
@@ -176,7 +183,7 @@ def _placed_derived(order: CloseOrder, one: Derived, *, is_new: bool) -> "_Place
     if one.kind == Kind.RESOURCE:
         row["is_slow"] = is_slow(row)
     record = LineRecord(_TABLES[one.kind], one.received_ms, row, one.item.client)
-    return _Placed((one.at_us, one.kind, one.ident), record, is_new)
+    return _Placed((one.at_us, one.kind, one.ident), record, is_new, _are_sampled(one.item))
 
 
 def _tell_clients(session: Row, records: Sequence[LineRecord], entries: Iterable[PackEntry]) -> None:
@@ -228,10 +235,11 @@ def _content(item: Item) -> tuple[int, bytes]:
 
 def _line_rows(
     order: CloseOrder, entries: Iterable[PackEntry], new: set[int], refused: list[RefusedEntry]
-) -> tuple[list["_Placed"], list[Row]]:
+) -> tuple[list["_Placed"], list[Row], list[ViewLine]]:
     """Rows of all lines, views once, in their final state.
 
     And what is known of the visitor, in a fixed order: these rows, and among them those of notes, not to be stored.
+    And the notes of views that no line tells.
     """
     rows: list[_Placed] = []
     shared: dict[int, Row] = {}  # what all lines of a family have in common
@@ -255,19 +263,50 @@ def _line_rows(
             notes.append(ViewLine(item, line, family_of(item.family).views))
         else:
             place = (item.begin_us, item.kind, item.ident)
-            rows.append(
-                _Placed(place, _record(_shared(order, item, shared), item, cast("Row", line.row)), item.ident in new)
-            )
+            record = _record(_shared(order, item, shared), item, cast("Row", line.row))
+            rows.append(_Placed(place, record, item.ident in new, _are_sampled(item)))
     for view in final_views(of_views, notes, order.start_us):
         place = (view.item.begin_us, view.item.kind, view.item.ident)
         is_new = not view.idents.isdisjoint(new)
-        rows.append(
-            _Placed(place, _record(_shared(order, view.item, shared), view.item, cast("Row", view.row)), is_new)
-        )
+        record = _record(_shared(order, view.item, shared), view.item, cast("Row", view.row))
+        rows.append(_Placed(place, record, is_new, _are_sampled(view.item)))
     said = [(one.place, one.record.row) for one in rows]
     said += [((item.begin_us, item.kind, item.ident), _without_custom(line.row)) for item, line, _ in notes]
     said.sort(key=lambda one: one[0])
-    return rows, [row for _, row in said]
+    view_ids = {one.record.row.get("view_id") for one in rows if one.record.table == _VIEWS}
+    loose = [note for note in notes if note.view_id not in view_ids]
+    return rows, [row for _, row in said], loose
+
+
+def _are_sampled(item: Item) -> bool:
+    return family_of(item.family).views.are_sampled
+
+
+_SOURCES = Sources(_records_of, _are_sampled)
+
+
+def _into_open_views(rows: Sequence["_Placed"], loose: Iterable[ViewLine]) -> None:
+    """What names a view that has no row goes to the one that was open, or to the first; and what names no address has
+    that of its view. `rows`: in order.
+    """
+    views = [(one.place[0], one.record.row) for one in rows if one.record.table == _VIEWS]
+    by_id = {row.get("view_id"): row for _, row in views}
+
+    def open_at(at_us: int) -> Row:
+        return views[max(0, bisect_right(views, at_us, key=lambda view: view[0]) - 1)][1]
+
+    for note in sorted(loose, key=note_order) if views else ():
+        if note.rules.are_sampled:
+            view: Any = open_at(note.item.begin_us)
+            add_note(note, view)
+    for one in rows if views else ():
+        row = one.record.row
+        if one.is_sampled and one.record.table != _VIEWS:
+            own = by_id.get(row.get("view_id")) or open_at(one.place[0])
+            row["view_id"] = own["view_id"]
+            for name in _PAGE:
+                if name in own:
+                    row.setdefault(name, own[name])
 
 
 def _without_custom(row: Mapping[str, object]) -> Row:

@@ -30,6 +30,7 @@ class Field(msgspec.Struct, frozen=True):
     guance: str
     datadog: str
     posthog: str
+    sentry: str = ""
     nullable: bool = True
     since: int = 1
     request: str = ""
@@ -52,42 +53,42 @@ def is_copied(source: str) -> bool:
     return bool(source) and not source.startswith(_DERIVED)
 
 
-def text(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
+def text(name: str, doc: str, datadog: str = "", posthog: str = "", sentry: str = "") -> Field:
     """A string that the Guance SDK sends under the column's own name; so are all below but `computed`."""
-    return Field(name, "string", "", doc, name, datadog, posthog)
+    return Field(name, "string", "", doc, name, datadog, posthog, sentry)
 
 
-def json_text(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
+def json_text(name: str, doc: str, datadog: str = "", posthog: str = "", sentry: str = "") -> Field:
     """A structure, kept as its JSON text."""
-    return Field(name, "string", JSON, doc, name, datadog, posthog)
+    return Field(name, "string", JSON, doc, name, datadog, posthog, sentry)
 
 
-def flag(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
-    return Field(name, "bool", "", doc, name, datadog, posthog)
+def flag(name: str, doc: str, datadog: str = "", posthog: str = "", sentry: str = "") -> Field:
+    return Field(name, "bool", "", doc, name, datadog, posthog, sentry)
 
 
-def nanoseconds(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
-    return Field(name, "int64", "ns", doc, name, datadog, posthog)
+def nanoseconds(name: str, doc: str, datadog: str = "", posthog: str = "", sentry: str = "") -> Field:
+    return Field(name, "int64", "ns", doc, name, datadog, posthog, sentry)
 
 
-def milliseconds(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
-    return Field(name, "int64", "ms", doc, name, datadog, posthog)
+def milliseconds(name: str, doc: str, datadog: str = "", posthog: str = "", sentry: str = "") -> Field:
+    return Field(name, "int64", "ms", doc, name, datadog, posthog, sentry)
 
 
-def size_bytes(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
-    return Field(name, "int64", "bytes", doc, name, datadog, posthog)
+def size_bytes(name: str, doc: str, datadog: str = "", posthog: str = "", sentry: str = "") -> Field:
+    return Field(name, "int64", "bytes", doc, name, datadog, posthog, sentry)
 
 
-def count(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
-    return Field(name, "int64", "count", doc, name, datadog, posthog)
+def count(name: str, doc: str, datadog: str = "", posthog: str = "", sentry: str = "") -> Field:
+    return Field(name, "int64", "count", doc, name, datadog, posthog, sentry)
 
 
-def ratio(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
-    return Field(name, "double", "ratio", doc, name, datadog, posthog)
+def ratio(name: str, doc: str, datadog: str = "", posthog: str = "", sentry: str = "") -> Field:
+    return Field(name, "double", "ratio", doc, name, datadog, posthog, sentry)
 
 
-def percent(name: str, doc: str, datadog: str = "", posthog: str = "") -> Field:
-    return Field(name, "double", "percent", doc, name, datadog, posthog)
+def percent(name: str, doc: str, datadog: str = "", posthog: str = "", sentry: str = "") -> Field:
+    return Field(name, "double", "percent", doc, name, datadog, posthog, sentry)
 
 
 def computed(name: str, column_type: ColumnType, doc: str, unit: str = "") -> Field:

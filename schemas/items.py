@@ -11,6 +11,7 @@ class Family(IntEnum):
     GUANCE = 0
     DATADOG = 1
     RRWEB = 2  # plain rrweb batches and PostHog messages
+    SENTRY = 3
 
 
 class Kind(IntEnum):
@@ -174,6 +175,9 @@ class SkipReason(StrEnum):
 
     TELEMETRY = "telemetry"  # a Guance or Datadog SDK about its own use and configuration; needs no session
     HEATMAP = "heatmap"  # PostHog's positions of the pointer: its clicks are in `$autocapture` and in the recording
+    NOT_RECORDED = "not_recorded"  # Sentry: an event or span of a visit without a replay, which is what a session is
+    RELEASE_HEALTH = "release_health"  # Sentry's `session` items: a page load and its errors, by an id of their own
+    OTHER_PRODUCT = "other_product"  # Sentry's monitors, profiles, attachments, metrics of old SDKs, user reports
 
 
 class Skipped(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -15,7 +15,7 @@ _REPLAY_SEGMENTS: tuple[Field, ...] = always(
     computed("session_id", "string", "Session, as the SDK names it"),
     computed("session_part", "int64", "Window of the session, counted from 0"),
     computed("revision", "int64", "Revision of the window that brought this row"),
-    computed("view_id", "string", "View that was recorded; with rrweb: the browser window"),
+    computed("view_id", "string", "View that was recorded; with rrweb: the browser window; with Sentry: the replay"),
     computed("index_in_view", "int64", "Number of the segment in its view, from 0; -1 where the SDK does not say it"),
     computed("start", "timestamp", "First record, client clock"),
     computed("end", "timestamp", "Last record, client clock"),
@@ -29,7 +29,7 @@ _REPLAY_SEGMENTS: tuple[Field, ...] = always(
     computed("frame_length", "int64", "Length of that frame, compressed", "bytes"),
     computed("sdk_name", "string", "SDK"),
     computed("sdk_version", "string", "Version of the SDK"),
-    computed("source", "string", "Family of the record format: `guance`, `datadog` or `rrweb`"),
+    computed("source", "string", "Family of the record format: `guance`, `datadog`, `rrweb` or `sentry`"),
 )
 
 _CONSOLE: tuple[Field, ...] = (

@@ -32,8 +32,8 @@ One file of each table and version is kept in `tests/golden/`; tests read them t
 """
 
 _COLUMN_HEAD = (
-    "| column | type | unit | null | since | meaning | Guance | Datadog | PostHog |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    "| column | type | unit | null | since | meaning | Guance | Datadog | PostHog | Sentry |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 _COMPUTED_HEAD = "| column | type | unit | null | since | meaning |\n| --- | --- | --- | --- | --- | --- |"
 
@@ -60,7 +60,7 @@ def _row(field: Field, *, since: int, has_sources: bool) -> str:
     null = "yes" if field.nullable else "no"
     cells = [f"`{field.name}`", field.type, field.unit or "-", null, str(max(field.since, since)), field.doc]
     if has_sources:
-        cells += [_source(source) for source in (field.guance, field.datadog, field.posthog)]
+        cells += [_source(source) for source in (field.guance, field.datadog, field.posthog, field.sentry)]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

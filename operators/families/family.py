@@ -118,14 +118,17 @@ class Family(Protocol):
 
     # The intake
 
-    def taken(self, kind: str) -> Answer:
-        """What its own servers answer to what they have taken."""
+    def taken(self, message: Message) -> Answer:
+        """What its own servers answer to what they have taken. `message`: as it came."""
 
     def start_answer(self, path: str) -> Start | None:
         """The JSON for what its SDK asks at a path before it records; None where it asks nothing."""
 
     def refusal_status(self, status: HTTPStatus) -> HTTPStatus:
         """The status by which its SDK understands what this one means: to send again, or never to."""
+
+    def refusal_headers(self, status: HTTPStatus, wait_seconds: int) -> Mapping[str, str]:
+        """What its SDK reads beside the status and `Retry-After`. Names in lower case."""
 
     @property
     def places(self) -> Mapping[str, tuple[str, str]]:

@@ -6,10 +6,11 @@ from operators.families.datadog.family import DATADOG
 from operators.families.family import Family
 from operators.families.guance.family import GUANCE
 from operators.families.posthog.family import POSTHOG
+from operators.families.sentry.family import SENTRY
 from operators.rows.values import LineRow
 
 # In the order in which they are asked whose a message is: rrweb takes any JSON, so it is the last.
-FAMILIES: tuple[Family, ...] = (GUANCE, DATADOG, POSTHOG)
+FAMILIES: tuple[Family, ...] = (GUANCE, DATADOG, SENTRY, POSTHOG)
 
 ROUTES = {path: kind for family in FAMILIES for path, kind in family.routes.items()}
 _PATTERNS = [

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from operators.recorded.browser_window import BrowserWindow, Seen
 from operators.recorded.click_signs import Answers, signs_of
 from operators.recorded.derived import Derived, Known, Pages
@@ -17,7 +19,7 @@ _CLICKED_US = 300 * US_PER_MS  # so soon after a click, a field changed by it: a
 
 def visitor_actions(window: BrowserWindow, pages: Pages, known: Known, records_of: RecordsOf) -> Iterator[Derived]:
     """What the visitor did."""
-    clicks = window.of(Click)
+    clicks = _clicks(window, known)
     inputs = list(_first_inputs(window, known))
     elements = elements_of(_nameless(window), (one.item for one in window.segments), records_of)
     answers = _answers(window, elements)
@@ -30,6 +32,26 @@ def visitor_actions(window: BrowserWindow, pages: Pages, known: Known, records_o
         yield pages.derived(Kind.ACTION, seen, row)
     for entry, seen in inputs:
         yield pages.derived(Kind.ACTION, seen, _action("input", entry, elements))
+
+
+def _clicks(window: BrowserWindow, known: Known) -> list[tuple[Click, Seen]]:
+    """Each click once: an SDK that judges clicks tells again, later, of those that went wrong.
+
+    Its name is that of what was told of it first, or of what has been a row before.
+    """
+    found: list[tuple[Click, Seen]] = []
+    judged: dict[tuple[int, int], int] = {}  # place of a judged click by its time and element
+    for click, seen in window.of(Click):
+        place = judged.get((click.at_us, click.node)) if click.is_judged else None
+        if place is None:
+            judged[click.at_us, click.node] = len(found)
+            found.append((click, seen))
+            continue
+        told, first = found[place]
+        signs = tuple(sorted({*told.frustrations, *click.frustrations}))
+        is_known = (Kind.ACTION, seen.ident(Kind.ACTION)) in known
+        found[place] = msgspec.structs.replace(told, frustrations=signs), seen if is_known else first
+    return found
 
 
 def page_actions(window: BrowserWindow, pages: Pages) -> Iterator[Derived]:

@@ -52,7 +52,7 @@ class Told:
         """Those of a browser window; a line that names none is of all."""
         anywhere = self._by_window.get((table, ""), [])
         here = self._by_window.get((table, browser_window), []) if browser_window else []
-        return sorted([*anywhere, *here], key=_time) if anywhere and here else anywhere or here
+        return sorted([*anywhere, *here], key=time_of) if anywhere and here else anywhere or here
 
 
 class Pages:
@@ -62,19 +62,19 @@ class Pages:
         """A page begins with the request of its document, some time before anything shows it."""
         documents_us = [request.at_us for request, _ in requests_once(window) if request.initiator == "navigation"]
         self._views = list(views)
-        self._begins_us: list[int] = []
+        self.begins_us: list[int] = []
         before_us = 0
-        for start_us in map(_time, self._views):
+        for start_us in map(time_of, self._views):
             place = bisect_right(documents_us, start_us)
             is_of_it = place and before_us < documents_us[place - 1]
-            self._begins_us.append(documents_us[place - 1] if is_of_it else start_us)
+            self.begins_us.append(documents_us[place - 1] if is_of_it else start_us)
             before_us = start_us
 
     def at(self, at_us: int) -> Row | None:
         """The page that was open; before the first one, the first."""
         if not self._views:
             return None
-        return self._views[max(0, bisect_right(self._begins_us, at_us) - 1)]
+        return self._views[max(0, bisect_right(self.begins_us, at_us) - 1)]
 
     def derived(self, kind: Kind, seen: Seen, row: Row) -> Derived:
         """A row of an entry, with its page and visitor."""
@@ -103,6 +103,7 @@ def id_text(ident: int) -> str:
     return f"{ident:016x}"
 
 
-def _time(row: Row) -> int:
+def time_of(row: Row) -> int:
+    """When it began, us; 0 where it does not say."""
     time_us = row.get("time")
     return time_us if isinstance(time_us, int) else 0

@@ -1,14 +1,18 @@
 """Pages of a recording as rows of `views`: each from its address on to the next one."""
 
+from collections.abc import Iterable, Sequence
+
 from operators.client.screen import size_text
 from operators.recorded.browser_window import BrowserWindow
-from operators.recorded.derived import Derived, Known, id_text, of_sdk
+from operators.recorded.derived import Derived, Known, Pages, id_text, of_sdk, time_of
 from operators.rows.urls import view_url_columns
 from operators.rows.values import Row, compact_json
 from operators.wire.unusable import identity
 from schemas.items import Item, Kind
 from schemas.recorded import Load, Page
-from schemas.units import NS_PER_US
+from schemas.units import NS_PER_US, US_PER_MS, US_PER_SECOND
+
+_SAME_PATH_US, _SAME_MOMENT_US = US_PER_SECOND, 50 * US_PER_MS
 
 
 def page_views(window: BrowserWindow, known: Known, window_end_us: int) -> list[Derived]:
@@ -19,6 +23,36 @@ def page_views(window: BrowserWindow, known: Known, window_end_us: int) -> list[
         start._replace(row=start.row | {"time_spent": max(0, end_us - start.at_us) * NS_PER_US})
         for start, end_us in zip(starts, ends_us, strict=True)
     ]
+
+
+def untold_views(window: BrowserWindow, views: Sequence[Derived], told: Iterable[Row], known: Known) -> list[Derived]:
+    """Those of a browser window that no view line tells: one of the same path that begins when its page does, or of any
+    path at the very same moment. A page without address was told if a line tells of one before it.
+    """
+    lines = sorted(told, key=time_of)
+    found: list[Derived] = []
+    for view, begin_us in zip(views, Pages(window, [view.row for view in views]).begins_us, strict=True):
+        line = next((line for line in lines if _is_same(view.row, begin_us, line)), None)
+        if line is not None:
+            lines.remove(line)
+        if line is None or view.key in known:
+            found.append(view)
+    return found
+
+
+def _is_same(view: Row, begin_us: int, line: Row) -> bool:
+    apart_us = abs(time_of(line) - begin_us)
+    if "view_url" not in view:
+        return time_of(line) <= begin_us
+    is_same_path = line.get("view_path") == view.get("view_path")
+    return apart_us <= (_SAME_PATH_US if is_same_path else _SAME_MOMENT_US)
+
+
+def put_time_spent(views: Sequence[Row], end_us: int) -> None:
+    """Each view lasts until the next one, the last until the end, unless a line says it. `views`: in order of time."""
+    for number, view in enumerate(views):
+        until_us = time_of(views[number + 1]) if number + 1 < len(views) else end_us
+        view.setdefault("time_spent", max(0, until_us - time_of(view)) * NS_PER_US)
 
 
 def _starts(window: BrowserWindow, known: Known) -> list[Derived]:

@@ -6,41 +6,53 @@ row there begins one for ever.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from operators.recorded.actions import page_actions, visitor_actions
 from operators.recorded.browser_window import BrowserWindow
-from operators.recorded.derived import Derived, Known, Pages, Told
+from operators.recorded.derived import Derived, Known, Pages, Told, time_of
 from operators.recorded.elements import RecordsOf
-from operators.recorded.pages import page_views
+from operators.recorded.pages import page_views, put_time_spent, untold_views
 from operators.recorded.requests import request_row, requests_once
 from operators.rows.values import Row
-from schemas.items import Kind
+from schemas.items import Item, Kind
 from schemas.recorded import Console, LongTask, Vital
 from schemas.units import US_PER_SECOND
 
-_PAGE_MADE = "custom"  # type of an action that the page reports by itself
+_BESIDE = ("custom", "feedback")  # types of action lines that tell of no click and no input
 _SAME_US = US_PER_SECOND  # a line and an entry that say the same, so near to each other, are of one thing
 
 
+class Sources(NamedTuple):
+    """What is known of a segment beside its entries. `are_sampled`: whether its SDK has pages without a view line."""
+
+    records_of: RecordsOf
+    are_sampled: Callable[[Item], bool]
+
+
 def derive(
-    windows: Iterable[BrowserWindow], told: Told, known: Known, records_of: RecordsOf, window_end_us: int
+    windows: Iterable[BrowserWindow], told: Told, known: Known, window_end_us: int, sources: Sources
 ) -> dict[tuple[Kind, int], Derived]:
     """Rows by kind and identity. `known`: those of the revision before."""
-    found = {one.key: one for window in windows for one in _rows(window, told, known, records_of, window_end_us)}
+    found = {one.key: one for window in windows for one in _rows(window, told, known, window_end_us, sources)}
     return found | {key: one for key, one in known.items() if one.kind != Kind.VIEW or key not in found}
 
 
-def _rows(
-    window: BrowserWindow, told: Told, known: Known, records_of: RecordsOf, window_end_us: int
-) -> Iterator[Derived]:
+def _rows(window: BrowserWindow, told: Told, known: Known, window_end_us: int, sources: Sources) -> Iterator[Derived]:
     told_views = told.of("views", window.name)
-    views = [] if told_views else page_views(window, known, window_end_us)
-    pages = Pages(window, told_views or [view.row for view in views])
+    is_sampled = sources.are_sampled(window.segments[0].item)
+    views = page_views(window, known, window_end_us) if is_sampled or not told_views else []
+    if is_sampled:
+        views = untold_views(window, views, told_views, known)
+    shown = sorted([*told_views, *(view.row for view in views)], key=time_of)
+    if is_sampled:
+        put_time_spent(shown, min(window.end_us, window_end_us))
+    pages = Pages(window, shown)
     _put_vitals(window, pages)
     yield from views
-    if all(row.get("action_type") == _PAGE_MADE for row in told.of("actions", window.name)):
-        yield from visitor_actions(window, pages, known, records_of)
+    if all(row.get("action_type") in _BESIDE for row in told.of("actions", window.name)):
+        yield from visitor_actions(window, pages, known, sources.records_of)
     yield from page_actions(window, pages)
     yield from _console(window, pages, told)
     yield from _resources(window, pages, told)

@@ -4,7 +4,8 @@ A line table's row is a plain dict here, because a line fills a third of its col
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -31,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 class LineRow(NamedTuple):
     """One line as a row of its kind's table, without `session_part`, `revision` and `received_at`.
 
-    A note has no table: of its row, `custom` goes to its view.
+    A note has no table: of its row, `custom` goes to its view, and so does what it `adds`.
     """
 
     kind: Kind
@@ -40,6 +41,7 @@ class LineRow(NamedTuple):
     is_difference: bool = False  # of a view: says only what changed since the line before
     left: tuple[str, int] | None = None  # the view that this one followed, and how long that was, in ns
     user_agent: str = ""  # where the line says it
+    adds: Mapping[str, RowValue] = MappingProxyType({})  # of a note: columns of its view; the largest value counts
 
 
 def decode_object(body: bytes) -> Attributes:

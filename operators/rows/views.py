@@ -22,11 +22,14 @@ class ViewRules(NamedTuple):
     """How an SDK's lines of a view become one row.
 
     `in_parts`: each adds to those before. `merged`: the row from the bodies of all, oldest first, where some say only
-    what changed (`LineRow.is_difference`); None for an SDK that sends no such. Raises ValueError.
+    what changed (`LineRow.is_difference`); None for an SDK that sends no such. Raises ValueError. `are_sampled`: there
+    are pages without a view line, which only the recording knows; what names a view without a row, by the id of its
+    trace, is of the page that was open.
     """
 
     in_parts: bool
     merged: Callable[[Iterable[bytes]], Row] | None = None
+    are_sampled: bool = False
 
 
 class ViewLine(NamedTuple):
@@ -56,7 +59,9 @@ def final_views(lines: Iterable[ViewLine], notes: Iterable[ViewLine], window_sta
     by_id: dict[object, Row] = {view.row.get("view_id"): view.row for view in views}
     _add_time_spent(lines, by_id)
     for note in sorted(notes, key=note_order):
-        _add_note(note, by_id)
+        view = by_id.get(note.view_id)
+        if view is not None:
+            add_note(note, view)
     return views
 
 
@@ -152,10 +157,15 @@ def _add_time_spent(lines: Iterable[ViewLine], views: Mapping[object, Row]) -> N
         views[left_id]["time_spent"] = longest_ns
 
 
-def _add_note(note: ViewLine, views: Mapping[object, Row]) -> None:
-    view = views.get(note.view_id)
+def add_note(note: ViewLine, view: Row) -> None:
+    """What a note says of a view."""
+    for name, value in note.line.adds.items():
+        known = view.get(name)
+        is_less = isinstance(known, int | float) and isinstance(value, int | float) and known >= value
+        if not is_less:
+            view[name] = value
     said = _custom(note.line.row)
-    if view is None or not said:
+    if not said:
         return
     custom = dict(_custom(view))
     for name, value in said.items():

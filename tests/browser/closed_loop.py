@@ -22,12 +22,14 @@ from flows.server_process import LOOPBACK
 from tests.torture.job import JobProcess, Place
 
 HERE = Path(__file__).parent
-FAMILIES = ("datadog", "posthog", "rrweb")
+FAMILIES = ("datadog", "posthog", "rrweb", "sentry")
+APPS = {"datadog": "datadog-shop", "posthog": "posthog-shop", "rrweb": "rrweb-shop", "sentry": "4242"}
 _MODULES = HERE / "node_modules"
 _SDKS = {
     "datadog": _MODULES / "@datadog" / "browser-rum" / "bundle",
     "posthog": _MODULES / "posthog-js" / "dist",
     "rrweb": _MODULES / "rrweb" / "dist",
+    "sentry": _MODULES / ".bundles",  # its package has modules only
 }
 _SECONDS_GAP = 15  # longer than any pause of the visitors, machine under load included
 
@@ -52,7 +54,7 @@ def missing() -> str:
     """What this machine lacks for a visit; "" when nothing."""
     if shutil.which("chromium") is None:
         return "no chromium on this machine"
-    if shutil.which("node") is None or not (_MODULES / "posthog-js").is_dir():
+    if shutil.which("node") is None or not (_MODULES / "@sentry" / "browser").is_dir():
         return "no Node or no node_modules: run `npm ci` in tests/browser"
     return ""
 
@@ -101,6 +103,7 @@ def _drive(script: str, what: Mapping[str, Any], folder: Path) -> str:
 @contextmanager
 def _site() -> Iterator[str]:
     """The shop's own server: its pages, the SDKs, and one price."""
+    _bundle_sentry()
     server = ThreadingHTTPServer((LOOPBACK, 0), partial(_Pages, directory=str(HERE / "site")))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -110,6 +113,16 @@ def _site() -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _bundle_sentry() -> None:
+    """All of it in one script, as the global `Sentry`, as a site's own build would."""
+    source = _SDKS["sentry"] / "entry.js"
+    source.parent.mkdir(exist_ok=True)
+    source.write_text("export * from '@sentry/browser';")
+    how = ("--bundle", "--minify", "--format=iife", "--global-name=Sentry", "--log-level=error")
+    bundle = source.with_name("sentry.js")
+    subprocess.run([str(_MODULES / ".bin" / "esbuild"), str(source), *how, f"--outfile={bundle}"], check=True)
 
 
 class _Pages(SimpleHTTPRequestHandler):

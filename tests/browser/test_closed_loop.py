@@ -12,7 +12,7 @@ from lake.export import blob_keys, native_segments
 from lake.verify import verify
 from operators.families.posthog.cv import CvDecoder
 from sinks.store import LocalStore
-from tests.browser.closed_loop import FAMILIES, Visited, missing, visited_lake, watch
+from tests.browser.closed_loop import APPS, FAMILIES, Visited, missing, visited_lake, watch
 from tests.serve.server import serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420), pytest.mark.skipif(bool(missing()), reason=missing())]
@@ -45,7 +45,7 @@ def test_a_visit_is_one_session_with_a_replay(visited: Visited, family: str) -> 
     found = rows(visited, family, "sessions")
     latest = max(found, key=lambda row: row["revision"])
     assert {row["session_part"] for row in found} == {0}
-    assert latest["app_id"] == f"{family}-shop"
+    assert latest["app_id"] == APPS[family]
     assert latest["replay_segment_count"] >= 1
     assert latest["replay_record_count"] > 10
 
@@ -80,6 +80,26 @@ def test_posthog_events_are_views_actions_and_errors(visited: Visited) -> None:
     assert "The lamp fell down" in {row["error_message"] for row in rows(visited, "posthog", "errors")}
 
 
+def test_sentry_items_are_views_errors_and_resources(visited: Visited) -> None:
+    [view] = [row for row in rows(visited, "sentry", "views") if row["view_loading_type"] == "initial_load"]
+    assert (view["view_path"], view["version"], view["env"]) == ("/sentry.html", "shop@1.2.3", "test")
+    assert view["loading_time"]
+    assert view["first_contentful_paint"]
+    [error] = rows(visited, "sentry", "errors")
+    assert (error["error_message"], error["error_handling"]) == ("The lamp fell down", "unhandled")
+    assert "shop.js" in error["error_stack"]
+    resources = rows(visited, "sentry", "resources")
+    assert {"fetch", "js"} <= {row["resource_type"] for row in resources}
+    assert [row["resource_status"] for row in resources if "price.json" in row["resource_url"]] == ["200"]
+    clicks = [row for row in rows(visited, "sentry", "actions") if row["action_type"] == "click"]
+    assert {row["action_name"] for row in clicks} >= {"Buy a lamp", "Tents", "Break something"}
+    assert all(row["from_recording"] for row in clicks)
+    session = rows(visited, "sentry", "sessions")[-1]
+    assert (session["userid"], session["user_email"]) == ("u-7", "ann@example.org")
+    segments = rows(visited, "sentry", "replay_segments")
+    assert sorted(row["index_in_view"] for row in segments) == list(range(len(segments)))
+
+
 def test_the_lake_verifies_and_nothing_was_refused(visited: Visited) -> None:
     store = LocalStore(visited.lake)
     assert verify(store).problems == []
@@ -89,7 +109,7 @@ def test_the_lake_verifies_and_nothing_was_refused(visited: Visited) -> None:
 
 @pytest.mark.skipif(not PLAYER.is_file(), reason="no player in viewer/page/vendor: run `make setup`")
 def test_every_visit_is_in_the_explorer_and_plays_in_the_player(visited: Visited, tmp_path: Path) -> None:
-    sessions = [{"family": name, "app": f"{name}-shop", "id": visited.visits[name].session} for name in FAMILIES]
+    sessions = [{"family": name, "app": APPS[name], "id": visited.visits[name].session} for name in FAMILIES]
     with serving(str(visited.lake), tmp_path / "serve") as served:
         seen = watch({"origin": served.url, "sessions": sessions}, tmp_path)
     assert len(seen["rows"]) == len(FAMILIES)

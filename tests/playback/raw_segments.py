@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from schemas.items import Family
+from tests.unit.envelopes import plainly_read
 
 _REPLAY_ROUTES = {"/v1/write/rum/replay": Family.GUANCE, "/api/v2/replay": Family.DATADOG}
 _ANY_FORMAT = 32 + zlib.MAX_WBITS  # zlib or gzip, by its header
@@ -33,6 +34,9 @@ def segments_of(capture: Path) -> dict[str, tuple[Family, list[bytes]]]:
         if family is not None:
             segment = _segment(request)
             numbered[segment.session_id, family].setdefault(segment.identity, segment.body)
+        elif "/envelope" in request["path"]:
+            for session_id, message in _of_envelope(request["body"]):
+                sessions.setdefault(session_id, (Family.SENTRY, []))[1].append(message)
         elif _is_batch(request):
             for session_id, message in _messages(request):
                 sessions.setdefault(session_id, (Family.RRWEB, []))[1].append(message)
@@ -73,6 +77,16 @@ def _in_order(segments: dict[Identity, bytes]) -> list[bytes]:
 
 def _is_batch(request: dict[str, Any]) -> bool:
     return bool(urlsplit(request["path"]).path == "/s/")
+
+
+def _of_envelope(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """A recording in the form in which it is stored: SDKs send a segment as two items."""
+    items = dict(plainly_read(body))
+    if "replay_event" in items:
+        event = items["replay_event"]
+        number, replay_id = event["segment_id"], event["replay_id"]
+        segment = {"replay_id": replay_id, "segment_id": number, "events": items["replay_recording"]}
+        yield replay_id, json.dumps(segment).encode()
 
 
 def _messages(request: dict[str, Any]) -> Iterator[tuple[str, bytes]]:

@@ -78,6 +78,23 @@ EXPECTED = {
         "Found 21 results",
     ),
     "ph-shop": Expected((SHOP_HOME, SHOP_CART, SHOP_FAILED), "Payment failed, try again"),
+    "se-shop-v11": Expected(
+        (
+            Moment(0.1, ("Corner shop", "welcome number 1", "Buy a lamp"), 20),
+            Moment(0.5, ("Corner shop", "tents number 3", "clicked 17"), 20),
+            Moment(0.95, ("Corner shop", "welcome number 1"), 20),
+        ),
+        "tents number 3",
+    ),
+    "se-shop-v9-plain": Expected(
+        (
+            Moment(0.1, ("****** ****", "******* ****** *"), 20),
+            Moment(0.5, ("****** ****", "***** ****** *"), 20),
+            Moment(0.95, ("****** ****", "******* ****** *"), 20),
+        ),
+        "***** ****** *",
+        is_masked=True,
+    ),
     "rr-spa": Expected(
         (Moment(0.1, QUOTES, 70), Moment(0.5, ("Option 1", "Option 14", "Save"), 60), Moment(0.8, QUOTES, 70)),
         "Option 14",
@@ -181,7 +198,7 @@ def test_masked_texts_stay_masked(played: dict[str, Played], name: str) -> None:
         assert {word.strip("x*") for word in words} == {""}
 
 
-@pytest.mark.parametrize("name", [name for name in captures() if "shop" in name])
+@pytest.mark.parametrize("name", [name for name in captures() if name.endswith("-shop")])
 def test_what_was_typed_into_the_cart_is_masked(played: dict[str, Played], name: str) -> None:
     cart = played[name].seen[1]
     assert any(value.startswith("***") for value in cart["values"])

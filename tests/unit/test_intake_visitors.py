@@ -41,6 +41,12 @@ LINES = {
         "rrweb",
         {"event": "$pageview", "timestamp": "2026-11-21T00:00:00Z", "properties": {"token": "a", "$session_id": "s"}},
     ),
+    Family.SENTRY: (
+        "sentry",
+        {},
+        {"type": "span"},
+        {"op": "pageload", "start_timestamp": 1795229663.25, "data": {"sentry.replay_id": "s"}},
+    ),
 }
 
 
@@ -66,8 +72,9 @@ def visitors(databases: list[Path]) -> Iterator[Visitors]:
 
 
 def item_of(family: Family) -> Item:
-    kind, line = LINES[family]
-    [item] = decode(Message(kind, {}, json.dumps(line).encode(), 1), LIMITS)
+    kind, *lines = LINES[family]
+    value = b"\n".join([json.dumps(line).encode() for line in lines])
+    [item] = decode(Message(str(kind), {"app_id": b"a"}, value, 1), LIMITS)
     assert isinstance(item, Item)
     return item
 

@@ -26,7 +26,8 @@ def incremental(source: int, time_ms: int = T0) -> dict[str, object]:
 
 
 def body(records: Sequence[object], family: Family = Family.GUANCE) -> bytes:
-    return msgspec.json.encode({"events" if family is Family.RRWEB else "records": records}) + b"\n"
+    name = "events" if family in (Family.RRWEB, Family.SENTRY) else "records"
+    return msgspec.json.encode({name: records}) + b"\n"
 
 
 def segment(  # noqa: PLR0913 - a builder: every part has a default

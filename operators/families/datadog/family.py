@@ -79,7 +79,7 @@ class Datadog:
     def to_views(self, batches: Iterable[Batch]) -> list[ViewEvents]:
         return views_of(batches, ChangeDecoder)
 
-    def taken(self, kind: str) -> Answer:
+    def taken(self, message: Message) -> Answer:
         return Answer(HTTPStatus.ACCEPTED, b"{}")
 
     def start_answer(self, path: str) -> Start | None:
@@ -87,6 +87,9 @@ class Datadog:
 
     def refusal_status(self, status: HTTPStatus) -> HTTPStatus:
         return status
+
+    def refusal_headers(self, status: HTTPStatus, wait_seconds: int) -> Mapping[str, str]:
+        return {}
 
     places: Mapping[str, tuple[str, str]] = {
         "ip": ("session", "ip"),

@@ -95,7 +95,7 @@ class Guance:
     def to_views(self, batches: Iterable[Batch]) -> list[ViewEvents]:
         return views_of(batches, None)
 
-    def taken(self, kind: str) -> Answer:
+    def taken(self, message: Message) -> Answer:
         return Answer(HTTPStatus.OK, b"")
 
     def start_answer(self, path: str) -> Start | None:
@@ -103,6 +103,9 @@ class Guance:
 
     def refusal_status(self, status: HTTPStatus) -> HTTPStatus:
         return status
+
+    def refusal_headers(self, status: HTTPStatus, wait_seconds: int) -> Mapping[str, str]:
+        return {}
 
     places: Mapping[str, tuple[str, str]] = {
         name: ("tags", name) for name in ("ip", "country", "country_iso_code", "province", "city", "isp")

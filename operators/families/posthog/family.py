@@ -71,7 +71,7 @@ class PostHog:
     def to_views(self, batches: Iterable[Batch]) -> list[ViewEvents]:
         return window_views(batches, CvDecoder().decode)
 
-    def taken(self, kind: str) -> Answer:
+    def taken(self, message: Message) -> Answer:
         """It takes anything but 200 for a failure and sends again."""
         return Answer(HTTPStatus.OK, b'{"status":1}')
 
@@ -82,6 +82,9 @@ class PostHog:
     def refusal_status(self, status: HTTPStatus) -> HTTPStatus:
         """It sends again after 5xx only."""
         return HTTPStatus.SERVICE_UNAVAILABLE if status in _AGAIN else status
+
+    def refusal_headers(self, status: HTTPStatus, wait_seconds: int) -> Mapping[str, str]:
+        return {}
 
     places: Mapping[str, tuple[str, str]] = {
         "ip": ("properties", "$ip"),

@@ -1,0 +1,1 @@
+"""Sentry's `@sentry/browser` 7 to 11: envelopes of errors, spans, logs and replay segments."""
