@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from operators.client.columns import fill
-from operators.client.user_agent import client_of_user_agent
 from operators.families.registry import family_of, line_row
 from operators.recorded.browser_window import browser_windows, omitted_count
 from operators.recorded.derived import Derived, Told
@@ -188,18 +187,16 @@ def _placed_derived(order: CloseOrder, one: Derived, *, is_new: bool) -> "_Place
 
 def _tell_clients(session: Row, records: Sequence[LineRecord], entries: Iterable[PackEntry]) -> None:
     """What the requests say of the visitor's browser, where the lines do not; of a session that of the last item whose
-    request says something, else what a line says of its own browser's text. The recording may know the screen.
+    request says something. The recording may know the screen.
     """
-    told = (entry.item for entry in entries if entry.item.client is not None)
-    newest = max(told, key=lambda item: (item.begin_us, item.kind, item.ident), default=None)
-    clients = [record.client for record in records if record.client is not None]
-    last = newest.client if newest is not None else next(reversed(clients), None)
     if "screen_size" not in session:
         shown = next((record.row for record in reversed(records) if "screen_size" in record.row), None)
         session |= {} if shown is None else {"screen_size": shown["screen_size"]}
-    if last is None:
+    told = (entry.item for entry in entries if entry.item.client is not None)
+    newest = max(told, key=lambda item: (item.begin_us, item.kind, item.ident), default=None)
+    if newest is None or newest.client is None:
         return
-    fill(session, last)
+    fill(session, newest.client)
     for record in records:
         if record.client is not None:
             fill(record.row, record.client)
@@ -255,8 +252,6 @@ def _line_rows(
             if item.ident in new:
                 refused.append(RefusedEntry(entry, RejectReason.MALFORMED_JSON, str(error)))
             continue
-        if line.user_agent and item.client is None:
-            item = msgspec.structs.replace(item, client=client_of_user_agent(line.user_agent))
         if item.kind == Kind.VIEW:
             of_views.append(ViewLine(item, line, family_of(item.family).views))
         elif item.kind == Kind.NOTE:

@@ -46,7 +46,7 @@ _TIME_BYTES = 40  # a Python integer and its place in a tuple
 
 
 class Client(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What the request says of the browser that sent an item, in the words of the columns; empty where it does not."""
+    """What a request says of the browser that sent an item, in the words of the columns; empty where it does not."""
 
     browser: str = ""
     browser_version: str = ""
@@ -80,7 +80,7 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     body: bytes
     segment: "SegmentMeta | None" = None
     scan: "SegmentScan | None" = None  # with `segment`
-    client: Client | None = None  # who sent it, where its request tells
+    client: Client | None = None  # who sent it, where its request tells, or a User-Agent in its body
 
     @property
     def held_bytes(self) -> int:

@@ -40,7 +40,6 @@ class LineRow(NamedTuple):
     is_start: bool = True  # of a view: not what only comes after its start
     is_difference: bool = False  # of a view: says only what changed since the line before
     left: tuple[str, int] | None = None  # the view that this one followed, and how long that was, in ns
-    user_agent: str = ""  # where the line says it
     adds: Mapping[str, RowValue] = MappingProxyType({})  # of a note: columns of its view; the largest value counts
 
 

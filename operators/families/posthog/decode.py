@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from operators.client.user_agent import client_of_user_agent
 from operators.families.posthog.entries import POSTHOG_SDK, RRWEB_SDK, entries_of
 from operators.families.posthog.events import HEATMAP, PAGE_LEAVE, kind_of
 from operators.families.posthog.recording import RECORDING
@@ -46,6 +47,7 @@ class _Properties(msgspec.Struct, gc=False):
     pageview_id: str | None = msgspec.field(default=None, name="$pageview_id")
     prev_pageview_id: str | None = msgspec.field(default=None, name="$prev_pageview_id")
     time: float | None = msgspec.field(default=None, name="$time")
+    user_agent: str = msgspec.field(default="", name="$raw_user_agent")
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -123,6 +125,7 @@ def _odd_message(raw: bytes) -> _Message:
             pageview_id=text_of_id(properties.get("$pageview_id")),
             prev_pageview_id=text_of_id(properties.get("$prev_pageview_id")),
             time=time if isinstance(time, int | float) and not isinstance(time, bool) else None,
+            user_agent=_text(properties.get("$raw_user_agent")),
         ),
         events=members.get("events", msgspec.Raw()),
         session_id=text_of_id(_value(members.get("session_id"))),
@@ -213,6 +216,7 @@ def _item(message: _Message, raw: bytes, app_id: str, received_ms: int, limits: 
         opens=message.event != PAGE_LEAVE,
         ends=False,
         body=raw,
+        client=client_of_user_agent(properties.user_agent),
     )
 
 

@@ -44,8 +44,6 @@ def posthog_row(body: bytes) -> LineRow:
     row: Row = {}
     custom: dict[str, str] = {}
     properties = child(event, "properties")
-    user_agent = properties.get("$raw_user_agent")
-    user_agent = user_agent if isinstance(user_agent, str) else ""
     _read_time(event, properties, row)
     if kind == Kind.NOTE:
         return _note(name, event, properties)
@@ -64,8 +62,7 @@ def posthog_row(body: bytes) -> LineRow:
         row.update(view_url_columns(url))
     if custom:
         row["custom"] = custom
-    is_start = name == PAGE_VIEW
-    return LineRow(kind, row, is_start, left=_left(properties) if is_start else None, user_agent=user_agent)
+    return LineRow(kind, row, is_start=name == PAGE_VIEW, left=_left(properties) if name == PAGE_VIEW else None)
 
 
 def _note(name: str, event: Attributes, properties: Attributes) -> LineRow:
