@@ -18,7 +18,8 @@ known for every family, in `sessions` and in all line tables:
 3. the screen also from the **recording**.
 
 A pair of name and version is taken from one source or not at all: never the name that an SDK gives beside the version
-that a header gives. Plain rrweb says nothing in its messages: all of its row comes from the request and the recording.
+that a header gives. Plain rrweb and Sentry say nothing of it in their messages: it comes from the request and the
+recording.
 
 """
 
@@ -57,7 +58,7 @@ sent by servers, for the sessions of others. A header of more than 512 bytes tel
 | `replaylake intake` | passes them on as headers of the Kafka message |
 | messages of another intake | `user-agent`, `sec-ch-ua`, `sec-ch-ua-…`, in any case, if it passes them on |
 | capture files | `raw_headers` |
-| PostHog without them | `properties.$raw_user_agent` |
+| without them | PostHog's `properties.$raw_user_agent`; Sentry's `request.headers.User-Agent`, `user_agent.original` |
 
 The lake has what was read from the headers, not the headers: their text is stored nowhere but in Kafka.
 `run.keep_user_agent` puts the User-Agent into `custom` as `user_agent`, of lines and sessions.
@@ -71,12 +72,13 @@ def visitor_markdown() -> str:
     """The whole page."""
     fields = [field for field in VISITOR if field.request or field.recording]
     rows = [_row(field) for field in fields]
-    head = "| column | Guance | Datadog | PostHog | request | recording |\n| --- | --- | --- | --- | --- | --- |\n"
+    names = ("column", "Guance", "Datadog", "PostHog", "Sentry", "request", "recording")
+    head = f"| {' | '.join(names)} |\n|{' --- |' * len(names)}\n"
     return _HEAD + head + "\n".join(rows) + "\n" + _TAIL
 
 
 def _row(field: Field) -> str:
-    cells = [f"`{field.name}`", *map(_source, (field.guance, field.datadog, field.posthog))]
+    cells = [f"`{field.name}`", *map(_source, (field.guance, field.datadog, field.posthog, field.sentry))]
     return f"| {' | '.join([*cells, field.request or '-', field.recording or '-'])} |"
 
 

@@ -17,8 +17,8 @@ PHONE = b"Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/156
 
 
 def captures(folder: Path) -> list[Path]:
-    found = sorted(path for family in ("datadog", "rrweb") for path in (folder / family).glob("*.jsonl.gz"))
-    assert {path.name[:2] for path in found} == {"dd", "rr", "ph"}
+    found = sorted(path for family in ("datadog", "rrweb", "sentry") for path in (folder / family).glob("*.jsonl.gz"))
+    assert {path.name[:2] for path in found} >= {"dd", "rr", "ph"}
     return found
 
 
@@ -85,7 +85,15 @@ def test_without_headers_posthog_tells_a_bot_by_its_body(samples: Path, tmp_path
     assert [session["browser"], session["browser_version"], session["session_type"]] == ["Chrome", None, "bot"]
 
 
-@pytest.mark.parametrize("name", ["datadog/dd-todo-v5", "rrweb/rr-spa"])
+def test_without_headers_sentry_tells_the_browser_by_its_bodies(samples: Path, tmp_path: Path) -> None:
+    messages = capture_messages([samples / "sentry" / "se-kitchen-session.jsonl.gz"])
+    lake = lake_of([with_headers(message) for message in messages], tmp_path / "lake")
+    assert lake.tables["sessions"]
+    for session in lake.tables["sessions"]:
+        assert [session[name] for name in ("browser", "os", "device")] == ["Chrome", "Linux", "PC"]
+
+
+@pytest.mark.parametrize("name", ["datadog/dd-todo-v5", "rrweb/rr-spa", "sentry/se-shop-v11"])
 def test_copies_with_other_headers_give_one_result_in_any_order(samples: Path, tmp_path: Path, name: str) -> None:
     messages = capture_messages([samples / f"{name}.jsonl.gz"])
     copies = [with_headers(message, user_agent=PHONE) for message in messages]

@@ -37,8 +37,12 @@ _DECIDED = {
     "resources": ("slow_resource_count",),
 }
 # A window keeps the reason of its first close; what was known then depends on the receive clock. What an SDK leaves
-# unsaid of its browser is read from the request's headers, by a parser: tests/flow/test_clients.
-_NAMED = ("os", "os_version", "os_version_major", "browser", "browser_version", "browser_version_major", "device")
+# unsaid of its browser is read from the request's headers, by a parser, and the screen in the recording:
+# tests/flow/test_clients.
+_NAMED = (
+    *("os", "os_version", "os_version_major", "browser", "browser_version", "browser_version_major"),
+    *("device", "screen_size"),
+)
 _ONLY_WHERE = {"close_reason": "f.revision = 0"} | {name: f'e."{name}" is not null' for name in _NAMED}
 _LATEST = "qualify revision = max(revision) over (partition by app_id, session_id, session_part)"
 

@@ -107,8 +107,7 @@ with guance_lines as (
         coalesce(o->>'$.usr.id', o->>'$.usr.anonymous_id') as userid, o->>'$.usr.name' as user_name,
         o->>'$.usr.email' as user_email, case when (o->>'$.usr.id') is not null then 'T'
             when (o->>'$.usr.anonymous_id') is not null then 'F' end as is_signin,
-        case when o->'$.display.viewport' is not null then
-            (o->>'$.display.viewport.width') || '*' || (o->>'$.display.viewport.height') end as screen_size,
+        (o->>'$.display.viewport.width') || '*' || (o->>'$.display.viewport.height') as screen_size,
         o->>'$.device.time_zone' as time_zone, o->>'$.connectivity.effective_type' as network_type,
         whole(o->>'$._dd.document_version') as document_version, whole(o->>'$.view.error.count') as view_error_count,
         whole(o->>'$.view.resource.count') as view_resource_count,

@@ -32,6 +32,7 @@ from operators.families.sentry.lines import (
 )
 from operators.families.sentry.segments import sentry_segment
 from operators.families.sentry.times import needed_us, stamp_us
+from operators.families.sentry.visitor import client_of
 from operators.rows.paths import child
 from operators.rows.values import Attributes, compact_json, decode_object, text_of_id
 from operators.wire.json_text import array_elements, without_halves, without_nan
@@ -194,6 +195,7 @@ class _Reader:
             opens=kind != REPLAY_EVENT,
             ends=False,
             body=line_body(kind, about, around.visitor, payload),
+            client=client_of(read),
         )
 
 

@@ -16,6 +16,7 @@ from operators.families.sentry.lines import About
 from operators.families.sentry.recording import RECORDING
 from operators.families.sentry.records import CUSTOM, open_segment, segment_body
 from operators.families.sentry.times import stamp_us
+from operators.families.sentry.visitor import client_of
 from operators.replay.records import NoRecords, Record
 from operators.replay.scan import is_snapshot, scan_records
 from operators.rows.paths import child
@@ -86,6 +87,7 @@ def sentry_segment(  # noqa: PLR0913 - what a segment consists of
         body=raw,
         segment=meta,
         scan=scan,
+        client=client_of(said),
     )
 
 

@@ -1,9 +1,11 @@
 """What a line of Sentry says of the visitor and the page, as columns that every table has."""
 
+from operators.client.user_agent import client_of_user_agent
 from operators.families.sentry.lines import About
 from operators.families.sentry.times import stamp_us
 from operators.rows.paths import child
 from operators.rows.values import Attributes, Row, keep, text_of_id
+from schemas.items import Client
 
 _USER = {"id": "userid", "email": "user_email", "username": "user_name", "name": "user_name", "ip_address": "ip"}
 _GEO = {"city": "city", "country_code": "country_iso_code", "region": "country", "subdivision": "province"}
@@ -72,6 +74,13 @@ def read_attributes(read: Attributes, attributes: Attributes, row: Row) -> None:
         attributes.pop(name, None)
     user = {name.removeprefix("user."): value for name, value in attributes.items() if name.startswith("user.")}
     _read_user({"ip_address": attributes.get("client.address"), **user}, row)
+
+
+def client_of(payload: Attributes) -> Client | None:
+    """The browser, by its User-Agent: of an event, beside the page's address; of a span or log, an attribute."""
+    headers = child(child(payload, "request"), "headers")
+    attribute = child(child(payload, "attributes"), "user_agent.original")
+    return client_of_user_agent(text_of_id(headers.get("User-Agent")) or text_of_id(attribute.get("value")))
 
 
 def _read_user(user: Attributes, row: Row) -> None:
