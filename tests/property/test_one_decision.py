@@ -4,12 +4,15 @@ import asyncio
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from intake.masking import Masking
 from intake.policy import Policy
+from intake.refusals import Refusal
 from operators.decode import decided, decode
 from operators.families.registry import FAMILIES, ROUTES
 from operators.requests import Keyed
@@ -21,6 +24,7 @@ from tests.unit.asgi import Intake, ask
 LIMITS = Limits(lines_per_message=4, inflated_bytes=4000, id_length=12)  # small enough to be passed
 JOB_LIMITS = Limits()  # the job's may be wider: what the intake refused could then be read
 ALLOWED = frozenset({"shop", "docs"})
+_DEEPER_THAN_OPENED = 8
 T0 = 1_795_229_663_252
 
 APPS = st.sampled_from(["shop", "shop", "docs", "victim", "", "shop,x", "x" * 20])
@@ -155,18 +159,36 @@ def test_the_job_stores_nothing_that_the_intake_has_not_checked(
         event("stored" if stored else "of nobody")
 
 
-def test_what_the_intake_refused_is_not_read_by_a_wider_job() -> None:
-    """An envelope in an envelope, an array in an array: refused as an item, and never taken for a whole message."""
+def test_an_envelope_in_an_envelope_is_checked_like_any_other() -> None:
     inner = [posthog_event("victim", "stolen")]
     own = [posthog_event("shop", "s-1"), posthog_event("shop", "s-2")]
     for body in ([inner, *own], {"api_key": "shop", "batch": [{"api_key": "victim", "batch": inner}, *own]}):
         intake = Intake(Policy(limits=LIMITS, apps=ALLOWED))
         assert intake.post("/e/", json.dumps(body).encode()).status == 200
-        *_, refused = intake.kept.messages
-        assert [one.session_id for one in intake.kept.messages] == ["s-1", "s-2", ""]
-        [result] = decode(refused.message, JOB_LIMITS)
-        assert isinstance(result, Rejected)
-        assert result.app_id is None
+        assert [one.session_id for one in intake.kept.messages] == ["s-1", "s-2"]
+        assert intake.counts.left_out == {Refusal.UNKNOWN_APP: 1}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        pytest.param(lambda inner: [inner], id="arrays"),
+        pytest.param(lambda inner: {"api_key": "shop", "batch": [inner]}, id="envelopes"),
+    ],
+)
+def test_what_the_intake_refused_is_not_read_by_a_wider_job(wrap: Callable[[object], object]) -> None:
+    """Envelopes deeper than any SDK nests them: refused as an item, and never taken for a whole message."""
+    inner: object = posthog_event("victim", "stolen")
+    for _ in range(_DEEPER_THAN_OPENED):
+        inner = wrap(inner)
+    intake = Intake(Policy(limits=LIMITS, apps=ALLOWED))
+    body = [inner, posthog_event("shop", "s-1"), posthog_event("shop", "s-2")]
+    assert intake.post("/e/", json.dumps(body).encode()).status == 200
+    assert sorted(one.session_id for one in intake.kept.messages) == ["", "s-1", "s-2"]
+    [refused] = [one for one in intake.kept.messages if not one.session_id]
+    [result] = decode(refused.message, JOB_LIMITS)
+    assert isinstance(result, Rejected)
+    assert result.app_id is None
 
 
 def test_a_form_inside_a_form_is_a_segment_that_cannot_be_read() -> None:
