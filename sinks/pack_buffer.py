@@ -10,7 +10,7 @@ from schemas.pack import PackEntry, key_hash
 from sinks.packs import PackStore
 from sinks.publisher import LostObject
 
-PackedEpoch = tuple[int, int, list[str]]  # (epoch, receive clock at its first pack in ms, keys of its packs)
+PackedEpoch = tuple[int, int, list[str]]  # (epoch, receive clock at its first pack in ms or 0, keys of its packs)
 
 
 class PackBuffer:
@@ -71,13 +71,21 @@ class PackBuffer:
     def erase(self, app_id: str, session_id: str) -> None:
         """Drop a session's items, also from packs that are stored."""
         self._waiting.pop((app_id, session_id), None)
-        self._packs.erase({key_hash(app_id, session_id)}, self.keys())
+        self._packs.erase({key_hash(app_id, session_id)}, self.names)
 
-    def keys(self) -> list[str]:
-        """Of all packs that are known."""
+    @property
+    def names(self) -> list[str]:
+        """Keys of all packs that are known."""
         return [key for _, keys in self._packed.values() for key in keys]
 
-    def forget(self, oldest_ms: int | None = None) -> None:
-        """Packs begun before this receive time are referred to no more; None: none is. They are not deleted."""
-        packed = self._packed.items()
-        self._packed = {} if oldest_ms is None else {seq: pack for seq, pack in packed if pack[0] >= oldest_ms}
+    def forget(self, clock_ms: int, age_ms: int) -> None:
+        """Packs begun longer than `age_ms` ago are referred to no more. They are not deleted.
+
+        A pack that was begun before the shard knew its clock ages from the moment when it does.
+        """
+        aged = {seq: (begun_ms or clock_ms, keys) for seq, (begun_ms, keys) in self._packed.items()}
+        self._packed = {seq: pack for seq, pack in aged.items() if pack[0] >= clock_ms - age_ms}
+
+    def forget_all(self) -> None:
+        """Nothing refers to any pack. They are not deleted."""
+        self._packed = {}

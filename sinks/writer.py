@@ -215,7 +215,7 @@ class LakeWriter:
         self._flush_pack()
         self._flush_output()
         self._publisher.end_epoch()
-        self._buffer.forget(self._clock_ms - self._limits.pack_age_ms)
+        self._buffer.forget(self._clock_ms, self._limits.pack_age_ms)
         self._staged_seq = self._seq
         return msgspec.msgpack.encode(_State(STATE_VERSION, self._seq, self._buffer.packed(), self._publisher.pending))
 
@@ -226,8 +226,8 @@ class LakeWriter:
 
     def delete_packs(self) -> None:
         """Delete every pack. Only when no session is open and no window will be revised."""
-        self._place.store.delete(self._buffer.keys())
-        self._buffer.forget()
+        self._place.store.delete(self._buffer.names)
+        self._buffer.forget_all()
 
     def _enter(self, seq: int, clock_ms: int) -> None:
         if seq != self._seq:
