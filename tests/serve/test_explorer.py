@@ -13,6 +13,8 @@ from viewer.session_rows import TIMELINE
 
 Row = dict[str, Any]
 
+WINDOWS = 29  # of the samples
+
 
 def ask(served: Served, path: str, *parameters: tuple[str, Any]) -> Any:
     answer = served.ask(f"{API}{path}?{urlencode(parameters)}")
@@ -25,7 +27,7 @@ def ids(rows: list[Row]) -> set[tuple[str, str, int]]:
 
 
 def test_the_list_has_every_window_once_in_its_last_revision_newest_first(rows: list[Row]) -> None:
-    assert len(rows) == len(ids(rows)) == 23
+    assert len(rows) == len(ids(rows)) == WINDOWS
     assert any(row["revision"] > 0 for row in rows)
     assert [row["start"] for row in rows] == sorted((row["start"] for row in rows), reverse=True)
 
@@ -33,21 +35,21 @@ def test_the_list_has_every_window_once_in_its_last_revision_newest_first(rows: 
 @pytest.mark.parametrize(
     "sort", ["-start", "start", "session_error_count", "-userid", "user_name", "-session_has_replay"]
 )
-@pytest.mark.parametrize("limit", [1, 7, 23])
+@pytest.mark.parametrize("limit", [1, 7, WINDOWS])
 def test_pages_follow_one_another_without_gap_or_copy(served: Served, rows: list[Row], sort: str, limit: int) -> None:
     seen: list[Row] = []
     cursor: str | None = ""
     while cursor is not None:
         page = ask(served, "/sessions", ("sort", sort), ("limit", limit), ("cursor", cursor))
-        assert page["total"] == 23
+        assert page["total"] == WINDOWS
         seen += page["sessions"]
         cursor = page["next"]
-    assert len(seen) == 23
+    assert len(seen) == WINDOWS
     assert ids(seen) == ids(rows)
     name = sort.removeprefix("-")
     known = [row[name] for row in seen if row[name] is not None]
     assert known == sorted(known, reverse=sort.startswith("-"))
-    assert [row[name] for row in seen[len(known) :]] == [None] * (23 - len(known))  # unknown comes last
+    assert [row[name] for row in seen[len(known) :]] == [None] * (WINDOWS - len(known))  # unknown comes last
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_the_chunks_of_every_session_are_what_export_gives(served: Served, rows:
         ]
         assert played == [track.events for track in rrweb_tracks(store, keys)], row["session_id"]
         families |= {track["source"] for track in tracks}
-    assert families == {"guance", "datadog", "rrweb"}
+    assert families == {"guance", "datadog", "rrweb", "sentry"}
 
 
 def test_the_list_of_tracks_says_when_what_was_shown(served: Served, rows: list[Row]) -> None:

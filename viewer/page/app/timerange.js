@@ -10,11 +10,14 @@ export const RANGES = [
 
 const USUAL = "7d";
 
-/** The range that is meant when the address names none: the last week, or everything when nothing came in it. */
+const FEW = 50; // a page of the list
+
+/** The range that is meant when the address names none: the last week, or everything when nothing came in it or all there is fits on a page. */
 export function usualRange(apps, now) {
   const newest = Math.max(0, ...apps.map((app) => app.last_ms ?? 0));
   const week = RANGES.find(([name]) => name === USUAL)[2];
-  return newest >= now - week ? USUAL : "all";
+  const count = apps.reduce((sum, app) => sum + app.sessions, 0);
+  return newest >= now - week && count > FEW ? USUAL : "all";
 }
 
 /** `{from, to}` as the API wants them; an open end is left out. */
