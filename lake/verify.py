@@ -1,4 +1,4 @@
-"""Does the lake hold together? Reads all of it back: checksums, index against bytes, counts, orphans, and whether what
+"""Is the lake consistent? Reads all of it back: checksums, index against bytes, counts, orphans, and whether what
 is called a recording can be played.
 
 Damage of the lake and what a sender made unplayable are told apart: the bytes of a frame whose checksums are right are

@@ -71,7 +71,7 @@ TABLES: dict[str, Table] = {
         Table("actions", "Clicks and other things the visitor did.", line_columns(*ACTION), _BY_TIME),
         Table("errors", "Errors of the page.", line_columns(*ERROR, signals=ERROR_SIGNALS), _BY_TIME),
         Table("resources", "Requests and loaded files.", line_columns(*RESOURCE, signals=RESOURCE_SIGNALS), _BY_TIME),
-        Table("long_tasks", "Times in which the page could not react.", line_columns(*LONG_TASK), _BY_TIME),
+        Table("long_tasks", "Periods when the page was unresponsive.", line_columns(*LONG_TASK), _BY_TIME),
         Table(
             "console",
             "What the page logged, one row an entry.",

@@ -47,7 +47,8 @@ _OF_ANY_WINDOW = {"revision", "session_part"}  # of the other tables
 # are not compared, nor what else follows from them: the page that was open, and counts and times of pages and clicks.
 _DERIVED_OF_SESSION = re.compile(
     r"session_(first|last)_view_.*|session_(view|action|resource|long_task|console)_count"
-    r"|(frustration|.*_click|console_.*|slow_resource|recorded_omitted)_count|time_spent|end|last_interaction_at|active_time|idle_time|is_bounce"
+    r"|(frustration|.*_click|console_.*|slow_resource|recorded_omitted)_count"
+    r"|time_spent|end|last_interaction_at|active_time|idle_time|is_bounce"
 )
 _DERIVED_OF_VIEW = re.compile(
     r"view_.*_count|(frustration|.*_click|slow_resource)_count|time_spent|last_interaction_at|active_time|idle_time"

@@ -42,7 +42,7 @@ export class Pages {
     const inView = (some, view) => some.filter((entry) => entry.row.view_id === view.row.view_id);
     show(
       this.element,
-      views.length ? views.map((view, place) => this.page(view, place === 0, inView(resources, view), inView(tasks, view), inView(errors, view))) : h("p", { class: "empty" }, "No page was reported."),
+      views.length ? views.map((view, place) => this.page(view, place === 0, inView(resources, view), inView(tasks, view), inView(errors, view))) : h("p", { class: "empty" }, "No pages were reported."),
     );
   }
 
