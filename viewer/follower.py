@@ -78,14 +78,14 @@ class Follower:
         return self._now() - self._read_at
 
     async def _step(self) -> bool:
-        """A look, if it is due, and the next few files; whether more is waiting."""
+        """A look, if it is due, and the next few files, or some cleaning; whether more is waiting."""
         began = _clock()
         if began >= self._look_due:
             await asyncio.to_thread(self._index.look)
             self._read_at = self._now()
             self._look_due = began + max(self._refresh_seconds, _REST_TIMES * (_clock() - began))
             self.looks["ok"] += 1
-        return await asyncio.to_thread(self._index.take)
+        return await asyncio.to_thread(self._index.take) or await asyncio.to_thread(self._index.clean)
 
     def _failed(self, trouble: str) -> bool:
         self._trouble = trouble

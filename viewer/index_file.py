@@ -26,7 +26,12 @@ from viewer.options import IndexLimits
 _LAYOUT = 1  # goes up whenever the tables below change
 _DATABASE = "sessions.duckdb"
 _OWN = (_DATABASE, f"{_DATABASE}.wal", "spill")
-_LEAST_BYTES = 96 * MIB  # of serve.memory_bytes: with less a row group of all columns cannot be written
+LEAST_BYTES = 96 * MIB  # of serve.memory_bytes: with less a row group of all columns cannot be written
+# Nearly every row has another value: a dictionary of these is as large, and a row of it takes ten times as long to get.
+_PLAIN = {
+    *("session_id", "userid", "ip", "session_first_view_id", "session_last_view_id"),
+    *("session_first_view_url", "session_last_view_url"),
+}
 _SQL_TYPES = {
     "string": "VARCHAR",
     "int64": "BIGINT",
@@ -42,9 +47,9 @@ class IndexFolder:
     """The folder, held by this process until it is closed. Raises MustAct when another one holds it."""
 
     def __init__(self, path: Path, lake: str, limits: IndexLimits) -> None:
-        if limits.memory_bytes < _LEAST_BYTES:
+        if limits.memory_bytes < LEAST_BYTES:
             raise MustAct(
-                f"serve.memory_bytes is {limits.memory_bytes}: the index of sessions needs at least {_LEAST_BYTES}"
+                f"serve.memory_bytes is {limits.memory_bytes}: the index of sessions needs at least {LEAST_BYTES}"
             )
         self._path = path
         self._made_of = repr((lake, _LAYOUT, TABLES["sessions"].version, _columns(), duckdb.__version__))
@@ -74,6 +79,7 @@ class IndexFolder:
         connection = self._connect()
         connection.execute(f"""
             CREATE TABLE made_of (text VARCHAR);
+            CREATE TABLE unclean (is_new BOOLEAN);
             CREATE TABLE files (file_no INTEGER, key VARCHAR, size BIGINT, modified_ms BIGINT, row_count BIGINT,
                 is_newer BOOLEAN);
             CREATE TABLE superseded (day INTEGER, id UBIGINT, app_id VARCHAR, session_id VARCHAR, session_part BIGINT,
@@ -118,7 +124,10 @@ class IndexFolder:
 
 
 def _columns() -> str:
-    return ", ".join(f'"{field.name}" {_SQL_TYPES[field.type]}' for field in TABLES["sessions"].fields)
+    return ", ".join(
+        f'"{field.name}" {_SQL_TYPES[field.type]}{" USING COMPRESSION uncompressed" if field.name in _PLAIN else ""}'
+        for field in TABLES["sessions"].fields
+    )
 
 
 def _locked(path: Path) -> IO[bytes]:

@@ -16,6 +16,7 @@ from schemas.errors import TryAgain
 from viewer.options import QuestionLimits
 
 Params = Sequence[object]
+_QUIET_SECONDS = 0.5  # for one slot
 
 
 class Bound(StrEnum):
@@ -117,7 +118,7 @@ class Questions:
         """No question is being answered while the block lasts; False when that could not be had in good time."""
         with self._quiet:
             taken = 0
-            while taken < self._limits.at_once and self._free.acquire(timeout=self._limits.answer_seconds):
+            while taken < self._limits.at_once and self._free.acquire(timeout=_QUIET_SECONDS):
                 taken += 1
             try:
                 yield taken == self._limits.at_once

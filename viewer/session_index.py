@@ -8,9 +8,10 @@ what comes is compared with the rows of its own days alone.
     sessions    (declared columns, day, id, file_no, search_text)   the highest revision of each window
     superseded  (day, id, app_id, session_id, session_part, revision, file_no)   every other row of these files
     known       of both: which file has which row
+    unclean     (is_new)   not empty: deleted rows may still be in the database file, new ones since the pass began
 
-`id` is a hash of (app_id, session_id), `day` the folder's, timestamps are epoch us. Free text is looked for in
-`search_text`, which is not compressed because it is read whole.
+`id` is a hash of (app_id, session_id), `day` the folder's, timestamps are epoch us. `search_text` holds, in lower case
+and not compressed, what free text is looked for in and has many values; columns of few values are looked into directly.
 """
 
 import itertools
@@ -28,9 +29,11 @@ import pyarrow as pa
 
 from schemas.keys import partition_value
 from schemas.tables import TABLES as DECLARED
+from schemas.units import MIB
 from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectStore
 from sinks.swap import visible_files
+from viewer.index_cleaning import Cleaning
 from viewer.index_file import IndexFolder
 from viewer.options import IndexLimits, QuestionLimits
 from viewer.questions import Bound, Busy, Params, Questions
@@ -44,16 +47,15 @@ _KEY = "app_id, session_id, session_part"
 _VALUES = ", ".join(
     f'epoch_us("{name}")' if field.type == "timestamp" else f'"{name}"' for name, field in COLUMNS.items()
 )
-_SEARCHED = ", ".join(
+_SEARCH_TEXT = ", ".join(
     (
-        *("session_id", "userid", "user_name", "user_email", "ip", "session_first_view_url"),
+        *("session_id", "userid", "user_name", "user_email", "ip", "session_referrer", "session_first_view_url"),
         "nullif(session_last_view_url, session_first_view_url)",
-        *("session_referrer", "browser", "browser_version", "os", "os_version", "device"),
-        *("country", "province", "city", "isp", "env", "service", "version"),
     )
 )
 _BATCH_ROWS = 122_880  # a row group of DuckDB
-_BATCH_FILES = 256
+_BATCH_FILES = 512
+_BATCH_BYTES = 32 * MIB
 _EPOCH = date(1970, 1, 1)
 _log = logging.getLogger("replaylake.serve")
 
@@ -95,6 +97,7 @@ class SessionIndex:
     def _open(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._local = threading.local()
+        self._cleaning: Cleaning | None = None
         self._files: dict[str, _Taken] = {}
         self._pending: list[ObjectInfo] = []  # the next one last
         self._skipped: dict[str, _Skipped] = {}
@@ -172,6 +175,27 @@ class SessionIndex:
             self.is_whole = self.is_whole or not self._pending
             return bool(self._pending)
 
+    def clean(self) -> bool:
+        """Go on removing deleted rows from the database file; whether there is more to do."""
+        with self._changing:
+            try:
+                return self._clean()
+            except BaseException:
+                _end(self._connection)
+                self._cleaning = None
+                raise
+
+    def _clean(self) -> bool:
+        if self._cleaning is None:
+            if not self._connection.execute("FROM unclean").fetchall():
+                return False
+            self._connection.execute("UPDATE unclean SET is_new = false")
+            self._cleaning = Cleaning(self._connection, self.questions)
+        if self._cleaning.step():
+            self._connection.execute("DELETE FROM unclean WHERE NOT is_new")
+            self._cleaning = None
+        return True
+
     def close(self) -> None:
         """Let go of the database and its folder."""
         with self._changing:
@@ -201,7 +225,7 @@ class SessionIndex:
         size = chosen[0].size
         while (
             self._pending
-            and size < SMALL_BYTES * 8
+            and size < _BATCH_BYTES
             and self._pending[-1].size <= SMALL_BYTES
             and len(chosen) < _BATCH_FILES
         ):
@@ -321,7 +345,7 @@ class SessionIndex:
                 );
             INSERT INTO superseded SELECT day, id, {_KEY}, revision, file_no FROM ranked WHERE place > 1;
             INSERT INTO sessions
-                SELECT {_VALUES}, day, hash(app_id, session_id), file_no, lower(concat_ws(chr(10), {_SEARCHED}))
+                SELECT {_VALUES}, day, hash(app_id, session_id), file_no, lower(concat_ws(chr(10), {_SEARCH_TEXT}))
                 FROM batch SEMI JOIN (FROM ranked WHERE place = 1 AND n IS NOT NULL) USING (n);
         """)
         if self._connection.execute("SELECT 1 FROM ranked WHERE place > 1 AND old IS NOT NULL LIMIT 1").fetchone():
@@ -340,6 +364,7 @@ class SessionIndex:
         if not ready:
             return
         with self._change():
+            self._connection.execute("INSERT INTO unclean SELECT true WHERE true NOT IN (FROM unclean)")
             for table in ("superseded", "sessions", "files"):
                 self._connection.execute(f"DELETE FROM {table} WHERE file_no IN (SELECT unnest(?::INTEGER[]))", [ready])
         self._gone = {file_no: key for file_no, key in self._gone.items() if file_no not in ready}

@@ -105,7 +105,7 @@ def test_a_file_that_an_erasure_has_written_again_is_read_again(lake: Lake) -> N
     lake.index.refresh()
     write_sessions(lake.store, name, [{"session_id": "a"}])
     assert lake.seen() == [("a", 0, 0, 0)]
-    assert lake.index.ask("SELECT count(*) FROM sessions WHERE contains(search_text, 'b@mail')") == [(0,)]
+    assert lake.index.ask("SELECT count(*) FROM sessions WHERE user_email = 'b@mail.example'") == [(0,)]
 
 
 def test_merged_files_are_seen_once_before_during_and_after(lake: Lake) -> None:
