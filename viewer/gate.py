@@ -1,4 +1,4 @@
-"""Before and behind every route: how much is taken in at once, whose host it is, and the headers of every answer."""
+"""Before and behind every route: who gets a place, whose host it is, and the headers of every answer."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.units import KIB
+from viewer.places import Places
 
 API = "/api/"
 STAGE = "/page/stage.html"
@@ -30,11 +31,10 @@ class Gate:
     ) -> None:
         self._app = app
         self._answered = answered
-        self._at_once = at_once
+        self._places = Places(at_once)
         self._own_names = own_names
         self._page_policy = page_policy()
         self._stage_policy = stage_policy(origins)
-        self._inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,19 +57,27 @@ class Gate:
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_api = scope["path"].startswith(API)
         outwards = self._with_headers(send, is_api=is_api, is_stage=scope["path"] == STAGE)
-        refusal = self._refusal(scope, is_api=is_api)
+        refusal = self._refusal(scope)
         if refusal is not None:
             await refusal(scope, receive, outwards)
             return
         if is_api:  # ids are data: a `%2F` in one does not end it
             scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("ascii", "replace")
-        self._inside += is_api
-        try:
+            await self._in_a_place(scope, receive, outwards)
+        else:
             await self._app(scope, receive, outwards)
-        finally:
-            self._inside -= is_api
 
-    def _refusal(self, scope: Scope, *, is_api: bool) -> Response | None:
+    async def _in_a_place(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = _caller(scope)
+        if not await self._places.enter(caller):
+            await _failure(429, "too many requests at once", {"Retry-After": "1"})(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._places.leave(caller)
+
+    def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if self._own_names is not None and _host(headers.get("host", "")) not in self._own_names:
             # A page elsewhere may have its name resolve to this machine; without tokens only the name tells it from us.
@@ -78,8 +86,6 @@ class Gate:
             return _failure(400, "the address is too long")
         if headers.get("transfer-encoding") or _number(headers.get("content-length", "0")) > _BODY_BYTES:
             return _failure(400, f"a body has a length, of at most {_BODY_BYTES} bytes")
-        if is_api and self._inside >= self._at_once:
-            return _failure(429, "too many requests at once", {"Retry-After": "1"})
         return None
 
     def _with_headers(self, send: Send, *, is_api: bool, is_stage: bool) -> Send:
@@ -126,6 +132,12 @@ def stage_policy(origins: Sequence[str]) -> str:
 def own_names(host: str) -> frozenset[str]:
     """Names under which a server bound to loopback is asked."""
     return frozenset({*_LOCAL_NAMES, host.strip("[]").lower()})
+
+
+def _caller(scope: Scope) -> str:
+    """Whose place it is: an address, and behind a proxy, where all have one, a token. Not looked at any closer."""
+    address = (scope.get("client") or ("",))[0]
+    return f"{address} {Headers(scope=scope).get('authorization', '')}"
 
 
 def _route(scope: Scope) -> str:

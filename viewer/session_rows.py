@@ -23,7 +23,7 @@ from sinks.swap import LakeRestless, visible_below
 from sinks.table_files import decode
 from sinks.tables import as_declared, declared_columns
 from viewer.explorer import milliseconds
-from viewer.session_index import SessionIndex
+from viewer.session_index import OF_SESSION, SessionIndex
 
 TIMELINE = tuple(LINE_TABLE.values())
 _TIMES = {
@@ -104,9 +104,8 @@ class SessionRows:
     def _files(self, app_id: str, session_id: str) -> list[tuple[object, ...]]:
         """Part, revision and file of every row of the session."""
         return self._index.ask(
-            """SELECT session_part, revision, key FROM known JOIN files USING (file_no)
-            WHERE app_id = ? AND session_id = ?""",
-            [app_id, session_id],
+            f"SELECT session_part, revision, key FROM known JOIN files USING (file_no) WHERE {OF_SESSION}",
+            [app_id, session_id, app_id, session_id],
         )
 
     def _epochs(self, app_id: str, session_id: str) -> set[str] | None:
