@@ -491,7 +491,7 @@ class ServeSettings(_Section):
     )
     scratch_dir: Path | None = Field(None, description="where the copy of the session table lies while it runs")
     memory_bytes: Positive = Field(_SERVE.index.memory_bytes, description="memory for queries")
-    requests_at_once: Positive = Field(_SERVE.requests_at_once, description="more are answered with 429")
+    requests_at_once: Positive = Field(_SERVE.requests_at_once, description="more are answered with 429; players wait")
     connections: Positive = Field(
         1024, description="above that those that owe a request for longest go, or the new one hears 503"
     )

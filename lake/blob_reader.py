@@ -39,7 +39,7 @@ class BlobReader:
 
     def __init__(self, read_range: RangeRead, size: int, read_style: StyleRead | None = None) -> None:
         self._read_range = read_range
-        self._size = size
+        self.size = size
         self._read_style = read_style
         self._tail_offset = max(0, size - _TAIL_READ_BYTES)
         self._opened: tuple[int, tuple[bytes, ...]] | None = None  # the frame read last, by its offset
@@ -47,7 +47,7 @@ class BlobReader:
     @cached_property
     def index(self) -> BlobIndex:
         length = self._footer.tail_length
-        return parse_tail(self._read(self._size - length, length), self._size)
+        return parse_tail(self._read(self.size - length, length), self.size)
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -78,10 +78,11 @@ class BlobReader:
     def frame_segments(self, frame: int) -> tuple[bytes, ...]:
         """The segments of one frame; one read, none if it is the frame read last."""
         entry = self.index.frames[frame]
-        lines = self._lines(entry.offset, entry.length)
-        if len(lines) != entry.segments or sum(len(line) + 1 for line in lines) != entry.raw_length:
-            raise BlobFormatError(f"frame {frame} is not what the index says")
-        return lines
+        return _checked(entry, self._lines(entry.offset, entry.length))
+
+    def read_frame(self, entry: FrameEntry) -> tuple[bytes, ...]:
+        """The same, with nothing remembered: for a reader that several threads share, once it has its index."""
+        return _checked(entry, self._read_lines(entry.offset, entry.length))
 
     def segments(self) -> Iterator[bytes]:
         """Every segment in the order of the blob; one read per frame."""
@@ -90,11 +91,11 @@ class BlobReader:
 
     @cached_property
     def _tail(self) -> bytes:
-        return self._fetch(self._tail_offset, self._size - self._tail_offset)
+        return self._fetch(self._tail_offset, self.size - self._tail_offset)
 
     @cached_property
     def _footer(self) -> Footer:
-        return parse_footer(self._tail, self._size)
+        return parse_footer(self._tail, self.size)
 
     @cached_property
     def _dictionary(self) -> bytes:
@@ -132,11 +133,14 @@ class BlobReader:
 
     def _lines(self, offset: int, length: int) -> tuple[bytes, ...]:
         if self._opened is None or self._opened[0] != offset:
-            raw = open_frame(self._read(offset, length), self._dictionary)
-            if not raw.endswith(b"\n"):
-                raise BlobFormatError(f"the frame at {offset} does not end with its line")
-            self._opened = offset, tuple(raw[:-1].split(b"\n"))
+            self._opened = offset, self._read_lines(offset, length)
         return self._opened[1]
+
+    def _read_lines(self, offset: int, length: int) -> tuple[bytes, ...]:
+        raw = open_frame(self._read(offset, length), self._dictionary)
+        if not raw.endswith(b"\n"):
+            raise BlobFormatError(f"the frame at {offset} does not end with its line")
+        return tuple(raw[:-1].split(b"\n"))
 
     def _read(self, offset: int, length: int) -> bytes:
         if offset >= self._tail_offset:
@@ -149,6 +153,12 @@ class BlobReader:
         if len(data) != length:
             raise BlobFormatError(f"asked for {length} bytes at {offset}, got {len(data)}")
         return data
+
+
+def _checked(entry: FrameEntry, lines: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    if len(lines) != entry.segments or sum(len(line) + 1 for line in lines) != entry.raw_length:
+        raise BlobFormatError(f"the frame at {entry.offset} is not what the index says")
+    return lines
 
 
 def _snapshot_time(found: tuple[int, Snapshot]) -> int:

@@ -97,6 +97,9 @@ SERVE_REQUESTS = Metric("replaylake_serve_requests", _C, "Requests answered, by 
 SERVE_SECONDS = Metric("replaylake_serve_seconds", _H, "From a request's head to the end of its answer.")
 SERVE_AGE = Metric("replaylake_serve_lake_age_seconds", _G, "Since the list of sessions was last read from the lake.")
 SERVE_WATCHED = Metric("replaylake_serve_watched_sessions", _G, "Sessions in memory that are not closed, or just were.")
+SERVE_CHUNKS = Metric(
+    "replaylake_serve_chunks", _C, "Answers with a closed chunk of a replay: made, or shared.", ("how",)
+)
 SERVE_STORE_REQUESTS = Metric(
     "replaylake_serve_store_requests", _C, "Calls to the object store, by outcome.", ("outcome",)
 )
@@ -113,7 +116,7 @@ METRICS: tuple[Metric, ...] = (
     *JOB_METRICS,
     INTAKE_REQUESTS, INTAKE_REFUSED, INTAKE_LEFT_OUT, INTAKE_MESSAGES, INTAKE_BYTES, INTAKE_UNREADABLE, INTAKE_MASKED,
     INTAKE_PENDING, INTAKE_SECONDS,
-    SERVE_REQUESTS, SERVE_SECONDS, SERVE_AGE, SERVE_WATCHED, SERVE_STORE_REQUESTS, SERVE_STORE_BYTES,
+    SERVE_REQUESTS, SERVE_SECONDS, SERVE_AGE, SERVE_WATCHED, SERVE_CHUNKS, SERVE_STORE_REQUESTS, SERVE_STORE_BYTES,
 )  # fmt: skip
 
 

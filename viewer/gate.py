@@ -10,11 +10,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.units import KIB
+from viewer.lane import Lane
 
 API = "/api/"
 STAGE = "/page/stage.html"
 _BODY_BYTES = 64 * KIB
 _TARGET_BYTES = 16 * KIB
+_PLAYERS_WAITING = 16  # times as many as may be inside
+_PLAYER_SECONDS = 20.0  # before a player is told to come again
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -35,6 +38,7 @@ class Gate:
         self._page_policy = page_policy()
         self._stage_policy = stage_policy(origins)
         self._inside = 0
+        self._players = Lane(at_once, _PLAYERS_WAITING * at_once, _PLAYER_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,20 +60,25 @@ class Gate:
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_api = scope["path"].startswith(API)
+        is_player = is_api and _plays(scope)
         outwards = self._with_headers(send, is_api=is_api, is_stage=scope["path"] == STAGE)
-        refusal = self._refusal(scope, is_api=is_api)
+        refusal = self._refusal(scope, is_counted=is_api and not is_player)
         if refusal is not None:
             await refusal(scope, receive, outwards)
             return
         if is_api:  # ids are data: a `%2F` in one does not end it
             scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("ascii", "replace")
+        if is_player:
+            async with self._players.place() as is_in:
+                await (self._app if is_in else _too_many())(scope, receive, outwards)
+            return
         self._inside += is_api
         try:
             await self._app(scope, receive, outwards)
         finally:
             self._inside -= is_api
 
-    def _refusal(self, scope: Scope, *, is_api: bool) -> Response | None:
+    def _refusal(self, scope: Scope, *, is_counted: bool) -> Response | None:
         headers = Headers(scope=scope)
         if self._own_names is not None and _host(headers.get("host", "")) not in self._own_names:
             # A page elsewhere may have its name resolve to this machine; without tokens only the name tells it from us.
@@ -78,8 +87,8 @@ class Gate:
             return _failure(400, "the address is too long")
         if headers.get("transfer-encoding") or _number(headers.get("content-length", "0")) > _BODY_BYTES:
             return _failure(400, f"a body has a length, of at most {_BODY_BYTES} bytes")
-        if is_api and self._inside >= self._at_once:
-            return _failure(429, "too many requests at once", {"Retry-After": "1"})
+        if is_counted and self._inside >= self._at_once:
+            return _too_many()
         return None
 
     def _with_headers(self, send: Send, *, is_api: bool, is_stage: bool) -> Send:
@@ -96,7 +105,7 @@ class Gate:
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 headers["Cross-Origin-Opener-Policy"] = "same-origin"
                 headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
-                headers["Cache-Control"] = "no-store" if is_api else "no-cache"
+                headers.setdefault("Cache-Control", "no-store" if is_api else "no-cache")
             await send(message)
 
         return outwards
@@ -134,6 +143,12 @@ def _route(scope: Scope) -> str:
     return path if isinstance(path, str) and path else "page" if not scope["path"].startswith(API) else "none"
 
 
+def _plays(scope: Scope) -> bool:
+    """Whether a player asks: many of them watch one session, and each needs an answer."""
+    path: bytes = scope.get("raw_path", b"")
+    return b"/replay" in path.rpartition(b"/sessions/")[2]
+
+
 def _host(header: str) -> str:
     try:
         return (urlsplit(f"//{header}").hostname or "").lower()
@@ -143,6 +158,10 @@ def _host(header: str) -> str:
 
 def _number(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 19 else _BODY_BYTES + 1
+
+
+def _too_many() -> Response:
+    return _failure(429, "too many requests at once", {"Retry-After": "1"})
 
 
 def _failure(status: int, error: str, headers: dict[str, str] | None = None) -> Response:

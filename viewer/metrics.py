@@ -15,10 +15,17 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class ServeMetrics(Collector):
-    """What a server tells about itself. `age_seconds`: of its copy of the sessions; `watched`: open ones."""
+    """What a server tells about itself. `age_seconds`: of its copy of the sessions; `watched`: open ones;
+    `chunks`: answers with a chunk, made and shared.
+    """
 
     def __init__(
-        self, version: str, store: StoreCounts, age_seconds: Callable[[], float], watched: Callable[[], int]
+        self,
+        version: str,
+        store: StoreCounts,
+        age_seconds: Callable[[], float],
+        watched: Callable[[], int],
+        chunks: Callable[[], tuple[int, int]],
     ) -> None:
         self.registry = CollectorRegistry()
         metric = names.SERVE_SECONDS
@@ -28,6 +35,7 @@ class ServeMetrics(Collector):
         self._store = store
         self._age_seconds = age_seconds
         self._watched = watched
+        self._chunks = chunks
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
 
@@ -45,6 +53,8 @@ class ServeMetrics(Collector):
         yield family(names.SERVE_REQUESTS, dict(self._requests))
         yield family(names.SERVE_AGE, {(): self._age_seconds()})
         yield family(names.SERVE_WATCHED, {(): self._watched()})
+        made, shared = self._chunks()
+        yield family(names.SERVE_CHUNKS, {("made",): made, ("shared",): shared})
         yield family(names.SERVE_STORE_REQUESTS, by_outcome)
         yield family(names.SERVE_STORE_BYTES, {(): self._store.bytes_in})
 

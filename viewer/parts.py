@@ -67,7 +67,7 @@ class Viewer:
         while True:
             began = clock()
             try:
-                await asyncio.to_thread(self.index.refresh)
+                await asyncio.to_thread(self.look)
                 self._trouble = ""
                 self._read_at = self._now()
             except ReplayLakeError as error:
@@ -75,6 +75,14 @@ class Viewer:
                 _log.warning("cannot read the lake: %s", error)
             self._looked.set()
             await asyncio.sleep(max(self.options.refresh_seconds, _REST_TIMES * (clock() - began)))
+
+    def look(self) -> None:
+        """Follow the lake, and forget what was made of sessions that are gone from it: erased or expired."""
+        before = self.index.version
+        self.index.refresh()
+        if self.index.version != before:
+            held = self.player.owners()
+            self.player.forget(held - explorer.known_sessions(self.index, held), self.live.watches)
 
     async def ready(self) -> None:
         """Wait for the first look at the lake. Raises NotReady when that fails."""

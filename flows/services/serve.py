@@ -42,7 +42,13 @@ class _Shown(ServeMetrics):
     """Metrics, and health: ready means that the lake was read, and can be."""
 
     def __init__(self, release: str, store: StoreCounts, viewer: Viewer) -> None:
-        super().__init__(release, store, viewer.age_seconds, lambda: viewer.live.watched_count)
+        super().__init__(
+            release,
+            store,
+            viewer.age_seconds,
+            lambda: viewer.live.watched_count,
+            lambda: viewer.player.chunk_counts,
+        )
         self._viewer = viewer
 
     def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, dict[str, float]]:  # noqa: ARG002 - as the job's
