@@ -502,7 +502,9 @@ class ServeSettings(_Section):
     question_seconds: Annotated[float, Field(gt=0)] = Field(
         _SERVE.questions.answer_seconds, description="that a question may take; then 503"
     )
-    requests_at_once: Positive = Field(_SERVE.requests_at_once, description="more are answered with 429")
+    requests_at_once: Positive = Field(
+        _SERVE.requests_at_once, description="more wait their turn; 429 when too many wait, or one for too long"
+    )
     connections: Positive = Field(
         1024, description="above that those that owe a request for longest go, or the new one hears 503"
     )

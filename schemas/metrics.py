@@ -111,6 +111,9 @@ SERVE_REFUSED = Metric(
     "replaylake_serve_questions_refused", _C, "Questions that got no answer, by the bound that they met.", ("bound",)
 )
 SERVE_WATCHED = Metric("replaylake_serve_watched_sessions", _G, "Sessions in memory that are not closed, or just were.")
+SERVE_CHUNKS = Metric(
+    "replaylake_serve_chunks", _C, "Answers with a closed chunk of a replay: made, or shared.", ("how",)
+)
 SERVE_STORE_REQUESTS = Metric(
     "replaylake_serve_store_requests", _C, "Calls to the object store, by outcome.", ("outcome",)
 )
@@ -128,7 +131,7 @@ METRICS: tuple[Metric, ...] = (
     INTAKE_REQUESTS, INTAKE_REFUSED, INTAKE_LEFT_OUT, INTAKE_MESSAGES, INTAKE_BYTES, INTAKE_UNREADABLE, INTAKE_MASKED,
     INTAKE_PENDING, INTAKE_SECONDS,
     SERVE_REQUESTS, SERVE_SECONDS, SERVE_AGE, SERVE_FILES, SERVE_LEFT_OUT, SERVE_LOOKS,
-    SERVE_QUESTIONS, SERVE_REFUSED, SERVE_WATCHED, SERVE_STORE_REQUESTS, SERVE_STORE_BYTES,
+    SERVE_QUESTIONS, SERVE_REFUSED, SERVE_WATCHED, SERVE_CHUNKS, SERVE_STORE_REQUESTS, SERVE_STORE_BYTES,
 )  # fmt: skip
 
 

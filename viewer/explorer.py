@@ -1,6 +1,6 @@
 """The explorer's questions: which apps, which sessions, how many of each value, how many when."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from schemas.units import US_PER_MS
 from viewer.filters import COLUMNS, Condition, Cursor, Order, Wanted, after, column, condition, microseconds, order
@@ -76,6 +76,18 @@ def _page(ask: Ask, wanted: Wanted, behind: Condition, by: Order, limit: int) ->
 
 def _whole(value: object) -> int:
     return int(str(value))
+
+
+def known_sessions(index: SessionIndex, asked: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the sessions, by app and id, that are in the lake."""
+    pairs = list(asked)
+    found = index.ask(
+        """SELECT DISTINCT s.app_id, s.session_id FROM sessions s
+        SEMI JOIN (SELECT unnest(?::VARCHAR[]) AS app_id, unnest(?::VARCHAR[]) AS session_id) asked
+        USING (app_id, session_id)""",
+        [[app_id for app_id, _ in pairs], [session_id for _, session_id in pairs]],
+    )
+    return {(str(app_id), str(session_id)) for app_id, session_id in found}
 
 
 def window_rows(index: SessionIndex, app_id: str, session_id: str) -> list[Row]:

@@ -24,12 +24,20 @@ class NotReady(TryAgain):
 
 
 class Follower:
-    """One loop over one index. `now`: seconds."""
+    """One loop over one index. `changed()` is called, in a thread, when the index has. `now`: seconds."""
 
-    def __init__(self, index: SessionIndex, refresh_seconds: float, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        index: SessionIndex,
+        refresh_seconds: float,
+        now: Callable[[], float],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._index = index
         self._refresh_seconds = refresh_seconds
         self._now = now
+        self._changed = changed
+        self._told_version = index.version
         self._read_at = now()
         self._look_due = 0.0  # by the loop's clock
         self._looked = asyncio.Event()
@@ -85,7 +93,12 @@ class Follower:
             self._read_at = self._now()
             self._look_due = began + max(self._refresh_seconds, _REST_TIMES * (_clock() - began))
             self.looks["ok"] += 1
-        return await asyncio.to_thread(self._index.take) or await asyncio.to_thread(self._index.clean)
+        more = await asyncio.to_thread(self._index.take) or await asyncio.to_thread(self._index.clean)
+        if self._index.version != self._told_version:
+            version = self._index.version
+            await asyncio.to_thread(self._changed)
+            self._told_version = version
+        return more
 
     def _failed(self, trouble: str) -> bool:
         self._trouble = trouble

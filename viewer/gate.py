@@ -16,6 +16,8 @@ API = "/api/"
 STAGE = "/page/stage.html"
 _BODY_BYTES = 64 * KIB
 _TARGET_BYTES = 16 * KIB
+_PLAYERS_WAITING = 16  # for each that may be inside
+_PLAYER_SECONDS = 20.0  # before a player is told to come again
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -35,6 +37,7 @@ class Gate:
         self._own_names = own_names
         self._page_policy = page_policy()
         self._stage_policy = stage_policy(origins)
+        self._players = Places(at_once, _PLAYERS_WAITING, _PLAYER_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,19 +66,19 @@ class Gate:
             return
         if is_api:  # ids are data: a `%2F` in one does not end it
             scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("ascii", "replace")
-            await self._in_a_place(scope, receive, outwards)
+            await self._in_a_place(self._players if _plays(scope) else self._places, scope, receive, outwards)
         else:
             await self._app(scope, receive, outwards)
 
-    async def _in_a_place(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _in_a_place(self, places: Places, scope: Scope, receive: Receive, send: Send) -> None:
         caller = _caller(scope)
-        if not await self._places.enter(caller):
+        if not await places.enter(caller):
             await _failure(429, "too many requests at once", {"Retry-After": "1"})(scope, receive, send)
             return
         try:
             await self._app(scope, receive, send)
         finally:
-            self._places.leave(caller)
+            places.leave(caller)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
@@ -102,7 +105,7 @@ class Gate:
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 headers["Cross-Origin-Opener-Policy"] = "same-origin"
                 headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
-                headers["Cache-Control"] = "no-store" if is_api else "no-cache"
+                headers.setdefault("Cache-Control", "no-store" if is_api else "no-cache")
             await send(message)
 
         return outwards
@@ -144,6 +147,12 @@ def _route(scope: Scope) -> str:
     """Few different ones, whatever is asked."""
     path = getattr(scope.get("route"), "path", None)
     return path if isinstance(path, str) and path else "page" if not scope["path"].startswith(API) else "none"
+
+
+def _plays(scope: Scope) -> bool:
+    """Whether a player asks: many of them watch one session, and each needs an answer."""
+    path: bytes = scope.get("raw_path", b"")
+    return b"/replay" in path.rpartition(b"/sessions/")[2]
 
 
 def _host(header: str) -> str:

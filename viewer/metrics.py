@@ -45,6 +45,8 @@ class ServeMetrics(Collector):
         yield family(names.SERVE_REQUESTS, dict(self._requests))
         yield from self._of_the_index()
         yield family(names.SERVE_WATCHED, {(): self._viewer.live.watched_count})
+        made, shared = self._viewer.player.chunk_counts
+        yield family(names.SERVE_CHUNKS, {("made",): made, ("shared",): shared})
         yield family(names.SERVE_STORE_REQUESTS, by_outcome)
         yield family(names.SERVE_STORE_BYTES, {(): self._store.bytes_in})
 

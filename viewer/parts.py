@@ -49,10 +49,15 @@ class Viewer:
     ) -> None:
         self.store, self.access, self.audit, self.options = store, access, audit, options
         self.index = SessionIndex(store, options.index_dir, options.index, options.questions)
-        self.follower = Follower(self.index, options.refresh_seconds, now)
+        self.follower = Follower(self.index, options.refresh_seconds, now, self.forget_gone)
         self.rows = SessionRows(store, self.index)
         self.live = Live(store, now, options.rules)
         self.player = Player(store, self.rows)
+
+    def forget_gone(self) -> None:
+        """Forget what was made of sessions that are gone from the index: erased or expired."""
+        held = self.player.owners()
+        self.player.forget(held - explorer.known_sessions(self.index, held), self.live.watches)
 
     def session(self, app_id: str, session_id: str) -> Found:
         """What there is of a session, in the tables and beyond. Raises Missing, NotThereYet."""

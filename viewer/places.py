@@ -1,22 +1,25 @@
 """How many requests are answered at once, and who is next: a caller with many of them does not keep the others out.
 
-A request that finds no place waits a little. The next free place goes to the caller who has the fewest, or
-waits with the fewest; when too many
-wait, the newest of the caller who has the most waiting is refused. All of it in the event loop's thread.
+A request that finds no place waits a little. The next free place goes to the caller who has the fewest, or waits with
+the fewest; when too many wait, the newest of the caller who has the most waiting is refused. All of it in the event
+loop's thread.
 """
 
 import asyncio
 from collections import Counter, defaultdict, deque
 
-_WAITING_TIMES = 4  # so many wait for each that may be inside
+_WAITING_TIMES = 4
 _WAIT_SECONDS = 5.0
 
 
 class Places:
-    """So many at once. A caller is any text that tells one from another."""
+    """So many at once; for each of them `waiting_times` more may wait, each for so long. A caller is any text that names
+    one.
+    """
 
-    def __init__(self, at_once: int, wait_seconds: float = _WAIT_SECONDS) -> None:
+    def __init__(self, at_once: int, waiting_times: int = _WAITING_TIMES, wait_seconds: float = _WAIT_SECONDS) -> None:
         self._at_once = at_once
+        self._waiting_max = at_once * waiting_times
         self._wait_seconds = wait_seconds
         self._inside: Counter[str] = Counter()
         self._waiting: defaultdict[str, deque[asyncio.Future[bool]]] = defaultdict(deque)
@@ -57,7 +60,7 @@ class Places:
                 turn.set_result(True)
 
     def _may_wait(self, caller: str) -> bool:
-        if sum(map(len, self._waiting.values())) < self._at_once * _WAITING_TIMES:
+        if sum(map(len, self._waiting.values())) < self._waiting_max:
             return True
         greediest = max(self._waiting, key=lambda one: len(self._waiting[one]))
         if len(self._waiting[greediest]) <= len(self._waiting.get(caller, ())) + 1:

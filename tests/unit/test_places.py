@@ -19,7 +19,7 @@ def run(test: Callable[[], Coroutine[None, None, None]]) -> None:
 
 def test_so_many_enter_at_once_and_the_next_when_one_leaves() -> None:
     async def test() -> None:
-        places = Places(2, _LONG)
+        places = Places(2, wait_seconds=_LONG)
         assert [await places.enter("a"), await places.enter("a")] == [True, True]
         third = asyncio.create_task(places.enter("a"))
         await _settled()
@@ -32,7 +32,7 @@ def test_so_many_enter_at_once_and_the_next_when_one_leaves() -> None:
 
 def test_who_waits_too_long_is_refused_and_takes_nobodys_place() -> None:
     async def test() -> None:
-        places = Places(1, 0.01)
+        places = Places(1, wait_seconds=0.01)
         assert await places.enter("a")
         assert not await places.enter("b")
         places.leave("a")
@@ -43,7 +43,7 @@ def test_who_waits_too_long_is_refused_and_takes_nobodys_place() -> None:
 
 def test_a_place_goes_to_the_caller_who_has_the_fewest() -> None:
     async def test() -> None:
-        places = Places(2, _LONG)
+        places = Places(2, wait_seconds=_LONG)
         await places.enter("many")
         await places.enter("many")
         entered: list[str] = []
@@ -65,7 +65,7 @@ def test_a_place_goes_to_the_caller_who_has_the_fewest() -> None:
 
 def test_when_too_many_wait_the_caller_with_the_most_is_refused() -> None:
     async def test() -> None:
-        places = Places(1, _LONG)
+        places = Places(1, wait_seconds=_LONG)
         await places.enter("many")
         waiting = [asyncio.create_task(places.enter("many")) for _ in range(4)]
         await _settled()
@@ -84,7 +84,7 @@ def test_when_too_many_wait_the_caller_with_the_most_is_refused() -> None:
 
 def test_one_that_goes_away_while_it_waits_leaves_no_trace() -> None:
     async def test() -> None:
-        places = Places(1, _LONG)
+        places = Places(1, wait_seconds=_LONG)
         await places.enter("a")
         gone = asyncio.create_task(places.enter("b"))
         await _settled()
@@ -98,7 +98,7 @@ def test_one_that_goes_away_while_it_waits_leaves_no_trace() -> None:
 
 def test_one_that_goes_away_as_it_is_let_in_gives_its_place_back() -> None:
     async def test() -> None:
-        places = Places(1, _LONG)
+        places = Places(1, wait_seconds=_LONG)
         await places.enter("a")
         gone = asyncio.create_task(places.enter("b"))
         await _settled()
