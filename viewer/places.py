@@ -13,8 +13,8 @@ _WAIT_SECONDS = 5.0
 
 
 class Places:
-    """So many at once; for each of them `waiting_times` more may wait, each for so long. A caller is any text that names
-    one.
+    """So many at once; for each of them `waiting_times` more may wait, each for so long. A caller is any text that
+    names one.
     """
 
     def __init__(self, at_once: int, waiting_times: int = _WAITING_TIMES, wait_seconds: float = _WAIT_SECONDS) -> None:
