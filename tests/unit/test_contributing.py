@@ -23,9 +23,14 @@ def _hooks() -> list[dict[str, Any]]:
 
 
 def test_hooks_run_the_checks_of_make_check_in_the_project_s_environment() -> None:
-    [tools] = re.findall(r"for tool in (.+); do", MAKEFILE)
-    checks = [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|(\S+)', tools)]
-    assert [hook["entry"] for hook in _hooks()] == [f".venv/bin/{check}" for check in checks]
+    python, page = re.findall(r"for tool in (.+); do", MAKEFILE)
+    lists = {".venv/bin": python, "tests/viewer/node_modules/.bin": page}
+    checks = [
+        f"{folder}/{quoted or plain}"
+        for folder, tools in lists.items()
+        for quoted, plain in re.findall(r'"([^"]+)"|(\S+)', tools)
+    ]
+    assert [hook["entry"] for hook in _hooks()] == checks
     assert {hook["language"] for hook in _hooks()} == {"system"}  # nothing is fetched
 
 
