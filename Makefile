@@ -83,6 +83,13 @@ fix: $(READY) ## what the linter and the formatter can mend by themselves
 	$(BIN)/ruff format
 	@if [ -x $(PAGE_TOOLS)/.bin/biome ]; then $(PAGE_TOOLS)/.bin/biome check --write; fi
 
+.PHONY: wheel
+wheel: $(READY) $(PLAYER) ## the wheel, with the page's player inside, and the list of what is in it (SBOM), in dist/
+	@test -f $(PAGE)/vendor/replay.js || { echo "error: no player in $(PAGE)/vendor: the wheel would lack it" >&2; exit 1; }
+	rm -rf dist
+	$(UV) build --wheel --quiet --out-dir dist
+	$(BIN)/python .ci/sbom.py > dist/replaylake-$$($(BIN)/python .ci/version.py).cdx.json
+
 .PHONY: fuzz
 fuzz: $(READY) ## a million mutated messages through the decoders, guided by coverage
 	$(UV) run --no-sync --with atheris==3.0.0 python -m tests.fuzz $(ARGS)
