@@ -1,8 +1,8 @@
 """How many requests are answered at once, and who is next: a caller with many of them does not keep the others out.
 
-A request that finds no place waits a little. The next free place goes to the caller who has the fewest, or
-waits with the fewest; when too many
-wait, the newest of the caller who has the most waiting is refused. All of it in the event loop's thread.
+A request that finds no place waits a little. The next free place goes to the caller who has the fewest, or waits with
+the fewest; when too many wait, the newest of the caller who has the most waiting is refused. All of it in the event
+loop's thread.
 """
 
 import asyncio
