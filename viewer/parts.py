@@ -18,7 +18,9 @@ from viewer.options import ServeOptions
 from viewer.player import Player
 from viewer.session_index import SessionIndex
 from viewer.session_rows import SessionRows, as_json
+from viewer.shared_cache import SharedCache
 
+_SESSIONS_MAX = 256  # whose windows are kept until the lake changes
 _REST_TIMES = 4  # a look at a large lake is followed by a rest of so many times its length
 _log = logging.getLogger("replaylake.serve")
 
@@ -41,6 +43,8 @@ class Found(msgspec.Struct, frozen=True):
 
     def windows(self) -> list[Row]:
         """Rows of all windows; of an open one as if it closed now, without a reason why."""
+        if not self.opened.windows:
+            return self.closed
         rows = [{**window.rows()[0], "close_reason": None} for window in self.opened.windows]
         return self.closed + as_json(as_declared("sessions", rows))
 
@@ -56,6 +60,7 @@ class Viewer:
         self.rows = SessionRows(store, self.index)
         self.live = Live(store, now, options.rules)
         self.player = Player(store, self.rows)
+        self._windows = SharedCache[tuple[str, str, int], list[Row]](_SESSIONS_MAX, lambda _: 1)
         self._now = now
         self._read_at = now()
         self._looked = asyncio.Event()
@@ -81,6 +86,7 @@ class Viewer:
         before = self.index.version
         self.index.refresh()
         if self.index.version != before:
+            self._windows.drop(lambda _: True)
             held = self.player.owners()
             self.player.forget(held - explorer.known_sessions(self.index, held), self.live.watches)
 
@@ -100,7 +106,8 @@ class Viewer:
 
     def session(self, app_id: str, session_id: str) -> Found:
         """What there is of a session, in the tables and beyond. Raises Missing."""
-        closed = explorer.window_rows(self.index, app_id, session_id)
+        key = app_id, session_id, self.index.version
+        closed = self._windows.get(key, lambda: explorer.window_rows(self.index, app_id, session_id))
         opened = self.live.opened(app_id, session_id, closed, lambda: self.rows.partition(app_id, session_id))
         if not closed and not opened.windows:
             raise Missing("no such session")
