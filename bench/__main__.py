@@ -12,6 +12,7 @@ from bench.measurements import (
     latency,
     lines,
     memory,
+    playing,
     replay,
     requests,
     restart,
@@ -35,6 +36,7 @@ MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "intake": (intake.ABOUT, intake.measure),
     "explorer": (explorer.ABOUT, explorer.measure),
     "index": (index.ABOUT, index.measure),
+    "playing": (playing.ABOUT, playing.measure),
     "day": (day.ABOUT, day.measure),
 }
 

@@ -1,11 +1,10 @@
-"""`replaylake serve` as a process that is asked over HTTP, of this checkout or of another one."""
+"""`replaylake serve` as a process that is asked over HTTP, of this checkout or of another, to measure beside it."""
 
 import json
 import os
 import re
 import statistics
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -21,17 +20,32 @@ Parameters = dict[str, Any] | list[tuple[str, Any]]
 Ask = Callable[[str, Parameters], Any]
 
 
+BESIDE = "BENCH_BESIDE"  # a checkout with its .venv
+
+
+def checkouts() -> dict[str, Path]:
+    """What is measured, by commit: this checkout, and the one that the environment names."""
+    beside = os.environ.get(BESIDE)
+    folders = [*([Path(beside)] if beside else []), REPOSITORY]
+    return {_commit(folder): folder for folder in folders}
+
+
+def python(checkout: Path, *arguments: str) -> list[str]:
+    """A command line of the checkout's Python. It leaves no files there."""
+    return [str(checkout / ".venv" / "bin" / "python"), "-B", *arguments]
+
+
 @contextmanager
 def serving(
-    work: Path, settings: Mapping[str, str] | None = None, repository: Path = REPOSITORY
+    lake: Path, work: Path, checkout: Path = REPOSITORY, settings: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, int]]:
-    """Over `work/lake`; its URL and process id. `settings`: of `serve`, by name."""
-    command = [sys.executable, "-m", "flows.cli", "serve", "--lake", str(work / "lake"), "--port", "0"]
-    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(work), "PYTHONPATH": str(repository)}
+    """Its address and process. `work`: for scratch files and its log; `settings`: of `serve`, by name."""
+    command = python(checkout, "-m", "flows.cli", "serve", "--lake", str(lake), "--port", "0")
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(work)}
     environment |= {f"REPLAYLAKE_SERVE__{name.upper()}": value for name, value in (settings or {}).items()}
     log = (work / "serve.log").open("w+b")
     with log, subprocess.Popen(
-        command, cwd=repository, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:  # fmt: skip
         assert process.stderr is not None
         try:
@@ -74,3 +88,10 @@ def status_client(url: str) -> Callable[[str, Parameters], tuple[int, Any]]:
 
 def percentile(values: list[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _commit(folder: Path) -> str:
+    asked = subprocess.run(
+        ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+    )
+    return asked.stdout.strip()

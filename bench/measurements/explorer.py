@@ -35,7 +35,7 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
         files = write_lake(Path(work) / "lake", sessions, files_per_day, options.seed)
         for number in range(options.rounds):
             began = time.monotonic()
-            with serving(Path(work)) as (url, process_id):
+            with serving(Path(work) / "lake", Path(work)) as (url, process_id):
                 ask = client(url)
                 total = ask("/sessions", {"limit": 1})["total"]
                 taken["until the first answer, s"].append(time.monotonic() - began)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from bench.many_sessions import APPS, BROWSERS, COUNTRIES, DAYS, PAGES, write_lake
 from bench.options import Options
 from bench.results import Figure, figure
-from bench.serving import client, percentile, serving, status_client
+from bench.serving import checkouts, client, percentile, serving, status_client
 from bench.spent import REPOSITORY, memory_bytes
 from schemas.keys import table_key
 from schemas.tables import TABLES
@@ -48,9 +48,7 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
     sizes = [int(text) for text in os.environ.get("REPLAYLAKE_BENCH_SESSIONS", "").split(",") if text]
     sizes = sizes or [options.size(50_000, 1_000_000)]
     seconds = float(os.environ.get("REPLAYLAKE_BENCH_SECONDS", options.size(20, 600)))
-    sides = {"this": REPOSITORY}
-    if other := os.environ.get("REPLAYLAKE_BENCH_OTHER"):
-        sides[Path(other).name] = Path(other)
+    sides = checkouts()
     found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="replaylake-bench-") as work:
@@ -85,7 +83,7 @@ def _side(work: Path, repository: Path, seconds: float, seed: int) -> Iterator[t
 @contextmanager
 def _started(work: Path, settings: dict[str, str], repository: Path) -> Iterator[tuple[str, int, float, float]]:
     began = time.monotonic()
-    with serving(work, settings, repository) as (url, process_id):
+    with serving(work / "lake", work, repository, settings) as (url, process_id):
         ask = client(url)
         totals = [ask("/sessions", {"limit": 1})["total"]]
         answered = time.monotonic() - began
