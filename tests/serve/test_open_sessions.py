@@ -23,7 +23,7 @@ from schemas.notices import Notice, NoticeKind, UserField, encode_notice, user_d
 from schemas.pack import decode_block, key_hash, read_index
 from schemas.retention import Retention
 from sinks.packs import PackStore
-from sinks.store import LocalStore, ObjectInfo
+from sinks.store import LocalStore, ObjectInfo, Part
 from sinks.tables import as_declared
 from sinks.writer import LakeLimits, LakeWriter, ShardPlace
 from tests.flow.harness import capture_messages
@@ -55,6 +55,10 @@ class CountingStore(LocalStore):
     def read_range(self, key: str, start: int, length: int) -> bytes:
         self.asked.append(f"read {key}")
         return super().read_range(key, start, length)
+
+    def read_tail(self, key: str, length: int) -> Part:
+        self.asked.append(f"read {key}")
+        return super().read_tail(key, length)
 
 
 class Job:
