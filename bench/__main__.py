@@ -4,7 +4,20 @@ import argparse
 import time
 from collections.abc import Callable
 
-from bench.measurements import day, explorer, intake, latency, lines, memory, replay, requests, restart, scale, storage
+from bench.measurements import (
+    day,
+    explorer,
+    intake,
+    latency,
+    lines,
+    memory,
+    open_session,
+    replay,
+    requests,
+    restart,
+    scale,
+    storage,
+)
 from bench.options import Options
 from bench.render import PAGE, page, terminal
 from bench.results import Figure, Result, load_all, place, save
@@ -21,6 +34,7 @@ MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "scale": (scale.ABOUT, scale.measure),
     "intake": (intake.ABOUT, intake.measure),
     "explorer": (explorer.ABOUT, explorer.measure),
+    "open_session": (open_session.ABOUT, open_session.measure),
     "day": (day.ABOUT, day.measure),
 }
 

@@ -117,26 +117,15 @@ class S3Store(ObjectStore):
             self._one(keys[start], self._fs._bulk_delete(chunk))
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
-        page: dict[str, Any] = {"StartAfter": self.prefix + after} if after else {}
-        while True:
-            try:
-                found = self.call("list_objects_v2", Prefix=self.prefix + prefix, **page)
-            except ObjectMissing:
-                raise self._no_bucket() from None
+        for found in self._pages(Prefix=self.prefix + prefix, **({"StartAfter": self.prefix + after} if after else {})):
             for one in found.get("Contents", []):
                 if one["Key"].endswith("/"):
                     continue  # some servers list folders too
                 modified_ms = int(one["LastModified"].timestamp() * 1000)
                 yield ObjectInfo(one["Key"].removeprefix(self.prefix), int(one["Size"]), modified_ms)
-            if not found.get("IsTruncated"):
-                return
-            page = {"ContinuationToken": found["NextContinuationToken"]}
 
-    def folders(self, prefix: str) -> Sequence[str]:
-        """Below a prefix also those where a versioned bucket has nothing but old versions: they need their rule."""
-        if not prefix:
-            return self._folders_of_root()
-        return sorted(self._folders(prefix) | self._folders_of_versions(prefix))
+    def folders(self, prefix: str, *, with_old: bool = False) -> Sequence[str]:
+        return sorted(self._folders(prefix) | (self._folders_of_versions(prefix) if with_old else set()))
 
     def lifecycle(self) -> Lifecycle:
         return S3Lifecycle(self)
@@ -168,19 +157,23 @@ class S3Store(ObjectStore):
         inside = self._root.partition("/")[2]
         return f"{inside}/" if inside else ""
 
-    def _folders_of_root(self) -> Sequence[str]:
-        try:
-            found = self.call("list_objects_v2", Prefix=self.prefix, Delimiter="/")
-        except ObjectMissing:
-            raise self._no_bucket() from None
-        return sorted(one["Prefix"].rstrip("/").rpartition("/")[2] for one in found.get("CommonPrefixes", []))
-
     def _folders(self, prefix: str) -> set[str]:
-        try:
-            found = self._one(prefix, self._fs._ls(self._path(prefix.rstrip("/")), detail=True))
-        except ObjectMissing:
-            return set()
-        return {entry["name"].rpartition("/")[2] for entry in found if entry["type"] == "directory"}
+        names: set[str] = set()
+        for found in self._pages(Prefix=self.prefix + prefix, Delimiter="/"):
+            names |= {one["Prefix"].rstrip("/").rpartition("/")[2] for one in found.get("CommonPrefixes", [])}
+        return names
+
+    def _pages(self, **arguments: object) -> Iterator[dict[str, Any]]:
+        while True:
+            try:
+                found = self.call("list_objects_v2", **arguments)
+            except ObjectMissing:
+                raise self._no_bucket() from None
+            yield found
+            if not found.get("IsTruncated"):
+                return
+            arguments.pop("StartAfter", None)
+            arguments["ContinuationToken"] = found["NextContinuationToken"]
 
     def _folders_of_versions(self, prefix: str) -> set[str]:
         try:

@@ -85,8 +85,8 @@ class SteadyStore(ObjectStore):
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         return iter(self._call("list", 1, lambda: [*self._store.list(prefix, after)]))
 
-    def folders(self, prefix: str) -> Sequence[str]:
-        return self._call("list", 1, lambda: self._store.folders(prefix))
+    def folders(self, prefix: str, *, with_old: bool = False) -> Sequence[str]:
+        return self._call("list", 1, lambda: self._store.folders(prefix, with_old=with_old))
 
     def lifecycle(self) -> Lifecycle | None:
         return self._store.lifecycle()

@@ -117,8 +117,11 @@ class ObjectStore(ABC):
         """Every object whose key begins with `prefix` and comes behind `after`, in key order."""
 
     @abstractmethod
-    def folders(self, prefix: str) -> Sequence[str]:
-        """Names of the folders directly below a prefix that ends in `/`, or below the root for "", sorted."""
+    def folders(self, prefix: str, *, with_old: bool = False) -> Sequence[str]:
+        """Names of the folders directly below a prefix that ends in `/`, or below the root for "", sorted.
+
+        `with_old`: also where a versioned bucket has nothing but old versions.
+        """
 
     def lifecycle(self) -> "Lifecycle | None":
         """The store's lifecycle rules; None where objects do not expire by themselves."""
@@ -198,7 +201,7 @@ class LocalStore(ObjectStore):
                     continue  # published or deleted while we looked
                 yield ObjectInfo(key, stat.st_size, stat.st_mtime_ns // 1_000_000)
 
-    def folders(self, prefix: str) -> Sequence[str]:
+    def folders(self, prefix: str, *, with_old: bool = False) -> Sequence[str]:  # noqa: ARG002 - it has none
         folder = self._path(prefix.rstrip("/")) if prefix else self._root
         try:
             return sorted(path.name for path in folder.iterdir() if path.is_dir())

@@ -8,6 +8,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 import schemas.metrics as names
+from lake.line_tables import LineTables
 from schemas.exposition import Labels, family
 from sinks.steady import StoreCounts
 
@@ -18,7 +19,12 @@ class ServeMetrics(Collector):
     """What a server tells about itself. `age_seconds`: of its copy of the sessions; `watched`: open ones."""
 
     def __init__(
-        self, version: str, store: StoreCounts, age_seconds: Callable[[], float], watched: Callable[[], int]
+        self,
+        version: str,
+        store: StoreCounts,
+        tables: LineTables,
+        age_seconds: Callable[[], float],
+        watched: Callable[[], int],
     ) -> None:
         self.registry = CollectorRegistry()
         metric = names.SERVE_SECONDS
@@ -26,6 +32,7 @@ class ServeMetrics(Collector):
         self._requests: dict[Labels, float] = {}
         self._version = version
         self._store = store
+        self._tables = tables
         self._age_seconds = age_seconds
         self._watched = watched
         ProcessCollector(registry=self.registry)
@@ -47,6 +54,11 @@ class ServeMetrics(Collector):
         yield family(names.SERVE_WATCHED, {(): self._watched()})
         yield family(names.SERVE_STORE_REQUESTS, by_outcome)
         yield family(names.SERVE_STORE_BYTES, {(): self._store.bytes_in})
+        blocks, reads = self._tables.blocks.counts, self._tables.counts
+        yield family(names.SERVE_CACHE_BYTES, {(): blocks.held_bytes})
+        yield family(names.SERVE_CACHE_READ_BYTES, {("hit",): blocks.hit_bytes, ("miss",): blocks.missed_bytes})
+        yield family(names.SERVE_UNREADABLE, {(): reads.unreadable})
+        yield family(names.SERVE_READS_REFUSED, {(): reads.refused})
 
     def describe(self) -> Iterable[Family]:
         return []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from lake.line_tables import ReadLimits
 from operators.windows.rules import WindowRules
 from schemas.units import GIB
 
@@ -21,6 +22,7 @@ class ServeOptions(msgspec.Struct, frozen=True):
 
     scratch: Path
     index: IndexLimits = IndexLimits()
+    reads: ReadLimits = ReadLimits()
     refresh_seconds: float = 10.0
     requests_at_once: int = 32
     link_seconds_max: int = 7 * 86_400

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from lake.catalog import Row
+from lake.line_tables import LineTables
 from schemas.errors import ReplayLakeError, TryAgain
 from sinks.store import ObjectStore
 from sinks.tables import as_declared
@@ -53,7 +54,8 @@ class Viewer:
     ) -> None:
         self.store, self.access, self.audit, self.options = store, access, audit, options
         self.index = SessionIndex(store, options.scratch, options.index)
-        self.rows = SessionRows(store, self.index)
+        self.tables = LineTables(store, options.reads, now, options.refresh_seconds)
+        self.rows = SessionRows(self.tables, self.index)
         self.live = Live(store, now, options.rules)
         self.player = Player(store, self.rows)
         self._now = now
@@ -100,4 +102,5 @@ class Viewer:
 
     def close(self) -> None:
         """Let go of the copy."""
+        self.tables.close()
         self.index.close()

@@ -82,9 +82,9 @@ class Player:
             if known is not None and known.version == version:
                 self._plans.move_to_end(key)
                 return known
-        rows = self._rows.rows("replay_segments", app_id, session_id, windows)
+        rows = self._rows.rows(["replay_segments"], app_id, session_id, windows)["replay_segments"]
         has_tabs = any(_names_tabs(str(row["source"])) for row in rows)
-        views = self._rows.rows("views", app_id, session_id, windows) if has_tabs else []
+        views = self._rows.rows(["views"], app_id, session_id, windows)["views"] if has_tabs else []
         fresh = self._plan(version, windows, rows, tabs_of(views))
         if not fresh.is_whole:  # what is not there may come back
             return fresh

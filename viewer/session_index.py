@@ -74,6 +74,7 @@ class SessionIndex:
         self._left: list[int] = []  # numbers of files that are gone or changed, and still to be forgotten
         self._next_file = 0
         self.version = 0  # goes up with every change
+        self.changes = 0  # goes up before a change is seen
         columns = ", ".join(f'"{name}" {_SQL_TYPES[field.type]}' for name, field in COLUMNS.items())
         self._connection.execute(f"""
             ATTACH ':memory:' AS copy (COMPRESS);
@@ -116,6 +117,7 @@ class SessionIndex:
     @contextmanager
     def _change(self) -> Iterator[None]:
         """All of it or nothing, for who asks meanwhile and when it fails."""
+        self.changes += 1
         self._connection.execute("BEGIN")
         try:
             yield

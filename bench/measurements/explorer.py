@@ -1,17 +1,12 @@
 """How fast the explorer answers over a large lake."""
 
 import json
-import os
 import random
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -22,7 +17,8 @@ import zstandard
 from bench.many_sessions import APPS, BROWSERS, COUNTRIES, DAYS, PAGES, write_lake
 from bench.options import Options
 from bench.results import Figure, figure
-from bench.spent import REPOSITORY, memory_bytes
+from bench.serving import serving
+from bench.spent import memory_bytes
 
 ABOUT = (
     "`replaylake serve` over a lake of made-up sessions (`bench/many_sessions.py`) on local disk, asked over HTTP by "
@@ -49,7 +45,7 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
         files = write_lake(Path(work) / "lake", sessions, files_per_day, options.seed)
         for number in range(options.rounds):
             began = time.monotonic()
-            with _serving(Path(work)) as (url, process_id):
+            with serving(str(Path(work) / "lake"), Path(work)) as (url, process_id):
                 ask = _client(url)
                 total = ask("/sessions", {"limit": 1})["total"]
                 taken["until the first answer, s"].append(time.monotonic() - began)
@@ -127,24 +123,6 @@ def _client(url: str) -> Ask:
 
 def _opened(body: bytes) -> Any:  # noqa: ANN401 - JSON
     return json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(body))
-
-
-@contextmanager
-def _serving(work: Path) -> Iterator[tuple[str, int]]:
-    command = [sys.executable, "-m", "flows.cli", "serve", "--lake", str(work / "lake"), "--port", "0"]
-    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(work)}
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stderr is not None
-        try:
-            found = re.search(r"http://\S+", process.stderr.readline().decode())
-            if found is None:
-                raise RuntimeError(process.stderr.read().decode())
-            yield found[0], process.pid
-        finally:
-            process.terminate()
-            process.communicate()
 
 
 def _percentile(values: list[float], percent: int) -> float:

@@ -19,6 +19,7 @@ from flows.settings import ConfigurationError, HttpSettings, ServeSettings, Sett
 from intake.guard import Guard
 from intake.policy import GuardLimits
 from intake.refusals import STATUS
+from lake.line_tables import ReadLimits
 from schemas.keys import TABLES
 from schemas.units import MIB
 from sinks.open_store import open_lake, open_store
@@ -42,7 +43,7 @@ class _Shown(ServeMetrics):
     """Metrics, and health: ready means that the lake was read, and can be."""
 
     def __init__(self, release: str, store: StoreCounts, viewer: Viewer) -> None:
-        super().__init__(release, store, viewer.age_seconds, lambda: viewer.live.watched_count)
+        super().__init__(release, store, viewer.tables, viewer.age_seconds, lambda: viewer.live.watched_count)
         self._viewer = viewer
 
     def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, dict[str, float]]:  # noqa: ARG002 - as the job's
@@ -108,6 +109,13 @@ def _options(settings: Settings, folder: Path) -> ServeOptions:
     return ServeOptions(
         scratch=folder,
         index=IndexLimits(serving.memory_bytes),
+        reads=ReadLimits(
+            cache_bytes=serving.read_cache_bytes,
+            memory_bytes=serving.read_memory_bytes,
+            at_once=serving.reads_at_once,
+            question_bytes=serving.read_bytes_max,
+            question_seconds=serving.read_seconds_max,
+        ),
         refresh_seconds=serving.refresh_seconds,
         requests_at_once=serving.requests_at_once,
         link_seconds_max=serving.link_seconds_max,

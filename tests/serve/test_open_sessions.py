@@ -10,6 +10,7 @@ import pytest
 
 from lake.catalog import read_file, session_rows, table_keys
 from lake.export import blob_keys, rrweb_tracks
+from lake.line_tables import LineTables, ReadLimits
 from operators.arrivals import Poll, Received, decode_poll
 from operators.client.request import Clients
 from operators.decode import decode
@@ -74,7 +75,8 @@ class Job:
         self.now = time.time()
         self.live = Live(self.store, lambda: self.now, rules)
         self.index = SessionIndex(self.store, folder / "scratch", IndexLimits(64 << 20, 1))
-        self.rows = SessionRows(self.store, self.index)
+        tables = LineTables(self.store, ReadLimits(), lambda: self.now, 10)
+        self.rows = SessionRows(tables, self.index)
         self.player = Player(self.store, self.rows)
 
     def epoch(self, messages: Sequence[Message]) -> None:
