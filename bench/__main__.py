@@ -12,6 +12,7 @@ from bench.measurements import (
     latency,
     lines,
     memory,
+    open_session,
     playing,
     replay,
     requests,
@@ -37,6 +38,7 @@ MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "explorer": (explorer.ABOUT, explorer.measure),
     "index": (index.ABOUT, index.measure),
     "playing": (playing.ABOUT, playing.measure),
+    "open_session": (open_session.ABOUT, open_session.measure),
     "day": (day.ABOUT, day.measure),
 }
 

@@ -5,6 +5,7 @@ import os
 import re
 import statistics
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -31,18 +32,18 @@ def checkouts() -> dict[str, Path]:
 
 
 def python(checkout: Path, *arguments: str) -> list[str]:
-    """A command line of the checkout's Python. It leaves no files there."""
-    return [str(checkout / ".venv" / "bin" / "python"), "-B", *arguments]
+    """A command line of the checkout's Python, or of this one where it has none. It leaves no files there."""
+    own = checkout / ".venv" / "bin" / "python"
+    return [str(own) if own.exists() else sys.executable, "-B", *arguments]
 
 
 @contextmanager
 def serving(
-    lake: Path, work: Path, checkout: Path = REPOSITORY, settings: Mapping[str, str] | None = None
+    lake: Path | str, work: Path, checkout: Path = REPOSITORY, settings: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, int]]:
-    """Its address and process. `work`: for scratch files and its log; `settings`: of `serve`, by name."""
+    """Its address and process. `work`: for scratch files and its log; `settings`: by variable."""
     command = python(checkout, "-m", "flows.cli", "serve", "--lake", str(lake), "--port", "0")
-    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(work)}
-    environment |= {f"REPLAYLAKE_SERVE__{name.upper()}": value for name, value in (settings or {}).items()}
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(work), "PYTHONPATH": str(checkout), **(settings or {})}
     log = (work / "serve.log").open("w+b")
     with log, subprocess.Popen(
         command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

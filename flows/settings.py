@@ -502,6 +502,17 @@ class ServeSettings(_Section):
     question_seconds: Annotated[float, Field(gt=0)] = Field(
         _SERVE.questions.answer_seconds, description="that a question may take; then 503"
     )
+    read_cache_bytes: Positive = Field(
+        _SERVE.reads.cache_bytes, description="memory for blocks of table files, which all who open sessions share"
+    )
+    read_memory_bytes: Positive = Field(_SERVE.reads.memory_bytes, description="memory for reading rows of sessions")
+    reads_at_once: Positive = Field(_SERVE.reads.at_once, description="table files that are read side by side")
+    read_bytes_max: Positive = Field(
+        _SERVE.reads.question_bytes, description="of table files for one question; above that 503"
+    )
+    read_seconds_max: Annotated[float, Field(gt=0)] = Field(
+        _SERVE.reads.question_seconds, description="time to read the rows of a session; then 503"
+    )
     requests_at_once: Positive = Field(
         _SERVE.requests_at_once, description="more wait their turn; 429 when too many wait, or one for too long"
     )

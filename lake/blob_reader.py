@@ -18,7 +18,7 @@ RangeRead = Callable[[int, int], bytes]
 StyleRead = Callable[[str], bytes]
 """`read_style(digest)` returns the verified text of the style with this SHA-256. Raises BlobFormatError."""
 
-_TAIL_READ_BYTES = 128 * KIB  # holds the index of some 2,000 views, and most sessions whole
+TAIL_READ_BYTES = 128 * KIB  # holds the index of some 2,000 views, and most sessions whole
 
 
 class SeekResult(msgspec.Struct, frozen=True):
@@ -39,14 +39,18 @@ class BlobReader:
     """One replay blob of `size` bytes. Reads lazily, verifies what it reads; every method raises BlobFormatError.
 
     Segments are bytes without their line end, as the SDK made them. `read_style`: asked for what a blob of format
-    version 2 shares with others, once, before the first frame; what it raises passes through.
+    version 2 shares with others, once, before the first frame; what it raises passes through. `tail`: the last bytes
+    of the blob, when they are at hand already.
     """
 
-    def __init__(self, read_range: RangeRead, size: int, read_style: StyleRead | None = None) -> None:
+    def __init__(
+        self, read_range: RangeRead, size: int, read_style: StyleRead | None = None, tail: bytes = b""
+    ) -> None:
         self._read_range = read_range
         self.size = size
         self._read_style = read_style
-        self._tail_offset = max(0, size - _TAIL_READ_BYTES)
+        self._known_tail = tail
+        self._tail_offset = max(0, size - (len(tail) or TAIL_READ_BYTES))
         self._opened: tuple[int, tuple[bytes, ...]] | None = None  # the frame read last, by its offset
 
     @cached_property
@@ -114,7 +118,7 @@ class BlobReader:
 
     @cached_property
     def _tail(self) -> bytes:
-        return self._fetch(self._tail_offset, self.size - self._tail_offset)
+        return self._known_tail or self._fetch(self._tail_offset, self.size - self._tail_offset)
 
     @cached_property
     def _footer(self) -> Footer:

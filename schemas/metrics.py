@@ -118,6 +118,19 @@ SERVE_STORE_REQUESTS = Metric(
     "replaylake_serve_store_requests", _C, "Calls to the object store, by outcome.", ("outcome",)
 )
 SERVE_STORE_BYTES = Metric("replaylake_serve_store_bytes", _C, "Bytes read from the object store.")
+SERVE_CACHE_BYTES = Metric("replaylake_serve_cache_bytes", _G, "Memory of the blocks of table files that all share.")
+SERVE_CACHE_READ_BYTES = Metric(
+    "replaylake_serve_cache_read_bytes",
+    _C,
+    "Bytes of blocks that were wanted: found in memory (hit) or asked of the store (miss).",
+    ("outcome",),
+)
+SERVE_UNREADABLE = Metric(
+    "replaylake_serve_unreadable_files", _C, "Files of the line tables that are left out, because they are not Parquet."
+)
+SERVE_READS_REFUSED = Metric(
+    "replaylake_serve_reads_refused", _C, "Questions for a session that would have taken too many bytes, or too long."
+)
 
 JOB_METRICS: tuple[Metric, ...] = (
     BUILD, LAG, PARTITION_WAIT, CLOCK_AGE, LAST_COMMIT, OPEN_SESSIONS, MEMO_SESSIONS, MEMO_BYTES,
@@ -132,6 +145,7 @@ METRICS: tuple[Metric, ...] = (
     INTAKE_PENDING, INTAKE_SECONDS,
     SERVE_REQUESTS, SERVE_SECONDS, SERVE_AGE, SERVE_FILES, SERVE_LEFT_OUT, SERVE_LOOKS,
     SERVE_QUESTIONS, SERVE_REFUSED, SERVE_WATCHED, SERVE_CHUNKS, SERVE_STORE_REQUESTS, SERVE_STORE_BYTES,
+    SERVE_CACHE_BYTES, SERVE_CACHE_READ_BYTES, SERVE_UNREADABLE, SERVE_READS_REFUSED,
 )  # fmt: skip
 
 

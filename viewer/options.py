@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from lake.line_tables import ReadLimits
 from operators.windows.rules import WindowRules
 from schemas.units import GIB
 
@@ -30,6 +31,7 @@ class ServeOptions(msgspec.Struct, frozen=True):
     index_dir: Path  # of this process alone
     index: IndexLimits = IndexLimits()
     questions: QuestionLimits = QuestionLimits()
+    reads: ReadLimits = ReadLimits()
     refresh_seconds: float = 2.0
     requests_at_once: int = 32
     link_seconds_max: int = 7 * 86_400

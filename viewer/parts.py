@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from lake.catalog import Row
+from lake.line_tables import LineTables
 from schemas.errors import TryAgain
 from sinks.store import ObjectStore
 from sinks.tables import as_declared
@@ -55,7 +56,8 @@ class Viewer:
         self.store, self.access, self.audit, self.options = store, access, audit, options
         self.index = SessionIndex(store, options.index_dir, options.index, options.questions)
         self.follower = Follower(self.index, options.refresh_seconds, now, self.forget_gone)
-        self.rows = SessionRows(store, self.index)
+        self.tables = LineTables(store, options.reads, now, options.refresh_seconds)
+        self.rows = SessionRows(self.tables, self.index)
         self.live = Live(store, now, options.rules)
         self.player = Player(store, self.rows)
         self._windows = SharedCache[tuple[str, str, int], list[Row]](_SESSIONS_MAX, lambda _: 1)
@@ -79,4 +81,5 @@ class Viewer:
 
     def close(self) -> None:
         """Let go of the copy."""
+        self.tables.close()
         self.index.close()

@@ -144,9 +144,9 @@ class Player:
         return self._chunks.made_count, self._chunks.shared_count
 
     def _read(self, owner: Owner, windows: Sequence[Row]) -> Planned:
-        rows = self._rows.rows("replay_segments", *owner, windows)
+        rows = self._rows.rows(["replay_segments"], *owner, windows)["replay_segments"]
         has_tabs = any(_names_tabs(str(row["source"])) for row in rows)
-        views = self._rows.rows("views", *owner, windows) if has_tabs else []
+        views = self._rows.rows(["views"], *owner, windows)["views"] if has_tabs else []
         return self._plan(owner, windows, rows, tabs_of(views))
 
     def _plan(self, owner: Owner, windows: Sequence[Row], rows: list[Row], tabs: dict[str, str]) -> Planned:

@@ -90,6 +90,7 @@ class SessionIndex:
         self.questions = Questions(questions or QuestionLimits())
         self._changing = threading.Lock()
         self.version = 0  # goes up with every change
+        self.changes = 0  # goes up before a change is seen
         self.is_whole = False  # everything that was listed is taken
         self._listed: dict[str, ObjectInfo] = {}
         self._open(self._folder.open())
@@ -298,6 +299,7 @@ class SessionIndex:
     @contextmanager
     def _change(self) -> Iterator[None]:
         """All of it or nothing, for who asks meanwhile and when it fails."""
+        self.changes += 1
         self._connection.execute("BEGIN")
         try:
             yield

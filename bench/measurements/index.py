@@ -31,7 +31,7 @@ ABOUT = (
     "has all sessions, with no index and with the one of the start before; peak memory; the 95th percentile of each "
     "kind of question with 1 client and with 16, and how many answers were not 200; then a new file every second "
     "beside four clients, with a damaged file, one of a later release and one that vanishes between them: from the "
-    "file until a list has its session. `REPLAYLAKE_BENCH_OTHER` names a checkout of another commit, asked the same."
+    "file until a list has its session. `BENCH_BESIDE` names another checkout, asked the same."
 )
 _FACETS = "browser,os,country,device,session_has_replay,version,app_id,session_first_view_path_group"
 _LAST_MS = 1_795_219_200_000
@@ -63,7 +63,7 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
 
 
 def _side(work: Path, repository: Path, seconds: float, seed: int) -> Iterator[tuple[tuple[str, str], float]]:
-    settings = {"index_dir": str(work / "index")} if repository == REPOSITORY else {}
+    settings = {"REPLAYLAKE_SERVE__INDEX_DIR": str(work / "index")} if repository == REPOSITORY else {}
     for start in ("new", "again"):
         with _started(work, settings, repository) as (url, process_id, answered, whole):
             yield (f"until it answers, {start}", "s"), answered

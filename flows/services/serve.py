@@ -19,6 +19,7 @@ from flows.settings import ConfigurationError, HttpSettings, ServeSettings, Sett
 from intake.guard import Guard
 from intake.policy import GuardLimits
 from intake.refusals import STATUS
+from lake.line_tables import ReadLimits
 from schemas.keys import TABLES
 from schemas.units import MIB
 from sinks.open_store import open_lake, open_store
@@ -111,6 +112,13 @@ def _options(settings: Settings, folder: Path) -> ServeOptions:
         index_dir=folder,
         index=IndexLimits(serving.memory_bytes),
         questions=QuestionLimits(serving.questions_at_once, serving.wait_seconds, serving.question_seconds),
+        reads=ReadLimits(
+            cache_bytes=serving.read_cache_bytes,
+            memory_bytes=serving.read_memory_bytes,
+            at_once=serving.reads_at_once,
+            question_bytes=serving.read_bytes_max,
+            question_seconds=serving.read_seconds_max,
+        ),
         refresh_seconds=serving.refresh_seconds,
         requests_at_once=serving.requests_at_once,
         link_seconds_max=serving.link_seconds_max,
