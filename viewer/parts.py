@@ -66,7 +66,8 @@ class Viewer:
         """Forget what was made of sessions that are gone from the index: erased or expired."""
         self._windows.drop(lambda _: True)
         held = self.player.owners()
-        self.player.forget(held - explorer.known_sessions(self.index, held), self.live.watches)
+        if held:
+            self.player.forget(held - explorer.known_sessions(self.index, held), self.live.watches)
 
     def session(self, app_id: str, session_id: str) -> Found:
         """What there is of a session, in the tables and beyond. Raises Missing, NotThereYet."""
