@@ -42,6 +42,8 @@ GOALS = (
     Goal("ready after kill -9 with as many, s", "restart", "seconds", "1,000,000 open sessions", 10),
     Goal("due to readable, p99 of epochs of 5 s, s", "latency", "due to readable, s", "p99, epochs of 5 s", 15),
     Goal("a live segment readable, the same, s", "latency", _LIVE, "p99, epochs of 5 s", 10),
+    Goal("50 viewers, p95 of a first picture, ms", "playing", "first picture", "first picture, p95, 50 at once", 1000),
+    Goal("a first picture by byte ranges, MB", "playing", "by byte ranges", "first picture, MB", 1),
     Goal("two processes, to one", "scale", "clusters", "2 processes", 1.7, "1 process", is_least=True),
 )
 

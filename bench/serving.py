@@ -25,10 +25,9 @@ BESIDE = "BENCH_BESIDE"  # a checkout with its .venv
 
 
 def checkouts() -> dict[str, Path]:
-    """What is measured, by commit: this checkout, and the one that the environment names."""
+    """What is measured: this checkout, as "", and the one that the environment names, as a comma and its commit."""
     beside = os.environ.get(BESIDE)
-    folders = [*([Path(beside)] if beside else []), REPOSITORY]
-    return {_commit(folder): folder for folder in folders}
+    return {"": REPOSITORY} | ({f", {_commit(Path(beside))}": Path(beside)} if beside else {})
 
 
 def python(checkout: Path, *arguments: str) -> list[str]:

@@ -53,23 +53,23 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
         capture = Path(work) / "big.jsonl.gz"
         segments = write_capture(capture, raw_bytes, options.seed)
         for side, checkout in checkouts().items():
-            lake = Path(work) / side
+            lake = _lake(work, side)
             command = python(checkout, "-m", "flows.cli", "backfill", str(capture), "--lake", str(lake))
             subprocess.run(command, check=True, capture_output=True, cwd=checkout)
             [blob] = lake.glob("replays/*/*/app_id=*/*.zst")
-            stored[side] = [blob.stat().st_size / 1e6]
+            stored[f"stored{side}"] = [blob.stat().st_size / 1e6]
             for name, value in _ranges(checkout, blob).items():
-                ranges[f"{name}, {side}"] = [value]
+                ranges[f"{name}{side}"] = [value]
         for _ in range(options.rounds):
             for side, checkout in checkouts().items():
                 for count in (1, viewers):
-                    with serving(Path(work) / side, Path(work), checkout) as (url, process_id):
+                    with serving(_lake(work, side), Path(work), checkout) as (url, process_id):
                         seen = uvloop.run(_watch(urlsplit(url).port or 0, count))
                         peak = memory_bytes("VmHWM", str(process_id)) / 2**20
                     for name, value in _figures(seen).items():
-                        times[f"{name}, {count} at once, {side}"].append(value)
-                    refused[f"{count} at once, {side}"].append(seen.statuses[429])
-                    memory[f"{count} at once, {side}"].append(peak)
+                        times[f"{name}, {count} at once{side}"].append(value)
+                    refused[f"{count} at once{side}"].append(seen.statuses[429])
+                    memory[f"{count} at once{side}"].append(peak)
                     others = {status for status in seen.statuses if status not in {200, 429}}
                     if others:
                         raise RuntimeError(f"{side}: {seen.statuses}")
@@ -81,6 +81,10 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
         figure("by byte ranges", "", "", ranges),
         figure("the blob", "MB", "", stored),
     ]
+
+
+def _lake(work: str, side: str) -> Path:
+    return Path(work) / f"lake{side.removeprefix(', ')}"
 
 
 def _figures(seen: _Seen) -> Mapping[str, float]:

@@ -23,14 +23,14 @@ _WINDOW_LOG_MIN = 10
 _DIGESTED_MAX = 32  # dictionaries kept with their search tables, which take 2 MiB for 250 kB of styles
 _DIGESTED_BYTES_MAX = MIB  # of styles; with more, the tables are made for every frame
 _TRIES = 4  # to fill a frame by half
-_AIM = 0.95  # of a frame's limit: how well the next segments compress is only guessed
+_AIM = 0.99  # of a frame's limit: how well the next segments compress is only guessed
 
 
 class FrameLimits(msgspec.Struct, frozen=True):
-    """A frame is larger only when one segment is. With a reader's first read, 128 KiB, `packed_bytes` is under 1 MB."""
+    """A frame is larger only when one segment is. With a reader's first read, 128 KiB, that is under 1 MB."""
 
     raw_bytes: int = 16 * MIB  # the compressor's window, and a reader's memory
-    packed_bytes: int = 832 * KIB  # what a player fetches at most for a picture
+    packed_bytes: int = 848 * KIB  # what a player fetches at most for a picture
 
 
 class FrameLine(Protocol):
