@@ -1,7 +1,7 @@
 """The format of table files, which is Parquet: the only import of `pyarrow.parquet` in the project."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -87,6 +87,16 @@ def _columns(file: pq.ParquetFile, columns: Sequence[str]) -> dict[str, list[Any
     read = file.read(columns=there)
     missing = [None] * file.metadata.num_rows
     return {name: read[name].to_pylist() if name in there else missing for name in columns}
+
+
+def pieces(source: bytes | RangeFile, rows: int) -> Iterator[pa.Table]:
+    """A file a piece at a time, of at most so many rows; one without rows is one empty piece."""
+    file_like = pa.BufferReader(source) if isinstance(source, bytes) else source
+    with pq.ParquetFile(file_like, pre_buffer=True) as file:  # columns that lie side by side are one request
+        if not file.metadata.num_rows:
+            yield file.schema_arrow.empty_table()
+        for batch in file.iter_batches(rows):
+            yield pa.Table.from_batches([batch], file.schema_arrow)
 
 
 def read_table(store: ObjectStore, found: ObjectInfo) -> pa.Table:

@@ -20,7 +20,7 @@ from schemas.tables import TABLES as DECLARED
 from schemas.units import MS_PER_DAY
 from sinks.tables import as_declared
 from viewer.explorer import milliseconds
-from viewer.session_index import SessionIndex
+from viewer.session_index import OF_SESSION, SessionIndex
 
 TIMELINE = tuple(LINE_TABLE.values())
 _TIMES = {
@@ -75,9 +75,8 @@ class SessionRows:
     def _files(self, app_id: str, session_id: str) -> list[tuple[object, ...]]:
         """Part, revision and file of every row of the session."""
         return self._index.ask(
-            """SELECT session_part, revision, key FROM known JOIN files USING (file_no)
-            WHERE app_id = ? AND session_id = ?""",
-            [app_id, session_id],
+            f"SELECT session_part, revision, key FROM known JOIN files USING (file_no) WHERE {OF_SESSION}",
+            [app_id, session_id, app_id, session_id],
         )
 
     def _epochs(self, app_id: str, session_id: str) -> set[str] | None:

@@ -12,6 +12,7 @@ from lake.catalog import open_blob
 from lake.styles import StyleShelf
 from operators.families.registry import family_of
 from operators.replay.cut import CutLimits, ReplayWindow, cut
+from operators.replay.frames import FrameLimits
 from operators.replay.scan import ReplaySegment, scan
 from schemas.items import Family, SegmentMeta
 from schemas.keys import replay_key, style_key
@@ -103,7 +104,7 @@ def test_first_picture_takes_two_range_reads_and_a_seek_one_more(
     (family, segments) = next(iter(segments_of(samples / "guance" / "gc-multitab.jsonl.gz").values()))
     store = S3Store(f"s3://lake/{uuid.uuid4().hex}", s3.storage_options())
     blobs = [replay_key(30, "2026-11-21", "app", session, 0, 0) for session in ("first", "second")]
-    limits = CutLimits(frame_raw_bytes=len(segments[0]), share_styles=share_styles)
+    limits = CutLimits(frames=FrameLimits(raw_bytes=len(segments[0])), share_styles=share_styles)
     replay = cut(ReplayWindow("app", "session", 0, _replay(family, segments)), limits)
     assert len(replay.styles) == (3 if share_styles else 0)
     store.put({style_key(blobs[0], digest): encode_style(text) for digest, text in replay.styles.items()})

@@ -74,7 +74,7 @@ class Job:
         self._offset = 0
         self.now = time.time()
         self.live = Live(self.store, lambda: self.now, rules)
-        self.index = SessionIndex(self.store, folder / "scratch", IndexLimits(64 << 20, 1))
+        self.index = SessionIndex(self.store, folder / "scratch", IndexLimits(256 << 20, 1))
         tables = LineTables(self.store, ReadLimits(), lambda: self.now, 10)
         self.rows = SessionRows(tables, self.index)
         self.player = Player(self.store, self.rows)
@@ -112,8 +112,10 @@ class Job:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
-    return Job(tmp_path, WindowRules())
+def job(tmp_path: Path) -> Iterator[Job]:
+    job = Job(tmp_path, WindowRules())
+    yield job
+    job.index.close()
 
 
 def in_epochs(job: Job, messages: Sequence[Message], size: int = 40) -> None:
@@ -189,6 +191,7 @@ def test_windows_in_the_tables_take_what_is_theirs_and_the_rest_is_open(tmp_path
     """A recording of several windows: of each number of closed ones, the others are open, and unchanged."""
     job = Job(tmp_path, WindowRules(gap_ms=2_000))
     in_epochs(job, capture_messages([samples / "guance" / "gc-shop.jsonl.gz"]))
+    job.index.close()
     every, key = max(
         ((job.live.opened(*key, []).windows, key) for key in _keys_of_packs(job)), key=lambda one: len(one[0])
     )

@@ -15,6 +15,7 @@ export const token = {
   set: (value) => (value ? sessionStorage.setItem(KEY, value) : sessionStorage.removeItem(KEY)),
 };
 
+/** @param {string} address @param {{method?: string, body?: unknown, signal?: AbortSignal}} options */
 async function call(address, { method = "GET", body, signal } = {}) {
   const headers = {};
   if (token.get()) headers.Authorization = `Bearer ${token.get()}`;

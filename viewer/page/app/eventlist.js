@@ -18,7 +18,8 @@ export class EventList {
     this.element = h("aside", { class: "event-list", id: "event-list", "aria-label": "Events" }, this.filters, this.list);
   }
 
-  setEntries(entries, tabOf = () => null) {
+  /** `tabOf(entry)`: name of the tab that it happened in, or null. */
+  setEntries(entries, tabOf = (_entry) => null) {
     this.tabOf = tabOf;
     this.all = entries.filter((entry) => SHOWN.includes(entry.kind));
     this.draw();
@@ -46,11 +47,18 @@ export class EventList {
           { type: "button", onclick: () => this.jump(entry), title: entry.title },
           h("span", { class: "event-time" }, position(entry.at - this.epoch)),
           h("span", { class: "event-icon" }, icon(isRage(entry) ? "rage" : KINDS[entry.kind].icon)),
-          h("span", { class: "event-words" }, h("span", { class: "visually-hidden" }, `${KINDS[entry.kind].one}: `), h("span", { class: "event-title" }, entry.title), entry.times > 1 ? h("span", { class: "event-times" }, `${entry.times} times`) : null, detail(entry, this.tabOf(entry))),
+          h(
+            "span",
+            { class: "event-words" },
+            h("span", { class: "visually-hidden" }, `${KINDS[entry.kind].one}: `),
+            h("span", { class: "event-title" }, entry.title),
+            entry.times > 1 ? h("span", { class: "event-times" }, `${entry.times} times`) : null,
+            detail(entry, this.tabOf(entry)),
+          ),
         ),
       ),
     );
-    show(this.list, this.items.length ? this.items : h("li", { class: "empty" }, "Nothing of these kinds"));
+    show(this.list, this.items.length ? this.items : h("li", { class: "empty" }, "No events of these types"));
     this.present = -1;
   }
 

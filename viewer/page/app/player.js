@@ -18,7 +18,11 @@ const STAGE = "/page/stage.html";
 export class Player {
   /** `source` reads the API: replay(), events(track, chunk), link(seconds); `moved(ms, track)` hears where the picture is. */
   constructor({ source, replay, entries, epoch, moved }) {
-    Object.assign(this, { source, replay, entries, epoch, moved });
+    this.source = source;
+    this.replay = replay;
+    this.entries = entries;
+    this.epoch = epoch;
+    this.moved = moved;
     const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}");
     this.speed = SPEEDS.includes(kept.speed) ? kept.speed : 1;
     this.skip = kept.skip ?? true;
@@ -42,7 +46,11 @@ export class Player {
     this.cover = h("button", { class: "stage-cover", type: "button", "aria-label": "Play or pause", tabindex: -1, onclick: () => this.toggle() });
     this.playButton = h("button", { class: "button round", type: "button", onclick: () => this.toggle() });
     this.clock = h("span", { class: "clock" });
-    this.speeds = h("div", { class: "segmented", role: "group", "aria-label": "Speed" }, SPEEDS.map((speed) => h("button", { type: "button", onclick: () => this.setSpeed(speed), dataset: { speed } }, `${speed}×`)));
+    this.speeds = h(
+      "div",
+      { class: "segmented", role: "group", "aria-label": "Speed" },
+      SPEEDS.map((speed) => h("button", { type: "button", onclick: () => this.setSpeed(speed), dataset: { speed } }, `${speed}×`)),
+    );
     this.skipBox = h("input", { type: "checkbox", id: "skip", onchange: () => this.setSkip(this.skipBox.checked) });
     const skip = h("label", { class: "switch", title: "Jump over stretches of more than a minute without input (s)" }, this.skipBox, h("span", { class: "switch-track", "aria-hidden": "true" }), "Skip inactivity");
     this.tabs = h("select", { class: "input", "aria-label": "Tab of the session", onchange: () => this.openTrack(Number(this.tabs.value), null) });
@@ -68,14 +76,17 @@ export class Player {
     const { stage } = this.frame.contentWindow;
     if (!stage) return this.fail(new Error("The player could not be loaded: is it installed? (`make setup` fetches it)"));
     this.stage = stage;
-    this.source.allowed().then((allowed) => {
-      this.allowed = allowed;
-      this.isReady = true;
-      const { track, ms, playing } = this.wanted ?? {};
-      this.openTrack(track ?? this.tracks[0]?.track, ms ?? null, playing ?? true);
-      this.draw();
-      if (this.replay.live) this.poll();
-    }, (error) => this.fail(error));
+    this.source.allowed().then(
+      (allowed) => {
+        this.allowed = allowed;
+        this.isReady = true;
+        const { track, ms, playing } = this.wanted ?? {};
+        this.openTrack(track ?? this.tracks[0]?.track, ms ?? null, playing ?? true);
+        this.draw();
+        if (this.replay.live) this.poll();
+      },
+      (error) => this.fail(error),
+    );
   }
 
   get tracks() {
@@ -326,7 +337,10 @@ export class Player {
   drawTabs() {
     const { tracks } = this;
     const name = (track, place) => `Tab ${place + 1} · ${position(track.start_ms - this.epoch)}–${position(track.end_ms - this.epoch)}`;
-    show(this.tabs, tracks.map((track, place) => h("option", { value: track.track }, name(track, place))));
+    show(
+      this.tabs,
+      tracks.map((track, place) => h("option", { value: track.track }, name(track, place))),
+    );
     this.tabs.value = String(this.track.track);
     this.tabs.hidden = tracks.length < 2;
     this.tabs.title = label(String(this.track.source ?? ""));
