@@ -7,11 +7,13 @@ from collections.abc import Callable
 from bench.measurements import (
     day,
     explorer,
+    index,
     intake,
     latency,
     lines,
     memory,
     open_session,
+    playing,
     replay,
     requests,
     restart,
@@ -34,6 +36,8 @@ MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "scale": (scale.ABOUT, scale.measure),
     "intake": (intake.ABOUT, intake.measure),
     "explorer": (explorer.ABOUT, explorer.measure),
+    "index": (index.ABOUT, index.measure),
+    "playing": (playing.ABOUT, playing.measure),
     "open_session": (open_session.ABOUT, open_session.measure),
     "day": (day.ABOUT, day.measure),
 }

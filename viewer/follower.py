@@ -8,11 +8,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import duckdb
 
 from schemas.errors import ReplayLakeError, TryAgain
 from viewer.answers import Standing
+from viewer.questions import Busy
 from viewer.session_index import SessionIndex
 
 _REST_TIMES = 4  # a look at a large lake is followed by a rest of so many times its length
@@ -94,10 +96,11 @@ class Follower:
             self._look_due = began + max(self._refresh_seconds, _REST_TIMES * (_clock() - began))
             self.looks["ok"] += 1
         more = await asyncio.to_thread(self._index.take) or await asyncio.to_thread(self._index.clean)
-        if self._index.version != self._told_version:
-            version = self._index.version
-            await asyncio.to_thread(self._changed)
-            self._told_version = version
+        version = self._index.version
+        if version != self._told_version:
+            with suppress(Busy):  # told after the next look
+                await asyncio.to_thread(self._changed)
+                self._told_version = version
         return more
 
     def _failed(self, trouble: str) -> bool:

@@ -152,7 +152,9 @@ def _route(scope: Scope) -> str:
 def _plays(scope: Scope) -> bool:
     """Whether a player asks: many of them watch one session, and each needs an answer."""
     path: bytes = scope.get("raw_path", b"")
-    return b"/replay" in path.rpartition(b"/sessions/")[2]
+    _, found, rest = path.rpartition(b"/sessions/")
+    _, _, part = rest.partition(b"/")
+    return bool(found) and (not part or part.startswith(b"replay"))
 
 
 def _host(header: str) -> str:

@@ -49,7 +49,8 @@ class ServeMetrics(Collector):
         yield family(names.SERVE_CHUNKS, {("made",): made, ("shared",): shared})
         yield family(names.SERVE_STORE_REQUESTS, by_outcome)
         yield family(names.SERVE_STORE_BYTES, {(): self._store.bytes_in})
-        blocks, reads = self._viewer.tables.blocks.counts, self._viewer.tables.counts
+        tables = self._viewer.tables
+        blocks, reads = tables.blocks.counts, tables.counts
         yield family(names.SERVE_CACHE_BYTES, {(): blocks.held_bytes})
         yield family(names.SERVE_CACHE_READ_BYTES, {("hit",): blocks.hit_bytes, ("miss",): blocks.missed_bytes})
         yield family(names.SERVE_UNREADABLE, {(): reads.unreadable})

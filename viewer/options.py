@@ -30,9 +30,9 @@ class ServeOptions(msgspec.Struct, frozen=True):
 
     index_dir: Path  # of this process alone
     index: IndexLimits = IndexLimits()
-    reads: ReadLimits = ReadLimits()
     questions: QuestionLimits = QuestionLimits()
-    refresh_seconds: float = 3.0
+    reads: ReadLimits = ReadLimits()
+    refresh_seconds: float = 2.0
     requests_at_once: int = 32
     link_seconds_max: int = 7 * 86_400
     public_url: str = ""

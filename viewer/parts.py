@@ -18,6 +18,9 @@ from viewer.options import ServeOptions
 from viewer.player import Player
 from viewer.session_index import SessionIndex
 from viewer.session_rows import SessionRows, as_json
+from viewer.shared_cache import SharedCache
+
+_SESSIONS_MAX = 256  # whose windows are kept until the lake changes
 
 
 class Missing(Exception):
@@ -38,6 +41,8 @@ class Found(msgspec.Struct, frozen=True):
 
     def windows(self) -> list[Row]:
         """Rows of all windows; of an open one as if it closed now, without a reason why."""
+        if not self.opened.windows:
+            return self.closed
         rows = [{**window.rows()[0], "close_reason": None} for window in self.opened.windows]
         return self.closed + as_json(as_declared("sessions", rows))
 
@@ -55,15 +60,19 @@ class Viewer:
         self.rows = SessionRows(self.tables, self.index)
         self.live = Live(store, now, options.rules)
         self.player = Player(store, self.rows)
+        self._windows = SharedCache[tuple[str, str, int], list[Row]](_SESSIONS_MAX, lambda _: 1)
 
     def forget_gone(self) -> None:
         """Forget what was made of sessions that are gone from the index: erased or expired."""
+        self._windows.drop(lambda _: True)
         held = self.player.owners()
-        self.player.forget(held - explorer.known_sessions(self.index, held), self.live.watches)
+        if held:
+            self.player.forget(held - explorer.known_sessions(self.index, held), self.live.watches)
 
     def session(self, app_id: str, session_id: str) -> Found:
         """What there is of a session, in the tables and beyond. Raises Missing, NotThereYet."""
-        closed = explorer.window_rows(self.index, app_id, session_id)
+        key = app_id, session_id, self.index.version
+        closed = self._windows.get(key, lambda: explorer.window_rows(self.index, app_id, session_id))
         opened = self.live.opened(app_id, session_id, closed, lambda: self.rows.partition(app_id, session_id))
         if not closed and not opened.windows:
             if not self.index.is_whole:

@@ -137,8 +137,8 @@ class SessionIndex:
         """Ask several times in one slot; the index does not change meanwhile, row numbers neither. Raises Busy."""
         with self.questions.slot() as slot:
             cursor = self._cursor()
-            slot.ask(cursor, "BEGIN")
             try:
+                slot.ask(cursor, "BEGIN")
                 yield lambda sql, params=(): slot.ask(cursor, sql, params)
             finally:
                 _end(cursor)

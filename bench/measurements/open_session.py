@@ -81,7 +81,7 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
                     ("S3, cold", uri, slow | _COLD, REPOSITORY),
                 ):
                     for _ in range(options.rounds):
-                        with serving(at, work, settings, code) as (url, process_id):
+                        with serving(at, work, code, settings) as (url, process_id):
                             server = _Server(url, process_id, proxy if settings else None)
                             _take(figures, f"{days}, {side}", server, sessions, opened)
     parameters: dict[str, str | float] = {"lines": lines, "openings of a kind": opened, "seed": options.seed}

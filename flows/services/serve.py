@@ -111,6 +111,7 @@ def _options(settings: Settings, folder: Path) -> ServeOptions:
     return ServeOptions(
         index_dir=folder,
         index=IndexLimits(serving.memory_bytes),
+        questions=QuestionLimits(serving.questions_at_once, serving.wait_seconds, serving.question_seconds),
         reads=ReadLimits(
             cache_bytes=serving.read_cache_bytes,
             memory_bytes=serving.read_memory_bytes,
@@ -118,7 +119,6 @@ def _options(settings: Settings, folder: Path) -> ServeOptions:
             question_bytes=serving.read_bytes_max,
             question_seconds=serving.read_seconds_max,
         ),
-        questions=QuestionLimits(serving.questions_at_once, serving.wait_seconds, serving.question_seconds),
         refresh_seconds=serving.refresh_seconds,
         requests_at_once=serving.requests_at_once,
         link_seconds_max=serving.link_seconds_max,

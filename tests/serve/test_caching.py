@@ -107,11 +107,12 @@ def test_who_may_not_read_hears_nothing_of_tags_and_who_does_is_noted(guarded: S
 def test_many_viewers_are_all_answered_though_few_are_let_in_at_once(
     lake: Path, rows: list[Row], tmp_path: Path
 ) -> None:
-    path = session_path(rows[0], "/replay/events")
+    paths = [session_path(rows[0], rest) for rest in ("", "/replay", "/replay/events", "/replay/blobs/0")]
     with serving(str(lake), tmp_path / "server", "requests_at_once = 4") as server, ThreadPoolExecutor(MANY) as pool:
-        answers = list(pool.map(lambda _: server.ask(path), range(MANY)))
-    assert {answer.status for answer in answers} == {200}
-    assert len({answer.body for answer in answers}) == 1
+        for path in paths:
+            answers = list(pool.map(lambda _, path=path: server.ask(path), range(MANY)))
+            assert {answer.status for answer in answers} == {200}
+            assert len({answer.body for answer in answers}) == 1
 
 
 @pytest.fixture
