@@ -19,7 +19,7 @@ SCHEME = "lake://"
 
 
 class TooMuch(TryAgain):
-    """A question would take more than one may; the message says what."""
+    """A question would take more than one may, or than there is now; the message says what."""
 
 
 class Question(msgspec.Struct):

@@ -9,7 +9,7 @@ import msgspec
 from sinks.store import ObjectInfo, ObjectStore
 from sinks.swap import visible_day
 
-_DAYS_MAX = 128
+_FILES_MAX = 100_000  # that are remembered, some 40 MB; of one day even if it has more
 
 Files = dict[str, list[ObjectInfo]]  # by table
 
@@ -21,6 +21,7 @@ class _Day(msgspec.Struct):
     at: float = 0.0
     news: int = -1
     files: Files = {}
+    count: int = 1  # of them, and of the look
 
 
 class DayFiles:
@@ -44,13 +45,14 @@ class DayFiles:
         with self._lock:
             seen = self._days.setdefault(day, _Day())
             self._days.move_to_end(day)
-            while len(self._days) > _DAYS_MAX:
+            while len(self._days) > 1 and sum(one.count for one in self._days.values()) > _FILES_MAX:
                 self._days.popitem(last=False)
         with seen.lock:
             now = self._now()
             if seen.news < news or not 0 <= now - seen.at <= self._seconds:
                 seen.files = visible_day(self._store, self._tables, day)
                 seen.at, seen.news = now, news
+                seen.count = 1 + sum(map(len, seen.files.values()))
             return seen.files
 
     def forget(self, day: str) -> None:

@@ -111,15 +111,14 @@ class LineTables:
 
     def _find(self, question: Question, table: str, found: ObjectInfo, session: tuple[str, str]) -> pa.Table:
         try:
-            content = self._duck.query(found, _FIND, session, question)
-        except Unreadable as error:
+            return declared_columns(self._duck.query(found, _FIND, session, question), table)
+        except (Unreadable, pa.ArrowException) as error:  # it has other types than ours
             self._leave_out(found, error)
             return arrow_schema(table).empty_table()
-        return declared_columns(content, table)
 
     def _leave_out(self, found: ObjectInfo, error: Exception) -> None:
         """A file that is not one of ours, or damaged, costs what it holds and nothing else."""
         if name_of(found) not in self._unreadable:
             self._unreadable.add(name_of(found))
             self.counts.unreadable += 1
-            _log.error("left out: %s", error)
+            _log.error("%s is left out: %s", found.key, error)

@@ -47,23 +47,28 @@ class ParquetDuck:
                 return cursor.sql(sql, params=[name, *parameters]).to_arrow_table()
         except duckdb.OutOfMemoryException as error:
             raise TooMuch(f"no memory for one more question: {error}") from error
+        except (duckdb.FatalException, duckdb.InternalException) as error:  # no file is to blame
+            self._begin_anew()
+            raise TooMuch(f"DuckDB gave up on {found.key!r}: {error}") from error
         except duckdb.Error as error:
             if question.errors:
                 raise question.errors[0] from error
-            raise Unreadable(f"{found.key!r} cannot be read: {error}") from error
+            raise Unreadable(str(error)) from error
         finally:
             if is_new:
-                self._bound_footers(cursor)
+                self._bound_footers()
 
     def close(self) -> None:
         """Let go of what is kept."""
         self._connection.close()
 
-    def _bound_footers(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def _bound_footers(self) -> None:
         """DuckDB cannot drop some of them, so it begins anew; what still runs keeps the old ones until it ends."""
-        kept = cursor.execute(_FOOTERS).fetchone()
-        if kept is None or kept[0] < _FOOTERS_BYTES:
-            return
+        kept = self._connection.cursor().execute(_FOOTERS).fetchone()
+        if kept is not None and kept[0] >= _FOOTERS_BYTES:
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
         with self._lock:
             self._names = set()
             self._connection = self._connected()

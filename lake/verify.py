@@ -281,7 +281,7 @@ def _check_blob(store: ObjectStore, shelf: StyleShelf, key: str, rows: Iterable[
             report.unplayable += [f"{key}: frame {number}: {reason}" for reason in _unplayable(family, frame, lines)]
         frames = {(frame.offset, frame.length) for frame in reader.frames}
         report.blobs += 1
-        report.blob_bytes += store.size(key)
+        report.blob_bytes += reader.size
     except ObjectMissing as error:
         report.problems.append(f"{key}: gone, or a style it needs: {error}")
         return

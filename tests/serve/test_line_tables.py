@@ -15,7 +15,8 @@ from lake.line_tables import LineTables, ReadLimits
 from schemas.keys import table_key
 from schemas.units import US_PER_MS
 from sinks.compact import compact, plan
-from sinks.store import LocalStore, Part
+from sinks.store import LocalStore, Part, StoreUnavailable
+from sinks.table_files import encode
 from sinks.tables import encode_rows
 from tests.required_columns import required
 from tests.serve.lakes import DAY, START_MS
@@ -160,13 +161,33 @@ def test_a_file_that_is_not_ours_costs_itself(
     store: Store, tables: LineTables, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(store, 1, "a")
-    foreign = {table_key("actions", 14, DAY, "garbage"): b"garbage", table_key("actions", 14, DAY, "empty"): b""}
-    store.put({**foreign, table_key("actions", 14, DAY, "cut"): actions("a", first=9)[:-20]})
+    other = pa.table({"app_id": ["shop"], "session_id": ["a"], "time": ["yesterday"]})
+    foreign = {
+        "garbage": b"garbage",
+        "empty": b"",
+        "cut": actions("a", first=9)[:-20],
+        "damaged": actions("a", first=9)[:200] + bytes(600) + actions("a", first=9)[800:],
+        "other-types": encode(other),
+        "other-columns": encode(other.select(["time"])),
+    }
+    store.put({table_key("actions", 14, DAY, name): content for name, content in foreign.items()})
     with caplog.at_level(logging.ERROR):
         for _ in range(2):
             assert ids(tables) == ["a/0"]
-    assert tables.counts.unreadable == len(caplog.records) == 3
-    assert "garbage" in caplog.text
+    assert tables.counts.unreadable == len(caplog.records) == len(foreign)
+    assert all(f"{name}.parquet is left out" in caplog.text for name in foreign)
+
+
+def test_a_store_that_fails_is_no_fault_of_the_file(store: Store, tables: LineTables) -> None:
+    put(store, 1, "a")
+
+    def fail() -> None:
+        raise StoreUnavailable("away")
+
+    store.before = fail
+    with pytest.raises(StoreUnavailable, match="away"):
+        ids(tables)
+    assert (ids(tables), tables.counts.unreadable) == (["a/0"], 0)
 
 
 def test_a_question_for_too_much_is_refused(store: Store) -> None:
