@@ -32,6 +32,7 @@ _PLAIN = {
     *("session_id", "userid", "ip", "session_first_view_id", "session_last_view_id"),
     *("session_first_view_url", "session_last_view_url"),
 }
+_THREAD_BYTES = 24 * MIB  # a block of each column
 _SQL_TYPES = {
     "string": "VARCHAR",
     "int64": "BIGINT",
@@ -102,12 +103,15 @@ class IndexFolder:
             self._path / _DATABASE,
             config={
                 "memory_limit": f"{self._limits.memory_bytes}B",
-                "threads": self._limits.threads or os.cpu_count() or 1,
+                "threads": min(self._limits.threads or os.cpu_count() or 1, self._affordable_threads()),
                 "temp_directory": str(self._path / "spill"),
                 "preserve_insertion_order": "false",
             },
         )
         return connection.execute("SET enable_external_access = false")
+
+    def _affordable_threads(self) -> int:
+        return max(1, (self._limits.memory_bytes - LEAST_BYTES // 2) // _THREAD_BYTES)
 
     def _trouble(self, connection: duckdb.DuckDBPyConnection) -> str | None:
         """Why it cannot be taken up: a word, or "" where there was nothing; None when it can."""

@@ -53,9 +53,9 @@ _SEARCH_TEXT = ", ".join(
         "nullif(session_last_view_url, session_first_view_url)",
     )
 )
-_BATCH_ROWS = 122_880  # a row group of DuckDB
-_BATCH_FILES = 512
-_BATCH_BYTES = 32 * MIB
+_BATCH_ROWS = 40_000  # of a transaction; a second's work, so that a look that is due comes soon
+_BATCH_FILES = 256
+_BATCH_BYTES = 8 * MIB
 _EPOCH = date(1970, 1, 1)
 _log = logging.getLogger("replaylake.serve")
 
@@ -355,24 +355,28 @@ class SessionIndex:
         """Rows of files that are gone. A window whose best row was there falls back to what other files have."""
         waiting = {found.key for found in self._pending}
         failing = {key for key, one in self._skipped.items() if one.reason.may_pass}
-        days = {_day(key) for key in waiting | failing}
+        still_due = {_day(key) for key in waiting | failing}
         ready = [
             file_no
             for file_no, key in self._gone.items()
-            if (key not in waiting if key in self._listed else _day(key) not in days)
+            if (key not in waiting if key in self._listed else _day(key) not in still_due)
         ]
         if not ready:
             return
+        days = ", ".join(sorted({str(_day_number(self._gone[file_no])) for file_no in ready}))
         with self._change():
             self._connection.execute("INSERT INTO unclean SELECT true WHERE true NOT IN (FROM unclean)")
-            for table in ("superseded", "sessions", "files"):
-                self._connection.execute(f"DELETE FROM {table} WHERE file_no IN (SELECT unnest(?::INTEGER[]))", [ready])
+            of_files = "file_no IN (SELECT unnest(?::INTEGER[]))"
+            for table in ("superseded", "sessions"):
+                self._connection.execute(f"DELETE FROM {table} WHERE day IN ({days}) AND {of_files}", [ready])
+            self._connection.execute(f"DELETE FROM files WHERE {of_files}", [ready])
         self._gone = {file_no: key for file_no, key in self._gone.items() if file_no not in ready}
-        self._fall_back()
+        self._fall_back(days)
 
-    def _fall_back(self) -> None:
+    def _fall_back(self, days: str) -> None:
         again = self._connection.execute(f"""
-            SELECT DISTINCT key FROM superseded ANTI JOIN sessions USING (day, id, {_KEY}) JOIN files USING (file_no)
+            SELECT DISTINCT key FROM (FROM superseded WHERE day IN ({days}))
+            ANTI JOIN (FROM sessions WHERE day IN ({days})) USING (day, id, {_KEY}) JOIN files USING (file_no)
         """).fetchall()
         for (key,) in again:
             taken = self._files.pop(key, None)

@@ -211,8 +211,9 @@ def _new_files(work: Path, url: str, seconds: float, seed: int) -> Iterator[tupl
 
 def _spoilt(rows: pa.Table) -> list[tuple[str, bytes]]:
     later = {"replaylake.table": "sessions", "replaylake.version": str(TABLES["sessions"].version + 1)}
-    newer = rows.append_column("mood", pa.array(["fine"] * rows.num_rows)).replace_schema_metadata(later)
-    return [("garbage", b"garbage"), ("newer", encode(_with(newer, "userid", ["newer"] * rows.num_rows)))]
+    own = _with(rows, "session_id", [f"{name}/newer" for name in rows["session_id"].to_pylist()])
+    newer = own.append_column("mood", pa.array(["fine"] * own.num_rows)).replace_schema_metadata(later)
+    return [("garbage", b"garbage"), ("newer", encode(_with(newer, "userid", ["newer"] * own.num_rows)))]
 
 
 def _with(rows: pa.Table, name: str, values: list[str]) -> pa.Table:
