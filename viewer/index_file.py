@@ -23,7 +23,7 @@ from schemas.tables import TABLES
 from schemas.units import MIB
 from viewer.options import IndexLimits
 
-_LAYOUT = 1  # goes up whenever the tables below change
+_LAYOUT = 1  # goes up when what is in the tables changes, but not how they are declared
 _DATABASE = "sessions.duckdb"
 _OWN = (_DATABASE, f"{_DATABASE}.wal", "spill")
 LEAST_BYTES = 96 * MIB  # of serve.memory_bytes: with less a row group of all columns cannot be written
@@ -53,7 +53,7 @@ class IndexFolder:
                 f"serve.memory_bytes is {limits.memory_bytes}: the index of sessions needs at least {LEAST_BYTES}"
             )
         self._path = path
-        self._made_of = repr((lake, _LAYOUT, TABLES["sessions"].version, _columns(), duckdb.__version__))
+        self._made_of = repr((lake, _LAYOUT, TABLES["sessions"].version, _tables(), duckdb.__version__))
         self._limits = limits
         self._lock = _locked(path)
 
@@ -78,19 +78,7 @@ class IndexFolder:
             shutil.rmtree(self._path / name, ignore_errors=True)
             (self._path / name).unlink(missing_ok=True)
         connection = self._connect()
-        connection.execute(f"""
-            CREATE TABLE made_of (text VARCHAR);
-            CREATE TABLE unclean (is_new BOOLEAN);
-            CREATE TABLE files (file_no INTEGER, key VARCHAR, size BIGINT, modified_ms BIGINT, row_count BIGINT,
-                is_newer BOOLEAN);
-            CREATE TABLE superseded (day INTEGER, id UBIGINT, app_id VARCHAR, session_id VARCHAR, session_part BIGINT,
-                revision BIGINT, file_no INTEGER);
-            CREATE TABLE sessions ({_columns()}, day INTEGER, id UBIGINT, file_no INTEGER,
-                search_text VARCHAR USING COMPRESSION uncompressed);
-            CREATE VIEW known AS
-                SELECT app_id, session_id, session_part, revision, file_no, id FROM sessions
-                UNION ALL SELECT app_id, session_id, session_part, revision, file_no, id FROM superseded;
-        """)
+        connection.execute(_tables())
         connection.execute("INSERT INTO made_of VALUES (?)", [self._made_of])
         return connection
 
@@ -125,6 +113,24 @@ class IndexFolder:
             WHERE found.row_count IS DISTINCT FROM files.row_count AND files.row_count IS NOT NULL
         """).fetchone()
         return None if wrong == (0,) else "its rows are not those of its files"
+
+
+def _tables() -> str:
+    return f"""
+        CREATE TABLE made_of (text VARCHAR);
+        CREATE TABLE unclean (is_new BOOLEAN);
+        CREATE TABLE files
+            (file_no INTEGER, key VARCHAR, size BIGINT, modified_ms BIGINT, row_count BIGINT, is_newer BOOLEAN);
+        CREATE TABLE superseded
+            (day INTEGER, id UBIGINT, app_id VARCHAR, session_id VARCHAR, session_part BIGINT, revision BIGINT,
+            file_no INTEGER);
+        CREATE TABLE sessions
+            ({_columns()}, day INTEGER, id UBIGINT, file_no INTEGER,
+            search_text VARCHAR USING COMPRESSION uncompressed);
+        CREATE VIEW known AS
+            SELECT app_id, session_id, session_part, revision, file_no, id FROM sessions
+            UNION ALL SELECT app_id, session_id, session_part, revision, file_no, id FROM superseded;
+    """
 
 
 def _columns() -> str:

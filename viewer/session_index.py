@@ -31,7 +31,7 @@ from schemas.keys import partition_value
 from schemas.tables import TABLES as DECLARED
 from schemas.units import MIB
 from sinks.parallel import in_parallel
-from sinks.store import ObjectInfo, ObjectStore
+from sinks.store import ObjectInfo, ObjectStore, StoreUnavailable
 from sinks.swap import visible_files
 from viewer.index_cleaning import Cleaning
 from viewer.index_file import IndexFolder
@@ -167,10 +167,12 @@ class SessionIndex:
             self._pending = sorted(waiting, key=lambda one: (_day(one.key) in changed, _day(one.key), one.modified_ms))
 
     def take(self) -> bool:
-        """Take the next few files, of the newest day first; whether there are more to be taken."""
+        """Take the next few files, of the newest day first; whether there are more to be taken. Raises StoreError."""
         with self._changing:
             if self._pending:
                 self._take(self._next())
+                if not self._files and self.left_out.keys() == {Reason.UNREADABLE}:
+                    raise StoreUnavailable("it lists files of sessions and gives none of them: the log names them")
             self._drop()
             self.is_whole = self.is_whole or not self._pending
             return bool(self._pending)

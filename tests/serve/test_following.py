@@ -151,6 +151,19 @@ def test_a_file_that_the_store_fails_to_give_costs_itself_until_the_next_look(tm
     assert index.ask("SELECT session_error_count FROM sessions WHERE session_id = 'a'") == [(1,)]
 
 
+def test_a_store_that_gives_no_file_at_all_is_said(tmp_path: Path, indexed: Indexed) -> None:
+    broken = _Breaking(tmp_path / "lake")
+    index = indexed(broken)
+    write_sessions(broken, "0-0000000001-000000000001", [{"session_id": "a"}])
+    broken.fails = "tables/"
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="gives none of them"):
+            index.refresh()
+    broken.fails = ""
+    index.refresh()
+    assert index.ask("SELECT session_id FROM sessions") == [("a",)]
+
+
 def test_a_lake_that_cannot_be_listed_is_said_and_made_up_for(tmp_path: Path, indexed: Indexed) -> None:
     broken = _Breaking(tmp_path / "lake")
     index = indexed(broken)
