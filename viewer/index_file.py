@@ -4,14 +4,15 @@ It outlives the process and is never needed: what it holds can be read from the 
 it is of the same lake, layout, table and DuckDB, opens without an error, and holds of each file the rows that it says
 it holds. Else it is made anew.
 
-    lock              held by the process that uses the folder
-    sessions.duckdb   the database, and its log beside it
-    spill/            what questions put on disk
+    lock                held by the process that uses the folder
+    sessions-N.duckdb   the database, and its log beside it; N goes up when it is made anew
+    spill/              what questions put on disk
 """
 
 import fcntl
 import logging
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import IO
@@ -24,8 +25,7 @@ from schemas.units import MIB
 from viewer.options import IndexLimits
 
 _LAYOUT = 1  # goes up when what is in the tables changes, but not how they are declared
-_DATABASE = "sessions.duckdb"
-_OWN = (_DATABASE, f"{_DATABASE}.wal", "spill")
+_DATABASE = re.compile(r"sessions-(\d+)\.duckdb")
 LEAST_BYTES = 96 * MIB  # of serve.memory_bytes: with less a row group of all columns cannot be written
 # Nearly every row has another value: a dictionary of these is as large, and a row of it takes ten times as long to get.
 _PLAIN = {
@@ -56,6 +56,9 @@ class IndexFolder:
         self._made_of = repr((lake, _LAYOUT, TABLES["sessions"].version, _tables(), duckdb.__version__))
         self._limits = limits
         self._lock = _locked(path)
+        self._number = max(
+            (int(name[1]) for one in path.iterdir() if (name := _DATABASE.fullmatch(one.name))), default=0
+        )
 
     def open(self) -> duckdb.DuckDBPyConnection:
         """The database, as it was left or new."""
@@ -74,9 +77,10 @@ class IndexFolder:
 
     def renew(self) -> duckdb.DuckDBPyConnection:
         """A new database in place of what is there, which is closed."""
-        for name in _OWN:
-            shutil.rmtree(self._path / name, ignore_errors=True)
-            (self._path / name).unlink(missing_ok=True)
+        for path in self._path.glob("sessions-*.duckdb*"):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self._path / "spill", ignore_errors=True)
+        self._number += 1  # a thread may have a cursor on what was here, and by its name DuckDB would give that again
         connection = self._connect()
         connection.execute(_tables())
         connection.execute("INSERT INTO made_of VALUES (?)", [self._made_of])
@@ -88,7 +92,7 @@ class IndexFolder:
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(
-            self._path / _DATABASE,
+            self._path / f"sessions-{self._number}.duckdb",
             config={
                 "memory_limit": f"{self._limits.memory_bytes}B",
                 "threads": min(self._limits.threads or os.cpu_count() or 1, self._affordable_threads()),

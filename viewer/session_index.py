@@ -114,12 +114,12 @@ class SessionIndex:
     @property
     def left_out(self) -> Counter[Reason]:
         """Listed files that are not in the index, by reason."""
-        return Counter(one.reason for one in self._skipped.values())
+        return Counter(one.reason for one in list(self._skipped.values()))
 
     @property
     def newer(self) -> int:
         """Files of a later release, of which only the columns known here are taken."""
-        return sum(one.is_newer for one in self._files.values())
+        return sum(one.is_newer for one in list(self._files.values()))
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -200,16 +200,25 @@ class SessionIndex:
 
     def close(self) -> None:
         """Let go of the database and its folder."""
-        with self._changing:
+        with self._changing, self._nobody_asking():
             self._connection.close()
             self._folder.close()
 
     def renew(self) -> None:
         """Begin anew: the database is damaged."""
-        with self._changing:
+        with self._changing, self._nobody_asking():
             self._connection.close()
             self.is_whole = False
             self._open(self._folder.renew())
+
+    @contextmanager
+    def _nobody_asking(self) -> Iterator[None]:
+        """A database is closed only when no question runs. Raises Busy."""
+        self.questions.end_all()
+        with self.questions.quiet() as is_quiet:
+            if not is_quiet:
+                raise Busy(Bound.CLOSED)
+            yield
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         """Of its own for each thread."""
