@@ -101,6 +101,7 @@ class Sessions(_Answer):
     sessions: list[SessionRow]
     next: str | None = Field(description="`cursor` of the next page; null on the last")
     total: int = Field(description="windows on all pages")
+    complete: bool = Field(description="false while a server that has just started still reads older sessions")
 
 
 class LiveSession(_Answer):

@@ -53,7 +53,12 @@ def sessions(index: SessionIndex, wanted: Wanted, sort: str, limit: int, cursor:
         )
     rows = [dict(zip(COLUMNS, values, strict=True)) for values in found]
     following = _cursor(sort, by.column.name, rows[-1]).text() if len(numbers) > limit else None
-    return {"sessions": [as_row(values) for values in found], "next": following, "total": total}
+    return {
+        "sessions": [as_row(values) for values in found],
+        "next": following,
+        "total": total,
+        "complete": index.is_whole,
+    }
 
 
 def _page(ask: Ask, wanted: Wanted, behind: Condition, by: Order, limit: int) -> tuple[list[int], int]:

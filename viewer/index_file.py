@@ -4,14 +4,15 @@ It outlives the process and is never needed: what it holds can be read from the 
 it is of the same lake, layout, table and DuckDB, opens without an error, and holds of each file the rows that it says
 it holds. Else it is made anew.
 
-    lock              held by the process that uses the folder
-    sessions.duckdb   the database, and its log beside it
-    spill/            what questions put on disk
+    lock                held by the process that uses the folder
+    sessions-N.duckdb   the database, and its log beside it; N goes up when it is made anew
+    spill/              what questions put on disk
 """
 
 import fcntl
 import logging
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import IO
@@ -23,15 +24,15 @@ from schemas.tables import TABLES
 from schemas.units import MIB
 from viewer.options import IndexLimits
 
-_LAYOUT = 1  # goes up whenever the tables below change
-_DATABASE = "sessions.duckdb"
-_OWN = (_DATABASE, f"{_DATABASE}.wal", "spill")
+_LAYOUT = 1  # goes up when what is in the tables changes, but not how they are declared
+_DATABASE = re.compile(r"sessions-(\d+)\.duckdb")
 LEAST_BYTES = 96 * MIB  # of serve.memory_bytes: with less a row group of all columns cannot be written
 # Nearly every row has another value: a dictionary of these is as large, and a row of it takes ten times as long to get.
 _PLAIN = {
     *("session_id", "userid", "ip", "session_first_view_id", "session_last_view_id"),
     *("session_first_view_url", "session_last_view_url"),
 }
+_THREAD_BYTES = 24 * MIB  # a block of each column
 _SQL_TYPES = {
     "string": "VARCHAR",
     "int64": "BIGINT",
@@ -52,9 +53,12 @@ class IndexFolder:
                 f"serve.memory_bytes is {limits.memory_bytes}: the index of sessions needs at least {LEAST_BYTES}"
             )
         self._path = path
-        self._made_of = repr((lake, _LAYOUT, TABLES["sessions"].version, _columns(), duckdb.__version__))
+        self._made_of = repr((lake, _LAYOUT, TABLES["sessions"].version, _tables(), duckdb.__version__))
         self._limits = limits
         self._lock = _locked(path)
+        self._number = max(
+            (int(name[1]) for one in path.iterdir() if (name := _DATABASE.fullmatch(one.name))), default=0
+        )
 
     def open(self) -> duckdb.DuckDBPyConnection:
         """The database, as it was left or new."""
@@ -73,23 +77,12 @@ class IndexFolder:
 
     def renew(self) -> duckdb.DuckDBPyConnection:
         """A new database in place of what is there, which is closed."""
-        for name in _OWN:
-            shutil.rmtree(self._path / name, ignore_errors=True)
-            (self._path / name).unlink(missing_ok=True)
+        for path in self._path.glob("sessions-*.duckdb*"):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self._path / "spill", ignore_errors=True)
+        self._number += 1  # a thread may have a cursor on what was here, and by its name DuckDB would give that again
         connection = self._connect()
-        connection.execute(f"""
-            CREATE TABLE made_of (text VARCHAR);
-            CREATE TABLE unclean (is_new BOOLEAN);
-            CREATE TABLE files (file_no INTEGER, key VARCHAR, size BIGINT, modified_ms BIGINT, row_count BIGINT,
-                is_newer BOOLEAN);
-            CREATE TABLE superseded (day INTEGER, id UBIGINT, app_id VARCHAR, session_id VARCHAR, session_part BIGINT,
-                revision BIGINT, file_no INTEGER);
-            CREATE TABLE sessions ({_columns()}, day INTEGER, id UBIGINT, file_no INTEGER,
-                search_text VARCHAR USING COMPRESSION uncompressed);
-            CREATE VIEW known AS
-                SELECT app_id, session_id, session_part, revision, file_no, id FROM sessions
-                UNION ALL SELECT app_id, session_id, session_part, revision, file_no, id FROM superseded;
-        """)
+        connection.execute(_tables())
         connection.execute("INSERT INTO made_of VALUES (?)", [self._made_of])
         return connection
 
@@ -99,15 +92,18 @@ class IndexFolder:
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(
-            self._path / _DATABASE,
+            self._path / f"sessions-{self._number}.duckdb",
             config={
                 "memory_limit": f"{self._limits.memory_bytes}B",
-                "threads": self._limits.threads or os.cpu_count() or 1,
+                "threads": min(self._limits.threads or os.cpu_count() or 1, self._affordable_threads()),
                 "temp_directory": str(self._path / "spill"),
                 "preserve_insertion_order": "false",
             },
         )
         return connection.execute("SET enable_external_access = false")
+
+    def _affordable_threads(self) -> int:
+        return max(1, (self._limits.memory_bytes - LEAST_BYTES // 2) // _THREAD_BYTES)
 
     def _trouble(self, connection: duckdb.DuckDBPyConnection) -> str | None:
         """Why it cannot be taken up: a word, or "" where there was nothing; None when it can."""
@@ -121,6 +117,24 @@ class IndexFolder:
             WHERE found.row_count IS DISTINCT FROM files.row_count AND files.row_count IS NOT NULL
         """).fetchone()
         return None if wrong == (0,) else "its rows are not those of its files"
+
+
+def _tables() -> str:
+    return f"""
+        CREATE TABLE made_of (text VARCHAR);
+        CREATE TABLE unclean (is_new BOOLEAN);
+        CREATE TABLE files
+            (file_no INTEGER, key VARCHAR, size BIGINT, modified_ms BIGINT, row_count BIGINT, is_newer BOOLEAN);
+        CREATE TABLE superseded
+            (day INTEGER, id UBIGINT, app_id VARCHAR, session_id VARCHAR, session_part BIGINT, revision BIGINT,
+            file_no INTEGER);
+        CREATE TABLE sessions
+            ({_columns()}, day INTEGER, id UBIGINT, file_no INTEGER,
+            search_text VARCHAR USING COMPRESSION uncompressed);
+        CREATE VIEW known AS
+            SELECT app_id, session_id, session_part, revision, file_no, id FROM sessions
+            UNION ALL SELECT app_id, session_id, session_part, revision, file_no, id FROM superseded;
+    """
 
 
 def _columns() -> str:

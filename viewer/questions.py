@@ -60,28 +60,32 @@ class Slot:
 
     def __init__(self) -> None:
         self._running: duckdb.DuckDBPyConnection | None = None
-        self._is_over = False
+        self._over: Bound | None = None
         self._lock = threading.Lock()
 
     def ask(self, connection: duckdb.DuckDBPyConnection, sql: str, params: Params = ()) -> list[tuple[object, ...]]:
         """All rows of one statement. Raises Busy."""
         with self._lock:
-            if self._is_over:
-                raise Busy(Bound.TIME)
+            if self._over is not None:
+                raise Busy(self._over)
             self._running = connection
         try:
             rows: list[tuple[object, ...]] = connection.execute(sql, list(params)).fetchall()
         except tuple(kind for kind, _ in _BOUNDS) as error:
-            raise Busy(next(bound for kind, bound in _BOUNDS if isinstance(error, kind))) from error
+            bound = next(bound for kind, bound in _BOUNDS if isinstance(error, kind))
+            raise Busy(self._ended_by() if bound == Bound.TIME else bound) from error
         finally:
             with self._lock:
                 self._running = None
         return rows
 
-    def end(self) -> None:
-        """Its time is over. From another thread."""
+    def _ended_by(self) -> Bound:
+        return self._over or Bound.TIME
+
+    def end(self, bound: Bound = Bound.TIME) -> None:
+        """Its time is over, or something else. From another thread."""
         with self._lock:
-            self._is_over = True
+            self._over = self._over or bound
             if self._running is not None:
                 self._running.interrupt()
 
@@ -93,6 +97,7 @@ class Questions:
         self._limits = limits
         self._free = threading.Semaphore(limits.at_once)
         self._quiet = threading.Lock()
+        self._given: set[Slot] = set()
         self.asked = 0  # slots that were given
         self.refused: Counter[Bound] = Counter()
 
@@ -102,6 +107,7 @@ class Questions:
         try:
             with self._place():
                 slot = Slot()
+                self._given.add(slot)
                 timer = threading.Timer(self._limits.answer_seconds, slot.end)
                 timer.daemon = True
                 timer.start()
@@ -109,9 +115,15 @@ class Questions:
                     yield slot
                 finally:
                     timer.cancel()
+                    self._given.discard(slot)
         except Busy as busy:
             self.refused[busy.bound] += 1
             raise
+
+    def end_all(self) -> None:
+        """Whoever is asking hears that the index is being closed."""
+        for slot in list(self._given):
+            slot.end(Bound.CLOSED)
 
     @contextmanager
     def quiet(self) -> Iterator[bool]:

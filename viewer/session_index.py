@@ -31,7 +31,7 @@ from schemas.keys import partition_value
 from schemas.tables import TABLES as DECLARED
 from schemas.units import MIB
 from sinks.parallel import in_parallel
-from sinks.store import ObjectInfo, ObjectStore
+from sinks.store import ObjectInfo, ObjectStore, StoreUnavailable
 from sinks.swap import visible_files
 from viewer.index_cleaning import Cleaning
 from viewer.index_file import IndexFolder
@@ -53,9 +53,9 @@ _SEARCH_TEXT = ", ".join(
         "nullif(session_last_view_url, session_first_view_url)",
     )
 )
-_BATCH_ROWS = 122_880  # a row group of DuckDB
-_BATCH_FILES = 512
-_BATCH_BYTES = 32 * MIB
+_BATCH_ROWS = 40_000  # of a transaction; a second's work, so that a look that is due comes soon
+_BATCH_FILES = 256
+_BATCH_BYTES = 8 * MIB
 _EPOCH = date(1970, 1, 1)
 _log = logging.getLogger("replaylake.serve")
 
@@ -115,12 +115,12 @@ class SessionIndex:
     @property
     def left_out(self) -> Counter[Reason]:
         """Listed files that are not in the index, by reason."""
-        return Counter(one.reason for one in self._skipped.values())
+        return Counter(one.reason for one in list(self._skipped.values()))
 
     @property
     def newer(self) -> int:
         """Files of a later release, of which only the columns known here are taken."""
-        return sum(one.is_newer for one in self._files.values())
+        return sum(one.is_newer for one in list(self._files.values()))
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -168,10 +168,12 @@ class SessionIndex:
             self._pending = sorted(waiting, key=lambda one: (_day(one.key) in changed, _day(one.key), one.modified_ms))
 
     def take(self) -> bool:
-        """Take the next few files, of the newest day first; whether there are more to be taken."""
+        """Take the next few files, of the newest day first; whether there are more to be taken. Raises StoreError."""
         with self._changing:
             if self._pending:
                 self._take(self._next())
+                if not self._files and self.left_out.keys() == {Reason.UNREADABLE}:
+                    raise StoreUnavailable("it lists files of sessions and gives none of them: the log names them")
             self._drop()
             self.is_whole = self.is_whole or not self._pending
             return bool(self._pending)
@@ -199,16 +201,25 @@ class SessionIndex:
 
     def close(self) -> None:
         """Let go of the database and its folder."""
-        with self._changing:
+        with self._changing, self._nobody_asking():
             self._connection.close()
             self._folder.close()
 
     def renew(self) -> None:
         """Begin anew: the database is damaged."""
-        with self._changing:
+        with self._changing, self._nobody_asking():
             self._connection.close()
             self.is_whole = False
             self._open(self._folder.renew())
+
+    @contextmanager
+    def _nobody_asking(self) -> Iterator[None]:
+        """A database is closed only when no question runs. Raises Busy."""
+        self.questions.end_all()
+        with self.questions.quiet() as is_quiet:
+            if not is_quiet:
+                raise Busy(Bound.CLOSED)
+            yield
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         """Of its own for each thread."""
@@ -357,24 +368,28 @@ class SessionIndex:
         """Rows of files that are gone. A window whose best row was there falls back to what other files have."""
         waiting = {found.key for found in self._pending}
         failing = {key for key, one in self._skipped.items() if one.reason.may_pass}
-        days = {_day(key) for key in waiting | failing}
+        still_due = {_day(key) for key in waiting | failing}
         ready = [
             file_no
             for file_no, key in self._gone.items()
-            if (key not in waiting if key in self._listed else _day(key) not in days)
+            if (key not in waiting if key in self._listed else _day(key) not in still_due)
         ]
         if not ready:
             return
+        days = ", ".join(sorted({str(_day_number(self._gone[file_no])) for file_no in ready}))
         with self._change():
             self._connection.execute("INSERT INTO unclean SELECT true WHERE true NOT IN (FROM unclean)")
-            for table in ("superseded", "sessions", "files"):
-                self._connection.execute(f"DELETE FROM {table} WHERE file_no IN (SELECT unnest(?::INTEGER[]))", [ready])
+            of_files = "file_no IN (SELECT unnest(?::INTEGER[]))"
+            for table in ("superseded", "sessions"):
+                self._connection.execute(f"DELETE FROM {table} WHERE day IN ({days}) AND {of_files}", [ready])
+            self._connection.execute(f"DELETE FROM files WHERE {of_files}", [ready])
         self._gone = {file_no: key for file_no, key in self._gone.items() if file_no not in ready}
-        self._fall_back()
+        self._fall_back(days)
 
-    def _fall_back(self) -> None:
+    def _fall_back(self, days: str) -> None:
         again = self._connection.execute(f"""
-            SELECT DISTINCT key FROM superseded ANTI JOIN sessions USING (day, id, {_KEY}) JOIN files USING (file_no)
+            SELECT DISTINCT key FROM (FROM superseded WHERE day IN ({days}))
+            ANTI JOIN (FROM sessions WHERE day IN ({days})) USING (day, id, {_KEY}) JOIN files USING (file_no)
         """).fetchall()
         for (key,) in again:
             taken = self._files.pop(key, None)

@@ -190,7 +190,8 @@ def _new_files(work: Path, url: str, seconds: float, seed: int) -> Iterator[tupl
         ids = [f"{name}/{place}" for place in range(sample.num_rows)]
         rows = _with(_with(sample, "session_id", ids), "userid", [run] * sample.num_rows)
         for kind, content in _spoilt(rows) if number % 20 == 10 else ():
-            store.put({table_key("sessions", 14, day, f"{run}{kind}-{number:010d}-{number:012x}"): content})
+            keys.append(table_key("sessions", 14, day, f"{run}{kind}-{number:010d}-{number:012x}"))
+            store.put({keys[-1]: content})
         began = time.monotonic()
         store.put({key: encode(_with(rows, "userid", [run, *["other"] * (sample.num_rows - 1)]))})
         put[ids[0]] = began
@@ -201,6 +202,7 @@ def _new_files(work: Path, url: str, seconds: float, seed: int) -> Iterator[tupl
         time.sleep(max(0.0, began + 1 - time.monotonic()))
     loader.join()
     seer.join()
+    store.delete(keys)  # the next side begins with the lake as it was
     yield ("new file until seen, median", "s"), statistics.median(delays) if delays else float("nan")
     yield ("new file until seen, 95th percentile", "s"), percentile(delays, 95) if len(delays) > 1 else float("nan")
     yield ("new files never seen", ""), float(len(put))
@@ -209,8 +211,9 @@ def _new_files(work: Path, url: str, seconds: float, seed: int) -> Iterator[tupl
 
 def _spoilt(rows: pa.Table) -> list[tuple[str, bytes]]:
     later = {"replaylake.table": "sessions", "replaylake.version": str(TABLES["sessions"].version + 1)}
-    newer = rows.append_column("mood", pa.array(["fine"] * rows.num_rows)).replace_schema_metadata(later)
-    return [("garbage", b"garbage"), ("newer", encode(_with(newer, "userid", ["newer"] * rows.num_rows)))]
+    own = _with(rows, "session_id", [f"{name}/newer" for name in rows["session_id"].to_pylist()])
+    newer = own.append_column("mood", pa.array(["fine"] * own.num_rows)).replace_schema_metadata(later)
+    return [("garbage", b"garbage"), ("newer", encode(_with(newer, "userid", ["newer"] * own.num_rows)))]
 
 
 def _with(rows: pa.Table, name: str, values: list[str]) -> pa.Table:

@@ -152,7 +152,7 @@ def test_the_histogram_has_every_window_in_its_bucket(served: Served, rows: list
 
 def test_nothing_found_is_an_answer(served: Served) -> None:
     nothing = ("app", "none")
-    assert ask(served, "/sessions", nothing) == {"sessions": [], "next": None, "total": 0}
+    assert ask(served, "/sessions", nothing) == {"sessions": [], "next": None, "total": 0, "complete": True}
     assert ask(served, "/facets", nothing, ("columns", "browser")) == {"facets": {"browser": []}}
     assert ask(served, "/histogram", nothing)["buckets"] == []
 

@@ -1,7 +1,8 @@
 """The copy of the session table follows the lake: new files, revisions, erasures, merged and expired files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,14 @@ import pytest
 from lake.line_tables import LineTables, ReadLimits
 from schemas.keys import TABLES, table_key
 from sinks.store import LocalStore, ObjectStore, Part, StoreUnavailable
-from tests.serve.lakes import DAY, START_MS, write_sessions
+from sinks.tables import encode_rows
+from tests.serve.lakes import DAY, START_MS, session, write_sessions
+from viewer.access import Access
+from viewer.audit import Audit
 from viewer.explorer import sessions, window_rows
 from viewer.filters import Wanted
-from viewer.options import IndexLimits
+from viewer.options import IndexLimits, ServeOptions
+from viewer.parts import Missing, NotThereYet, Viewer
 from viewer.session_files import Reason
 from viewer.session_index import SessionIndex
 from viewer.session_rows import SessionRows
@@ -147,6 +152,19 @@ def test_a_file_that_the_store_fails_to_give_costs_itself_until_the_next_look(tm
     assert index.ask("SELECT session_error_count FROM sessions WHERE session_id = 'a'") == [(1,)]
 
 
+def test_a_store_that_gives_no_file_at_all_is_said(tmp_path: Path, indexed: Indexed) -> None:
+    broken = _Breaking(tmp_path / "lake")
+    index = indexed(broken)
+    write_sessions(broken, "0-0000000001-000000000001", [{"session_id": "a"}])
+    broken.fails = "tables/"
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="gives none of them"):
+            index.refresh()
+    broken.fails = ""
+    index.refresh()
+    assert index.ask("SELECT session_id FROM sessions") == [("a",)]
+
+
 def test_a_lake_that_cannot_be_listed_is_said_and_made_up_for(tmp_path: Path, indexed: Indexed) -> None:
     broken = _Breaking(tmp_path / "lake")
     index = indexed(broken)
@@ -166,6 +184,55 @@ def test_a_file_that_expires_while_it_is_read_is_left_out(tmp_path: Path, indexe
     write_sessions(store, "0-0000000002-000000000002", [{"session_id": "b"}])
     index.refresh()
     assert index.ask("SELECT session_id FROM sessions") == [("b",)]
+
+
+def test_the_newest_day_is_read_first_and_what_is_new_before_what_is_old(
+    tmp_path: Path, indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("viewer.session_index._BATCH_FILES", 1)
+    store = LocalStore(tmp_path / "lake")
+    write_days(store, ["2026-11-18", "2026-11-20", "2026-11-19"])
+    index = indexed(store)
+    index.look()
+    steps = [(index.take(), index.is_whole, of_days(index))]
+    write_days(store, ["2026-11-21"])
+    index.look()
+    steps += [(index.take(), index.is_whole, of_days(index)) for _ in range(3)]
+    assert steps == [
+        (True, False, ["2026-11-20"]),
+        (True, False, ["2026-11-20", "2026-11-21"]),
+        (True, False, ["2026-11-19", "2026-11-20", "2026-11-21"]),
+        (False, True, ["2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21"]),
+    ]
+
+
+def test_what_may_be_still_to_be_read_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "lake")
+    write_sessions(store, "0-0000000001-000000000001", [{"session_id": "a"}])
+    options = ServeOptions(tmp_path / "index", _LIMITS)
+    viewer = Viewer(store, Access({}, b"key", lambda: 0.0), Audit(BytesIO(), lambda: 0.0), options, lambda: 0.0)
+    try:
+        viewer.index.look()
+        with pytest.raises(NotThereYet):
+            viewer.session("shop", "none")
+        assert sessions(viewer.index, Wanted(None), "-start", 50, "")["complete"] is False
+        viewer.index.refresh()
+        with pytest.raises(Missing):
+            viewer.session("shop", "none")
+        assert sessions(viewer.index, Wanted(None), "-start", 50, "")["complete"] is True
+    finally:
+        viewer.close()
+
+
+def write_days(store: LocalStore, days: Iterable[str]) -> None:
+    """A session a day, named by it."""
+    for day in days:
+        key = table_key("sessions", 14, day, f"0-0000000001-{day.replace('-', ''):>012}")
+        store.put({key: encode_rows("sessions", [session(session_id=day)])})
+
+
+def of_days(index: SessionIndex) -> list[object]:
+    return [one for (one,) in index.ask("SELECT session_id FROM sessions ORDER BY 1")]
 
 
 def test_files_of_other_epochs_are_not_read_for_a_session(tmp_path: Path, indexed: Indexed) -> None:

@@ -1,6 +1,7 @@
 """The index of sessions outlives the process, is one process's own, is made anew when in doubt, forgets the erased."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from schemas.errors import MustAct
 from sinks.store import LocalStore
 from tests.serve.lakes import write_sessions
+from tests.serve.server import until
 from viewer import index_file
 from viewer.options import IndexLimits
+from viewer.questions import Bound, Busy
 from viewer.session_index import SessionIndex
 
 _LIMITS = IndexLimits(256 << 20, threads=1)
@@ -138,7 +141,8 @@ def test_a_file_that_cannot_be_trusted_is_made_anew(
     write_sessions(store, _FIRST, [{"session_id": "a"}, {"session_id": "b"}])
     assert seen(opened()) == [("a", 0), ("b", 0)]
     opened().close()
-    damage(tmp_path / "index" / "sessions.duckdb")
+    [database] = (tmp_path / "index").glob("*.duckdb")
+    damage(database)
     store.reads.clear()
     assert seen(opened()) == [("a", 0), ("b", 0)]
     assert len(store.reads) == 1
@@ -191,6 +195,37 @@ def test_cleaning_goes_on_after_a_start_and_waits_for_questions(tmp_path: Path, 
             assert index.clean()
     clean(index)
     assert person.encode() not in _bytes_below(tmp_path / "index")
+
+
+def test_the_index_can_be_made_anew_and_closed_while_it_is_asked(store: Store, opened: Opened) -> None:
+    write_sessions(store, _FIRST, [{"session_id": "a"}])
+    index = opened()
+    index.refresh()
+    heard: list[Bound] = []
+
+    def ask() -> None:
+        try:
+            index.ask("SELECT count(*) FROM range(1000000000000) AS a(n) WHERE hash(n) = 1")
+        except Busy as busy:
+            heard.append(busy.bound)
+
+    def asking() -> threading.Thread:
+        before = index.questions.asked
+        thread = threading.Thread(target=ask)
+        thread.start()
+        until(lambda: index.questions.asked, lambda asked: asked > before, 30)
+        return thread
+
+    asker = asking()
+    index.renew()
+    asker.join(30)
+    assert seen(index) == [("a", 0)]
+    asker = asking()
+    index.close()
+    asker.join(30)
+    assert heard == [Bound.CLOSED, Bound.CLOSED]
+    with pytest.raises(Busy):
+        index.ask("SELECT 1")
 
 
 def _bytes_below(folder: Path) -> bytes:
