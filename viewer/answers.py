@@ -217,12 +217,23 @@ class Note(_Answer):
     text: str = Field(description="the same for a person, in one line")
 
 
+class Missing(_Answer):
+    """A stretch of time of which segments are missing."""
+
+    from_ms: int
+    to_ms: int
+    count: int = Field(description="of segments")
+    kind: NoteKind
+    view_id: str | None = Field(description="null: of all views")
+
+
 class Replay(_Answer):
     """The tracks of a session. `live`: it may go on; then the last chunks grow and others follow."""
 
     live: bool
     tracks: list[Track]
     notes: list[Note] = Field(description="what is lost, and why nothing is there to play; empty when all is there")
+    missing: list[Missing] = Field(description="when that was, as far as it is known, in order of time")
 
 
 class Event(BaseModel):

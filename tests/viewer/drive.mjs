@@ -5,9 +5,11 @@ import { chromium } from "playwright-core";
 import * as explorer from "./explorer.mjs";
 import * as player from "./player.mjs";
 import * as security from "./security.mjs";
+import * as watching from "./watching.mjs";
 
 const job = JSON.parse(await readFile(process.argv[2], "utf8"));
-const scenarios = { ...explorer, ...player, ...security };
+const files = { explorer, player, security, watching };
+const scenarios = Object.assign({}, ...job.files.map((name) => files[name]));
 const wanted = job.scenarios ?? Object.keys(scenarios);
 const AT_ONCE = 2;
 const DEADLINE_MS = 150_000;

@@ -49,18 +49,24 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, recordings_or_samples: Path) -> dict[str, Any]:
     """Every scenario of drive.mjs, run once; pictures stay in the run's temporary folder."""
+    return drive(shots(tmp_path_factory), recordings_or_samples, ["explorer", "player", "security"])
+
+
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run: its lake, pictures and results."""
+    folder = Path(os.environ.get("VIEWER_SHOTS") or tmp_path_factory.mktemp("viewer"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def drive(folder: Path, recordings: Path, scripts: list[str]) -> dict[str, Any]:
+    """What the scenarios of these scripts have seen, by name. Skips the test where a part is missing."""
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine")
     if shutil.which("node") is None or not (HERE / "node_modules" / "playwright-core").is_dir():
         pytest.skip("no Node or no node_modules: run `npm ci` in tests/viewer")
     if not (ROOT / "viewer" / "page" / "vendor" / "replay.js").is_file():
         pytest.skip("no player in viewer/page/vendor: run `make setup`")
-    folder = Path(os.environ.get("VIEWER_SHOTS") or tmp_path_factory.mktemp("viewer"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return drive(folder, recordings_or_samples)
-
-
-def drive(folder: Path, recordings: Path) -> dict[str, Any]:
     evil = f"http://127.0.0.1:{free_ports(1)[0]}"
     files = captures(recordings)
     hostile.write_capture(folder / "hostile.jsonl.gz", evil)
@@ -79,7 +85,8 @@ def drive(folder: Path, recordings: Path) -> dict[str, Any]:
     guard = {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "apps": [hostile.APP]}
     with serving(lake) as origin, serving(lake, {"REPLAYLAKE_SERVE__TOKENS": json.dumps({"test": guard})}) as guarded:
         job = {
-            "chromium": CHROMIUM, "origin": origin, "evil": evil, "folder": str(folder), "root": str(ROOT),
+            "chromium": CHROMIUM, "files": scripts,
+            "origin": origin, "evil": evil, "folder": str(folder), "root": str(ROOT),
             "sessions": sessions(recordings, origin),
             "families": FAMILIES, "idle": [name for name in IDLE if name in files],
             "open": visit, "guarded": {"origin": guarded, "token": TOKEN},
@@ -146,15 +153,15 @@ def serving(lake: Path, environment: dict[str, str] | None = None) -> Iterator[s
 @pytest.fixture
 def seen(run: dict[str, Any]) -> Any:
     """`seen("name")`: what a scenario saw, when it went through without a complaint of the page."""
+    return lambda name: seen_in(run, name)
 
-    def of(name: str) -> Any:
-        result = run[name]
-        assert "error" not in result, result["error"]
-        assert result["complaints"] == []
-        assert result["outside"] == []
-        return result["seen"]
 
-    return of
+def seen_in(run: dict[str, Any], name: str) -> Any:
+    result = run[name]
+    assert "error" not in result, result["error"]
+    assert result["complaints"] == []
+    assert result["outside"] == []
+    return result["seen"]
 
 
 def test_the_first_list_has_every_session_and_is_light(seen: Any) -> None:

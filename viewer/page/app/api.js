@@ -53,8 +53,8 @@ export const api = {
   session: (which) => session(which),
   timeline: (which) => session(which, "/timeline"),
   replay: (which) => session(which, "/replay"),
-  /** Text of the JSON array, so that the playing frame parses it. */
-  events: async (which, track, chunk) => (await call(`${path(which)}/replay/events${query({ track, chunk, ...signature() })}`)).text(),
+  /** Text of the JSON of events and notes, so that the playing frame parses it. */
+  events: async (which, track, chunk) => (await call(`${path(which)}/replay/events${query({ track, chunk, notes: true, ...signature() })}`)).text(),
   /** A link that opens the session for so many seconds. */
   link: (which, seconds) => json("/links", { method: "POST", body: { app: which.app, session_id: which.id, seconds } }),
 };
