@@ -1,11 +1,12 @@
 """The shapes of the API's answers, from which its OpenAPI description is made. Rows follow the declared tables."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from lake.notes import NoteKind
 from schemas.tables import TABLES
+from viewer.access import How
 
 _TYPES: dict[str, Any] = {
     "string": str,
@@ -265,6 +266,28 @@ class Blobs(_Answer):
     """The blobs of a session, window by window, later revisions behind."""
 
     blobs: list[Blob]
+
+
+class SignIn(_Answer):
+    """A token, to sign in with."""
+
+    token: str = Field(max_length=1024)
+
+
+class Known(_Answer):
+    """What a caller is known as."""
+
+    name: str = Field(description="as in the audit log: of a token, or `user:` and the name of a person")
+    how: How
+    apps: list[str] | None = Field(description="that may be read; null: all")
+    expires_ms: int | None = Field(description="end of the sign-in")
+
+
+class Lake(_Answer):
+    """The lake behind the server. `none`: nothing of a lake is there; `empty`: no session is in it yet."""
+
+    state: Literal["none", "empty", "filled"]
+    where: str | None = Field(description="its address; null for callers who may not read all apps")
 
 
 class LinkWanted(_Answer):

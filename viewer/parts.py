@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
 from lake.catalog import Row
 from schemas.errors import ReplayLakeError, TryAgain
+from schemas.keys import FOLDERS
 from sinks.store import ObjectStore
 from sinks.tables import as_declared
 from viewer import explorer
@@ -97,6 +99,16 @@ class Viewer:
         if not closed and not opened.windows:
             raise Missing("no such session")
         return Found(app_id, session_id, closed, opened)
+
+    def lake_state(self) -> Literal["none", "empty", "filled"]:
+        """Whether there is a lake, and a session in it. Raises StoreError."""
+        if explorer.apps(self.index, None):
+            return "filled"
+        return "none" if FOLDERS.isdisjoint(self.store.folders("")) else "empty"
+
+    def refused(self, client: str) -> None:
+        """Somebody tried to sign in with what is no token."""
+        _log.warning("a sign-in from %s was refused: unknown token", client)
 
     def close(self) -> None:
         """Let go of the copy."""

@@ -1,5 +1,6 @@
 // One session: its head, and the tabs replay, timeline, pages, properties.
 
+import { account } from "./account.js";
 import { api, ApiError } from "./api.js";
 import { explorerAddress, explorerState, go, pair, sessionAddress, sessionState } from "./address.js";
 import { DEFAULT_COLUMNS } from "./columns.js";
@@ -89,7 +90,7 @@ export class SessionPage {
     this.partChoice = h("select", { class: "input", "aria-label": "Part of the session", hidden: this.windows.length < 2, onchange: () => this.goPart(Number(this.partChoice.value)) });
     const help = h("button", { class: "button plain", type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: showHelp }, icon("help"));
     const back = h("a", { class: "button plain", href: "/", title: "All sessions", "aria-label": "All sessions", onclick: (event) => this.back(event) }, icon("back"));
-    show(this.page, h("header", { class: "top session-top" }, back, this.head, h("span", { class: "grow" }), this.partChoice, bar, help), h("main", { class: "session" }, Object.values(this.panels)));
+    show(this.page, h("header", { class: "top session-top" }, back, this.head, h("span", { class: "grow" }), this.partChoice, bar, account(), help), h("main", { class: "session" }, Object.values(this.panels)));
   }
 
   /** The window that the address names, or the first. */
