@@ -40,7 +40,10 @@ export async function signsInOnce({ page, job, complaints }) {
   const cookies = await page.context().cookies(origin);
   await second.goto(link);
   await second.waitForFunction(() => document.querySelector(".clock")?.textContent);
-  return { apps, kept, cookie, account, cookies, own, isShared: true };
+  const isHidden = await second.getByRole("button", { name: "Signed in as" }).isHidden();
+  await second.goto(link.replace(/exp=\d+/, "exp=1"));
+  const expired = await second.locator("[role=alert]").innerText();
+  return { apps, kept, cookie, account, cookies, own, isHidden, expired };
 }
 
 /** Behind a proxy that signs people in there is no form; the page says who one is. */

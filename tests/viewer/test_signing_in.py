@@ -37,6 +37,8 @@ def test_a_token_is_asked_for_once_and_not_in_every_tab(seen: Any) -> None:
     assert "test" in once["account"]
     assert "Until" in once["account"]
     assert once["cookies"] == []
+    assert once["isHidden"]  # a link is nobody's account
+    assert once["expired"].startswith("This link does not open the session any more")
 
 
 def test_whom_a_proxy_has_signed_in_is_asked_for_nothing(seen: Any) -> None:

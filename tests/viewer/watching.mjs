@@ -98,7 +98,7 @@ export async function tellsEveryLoss({ page, job }) {
   const node = (id, tagName, attributes = {}, ...childNodes) => ({ type: 2, id, tagName, attributes, childNodes });
   const events = [
     { type: 4, timestamp: start, data: { href: "http://x.example/a?b=1", width: 800, height: 600 } },
-    { type: 2, timestamp: start, data: { initialOffset: { top: 0, left: 0 }, node: { type: 0, id: 1, childNodes: [node(2, "html", {}, node(3, "head", {}, node(4, "link", { rel: "stylesheet", href: "https://cdn.example/a.css" }), node(5, "style", { _cssText: "@font-face{font-family:a;src:url(https://fonts.example/a.woff2)}" })), node(6, "body", {}, node(7, "img", { src: "https://img.example/1.png" }), node(8, "img", { src: "https://img.example/2.png" }), node(9, "canvas", { width: "200", height: "80" })))] } } },
+    { type: 2, timestamp: start, data: { initialOffset: { top: 0, left: 0 }, node: { type: 0, id: 1, childNodes: [node(2, "html", {}, node(3, "head", {}, node(4, "link", { rel: "stylesheet", href: "https://cdn.example/a.css" }), node(5, "style", { _cssText: "@font-face{font-family:a;src:url(https://fonts.example/a.woff2)}" })), node(6, "body", {}, node(7, "img", { src: "https://img.example/1.png", width: "200", height: "100" }), node(8, "img", { src: "https://img.example/2.png" }), node(9, "canvas", { width: "200", height: "80" })))] } } },
     { type: 3, timestamp: start + 5000, data: { source: 9, id: 9, type: 0, commands: [{ property: "fillRect", args: [0, 0, 1, 1] }] } },
     { type: 3, timestamp: start + 9000, data: { source: 1, positions: [{ x: 5, y: 5, id: 999, timeOffset: 0 }] } },
   ];
@@ -108,7 +108,8 @@ export async function tellsEveryLoss({ page, job }) {
   await page.locator(".missing-button").click();
   const lines = await page.locator(".missing-list li").allInnerTexts();
   const setting = await page.locator(".setting").innerText();
-  const hatched = await stageOf(page).evaluate(() => document.querySelector("iframe").contentDocument.querySelectorAll("[data-not-loaded]").length);
+  const hatched = await stageOf(page).evaluate(() => [...document.querySelector("iframe").contentDocument.querySelectorAll("[data-not-loaded]")].filter((one) => getComputedStyle(one).backgroundImage.includes("image%20not%20loaded")).length);
+  await page.screenshot({ path: `${job.folder}/losses.png` });
   const canvas = await stageOf(page).evaluate(() => getComputedStyle(document.querySelector("iframe").contentDocument.querySelector("canvas")).backgroundImage.includes("canvas"));
   return { lines, setting, hatched, canvas, gaps: await page.locator(".mark-gap").count(), unseen: await page.locator(".mark-unseen").count() };
 }

@@ -14,6 +14,7 @@ export function forget() {
 /** A button with the name; hidden where the server asks nobody, and for whoever came by a link. */
 export function account() {
   const button = h("button", { class: "button plain", type: "button", hidden: true, "aria-haspopup": "dialog" }, icon("person"));
+  if (new URLSearchParams(location.search).has("sig")) return button;
   known ??= api.who().catch((error) => (error instanceof ApiError ? null : Promise.reject(error)));
   known.then((who) => {
     if (!who || who.how === "open") return;

@@ -62,16 +62,16 @@ function fail(error) {
   view?.leave();
   view = null;
   document.title = "Replay Lake";
-  if (error.status === 401) return show(page, tokenForm());
+  if (error.status === 401) return show(page, tokenForm(sessionState()?.sig ? `This link does not open the session any more: ${error.message}.` : ""));
   const back = h("a", { class: "button", href: "/" }, "Back to the sessions");
   const again = h("button", { class: "button primary", onclick: open }, "Try again");
   const said = error instanceof ApiError ? error.message : "Something in this page failed. The console has the details.";
   show(page, h("main", { class: "notice" }, h("h1", {}, "This did not work"), h("p", { role: "alert" }, said), h("p", { class: "actions" }, again, back)));
 }
 
-function tokenForm() {
+function tokenForm(why = "") {
   const field = h("input", { type: "password", id: "token", autocomplete: "current-password", required: true, class: "input" });
-  const said = h("p", { role: "alert" });
+  const said = h("p", { role: "alert" }, why);
   const use = async (event) => {
     event.preventDefault();
     said.textContent = "";

@@ -17,6 +17,7 @@ const LEAD_MS = 1_000; // playing begins so long before what was jumped to, and 
 const POLL_MS = 4_000;
 const LIVE_EDGE_MS = 4_000; // "live" is so far behind the newest record
 const SCOUT_MS = 10_000; // how often the recordings of the other tabs are looked into
+const KEPT_ELSEWHERE = 2; // chunks of each tab that is not shown
 const KEY = "replaylake.player";
 const STAGE = "/page/stage.html";
 
@@ -146,6 +147,7 @@ export class Player {
     this.tape?.close();
     this.track = track;
     this.standing = null;
+    this.tidy();
     if (!this.texts.has(track.track)) this.texts.set(track.track, new Map());
     const on = { wait: (waiting) => this.wait(waiting), finish: () => this.finished(), fail: (error) => this.fail(error), told: (chunk, report) => this.told(track.track, chunk, report) };
     this.tape = new Tape(this.stage, track, { load: (chunk) => this.source.events(track.track, chunk), texts: this.texts.get(track.track), allowed: this.allowed, on });
@@ -157,6 +159,14 @@ export class Player {
     if (ms !== null) this.spare(inside);
     this.tape.seek(inside, playing);
     this.drawPlay();
+  }
+
+  /** Of the tabs that are not shown only what was read last stays in memory. */
+  tidy() {
+    for (const [track, texts] of this.texts) {
+      if (track === this.track.track) continue;
+      for (const chunk of texts.keys()) if (texts.size > KEPT_ELSEWHERE) texts.delete(chunk);
+    }
   }
 
   /** What the stage says of a chunk that it has got. */

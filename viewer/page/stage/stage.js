@@ -9,7 +9,9 @@ const META = 4;
 const CUSTOM = 5;
 const { Replayer } = window.rrwebReplay;
 const root = document.getElementById("stage");
-const NOT_LOADED = "[data-not-loaded]{background:repeating-linear-gradient(45deg,#8883 0 6px,#8881 6px 12px)!important;outline:1px dashed #8886;outline-offset:-1px}";
+// Images that are not loaded are hatched; where there is room, with a word.
+const WORD = encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="100%"><style>@media (max-width:90px),(max-height:24px){text{display:none}}</style><text x="50%" y="50%" dy="4" font-family="sans-serif" font-size="12" text-anchor="middle" fill="#666">image not loaded</text></svg>');
+const NOT_LOADED = `[data-not-loaded]{background:url("data:image/svg+xml,${WORD}") 0 0/100% 100% no-repeat,repeating-linear-gradient(45deg,#8883 0 6px,#8881 6px 12px)!important;outline:1px dashed #8886;outline-offset:-1px}`;
 
 // Canvases: see neutral.js. Until there is a picture they are hatched, with a word.
 const HATCHED = encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="120" height="60"><defs><pattern id="h" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0v8" stroke="#888" stroke-opacity=".4" stroke-width="6"/></pattern></defs><rect width="120" height="60" fill="url(#h)"/><text x="60" y="34" font-family="sans-serif" font-size="12" text-anchor="middle" fill="#666">canvas</text></svg>');
