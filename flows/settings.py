@@ -38,6 +38,14 @@ from sinks.open_store import lake_fault
 from sinks.writer import LakeLimits
 from viewer.access import Token
 from viewer.options import ServeOptions
+from viewer.sso import PERSON, SignedInByProxy
+
+HeaderName = Annotated[str, Field(pattern="^[A-Za-z0-9-]{1,100}$")]
+_NETWORK_BITS_MIN = {4: 8, 6: 16}  # of trusted proxies: what is wider is everybody
+_CLIENT_HEADERS = {
+    "accept", "accept-language", "authorization", "connection", "content-type", "cookie", "forwarded", "from", "host",
+    "origin", "referer", "user-agent", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-requested-with",
+}  # fmt: skip
 
 # A limit has one default: that of the struct which the job, the intake or the viewer is given.
 _RULES, _MEMO, _LIMITS, _SHARE, _CUT, _CLOCK = (
@@ -469,15 +477,71 @@ class TokenSettings(_Section):
         return Token(self.sha256 or hashlib.sha256(secret.encode()).hexdigest(), frozenset(self.apps))
 
 
+class ProxySettings(_Section):
+    """A proxy in front of `serve` that signs people in (SSO): its headers name the person, and the groups."""
+
+    trusted: list[str] = Field(description="addresses or networks of the proxy; headers from elsewhere are ignored")
+    user_header: HeaderName = Field("X-Forwarded-User", description="header with the person, set by the proxy alone")
+    groups_header: HeaderName | None = Field(None, description="header with the groups, commas between")
+    groups: dict[str, list[str]] = Field({}, description="app ids by group; `*` is all")
+    everyone: list[str] = Field([], description="app ids for all whom the proxy lets in; `*` is all")
+
+    @field_validator("trusted")
+    @classmethod
+    def _check_trusted(cls, trusted: list[str]) -> list[str]:
+        if not trusted:
+            raise ValueError("names no proxy: without one nobody could be believed")
+        for text in trusted:
+            network = ip_network(text, strict=False)
+            if network.prefixlen < _NETWORK_BITS_MIN[network.version]:
+                raise ValueError(f"{text} is open to anyone: name the addresses of the proxy")
+        return trusted
+
+    @field_validator("user_header", "groups_header")
+    @classmethod
+    def _check_header(cls, header: str | None) -> str | None:
+        if header is not None and (header.lower() in _CLIENT_HEADERS or header.lower().startswith("sec-")):
+            raise ValueError(f"{header} is set by browsers themselves: anyone could be anybody")
+        return header
+
+    @model_validator(mode="after")
+    def _check_apps(self) -> "ProxySettings":
+        if not self.groups and not self.everyone:
+            raise ValueError("nobody could read anything: set groups or everyone")
+        if self.groups and self.groups_header is None:
+            raise ValueError("groups are set and groups_header is not")
+        if self.groups_header is not None and self.groups_header.lower() == self.user_header.lower():
+            raise ValueError("user_header and groups_header are the same")
+        return self
+
+    def known(self) -> SignedInByProxy:
+        return SignedInByProxy(
+            trusted=tuple(ip_network(text, strict=False) for text in self.trusted),
+            user_header=self.user_header,
+            groups_header=self.groups_header or "",
+            groups={group: frozenset(apps) for group, apps in self.groups.items()},
+            everyone=frozenset(self.everyone),
+        )
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """It may ask from a loopback address, as a browser of this machine does."""
+        loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+        own = [ip_network(text, strict=False) for text in self.trusted]
+        return any(one.version == other.version and one.overlaps(other) for one in own for other in loopback)
+
+
 class ServeSettings(_Section):
     """The API and the page of `replaylake serve`."""
 
-    host: str = Field("127.0.0.1", description="address to listen on; beyond loopback only with tokens")
+    host: str = Field("127.0.0.1", description="address to listen on; beyond loopback only with tokens or a proxy")
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(8080, description="port to listen on; 0 is any free one")
     tokens: dict[str, TokenSettings] = Field({}, description="who may read what, by a name for the audit log")
+    proxy: ProxySettings | None = Field(None, description="a proxy in front that signs people in")
     link_key: SecretStr | None = Field(
-        None, min_length=32, description="signs links; when not set, links end with the process"
+        None, min_length=32, description="signs links and sign-ins; when not set, both end with the process"
     )
+    sign_in_seconds: Positive = Field(_SERVE.sign_in_seconds, description="how long a browser stays signed in")
     link_seconds_max: Positive = Field(_SERVE.link_seconds_max, description="the longest that a link holds")
     public_url: str = Field(
         _SERVE.public_url, pattern="^(https?://[^?#]+[^/?#])?$", description="how links name this server"
@@ -525,6 +589,19 @@ class ServeSettings(_Section):
     answer_seconds: Annotated[float, Field(gt=0)] = Field(
         60.0, description="how long a client may read nothing of an answer; then its connection ends"
     )
+
+    @field_validator("tokens")
+    @classmethod
+    def _check_names(cls, tokens: dict[str, TokenSettings]) -> dict[str, TokenSettings]:
+        for name in tokens:
+            if name.startswith(PERSON):
+                raise ValueError(f"{name!r}: names that begin with {PERSON!r} are those of people")
+        return tokens
+
+    @property
+    def asks_who(self) -> bool:
+        """Nobody reads without being known."""
+        return bool(self.tokens) or self.proxy is not None
 
 
 class LogSettings(_Section):

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from lake.notes import NoteKind
 from schemas.tables import TABLES
+from viewer.access import How
 
 _TYPES: dict[str, Any] = {
     "string": str,
@@ -218,12 +219,23 @@ class Note(_Answer):
     text: str = Field(description="the same for a person, in one line")
 
 
+class Missing(_Answer):
+    """A stretch of time of which segments are missing."""
+
+    from_ms: int
+    to_ms: int
+    count: int = Field(description="of segments")
+    kind: NoteKind
+    view_id: str | None = Field(description="null: of all views")
+
+
 class Replay(_Answer):
     """The tracks of a session. `live`: it may go on; then the last chunks grow and others follow."""
 
     live: bool
     tracks: list[Track]
     notes: list[Note] = Field(description="what is lost, and why nothing is there to play; empty when all is there")
+    missing: list[Missing] = Field(description="when that was, as far as it is known, in order of time")
 
 
 class Event(BaseModel):
@@ -255,6 +267,28 @@ class Blobs(_Answer):
     """The blobs of a session, window by window, later revisions behind."""
 
     blobs: list[Blob]
+
+
+class SignIn(_Answer):
+    """A token, to sign in with."""
+
+    token: str = Field(max_length=1024)
+
+
+class Known(_Answer):
+    """What a caller is known as."""
+
+    name: str = Field(description="as in the audit log: of a token, or `user:` and the name of a person")
+    how: How
+    apps: list[str] | None = Field(description="that may be read; null: all")
+    expires_ms: int | None = Field(description="end of the sign-in")
+
+
+class Lake(_Answer):
+    """The lake behind the server. `none`: nothing of a lake is there; `empty`: no session is in it yet."""
+
+    state: Literal["none", "empty", "filled"]
+    where: str | None = Field(description="its address; null for callers who may not read all apps")
 
 
 class LinkWanted(_Answer):

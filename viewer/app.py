@@ -13,8 +13,9 @@ from starlette.exceptions import HTTPException
 
 from schemas.errors import Damaged, ReplayLakeError, TryAgain
 from sinks.store import ObjectMissing, StoreError
-from viewer import respond, routes_explorer, routes_replay, routes_session
+from viewer import respond, routes_explorer, routes_replay, routes_session, routes_sign_in
 from viewer.access import NotAllowed, NotKnown
+from viewer.asking import COOKIES
 from viewer.audit import AuditFailed
 from viewer.filters import BadRequest
 from viewer.gate import Answered, Gate
@@ -61,7 +62,7 @@ def build(viewer: Viewer, answered: Answered) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.viewer = viewer
-    for module in (routes_explorer, routes_session, routes_replay):
+    for module in (routes_sign_in, routes_explorer, routes_session, routes_replay):
         app.include_router(module.routes)
     _errors(app)
     _description(app)
@@ -122,7 +123,10 @@ def described(app: FastAPI) -> dict[str, Any]:
             operation["responses"].pop("422", None)
     for name in ("HTTPValidationError", "ValidationError"):
         schema["components"]["schemas"].pop(name, None)
-    schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    schema["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "sign-in": {"type": "apiKey", "in": "cookie", "name": COOKIES[True]},
+    }
     return schema
 
 

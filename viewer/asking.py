@@ -1,5 +1,6 @@
 """What routes have in common: who asks, for which sessions, and how that is described."""
 
+from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -7,7 +8,7 @@ import msgspec
 from fastapi import Depends, Path, Query, Request
 
 from viewer import answers
-from viewer.access import Caller
+from viewer.access import Caller, Credentials, NotAllowed, NotKnown
 from viewer.filters import BadRequest, Wanted
 from viewer.parts import Viewer
 
@@ -26,7 +27,11 @@ FAILURES: Responses = {
 }
 MISSING: Responses = {404: {"model": answers.Failure, "description": "No such session, or no such part of it"}}
 DAMAGED: Responses = {502: {"model": answers.Failure, "description": "The recording is damaged"}}
-SECURITY: dict[str, Any] = {"security": [{"bearer": []}]}
+SECURITY: dict[str, Any] = {"security": [{"bearer": []}, {"sign-in": []}]}
+OWN_HEADER = "X-Replay-Lake"  # a page elsewhere cannot send it without being allowed to
+COOKIES = {True: "__Host-replaylake", False: "replaylake-sign-in"}  # by whether the browser came by https
+_OWN_SITES = {"same-origin", "none"}  # `none`: the person has typed the address
+_SAFE = {"GET", "HEAD"}
 
 
 def parts(request: Request) -> Viewer:
@@ -39,9 +44,43 @@ Parts = Annotated[Viewer, Depends(parts)]
 
 
 async def caller(request: Request, viewer: Parts) -> Caller:
-    """Who asks, by a bearer token."""
+    """Who asks, by a token, a sign-in or a proxy."""
     await viewer.follower.ready()
-    return viewer.access.bearer(request.headers.get("authorization"))
+    return known(request, viewer)
+
+
+def known(request: Request, viewer: Viewer) -> Caller:
+    """Who asks. What a browser sends unasked counts for our own page only. Raises NotKnown, NotAllowed."""
+    found = viewer.access.caller(credentials(request))
+    if found.how.is_sent_unasked:
+        own_page(request)
+    return found
+
+
+def own_page(request: Request) -> None:
+    """Raise NotAllowed when a page elsewhere may have made the browser ask this."""
+    if request.headers.get("sec-fetch-site", "none") not in _OWN_SITES:
+        raise NotAllowed("this is answered to the server's own page only")
+    if request.method not in _SAFE and OWN_HEADER not in request.headers:
+        raise NotAllowed(f"the header {OWN_HEADER} is missing")
+
+
+def credentials(request: Request) -> Credentials:
+    """What the request shows of who asks."""
+    names = set(request.headers.keys())
+    headers = {name: request.headers.getlist(name) for name in names}
+    return Credentials(client(request), headers, sign_in_cookie(request))
+
+
+def sign_in_cookie(request: Request) -> str:
+    """The cookie of a sign-in, "" without one."""
+    return request.cookies.get(COOKIES[True]) or request.cookies.get(COOKIES[False]) or ""
+
+
+def is_https(request: Request, viewer: Viewer) -> bool:
+    """The browser came by https, as far as the settings or the proxy tell."""
+    forwarded = request.headers.get("x-forwarded-proto", "").split(",")[0].strip().lower()
+    return viewer.options.public_url.startswith("https:") or "https" in {forwarded, request.url.scheme}
 
 
 Who = Annotated[Caller, Depends(caller)]
@@ -101,12 +140,21 @@ async def asked(  # noqa: PLR0913 - FastAPI takes parameters so
     """The session of the path, for a token or a link to it."""
     await viewer.follower.ready()
     app_id, session_id = _decoded(app), _decoded(session)
-    if sig and "authorization" not in request.headers:
-        who = viewer.access.linked(app_id, session_id, exp, sig)
-    else:
-        who = viewer.access.bearer(request.headers.get("authorization"))
+    who = _caller_or_link(request, viewer, app_id, session_id, (exp, sig))
     who.check(app_id)
     return Asked(viewer, who, client(request), app_id, session_id)
+
+
+def _caller_or_link(request: Request, viewer: Viewer, app_id: str, session_id: str, link: tuple[str, str]) -> Caller:
+    """Who asks by himself, if that opens the app; else the link, if there is one."""
+    if not link[1] or "authorization" in request.headers:
+        return known(request, viewer)
+    if not viewer.access.is_open:
+        with suppress(NotKnown, NotAllowed):
+            own = known(request, viewer)
+            own.check(app_id)
+            return own
+    return viewer.access.linked(app_id, session_id, *link)
 
 
 Of = Annotated[Asked, Depends(asked)]

@@ -1,12 +1,15 @@
 """The parts of the service, put together: what a route asks. `now`: seconds."""
 
+import logging
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
 from lake.catalog import Row
 from lake.line_tables import LineTables
 from schemas.errors import TryAgain
+from schemas.keys import FOLDERS
 from sinks.store import ObjectStore
 from sinks.tables import as_declared
 from viewer import explorer
@@ -21,6 +24,7 @@ from viewer.session_rows import SessionRows, as_json
 from viewer.shared_cache import SharedCache
 
 _SESSIONS_MAX = 256  # whose windows are kept until the lake changes
+_log = logging.getLogger("replaylake.serve")
 
 
 class Missing(Exception):
@@ -79,6 +83,16 @@ class Viewer:
                 raise NotThereYet("not among the sessions read so far; the older ones are still being read")
             raise Missing("no such session")
         return Found(app_id, session_id, closed, opened)
+
+    def lake_state(self) -> Literal["none", "empty", "filled"]:
+        """Whether there is a lake, and a session in it. Raises StoreError."""
+        if explorer.apps(self.index, None):
+            return "filled"
+        return "none" if FOLDERS.isdisjoint(self.store.folders("")) else "empty"
+
+    def refused(self, client: str) -> None:
+        """Somebody tried to sign in with what is no token."""
+        _log.warning("a sign-in from %s was refused: unknown token", client)
 
     def close(self) -> None:
         """Let go of the copy."""

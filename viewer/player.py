@@ -24,6 +24,7 @@ from schemas.units import MIB
 from sinks.parallel import in_parallel
 from sinks.store import ObjectMissing, ObjectStore
 from viewer import respond
+from viewer.missing import Hole, holes
 from viewer.respond import Packed
 from viewer.session_rows import SessionRows
 from viewer.shared_cache import SharedCache
@@ -65,6 +66,7 @@ class Planned(msgspec.Struct, frozen=True):
     idle: list[tuple[int, int]]
     tabs: dict[str, str]  # by view
     notes: list[Note]  # what of it is lost
+    missing: list[Hole]  # and when that was
     is_whole: bool = True  # every blob could be opened
 
 
@@ -155,7 +157,7 @@ class Player:
         )
         read = list(in_parallel(self._open, places))
         opened = [(place, found) for place, found in read if isinstance(found, BlobReader)]
-        lost = [found for _, found in read if isinstance(found, Note)]
+        lost = {place.key: found for place, found in read if isinstance(found, Note)}
         indexes = [blob.index for _, blob in opened]
         keys = {place.key for place, _ in opened}
         family = family_of(opened[0][1]) if opened else None
@@ -167,7 +169,8 @@ class Player:
             views=_views(indexes),
             idle=sorted(span for index in indexes for span in index.idle),
             tabs=tabs,
-            notes=[*stored_notes(windows, rows), *lost],
+            notes=[*stored_notes(windows, rows), *lost.values()],
+            missing=holes(rows, {key: note.kind for key, note in lost.items()}),
             is_whole=not lost,
         )
 

@@ -35,6 +35,13 @@ def apps(request: Request, viewer: Parts, who: Who) -> Response:
     return respond.json(request, {"apps": explorer.apps(viewer.index, who.apps)})
 
 
+@routes.get("/lake", response_model=answers.Lake, openapi_extra=SECURITY)
+def lake(request: Request, viewer: Parts, who: Who) -> Response:
+    """Whether there is a lake, and anything in it: why a list is empty."""
+    where = viewer.options.lake if who.apps is None else None
+    return respond.json(request, {"state": viewer.lake_state(), "where": where})
+
+
 @routes.get("/fields", response_model=answers.Fields)
 def fields(request: Request) -> Response:
     """The columns of sessions and lines as declared; nothing of the lake, so anybody may ask."""

@@ -24,7 +24,8 @@ def replay(request: Request, of: Of) -> Response:
     found = of.viewer.session(of.app_id, of.session_id)
     planned = _plan_of(of, found)
     told = [note.as_json() for note in planned.notes]
-    return respond.json(request, {"live": found.opened.is_live, "tracks": as_json(planned), "notes": told})
+    answer = {"live": found.opened.is_live, "tracks": as_json(planned), "notes": told, "missing": planned.missing}
+    return respond.json(request, answer)
 
 
 @routes.get(

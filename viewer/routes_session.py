@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 
 from viewer import answers, respond
-from viewer.asking import FAILURES, MISSING, PREFIX, SECURITY, SESSION, Of, Parts, Who, client
+from viewer.asking import FAILURES, MISSING, PREFIX, SECURITY, SESSION, Of, Parts, Who, client, is_https
 
 routes = APIRouter(prefix=PREFIX, responses=FAILURES, tags=["session"])
 
@@ -41,5 +41,6 @@ def links(request: Request, viewer: Parts, who: Who, body: answers.LinkWanted) -
     expires, signature = viewer.access.sign(who, body.app, body.session_id, seconds)
     viewer.audit.note(who, client(request), "link", body.app, body.session_id, seconds=seconds)
     query = urlencode({"app": body.app, "session": body.session_id, "exp": expires, "sig": signature})
-    base = viewer.options.public_url or f"{request.url.scheme}://{request.url.netloc}"
+    scheme = "https" if is_https(request, viewer) else "http"
+    base = viewer.options.public_url or f"{scheme}://{request.url.netloc}"
     return respond.json(request, {"url": f"{base}/?{query}", "expires_ms": viewer.access.expires_ms(expires)})

@@ -23,9 +23,10 @@ def serve(
     """
     settings = settings_with(lake, serve={"host": host, "port": port})
     set_up_logging(settings)
-    if not settings.serve.tokens and not _is_loopback(settings.serve.host):
+    if not settings.serve.asks_who and not _is_loopback(settings.serve.host):
         raise ConfigurationError(
-            f"serve.tokens: without one serve.host must be loopback, and {settings.serve.host!r} is not (docs/api.md)"
+            f"serve.tokens: without one, or serve.proxy, serve.host must be loopback, and "
+            f"{settings.serve.host!r} is not (docs/api.md)"
         )
     try:
         from flows.services.serve import run_server  # noqa: PLC0415 - its libraries come with the extra

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -80,6 +81,7 @@ def run_server(settings: Settings, said: Callable[[str], None]) -> None:
             log_config=None,
             access_log=False,  # addresses hold the signatures of links
             server_header=False,
+            proxy_headers=False,  # who asks is the peer itself; what a proxy says of it is read where that counts
             http=guard.h11,  # type: ignore[arg-type] # only called. httptools gives up at 64 KiB of address
             callback_notify=guard.look,
             timeout_notify=0,  # at every look of its own, which is each second
@@ -103,7 +105,8 @@ def _lake(settings: Settings) -> tuple[ObjectStore, str]:
 
 def _access(serving: ServeSettings) -> Access:
     key = serving.link_key.get_secret_value().encode() if serving.link_key else secrets.token_bytes(_LINK_KEY_BYTES)
-    return Access({name: token.known() for name, token in serving.tokens.items()}, key, time.time)
+    tokens = {name: token.known() for name, token in serving.tokens.items()}
+    return Access(tokens, key, time.time, serving.proxy.known() if serving.proxy else None)
 
 
 def _options(settings: Settings, folder: Path) -> ServeOptions:
@@ -124,9 +127,18 @@ def _options(settings: Settings, folder: Path) -> ServeOptions:
         link_seconds_max=serving.link_seconds_max,
         public_url=serving.public_url,
         origins=serving.allow_recorded_origins,
-        own_names=None if serving.tokens else own_names(serving.host),
+        sign_in_seconds=serving.sign_in_seconds,
+        lake=settings.lake,
+        own_names=_own_names(serving),
         rules=settings.sessions.rules(),
     )
+
+
+def _own_names(serving: ServeSettings) -> frozenset[str] | None:
+    """Where a peer on this machine is believed, or nobody is asked, the server answers to its own names only."""
+    if serving.proxy is not None and serving.proxy.is_on_this_machine:
+        return own_names(serving.host) | ({urlsplit(serving.public_url).hostname or ""} - {""})
+    return None if serving.asks_who else own_names(serving.host)
 
 
 @contextmanager

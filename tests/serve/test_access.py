@@ -26,11 +26,14 @@ def test_every_route_but_the_columns_and_the_description_needs_a_token(guarded: 
         filled = path.replace("{app}", row["app_id"]).replace("{session}", row["session_id"]).replace("{number}", "0")
         filled = filled.replace("{digest}", 64 * "0")
         for method in operations:
-            body = {"app": GUANCE, "session_id": row["session_id"], "seconds": 60} if method == "post" else None
+            link = {"app": GUANCE, "session_id": row["session_id"], "seconds": 60}
+            body = {"/links": link, "/sign-in": {"token": "wrong"}}.get(path.removeprefix(API))
             query = "?columns=app_id" if path.endswith("facets") else ""
-            statuses[f"{method} {path}"] = guarded.ask(filled + query, method.upper(), body=body).status
+            statuses[f"{method} {path}"] = guarded.ask(
+                filled + query, method.upper(), body=body, X_Replay_Lake="1"
+            ).status
     assert statuses.pop(f"get {API}/fields") == 200
-    assert len(statuses) == 13
+    assert len(statuses) == 17
     assert set(statuses.values()) == {401}
 
 

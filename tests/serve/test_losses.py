@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sinks.store import LocalStore
-from tests.flow.made import Event, batch, blobs_of, change, lake_of, meta, page_view, snapshot
+from tests.flow.made import START_MS, Event, batch, blobs_of, change, lake_of, meta, page_view, snapshot
 from tests.serve.server import API, Served, serving
 
 DRAWINGS = [change(at_ms, source=9, id=2, type=0, commands=[]) for at_ms in (100, 200)]
@@ -75,6 +75,21 @@ def test_a_replay_says_what_of_it_is_lost(losses: Served, session: str, tracks: 
         assert set(note) == {"kind", "count", "detail", "track", "text"}
         assert note["text"]
     assert len(replay(losses, session, "/blobs")["blobs"]) == tracks
+
+
+@pytest.mark.parametrize(
+    ("session", "holes"),
+    [
+        ("whole", []),
+        ("gone", [("lost_blob", 0, 2000)]),
+        ("cut", [("damaged_blob", 0, 2000)]),
+        ("half", [("lost_blob", 0, 2000)]),
+    ],
+)
+def test_a_replay_says_when_that_was(losses: Served, session: str, holes: list[tuple[str, int, int]]) -> None:
+    missing = replay(losses, session)["missing"]
+    assert [(one["kind"], one["from_ms"] - START_MS, one["to_ms"] - START_MS) for one in missing] == holes
+    assert all(one["count"] == 1 and one["view_id"] is None for one in missing)
 
 
 def test_what_is_left_of_a_replay_is_played(losses: Served) -> None:

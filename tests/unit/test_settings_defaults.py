@@ -37,7 +37,7 @@ def test_the_services_structs_and_settings_have_the_same_defaults(settings: Sett
     assert intake.policy(Limits()) == Policy(Limits())
     assert intake.guard(intake.connections) == GuardLimits()
     own_names = _options(settings, tmp_path).own_names  # follows from the address and the tokens
-    assert _options(settings, tmp_path) == ServeOptions(tmp_path, own_names=own_names, origins=[])
+    assert _options(settings, tmp_path) == ServeOptions(tmp_path, own_names=own_names, origins=[], lake="lake")
 
 
 def test_shards_share_what_the_job_remembers() -> None:

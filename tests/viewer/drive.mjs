@@ -5,10 +5,14 @@ import { chromium } from "playwright-core";
 import * as explorer from "./explorer.mjs";
 import * as player from "./player.mjs";
 import * as security from "./security.mjs";
+import * as signing from "./signing.mjs";
+import * as watching from "./watching.mjs";
 
 const job = JSON.parse(await readFile(process.argv[2], "utf8"));
-const scenarios = { ...explorer, ...player, ...security };
+const files = { explorer, player, security, signing, watching };
+const scenarios = Object.assign({}, ...job.files.map((name) => files[name]));
 const wanted = job.scenarios ?? Object.keys(scenarios);
+const own = [job.origin, ...Object.values(job.others)];
 const AT_ONCE = 2;
 const DEADLINE_MS = 150_000;
 const VIEWPORT = { width: 1440, height: 860 };
@@ -26,7 +30,7 @@ async function run(name) {
     });
     page.on("pageerror", (error) => complaints.push(`page error: ${error.message || error.name}`));
     page.on("request", (request) => {
-      if (!request.url().startsWith(`${job.origin}/`) && !/^(data|blob|about):/.test(request.url())) outside.push(request.url());
+      if (!own.some((origin) => request.url().startsWith(`${origin}/`)) && !/^(data|blob|about):/.test(request.url())) outside.push(request.url());
     });
   });
   const page = await context.newPage();

@@ -165,21 +165,3 @@ export async function accessible({ page, job }) {
   }
   return found;
 }
-
-/** With tokens: the page asks for one, keeps it in the tab, and a wrong one is said to be wrong. */
-export async function tokens({ page, job }) {
-  if (!job.guarded) return null;
-  await page.goto(job.guarded.origin);
-  const enter = async (token) => {
-    await page.locator("#token").fill(token);
-    await page.getByRole("button", { name: "Open" }).click();
-  };
-  await enter("not-this-one");
-  const said = await page.locator("[role=alert]").innerText();
-  await enter(job.guarded.token);
-  await settled(page);
-  const apps = await page.locator("select[aria-label=Application] option").allInnerTexts();
-  const kept = await page.evaluate(() => [Object.values(sessionStorage).join(), Object.values(localStorage).join(), document.cookie]);
-  return { said, apps, kept };
-}
-

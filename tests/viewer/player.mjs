@@ -109,11 +109,19 @@ export async function tabs({ page, job }) {
   return { names, first, second };
 }
 
+/** Recordings that go on after the session's end are shown to it, unless one wants more. */
+async function withTail(page) {
+  if (await page.locator(".missing-button").isHidden()) return;
+  await page.locator(".missing-button").click();
+  await page.getByRole("button", { name: "Show what came after the end" }).click();
+}
+
 /** From the beginning to the end at 1×, with the skip that is on unless somebody turns it off. */
 export async function skips({ page, job }) {
   const seen = {};
   for (const name of job.idle) {
     await open(page, job.sessions[name]);
+    await withTail(page);
     const began = Date.now();
     const total = await length(page);
     const isOn = await page.locator("#skip").isChecked();
@@ -134,17 +142,19 @@ export async function skips({ page, job }) {
 export async function doesNotSkip({ page, job }) {
   const name = job.idle[0];
   await open(page, job.sessions[name]);
-  await page.locator("label.switch").click();
+  await withTail(page);
+  await page.locator("label.switch", { hasText: "Skip" }).click();
   await page.waitForFunction(() => document.querySelector(".mark-idle"));
   const share = await page.locator(".mark-idle").first().evaluate((mark) => Number.parseFloat(mark.style.left));
   const idle = ((await length(page)) * share) / 100;
   await page.reload();
   await page.waitForFunction(() => document.querySelector(".clock")?.textContent);
   await playing(page);
+  await withTail(page);
   const isOn = await page.locator("#skip").isChecked();
   await until(page, idle + 2);
   const position = await at(page);
-  await page.locator("label.switch").click();
+  await page.locator("label.switch", { hasText: "Skip" }).click();
   await page.locator(".stage-note", { hasText: "Skipped" }).waitFor();
   return { isOn, idle, position, after: await at(page) };
 }
@@ -164,12 +174,12 @@ async function inChunks(page, session, visible = () => Infinity, live = () => fa
   const described = chunks.map((one, chunk) => ({ chunk, start_ms: one[0].timestamp, end_ms: one.at(-1).timestamp, raw_bytes: JSON.stringify(one).length }));
   await page.route((url) => url.pathname.endsWith("/replay"), (route) => {
     const some = described.slice(0, visible());
-    route.fulfill({ json: { live: live(), tracks: [{ ...answer.tracks[0], start_ms: some[0].start_ms, end_ms: some.at(-1).end_ms, chunks: some }] } });
+    route.fulfill({ json: { live: live(), notes: [], missing: [], tracks: [{ ...answer.tracks[0], start_ms: some[0].start_ms, end_ms: some.at(-1).end_ms, chunks: some }] } });
   });
   await page.route((url) => url.pathname.endsWith("/replay/events"), (route) => {
     const chunk = Number(new URL(route.request().url()).searchParams.get("chunk"));
     asked.push(chunk);
-    route.fulfill({ json: chunks[chunk] });
+    route.fulfill({ json: { events: chunks[chunk], notes: [] } });
   });
   return { asked, described };
 }

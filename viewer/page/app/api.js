@@ -1,7 +1,7 @@
-// The HTTP API. A token, when the server wants one, stays in this tab's sessionStorage.
+// The HTTP API. Who has signed in is known by a cookie that scripts cannot read.
 
 const BASE = "/api/v1";
-const KEY = "replaylake.token";
+const OWN = { "X-Replay-Lake": "1" }; // pages elsewhere cannot send it: nothing is changed in our name from there
 
 export class ApiError extends Error {
   constructor(status, message) {
@@ -10,15 +10,9 @@ export class ApiError extends Error {
   }
 }
 
-export const token = {
-  get: () => sessionStorage.getItem(KEY) ?? "",
-  set: (value) => (value ? sessionStorage.setItem(KEY, value) : sessionStorage.removeItem(KEY)),
-};
-
 /** @param {string} address @param {{method?: string, body?: unknown, signal?: AbortSignal}} options */
 async function call(address, { method = "GET", body, signal } = {}) {
-  const headers = {};
-  if (token.get()) headers.Authorization = `Bearer ${token.get()}`;
+  const headers = method === "GET" ? {} : { ...OWN };
   if (body) headers["Content-Type"] = "application/json";
   const sent = { method, headers, signal, body: body && JSON.stringify(body) };
   const response = await fetch(BASE + address, sent).catch((error) => {
@@ -37,14 +31,18 @@ const query = (parameters) => {
 };
 const path = ({ app, id }) => `/apps/${encodeURIComponent(app)}/sessions/${encodeURIComponent(id)}`;
 
-/** A signed link in this page's address opens its session for somebody without a token. */
+/** A signed link in this page's address opens its session for somebody who is not signed in. */
 const signature = () => {
   const { exp, sig } = Object.fromEntries(new URLSearchParams(location.search));
-  return sig && !token.get() ? { exp, sig } : {};
+  return sig ? { exp, sig } : {};
 };
 const session = (which, below = "", parameters = {}) => json(path(which) + below + query({ ...parameters, ...signature() }));
 
 export const api = {
+  who: () => json("/who"),
+  signIn: (token) => json("/sign-in", { method: "POST", body: { token } }),
+  signOut: () => json("/sign-out", { method: "POST" }),
+  lake: () => json("/lake"),
   apps: () => json("/apps"),
   fields: () => json("/fields"),
   sessions: (filter, signal) => json(`/sessions${query(filter)}`, { signal }),
@@ -54,8 +52,8 @@ export const api = {
   session: (which) => session(which),
   timeline: (which) => session(which, "/timeline"),
   replay: (which) => session(which, "/replay"),
-  /** Text of the JSON array, so that the playing frame parses it. */
-  events: async (which, track, chunk) => (await call(`${path(which)}/replay/events${query({ track, chunk, ...signature() })}`)).text(),
+  /** Text of the JSON of events and notes, so that the playing frame parses it. */
+  events: async (which, track, chunk) => (await call(`${path(which)}/replay/events${query({ track, chunk, notes: true, ...signature() })}`)).text(),
   /** A link that opens the session for so many seconds. */
   link: (which, seconds) => json("/links", { method: "POST", body: { app: which.app, session_id: which.id, seconds } }),
 };

@@ -8,19 +8,21 @@ const SHOWN = ["view", "action", "error", "console"];
 const REPEATED = ["error", "console"];
 
 export class EventList {
-  /** `jump(entry)`. */
-  constructor(epoch, jump) {
+  /** `jump(entry)`; `details(entry)`. */
+  constructor(epoch, jump, details) {
     this.epoch = epoch;
     this.jump = jump;
+    this.details = details;
     this.kinds = new Set(SHOWN);
     this.list = h("ol", { class: "events", tabindex: 0, "aria-label": "Pages, actions, errors and console" });
     this.filters = h("div", { class: "event-filters", role: "group", "aria-label": "Shown" });
     this.element = h("aside", { class: "event-list", id: "event-list", "aria-label": "Events" }, this.filters, this.list);
   }
 
-  /** `tabOf(entry)`: name of the tab that it happened in, or null. */
-  setEntries(entries, tabOf = (_entry) => null) {
+  /** `tabOf(entry)`: name of its tab, when there are several; `isRecorded(entry)`: there is a picture of its moment. */
+  setEntries(entries, tabOf = (_entry) => null, isRecorded = (_entry) => true) {
     this.tabOf = tabOf;
+    this.isRecorded = isRecorded;
     this.all = entries.filter((entry) => SHOWN.includes(entry.kind));
     this.draw();
   }
@@ -38,49 +40,63 @@ export class EventList {
       }),
     );
     this.entries = grouped(this.all.filter((entry) => this.kinds.has(entry.kind)));
-    this.items = this.entries.map((entry) =>
-      h(
-        "li",
-        { class: `event ${entry.kind}${isRage(entry) ? " rage" : ""}${entry.isFailed ? " failed" : ""}` },
-        h(
-          "button",
-          { type: "button", onclick: () => this.jump(entry), title: entry.title },
-          h("span", { class: "event-time" }, position(entry.at - this.epoch)),
-          h("span", { class: "event-icon" }, icon(isRage(entry) ? "rage" : KINDS[entry.kind].icon)),
-          h(
-            "span",
-            { class: "event-words" },
-            h("span", { class: "visually-hidden" }, `${KINDS[entry.kind].one}: `),
-            h("span", { class: "event-title" }, entry.title),
-            entry.times > 1 ? h("span", { class: "event-times" }, `${entry.times} times`) : null,
-            detail(entry, this.tabOf(entry)),
-          ),
-        ),
-      ),
+    this.moments = this.entries.flatMap((entry, place) => entry.same.map(({ at }) => ({ at, place }))).sort((a, b) => a.at - b.at);
+    this.items = this.entries.map((entry) => this.item(entry));
+    this.list.classList.toggle(
+      "is-long",
+      this.entries.some((entry) => entry.at - this.epoch >= 3_600_000),
     );
     show(this.list, this.items.length ? this.items : h("li", { class: "empty" }, "No events of these types"));
     this.present = -1;
   }
 
-  /** Mark the entry of the moment. */
-  update(at) {
-    let present = -1;
-    while (present + 1 < this.entries.length && this.entries[present + 1].at <= at + 50) present += 1;
+  item(entry) {
+    const { kind, title, at, same } = entry;
+    const isLost = !this.isRecorded(entry);
+    const main = h(
+      "button",
+      { type: "button", class: "event-main", onclick: () => this.jump(entry), title: isLost ? `${title} (not recorded)` : title },
+      h("span", { class: "event-time" }, position(at - this.epoch)),
+      h("span", { class: "event-icon" }, icon(isRage(entry) ? "rage" : KINDS[kind].icon)),
+      h(
+        "span",
+        { class: "event-words" },
+        h("span", { class: "visually-hidden" }, `${KINDS[kind].one}: `),
+        h("span", { class: "event-title" }, title),
+        same.length > 1 ? h("span", { class: "event-times" }, `${same.length} times`) : null,
+        detail(entry, this.tabOf(entry)),
+        isLost ? h("span", { class: "event-lost" }, "not recorded") : null,
+      ),
+    );
+    const more = h("button", { type: "button", class: "event-more", "aria-label": `Details of ${KINDS[kind].one.toLowerCase()} ${title}`, title: "Details (i)", onclick: () => this.details(entry, more) }, icon("details"));
+    return h("li", { class: `event ${kind}${isRage(entry) ? " rage" : ""}${entry.isFailed ? " failed" : ""}${isLost ? " unrecorded" : ""}` }, main, more);
+  }
+
+  /** Mark the entry of the moment; `aimed` is one that was jumped to and comes in a second. */
+  update(at, aimed = null) {
+    const due = this.moments.findLast((one) => one.at <= at + 50)?.place ?? -1;
+    const own = aimed === null ? -1 : this.entries.findIndex((entry) => entry.same.some((one) => one.at === aimed.at && one.title === aimed.title));
+    const present = own < 0 ? due : own;
     if (present === this.present) return;
     this.items[this.present]?.removeAttribute("aria-current");
     this.present = present;
     const item = this.items[present];
     if (!item) return;
     item.setAttribute("aria-current", "true");
-    const [box, own] = [this.list.getBoundingClientRect(), item.getBoundingClientRect()];
-    const isSeen = own.top >= box.top && own.bottom <= box.bottom;
-    if (!isSeen && !this.list.matches(":hover")) this.list.scrollTop += own.top - box.top - box.height / 3;
+    const [box, place] = [this.list.getBoundingClientRect(), item.getBoundingClientRect()];
+    const isSeen = place.top >= box.top && place.bottom <= box.bottom;
+    if (!isSeen && !this.list.matches(":hover")) this.list.scrollTop += place.top - box.top - box.height / 3;
   }
 
-  /** The entry `step` before or after the moment. */
+  /** The entry that is marked. */
+  get marked() {
+    return this.entries[this.present] ?? null;
+  }
+
+  /** The entry `step` before or after the moment, every one of a group by itself. */
   neighbour(at, step) {
-    const [before, after] = [this.entries.filter((entry) => entry.at < at - 300), this.entries.filter((entry) => entry.at > at + 300)];
-    return step > 0 ? after[0] : before.at(-1);
+    const single = this.entries.flatMap((entry) => entry.same).sort((a, b) => a.at - b.at);
+    return step > 0 ? single.find((entry) => entry.at > at + 300) : single.findLast((entry) => entry.at < at - 300);
   }
 }
 
@@ -90,13 +106,21 @@ function detail(entry, tab) {
   return words ? h("span", { class: "event-detail" }, words) : null;
 }
 
-/** The same error or line of the console again and again becomes one entry with a number. */
+/** Equal errors or lines of the console on one page become one entry; `same` has all of them. */
 function grouped(entries) {
   const groups = [];
+  let onPage = new Map();
   for (const entry of entries) {
-    const last = groups.at(-1);
-    if (last && REPEATED.includes(entry.kind) && last.kind === entry.kind && last.title === entry.title && last.detail === entry.detail) last.times += 1;
-    else groups.push({ ...entry, times: 1 });
+    if (entry.kind === "view") onPage = new Map();
+    const key = REPEATED.includes(entry.kind) ? [entry.kind, entry.title, entry.detail].join("\n") : null;
+    const known = key === null ? undefined : onPage.get(key);
+    if (known) {
+      known.same.push(entry);
+      continue;
+    }
+    const group = { ...entry, same: [entry] };
+    groups.push(group);
+    if (key !== null) onPage.set(key, group);
   }
   return groups;
 }

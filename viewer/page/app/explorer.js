@@ -1,5 +1,6 @@
 // The session explorer: filters, chart, facets, list.
 
+import { account } from "./account.js";
 import { api } from "./api.js";
 import { explorerAddress, explorerState, go, pair, sessionAddress } from "./address.js";
 import { Chart } from "./chart.js";
@@ -74,7 +75,7 @@ export class Explorer {
     const brand = h("a", { class: "brand", href: "/", "data-inside": true }, h("img", { src: "/page/icon.svg", alt: "", width: 22, height: 22 }), "Replay Lake");
     show(
       page,
-      h("header", { class: "top" }, brand, this.appChoice, searching, this.rangeChoice, help),
+      h("header", { class: "top" }, brand, this.appChoice, searching, this.rangeChoice, account(), help),
       h(
         "main",
         { class: "explorer" },

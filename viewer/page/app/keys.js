@@ -4,7 +4,8 @@ import { h } from "./dom.js";
 
 let bindings = [];
 
-/** `[{keys: ["j"], does: "next session", run}]`; replaces those of the view before. */
+/** `[{keys: ["j"], does: "next session", run}]`; replaces those of the view before. With `always()` true a key does so
+ * also where the focus is on a button, which enter presses. */
 export function bindKeys(list) {
   bindings = list;
 }
@@ -21,14 +22,29 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.key === "?") return showHelp();
+  const binding = bindings.find(({ keys }) => keys.includes(event.key));
+  if (binding?.always?.() && !needsSpace(event.target)) {
+    event.preventDefault();
+    return binding.run(event);
+  }
   const onButton = event.target instanceof Element && event.target.closest("button, a, summary, [role=menuitem], [role=slider]");
   if (onButton && (event.key === " " || event.key === "Enter")) return;
   if (onButton?.matches("[role=menuitem], [role=slider]") && event.key.startsWith("Arrow")) return;
-  const binding = bindings.find(({ keys }) => keys.includes(event.key));
   if (!binding) return;
   event.preventDefault();
   binding.run(event);
 });
+
+/** Some browsers press a button when space is let go, whatever became of its being pressed. */
+document.addEventListener("keyup", (event) => {
+  const isOurs = event.key === " " && bindings.some(({ keys, always }) => keys.includes(" ") && always?.());
+  if (isOurs && !typing(event.target) && !needsSpace(event.target)) event.preventDefault();
+});
+
+/** What only space can do, by keyboard: tick a box that was reached by keyboard, choose in a menu. */
+function needsSpace(target) {
+  return target instanceof Element && (target.matches("[type=checkbox]:focus-visible") || Boolean(target.closest("[role=menuitem], [role=dialog], dialog")));
+}
 
 const NAMES = { " ": "space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
 

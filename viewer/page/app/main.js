@@ -1,6 +1,7 @@
-// The page begins here: finds the view for the address, and asks for a token when the API wants one.
+// The page begins here: finds the view for the address, and asks people to sign in when the API wants that.
 
-import { api, ApiError, token } from "./api.js";
+import { forget } from "./account.js";
+import { api, ApiError } from "./api.js";
 import { sessionState } from "./address.js";
 import { h, show } from "./dom.js";
 import { closeMenu } from "./menu.js";
@@ -25,12 +26,23 @@ async function open() {
 /** Each view is loaded when it is first wanted; what it needs from the API is asked for meanwhile. */
 async function explorer() {
   const [{ Explorer }, known, { apps }] = await Promise.all([import("./explorer.js"), fieldsByName(), api.apps()]);
+  if (!apps.length) {
+    const [{ EmptyLake }, lake] = await Promise.all([import("./emptylake.js"), api.lake()]);
+    return new EmptyLake(page, lake, () => reopen());
+  }
   return new Explorer(page, known.sessions, apps, fail);
 }
 
 async function sessionPage() {
   const [{ SessionPage }, known] = await Promise.all([import("./session.js"), fieldsByName()]);
   return new SessionPage(page, known.all, fail);
+}
+
+/** The same address again, with a new view. */
+function reopen() {
+  view?.leave();
+  view = null;
+  return open();
 }
 
 /** Columns by name: of the list of sessions, and of lines too. */
@@ -50,31 +62,47 @@ function fail(error) {
   view?.leave();
   view = null;
   document.title = "Replay Lake";
-  if (error.status === 401) return show(page, tokenForm());
+  if (error.status === 401) return show(page, tokenForm(sessionState()?.sig ? `This link does not open the session any more: ${error.message}.` : ""));
   const back = h("a", { class: "button", href: "/" }, "Back to the sessions");
   const again = h("button", { class: "button primary", onclick: open }, "Try again");
   const said = error instanceof ApiError ? error.message : "Something in this page failed. The console has the details.";
   show(page, h("main", { class: "notice" }, h("h1", {}, "This did not work"), h("p", { role: "alert" }, said), h("p", { class: "actions" }, again, back)));
 }
 
-function tokenForm() {
+function tokenForm(why = "") {
   const field = h("input", { type: "password", id: "token", autocomplete: "current-password", required: true, class: "input" });
-  const use = (event) => {
+  const said = h("p", { role: "alert" }, why);
+  const use = async (event) => {
     event.preventDefault();
-    token.set(field.value.trim());
-    open();
+    said.textContent = "";
+    try {
+      await api.signIn(field.value.trim());
+      forget();
+      await open();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      said.textContent = error.status === 401 ? "That token is not accepted." : error.message;
+      field.select();
+    }
   };
-  const hint = token.get() ? h("p", { role: "alert" }, "That token is not accepted.") : null;
   return h(
     "main",
     { class: "notice" },
     h("h1", {}, "Replay Lake"),
-    h("p", {}, "This server wants an access token. It stays in this tab and is forgotten when the tab closes."),
-    hint,
-    h("form", { class: "token", onsubmit: use }, h("label", { for: "token" }, "Access token"), field, h("button", { class: "button primary" }, "Open")),
+    h("p", {}, "This server wants an access token, once: this browser stays signed in, in all its tabs, until you sign out or some hours have passed. The token itself is not kept."),
+    said,
+    h("form", { class: "token", onsubmit: use }, h("label", { for: "token" }, "Access token"), field, h("button", { class: "button primary" }, "Sign in")),
   );
 }
 
+addEventListener("signed-out", () => {
+  forget();
+  history.replaceState(null, "", "/");
+  view?.leave();
+  view = null;
+  show(page, tokenForm());
+  document.getElementById("token").focus();
+});
 addEventListener("popstate", open);
 addEventListener("navigate-page", open);
 document.addEventListener("click", (event) => {

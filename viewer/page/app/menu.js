@@ -36,7 +36,7 @@ export function openPanel(anchor, title, ...content) {
 function place(anchor, panel) {
   closeMenu();
   const wasFocused = /** @type {HTMLElement | null} */ (document.activeElement);
-  document.body.append(panel);
+  (document.fullscreenElement ?? anchor.closest("main, header") ?? document.body).append(panel); // a landmark, and on the screen
   const box = anchor.getBoundingClientRect();
   const left = Math.max(8, Math.min(box.left, innerWidth - panel.offsetWidth - 8));
   const below = box.bottom + 4;

@@ -2,41 +2,79 @@
 
 import { announce, copy, h, icon, show } from "./dom.js";
 import { EventList } from "./eventlist.js";
-import { duration, label, position } from "./format.js";
-import { openPanel } from "./menu.js";
+import { duration, label, position, webAddress } from "./format.js";
+import { closeMenu, openMenu, openPanel } from "./menu.js";
+import { Missing } from "./missing.js";
+import { file, fileName, picture, save } from "./moment.js";
 import { Scrubber } from "./scrubber.js";
+import { Side } from "./side.js";
 import { Tape } from "./tape.js";
+import { inputsOf, Visit } from "./visit.js";
 
-const SPEEDS = [1, 1.5, 2, 4];
+const SPEEDS = [0.5, 1, 1.5, 2, 4, 8];
 const IDLE_MS = 60_000; // shorter stretches are played
-const LEAD_MS = 1_000; // a skip ends so long before the visitor goes on
+const LEAD_MS = 1_000; // playing begins so long before what was jumped to, and before the visitor goes on after a skip
 const POLL_MS = 4_000;
 const LIVE_EDGE_MS = 4_000; // "live" is so far behind the newest record
+const SCOUT_MS = 10_000; // how often the recordings of the other tabs are looked into
+const KEPT_ELSEWHERE = 2; // chunks of each tab that is not shown
 const KEY = "replaylake.player";
 const STAGE = "/page/stage.html";
 
 export class Player {
-  /** `source` reads the API: replay(), events(track, chunk), link(seconds); `moved(ms, track)` hears where the picture is. */
-  constructor({ source, replay, entries, epoch, moved }) {
+  /** `source` reads the API: replay(), events(track, chunk), link(seconds), address(seconds); `moved(ms, track)` hears
+   * where the picture is; `bounds()` gives the session's start and end, Unix ms. */
+  constructor({ source, replay, entries, fields, epoch, bounds, which, moved }) {
     this.source = source;
     this.replay = replay;
     this.entries = entries;
     this.epoch = epoch;
+    this.bounds = bounds;
+    this.which = which;
     this.moved = moved;
     const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}");
     this.speed = SPEEDS.includes(kept.speed) ? kept.speed : 1;
     this.skip = kept.skip ?? true;
+    this.isWithVisitor = kept.tabs ?? true;
     this.isFollowing = false;
+    this.texts = new Map(); // track → its chunks' texts
+    this.scouted = new Set();
     this.scrubber = new Scrubber((ms) => this.seek(ms), epoch);
-    this.list = new EventList(epoch, (entry) => this.jump(entry));
-    this.build(kept.list ?? true);
+    this.list = new EventList(
+      epoch,
+      (entry) => this.jump(entry),
+      (entry, from) => this.side.show(entry, from),
+    );
+    this.side = new Side({ epoch, fields, jump: (entry) => this.jump(entry, true), changed: () => this.drawSide() });
+    this.missing = new Missing({ epoch, showTail: () => this.showTail() });
+    this.build(kept.list ?? !matchMedia("(max-width: 900px)").matches);
+    this.plan();
+    this.inputs = []; // [track, moments] of the chunks that were read
     this.setEntries(entries);
+    if (kept.side) this.side.open(kept.side);
+    this.wait(true);
     this.frame.addEventListener("load", () => this.begin(), { once: true });
   }
 
   setEntries(entries) {
     this.entries = entries;
-    this.list.setEntries(entries, (entry) => this.tabOf(entry));
+    this.plan();
+    this.list.setEntries(
+      entries,
+      (entry) => this.tabOf(entry),
+      (entry) => this.visit.isRecorded(entry),
+    );
+    this.side.setEntries(entries);
+  }
+
+  /** The visit as the replay and the entries tell it now. */
+  plan() {
+    const { start, end } = this.bounds();
+    this.visit = new Visit({ replay: this.replay, entries: this.entries, start, end, withTail: this.withTail });
+    for (const [track, moments] of this.inputs) this.visit.addInputs(track, moments);
+    this.missing.setReplay(this.replay, this.visit);
+    this.track = this.visit.tracks.find((track) => track.track === this.track?.track) ?? this.track;
+    this.drawLine();
   }
 
   build(isListOpen) {
@@ -44,6 +82,10 @@ export class Player {
     this.veil = h("div", { class: "stage-veil", role: "status", hidden: true });
     this.note = h("div", { class: "stage-note", role: "status" });
     this.cover = h("button", { class: "stage-cover", type: "button", "aria-label": "Play or pause", tabindex: -1, onclick: () => this.toggle() });
+    this.place = h("span", { class: "place-address" });
+    this.size = h("span", { class: "place-size", title: "Size of the visitor's window, and how large it is shown" });
+    this.missingButton = h("button", { class: "button small missing-button", type: "button", "aria-haspopup": "dialog", hidden: true, onclick: () => openPanel(this.missingButton, "Missing from this replay", ...this.missing.panel()) });
+    const place = h("div", { class: "place", role: "group", "aria-label": "Recorded page" }, this.place, this.size, this.missingButton);
     this.playButton = h("button", { class: "button round", type: "button", onclick: () => this.toggle() });
     this.clock = h("span", { class: "clock" });
     this.speeds = h(
@@ -53,23 +95,46 @@ export class Player {
     );
     this.skipBox = h("input", { type: "checkbox", id: "skip", onchange: () => this.setSkip(this.skipBox.checked) });
     const skip = h("label", { class: "switch", title: "Jump over stretches of more than a minute without input (s)" }, this.skipBox, h("span", { class: "switch-track", "aria-hidden": "true" }), "Skip inactivity");
-    this.tabs = h("select", { class: "input", "aria-label": "Tab of the session", onchange: () => this.openTrack(Number(this.tabs.value), null) });
+    this.tabs = h("select", { class: "input", "aria-label": "Tab of the session", hidden: true, onchange: () => this.chooseTab(Number(this.tabs.value)) });
+    this.tabsBox = h("input", { type: "checkbox", id: "follow-tabs", onchange: () => this.setWithVisitor(this.tabsBox.checked) });
+    this.tabsSwitch = h("label", { class: "switch", title: "Show the tab that the visitor is in (t)", hidden: true }, this.tabsBox, h("span", { class: "switch-track", "aria-hidden": "true" }), "Follow tabs");
     this.liveButton = h("button", { class: "button live", type: "button", hidden: true, onclick: () => this.follow() }, h("span", { class: "live-dot", "aria-hidden": "true" }), "Live");
     this.shareButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", "aria-label": "Share", onclick: () => this.share() }, icon("share"), h("span", { class: "wide" }, "Share"));
+    this.saveButton = h("button", { class: "button plain", type: "button", "aria-haspopup": "menu", "aria-label": "Save this moment", title: "Save this moment (m)", onclick: () => this.saveMoment() }, icon("save"));
+    this.sideButton = h("button", { class: "button plain", type: "button", "aria-label": "Console and network", "aria-controls": "side", title: "Console and network (d)", onclick: () => this.toggleSide() }, icon("console"));
     const full = h("button", { class: "button plain", type: "button", "aria-label": "Full screen", title: "Full screen (f)", onclick: () => this.fullScreen() }, icon("full"));
     this.listButton = h("button", { class: "button plain", type: "button", "aria-label": "List of events", "aria-controls": "event-list", title: "List of events (l)", onclick: () => this.toggleList() }, icon("list"));
     const screen = h("div", { class: "screen" }, this.frame, this.cover, this.veil, this.note);
-    const controls = h("div", { class: "controls" }, this.listButton, this.playButton, this.clock, this.liveButton, h("span", { class: "grow" }), this.tabs, skip, this.speeds, this.shareButton, full);
-    this.element = h("div", { class: "player" }, this.list.element, h("div", { class: "theatre" }, screen, this.scrubber.element, controls));
+    const controls = h(
+      "div",
+      { class: "controls" },
+      this.listButton,
+      this.playButton,
+      this.clock,
+      this.liveButton,
+      h("span", { class: "grow" }),
+      this.tabs,
+      this.tabsSwitch,
+      skip,
+      this.speeds,
+      this.saveButton,
+      this.shareButton,
+      this.sideButton,
+      full,
+    );
+    this.element = h("div", { class: "player" }, this.list.element, h("div", { class: "theatre" }, place, screen, this.scrubber.element, controls), this.side.element);
     this.setList(isListOpen);
+    this.drawSide();
     this.drawSpeed();
+    this.drawPlay();
     this.skipBox.checked = this.skip;
+    this.tabsBox.checked = this.isWithVisitor;
   }
 
   /** Where to begin, before or after the stage is ready. */
   start(track, ms, playing) {
     this.wanted = { track, ms, playing };
-    if (this.isReady) this.openTrack(track, ms, playing);
+    if (this.isReady) this.go(track, ms, playing);
   }
 
   begin() {
@@ -81,7 +146,7 @@ export class Player {
         this.allowed = allowed;
         this.isReady = true;
         const { track, ms, playing } = this.wanted ?? {};
-        this.openTrack(track ?? this.tracks[0]?.track, ms ?? null, playing ?? true);
+        this.go(track ?? this.tracks[0]?.track, ms ?? null, playing ?? true);
         this.draw();
         if (this.replay.live) this.poll();
       },
@@ -89,29 +154,44 @@ export class Player {
     );
   }
 
+  /** To a moment of a tab; where nothing was recorded, that is said. */
+  go(number, ms, playing) {
+    if (ms !== null && ms > this.visit.end_ms && this.visit.tail_ms) this.setTail(true);
+    const track = this.tracks.find((one) => one.track === number);
+    const isElsewhere = ms !== null && !(track && ms >= track.start_ms && ms <= track.end_ms);
+    const other = isElsewhere ? this.visit.trackAt(ms) : track;
+    this.openTrack((other ?? track)?.track, isElsewhere && !other ? (this.visit.covering(ms)[0]?.start_ms ?? null) : ms, playing);
+    if (isElsewhere && !other && this.tape) this.stand(ms);
+  }
+
   get tracks() {
-    return this.replay.tracks.filter((track) => track.chunks.length);
+    return this.visit.tracks;
   }
 
   /** Name of the tab in which an entry happened, when there are several. */
-  tabOf({ row }) {
+  tabOf(entry) {
     const { tracks } = this;
-    const place = tracks.length > 1 ? tracks.findIndex((track) => track.views.some((view) => view.view_id === row?.view_id)) : -1;
-    return place < 0 ? null : `Tab ${place + 1}`;
+    const track = tracks.length > 1 ? this.visit.trackOf(entry) : null;
+    return track ? `Tab ${tracks.indexOf(track) + 1}` : null;
   }
 
   openTrack(number, ms, playing = this.tape?.playing ?? true) {
     const track = this.tracks.find((one) => one.track === number) ?? this.tracks[0];
-    if (!track) return this.say("There is nothing to play: no full picture of the page was received.");
-    const at = ms ?? (this.tape ? this.tape.time() : track.start_ms);
+    if (!track) {
+      this.wait(false);
+      return this.say("There is nothing to play: no full picture of the page was received.");
+    }
+    const at = ms ?? (this.tape ? this.time() : track.start_ms);
     this.tape?.close();
     this.track = track;
-    const on = { wait: (waiting) => this.wait(waiting), finish: () => this.finished(), fail: (error) => this.fail(error) };
-    this.tape = new Tape(this.stage, track, { load: (chunk) => this.source.events(track.track, chunk), allowed: this.allowed, on });
+    this.standing = null;
+    this.tidy();
+    if (!this.texts.has(track.track)) this.texts.set(track.track, new Map());
+    const on = { wait: (waiting) => this.wait(waiting), finish: () => this.finished(), fail: (error) => this.fail(error), told: (chunk, report) => this.told(track.track, chunk, report) };
+    this.tape = new Tape(this.stage, track, { load: (chunk) => this.source.events(track.track, chunk), texts: this.texts.get(track.track), allowed: this.allowed, on });
     this.tape.speed = this.speed;
-    this.scrubber.setTrack(track, this.entries);
-    this.drawTabs();
-    this.note.textContent = "";
+    this.drawTabs(at);
+    this.say("");
     this.spared = null;
     const inside = at >= track.start_ms && at <= track.end_ms ? at : track.start_ms;
     if (ms !== null) this.spare(inside);
@@ -119,35 +199,123 @@ export class Player {
     this.drawPlay();
   }
 
-  /** One picture of the screen: move the knob, skip what is idle. */
+  /** Of the tabs that are not shown only what was read last stays in memory. */
+  tidy() {
+    for (const [track, texts] of this.texts) {
+      if (track === this.track.track) continue;
+      for (const chunk of texts.keys()) if (texts.size > KEPT_ELSEWHERE) texts.delete(chunk);
+    }
+  }
+
+  /** What the stage says of a chunk that it has got. */
+  told(track, chunk, report) {
+    this.missing.add(track, chunk, report);
+    this.drawLine();
+  }
+
+  drawLine() {
+    this.scrubber.setVisit(this.visit, this.entries, this.missing.marks);
+    const { count } = this.missing;
+    this.missingButton.hidden = count === 0;
+    show(this.missingButton, h("span", { class: "hatch", "aria-hidden": "true" }), `${count} missing`);
+  }
+
+  /** The moment that is shown: that of the picture, or one that was not recorded. */
+  time() {
+    return this.standing ?? this.tape?.time() ?? this.epoch;
+  }
+
+  /** One picture of the screen: move the knob, skip what is idle, go with the visitor. */
   draw() {
     if (this.isClosed) return;
     requestAnimationFrame(() => this.draw());
     if (!this.tape || this.element.hidden || !this.element.isConnected) return;
     this.tape.tick();
-    const at = this.tape.time();
-    if (this.skip && this.tape.playing && !this.tape.waiting) this.skipIdle(at);
+    const at = this.time();
+    const isMoving = this.tape.playing && !this.tape.waiting;
+    if (this.aimed && (at > this.aimed.at || at < this.aimed.at - LEAD_MS - 500)) this.aimed = null;
+    if (isMoving && this.isWithVisitor && !this.aimed) this.goWithVisitor(at);
+    if (this.skip && isMoving) this.skipIdle(at);
     this.drawPlay();
+    this.drawPlace(at);
     const { run, chunks } = this.tape;
     if (at === this.drawnAt && run?.last === this.drawnRun) return;
     this.drawnAt = at;
     this.drawnRun = run?.last;
-    const end = this.track.end_ms;
-    this.scrubber.update(at, run && [chunks[run.first].start_ms, chunks[run.last + 1]?.start_ms ?? end]);
-    this.clock.textContent = `${position(at - this.epoch)} / ${position(end - this.epoch)}`;
-    this.list.update(at);
+    const end = this.visit.end_ms;
+    this.scrubber.update(at, run && [chunks[run.first].start_ms, Math.min(end, chunks[run.last + 1]?.start_ms ?? this.track.end_ms)]);
+    this.clock.textContent = `${position(at - this.epoch)} / ${position(Math.round((end - this.epoch) / 1000) * 1000)}`;
+    this.list.update(at, this.aimed);
+    this.side.update(at);
     this.moved(at, this.track.track);
   }
 
+  /** The address and the size of the page that is shown. */
+  drawPlace(at) {
+    const address = this.visit.addressAt(this.track, at);
+    if (address !== this.address) {
+      this.address = address;
+      const link = webAddress(address);
+      show(
+        this.place,
+        h("bdi", { title: address }, address || "Address not known"),
+        link ? h("a", { class: "button plain small", href: link, target: "_blank", rel: "noopener noreferrer nofollow", "aria-label": "Open this address", title: "Open this address" }, icon("open")) : null,
+      );
+      this.drawTabs(at);
+    }
+    const { width, height, scale } = this.stage.size();
+    const words = `${width} × ${height} · ${Math.round(scale * 100)} %`;
+    if (words !== this.size.textContent) this.size.textContent = words;
+  }
+
+  /** Show the tab that the visitor is in. */
+  goWithVisitor(at) {
+    if (this.tracks.length < 2 || this.standing !== null) return;
+    this.scout(at);
+    const track = this.visit.trackAt(at);
+    if (!track || track.track === this.track.track) return;
+    this.openTrack(track.track, at, true);
+    this.tell(`Now in ${this.visit.tabName(track, at)}`);
+  }
+
+  /** Look into the recordings of the other tabs around a moment: where something is moved or typed, there the visitor is. */
+  scout(at) {
+    if (Math.abs(at - (this.scoutedAt ?? -Infinity)) < SCOUT_MS) return;
+    this.scoutedAt = at;
+    for (const track of this.tracks.filter((one) => at >= one.start_ms - SCOUT_MS && at <= one.end_ms)) {
+      const chunk = track.chunks.findLast((one) => one.start_ms <= at) ?? track.chunks[0];
+      const key = `${track.track}/${chunk.chunk}/${chunk.raw_bytes}`;
+      if (this.scouted.has(key)) continue;
+      this.scouted.add(key);
+      if (!this.texts.has(track.track)) this.texts.set(track.track, new Map());
+      const texts = this.texts.get(track.track);
+      if (!texts.has(chunk.chunk)) texts.set(chunk.chunk, this.source.events(track.track, chunk.chunk));
+      const text = texts.get(chunk.chunk);
+      text.then(
+        (found) => this.learn(track.track, inputsOf(found)),
+        () => {
+          if (texts.get(chunk.chunk) === text) texts.delete(chunk.chunk); // the tape says so when it needs it
+          this.scouted.delete(key);
+        },
+      );
+    }
+  }
+
+  learn(track, moments) {
+    this.inputs.push([track, moments]);
+    this.visit.addInputs(track, moments);
+  }
+
   idleAt(at) {
-    return this.track.idle.find(([from, to]) => to - from > IDLE_MS && at >= from && at < to - LEAD_MS) ?? null;
+    return this.visit.idle.find(([from, to]) => to - from > IDLE_MS && at >= from && at < to - LEAD_MS) ?? null;
   }
 
   skipIdle(at) {
     const stretch = this.idleAt(at);
     if (stretch?.[0] !== this.spared) this.spared = null;
     if (!stretch || this.spared === stretch[0] || this.isFollowing) return;
-    const to = stretch[1] - LEAD_MS;
+    const to = Math.min(stretch[1] - LEAD_MS, this.track.end_ms);
+    if (to <= at) return;
     this.tell(`Skipped ${duration(to - at)} of inactivity`);
     this.tape.seek(to);
   }
@@ -159,43 +327,78 @@ export class Player {
 
   seek(ms) {
     if (!this.tape) return;
-    const { start_ms: start, end_ms: end } = this.track;
+    const { start_ms: start, end_ms: end } = this.visit;
     const at = Math.max(start, Math.min(end, ms));
+    this.aimed = null;
     this.isFollowing = this.isFollowing && at > end - LIVE_EDGE_MS * 2;
+    const isHere = at >= this.track.start_ms && at <= this.track.end_ms;
+    const track = isHere && !this.isWithVisitor ? this.track : this.visit.trackAt(at);
+    if (!track) return this.stand(at);
+    if (track.track !== this.track.track) return this.openTrack(track.track, at);
+    this.standing = null;
     this.spare(at);
     this.say("");
     this.tape.seek(at);
   }
 
-  /** Go where an entry happened, in the tab it happened in. */
-  jump({ at, row }, playing) {
-    const covers = (track) => at >= track.start_ms - 1000 && at <= track.end_ms + 1000;
-    const has = (track) => track.views.some((view) => view.view_id === row?.view_id);
-    const candidates = this.tracks.filter(covers);
-    const track = candidates.find(has) ?? candidates.find((one) => one === this.track) ?? candidates[0] ?? this.tracks.find(has);
-    if (!track) return announce("There is no recording of that moment");
-    if (!this.tape || track !== this.track) return this.start(track.track, at, playing ?? this.tape?.playing ?? true);
-    this.seek(at);
-    if (playing && !this.tape.playing) this.toggle();
+  /** Be at a moment of which there is no picture: the last one before stays, and a word over it. */
+  stand(ms) {
+    const before = this.tracks.filter((track) => track.end_ms <= ms).sort((a, b) => b.end_ms - a.end_ms)[0];
+    if (before && before.track !== this.track.track) this.openTrack(before.track, before.end_ms, false);
+    else this.tape.seek(Math.max(this.track.start_ms, Math.min(this.track.end_ms, ms)), false);
+    const [from, to] = this.visit.gapAt(ms) ?? [ms, ms];
+    if (from === to && !before) return;
+    this.standing = ms;
+    this.say(`Not recorded: nothing arrived from ${position(from - this.epoch)} to ${position(to - this.epoch)}`);
+    this.drawPlay();
+  }
+
+  /** Go where an entry happened, in the tab it happened in; playing begins a second before. */
+  jump(entry, playing = this.tape?.playing ?? true) {
+    if (entry.at > this.visit.end_ms && this.visit.tail_ms) this.setTail(true);
+    const track = this.visit.trackOf(entry);
+    this.aimed = null;
+    if (!track) return this.tape ? this.stand(Math.max(this.visit.start_ms, Math.min(this.visit.end_ms, entry.at))) : announce("There is no recording of that moment");
+    const at = Math.max(track.start_ms, Math.min(track.end_ms, playing ? entry.at - LEAD_MS : entry.at));
+    if (!this.tape) return this.start(track.track, at, playing);
+    if (track.track !== this.track.track) this.openTrack(track.track, at, playing);
+    else {
+      this.standing = null;
+      this.isFollowing = false;
+      this.spare(at);
+      this.say("");
+      this.tape.seek(at, playing);
+    }
+    this.aimed = entry;
+    if (!this.visit.isRecorded(entry)) this.say("Not recorded: no picture of this page arrived; this is what was there at that moment");
+    this.drawPlay();
   }
 
   toggle() {
     if (!this.tape) return;
     if (this.tape.playing) this.tape.pause();
+    else if (this.standing !== null) this.leaveGap(this.standing);
     else {
       this.say("");
       this.spare(this.tape.time());
-      this.tape.play();
+      if (this.tape.at >= this.track.end_ms - 50 && this.tracks.length > 1) this.openTrack(this.tracks[0].track, this.tracks[0].start_ms, true);
+      else this.tape.play();
     }
     this.drawPlay();
   }
 
+  /** On with what was recorded next; at the end, from the beginning. */
+  leaveGap(from) {
+    const next = this.visit.next(from) ?? this.tracks[0];
+    this.openTrack(next.track, next.start_ms, true);
+  }
+
   step(ms) {
-    if (this.tape) this.seek(this.tape.time() + ms);
+    if (this.tape) this.seek(this.time() + ms);
   }
 
   neighbour(step) {
-    const entry = this.tape && this.list.neighbour(this.tape.time(), step);
+    const entry = this.tape && this.list.neighbour(this.aimed?.at ?? this.time(), step);
     if (entry) this.jump(entry);
   }
 
@@ -217,6 +420,36 @@ export class Player {
     this.keep();
   }
 
+  /** Go with the visitor from tab to tab, or stay in one. */
+  setWithVisitor(isWith) {
+    this.isWithVisitor = isWith;
+    this.tabsBox.checked = isWith;
+    this.keep();
+    if (isWith && this.tape) this.seek(this.time());
+  }
+
+  /** Whoever chooses a tab wants to stay in it. */
+  chooseTab(number) {
+    this.isWithVisitor = false;
+    this.tabsBox.checked = false;
+    this.tabs.blur();
+    this.aimed = null;
+    this.openTrack(number, null);
+  }
+
+  showTail() {
+    closeMenu();
+    this.setTail(true);
+  }
+
+  setTail(withTail) {
+    this.withTail = withTail;
+    this.plan();
+    const track = this.tracks.find((one) => one.track === this.track?.track);
+    if (this.tape && track) this.tape.grow(track);
+    this.drawnAt = null;
+  }
+
   toggleList() {
     this.setList(this.element.classList.contains("no-list"));
     this.keep();
@@ -228,8 +461,29 @@ export class Player {
     this.listButton.setAttribute("aria-expanded", String(isOpen));
   }
 
+  toggleSide() {
+    if (this.side.isOpen) this.side.close();
+    else this.side.open(this.side.tab === "details" ? "console" : this.side.tab);
+  }
+
+  drawSide() {
+    if (!this.sideButton) return;
+    this.element.classList.toggle("has-side", this.side.isOpen);
+    this.sideButton.setAttribute("aria-expanded", String(this.side.isOpen));
+    this.keep();
+  }
+
+  /** The fields of the entry that is marked in the list. */
+  showDetails() {
+    this.list.update(this.time(), this.aimed);
+    const entry = this.list.marked;
+    if (entry) this.side.show(entry, this.list.items[this.list.present]?.querySelector(".event-more"));
+    else announce("No entry is marked");
+  }
+
   keep() {
-    const state = { speed: this.speed, skip: this.skip, list: !this.list.element.hidden };
+    if (!this.sideButton) return;
+    const state = { speed: this.speed, skip: this.skip, tabs: this.isWithVisitor, list: !this.list.element.hidden, side: this.side.isOpen && this.side.tab !== "details" ? this.side.tab : null };
     localStorage.setItem(KEY, JSON.stringify(state));
   }
 
@@ -240,7 +494,7 @@ export class Player {
 
   /** Seconds since the session's beginning. */
   seconds() {
-    return Math.max(0, Math.round((this.tape ? this.tape.time() - this.epoch : 0) / 100) / 10);
+    return Math.max(0, Math.round((this.tape ? this.time() - this.epoch : 0) / 100) / 10);
   }
 
   async share() {
@@ -252,9 +506,36 @@ export class Player {
     field.select();
   }
 
+  /** The moment as a picture or a file: both show what the recording shows, with what was masked still masked. */
+  saveMoment() {
+    if (!this.tape?.run) return announce("There is no picture yet");
+    if (this.tape.playing) this.toggle();
+    const at = this.time();
+    const make = (kind, blob) => async () => {
+      try {
+        const still = this.stage.still();
+        save(await blob(still, at), fileName(this.which, at - this.epoch, kind));
+        announce(`Saved the moment at ${position(at - this.epoch)}`);
+      } catch (error) {
+        console.error(error);
+        announce("This moment could not be saved");
+      }
+    };
+    const page = (still) =>
+      file({ still, which: this.which, at, epoch: this.epoch, address: this.visit.addressAt(this.track, at), entries: this.entries, link: this.source.address(this.seconds(), this.track.track), missing: this.missing.lines() });
+    openMenu(this.saveButton, `The moment at ${position(at - this.epoch)}`, [
+      { label: "Picture (PNG)", run: make("png", (still) => picture(still)) },
+      { label: "Page with what happened (HTML)", run: make("html", page) },
+    ]);
+  }
+
   follow() {
     if (!this.tape) return;
     this.isFollowing = true;
+    this.aimed = null;
+    const newest = this.tracks.reduce((last, track) => (track.end_ms > last.end_ms ? track : last));
+    if (newest.track !== this.track.track) return this.openTrack(newest.track, newest.end_ms - LIVE_EDGE_MS, true);
+    this.standing = null;
     this.tape.seek(this.track.end_ms - LIVE_EDGE_MS, true);
   }
 
@@ -276,14 +557,15 @@ export class Player {
   }
 
   async grow(replay) {
-    const wasAtEnd = this.tape && this.tape.at >= this.track.end_ms - 100;
+    const before = this.track;
+    const wasAtEnd = this.tape && this.tape.at >= before.end_ms - 100;
     this.replay = replay;
+    this.plan();
     if (!this.tape) return this.openTrack(this.tracks[0]?.track, null);
-    const track = this.tracks.find((one) => one.track === this.track.track);
-    if (!track || (track.end_ms === this.track.end_ms && track.chunks.length === this.track.chunks.length)) return;
+    const track = this.tracks.find((one) => one.track === before.track);
+    if (!track || (track.end_ms === before.end_ms && track.chunks.length === before.chunks.length)) return;
     this.track = track;
-    this.scrubber.setTrack(track, this.entries);
-    this.drawTabs();
+    this.drawTabs(this.time());
     await this.tape.grow(track);
     if (this.isFollowing && wasAtEnd) {
       this.say("");
@@ -291,9 +573,20 @@ export class Player {
     }
   }
 
+  /** A tab's recording has ended: on with the next one, over what was not recorded. */
   finished() {
     this.drawPlay();
-    if (this.replay.live) this.say(this.isFollowing ? "Waiting for the visitor …" : "This is all that was received so far.");
+    if (this.replay.live) return this.say(this.isFollowing ? "Waiting for the visitor …" : "This is all that was received so far.");
+    const end = this.track.end_ms;
+    const next = this.visit.trackAt(end + 1) ?? this.visit.next(end);
+    if (next && (this.isWithVisitor || !this.visit.covering(end + 1).length)) {
+      const from = Math.max(end, next.start_ms);
+      this.openTrack(next.track, from, true);
+      return this.tell(from - end > LEAD_MS ? `Went over ${duration(from - end)} that were not recorded` : `Now in ${this.visit.tabName(next, from)}`);
+    }
+    const gap = this.visit.gapAt(end + 1);
+    if (gap && this.visit.end_ms - end > LEAD_MS) this.say(`The recording ends here; the session went on for ${duration(this.visit.end_ms - end)}`);
+    else if (this.visit.tail_ms && !this.withTail) this.say(`The session ends here; its recording goes on for ${duration(this.visit.tail_ms)} (see what is missing)`);
   }
 
   wait(waiting) {
@@ -334,15 +627,14 @@ export class Player {
     for (const button of this.speeds.children) button.setAttribute("aria-pressed", String(Number(button.dataset.speed) === this.speed));
   }
 
-  drawTabs() {
+  drawTabs(at) {
     const { tracks } = this;
-    const name = (track, place) => `Tab ${place + 1} · ${position(track.start_ms - this.epoch)}–${position(track.end_ms - this.epoch)}`;
     show(
       this.tabs,
-      tracks.map((track, place) => h("option", { value: track.track }, name(track, place))),
+      tracks.map((track) => h("option", { value: track.track }, this.visit.tabName(track, at))),
     );
     this.tabs.value = String(this.track.track);
-    this.tabs.hidden = tracks.length < 2;
+    this.tabs.hidden = this.tabsSwitch.hidden = tracks.length < 2;
     this.tabs.title = label(String(this.track.source ?? ""));
   }
 

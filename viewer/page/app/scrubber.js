@@ -1,8 +1,10 @@
-// The player's time line: what is loaded, where nobody did anything, pages, errors, rage clicks; drag, click or keys to seek.
+// The player's time line: what is loaded, where nobody did anything, what is missing, pages, errors, rage clicks; drag, click or keys to seek.
 
 import { h, show } from "./dom.js";
 import { isRage } from "./entries.js";
 import { duration, position } from "./format.js";
+
+const NEAR = 0.004; // of the length: marks of what is missing that lie closer than this become one
 
 export class Scrubber {
   /** `seek(ms)` with Unix ms; `epoch` is the session's beginning. */
@@ -19,51 +21,75 @@ export class Scrubber {
     this.listen();
   }
 
-  /** Show another track, or the same one that has grown. */
-  setTrack(track, entries) {
-    this.track = track;
-    this.entries = entries.filter((entry) => entry.at >= track.start_ms && entry.at <= track.end_ms);
+  /** Show a visit, or the same one that has grown. `missing`: `{from, to, words, kind}`. */
+  setVisit(visit, entries, missing) {
+    this.visit = visit;
+    this.entries = entries.filter((entry) => entry.at >= visit.start_ms && entry.at <= visit.end_ms);
+    this.missing = missing;
     this.element.setAttribute("aria-valuemax", Math.round(this.length / 1000));
-    const idle = track.idle.map(([from, to]) => h("div", { class: "mark-idle", style: { left: this.percent(from), width: `${((to - from) / this.length) * 100}%` } }));
+    const stretch =
+      (name) =>
+      ([from, to]) =>
+        h("div", { class: name, style: { left: this.percent(from), width: `${((to - from) / this.length) * 100}%` } });
     const mark = (name) => (entry) => h("div", { class: name, style: { left: this.percent(entry.at) } });
     const of = (kind) => this.entries.filter((entry) => entry.kind === kind);
-    show(this.marks, idle, of("view").map(mark("mark-view")), of("action").filter(isRage).map(mark("mark-rage")), of("error").map(mark("mark-error")));
+    const gaps = missing.filter(({ kind }) => kind === "gap").map(({ from, to }) => [from, to]);
+    const unseen = apart(
+      missing.filter(({ kind }) => kind === "unseen").map(({ from }) => from),
+      this.length * NEAR,
+    ).map((at) => ({ at }));
+    show(
+      this.marks,
+      visit.idle.map(stretch("mark-idle")),
+      gaps.map(stretch("mark-gap")),
+      unseen.map(mark("mark-unseen")),
+      of("view").map(mark("mark-view")),
+      of("action").filter(isRage).map(mark("mark-rage")),
+      of("error").map(mark("mark-error")),
+    );
   }
 
   get length() {
-    return Math.max(1, this.track.end_ms - this.track.start_ms);
+    return Math.max(1, this.visit.end_ms - this.visit.start_ms);
   }
 
   percent(ms) {
-    return `${Math.max(0, Math.min(100, ((ms - this.track.start_ms) / this.length) * 100))}%`;
+    return `${Math.max(0, Math.min(100, ((ms - this.visit.start_ms) / this.length) * 100))}%`;
   }
 
   update(at, loaded) {
     this.at = at;
     this.played.style.width = this.percent(at);
     this.knob.style.left = this.percent(at);
-    const seconds = String(Math.round((at - this.track.start_ms) / 1000));
+    const seconds = String(Math.round((at - this.visit.start_ms) / 1000));
     if (this.element.getAttribute("aria-valuenow") !== seconds) {
       this.element.setAttribute("aria-valuenow", seconds);
-      this.element.setAttribute("aria-valuetext", `${position(at - this.epoch)} of ${position(this.track.end_ms - this.epoch)}`);
+      const lost = this.lostAt(at, 0)[0];
+      this.element.setAttribute("aria-valuetext", `${position(at - this.epoch)} of ${position(this.visit.end_ms - this.epoch)}${lost ? `, ${lost.words}` : ""}`);
     }
     if (!loaded) return;
     this.loaded.style.left = this.percent(loaded[0]);
     this.loaded.style.width = `${((loaded[1] - loaded[0]) / this.length) * 100}%`;
   }
 
+  lostAt(ms, near) {
+    return this.missing.filter(({ from, to }) => ms >= from - near && ms <= to + near);
+  }
+
   listen() {
     const moment = (event) => {
       const box = this.element.getBoundingClientRect();
-      return this.track.start_ms + Math.max(0, Math.min(1, (event.clientX - box.left) / box.width)) * this.length;
+      return this.visit.start_ms + Math.max(0, Math.min(1, (event.clientX - box.left) / box.width)) * this.length;
     };
     let isDragged = false;
     this.element.addEventListener("pointerdown", (event) => {
+      if (!this.visit) return;
       isDragged = true;
       this.element.setPointerCapture(event.pointerId);
       this.update(moment(event));
     });
     this.element.addEventListener("pointermove", (event) => {
+      if (!this.visit) return;
       this.tell(moment(event));
       if (isDragged) this.update(moment(event));
     });
@@ -74,24 +100,34 @@ export class Scrubber {
     this.element.addEventListener("pointerleave", () => (this.tip.hidden = true));
     this.element.addEventListener("keydown", (event) => {
       const steps = { ArrowRight: 5000, ArrowUp: 5000, ArrowLeft: -5000, ArrowDown: -5000, PageUp: 30_000, PageDown: -30_000 };
-      const ends = { Home: this.track.start_ms, End: this.track.end_ms };
-      if (!(event.key in steps) && !(event.key in ends)) return;
+      const isEnd = event.key === "Home" || event.key === "End";
+      if (!this.visit || (!(event.key in steps) && !isEnd)) return;
       event.preventDefault();
       event.stopPropagation();
-      this.seek(ends[event.key] ?? this.at + steps[event.key] * (event.shiftKey ? 6 : 1));
+      if (isEnd) return this.seek(event.key === "Home" ? this.visit.start_ms : this.visit.end_ms);
+      this.seek(this.at + steps[event.key] * (event.shiftKey ? 6 : 1));
     });
   }
 
   tell(ms) {
     const near = this.length / 120;
     const marked = this.entries.filter((entry) => (entry.kind === "error" || isRage(entry)) && Math.abs(entry.at - ms) < near);
-    const idle = this.track.idle.find(([from, to]) => ms >= from && ms <= to);
+    const idle = this.visit.idle.find(([from, to]) => ms >= from && ms <= to);
     const lines = marked.slice(0, 3).map((entry) => h("span", { class: entry.kind === "error" ? "bad" : "warn" }, entry.title.slice(0, 80)));
+    const lost = new Set(this.lostAt(ms, near / 2).map(({ words }) => words));
+    lines.push(...[...lost].slice(0, 2).map((words) => h("span", {}, words)));
     if (!lines.length && idle) lines.push(h("span", {}, `Inactive for ${duration(idle[1] - idle[0])}`));
     show(this.tip, h("strong", {}, position(ms - this.epoch)), lines);
     this.tip.hidden = false;
     const width = this.element.clientWidth;
-    const x = ((ms - this.track.start_ms) / this.length) * width;
+    const x = ((ms - this.visit.start_ms) / this.length) * width;
     this.tip.style.left = `${Math.max(0, Math.min(width - this.tip.offsetWidth, x - this.tip.offsetWidth / 2))}px`;
   }
+}
+
+/** Of moments that lie close together, the first. */
+function apart(moments, distance) {
+  const kept = [];
+  for (const at of [...moments].sort((a, b) => a - b)) if (at - (kept.at(-1) ?? -Infinity) > distance) kept.push(at);
+  return kept;
 }

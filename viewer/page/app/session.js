@@ -1,11 +1,12 @@
 // One session: its head, and the tabs replay, timeline, pages, properties.
 
+import { account } from "./account.js";
 import { api, ApiError } from "./api.js";
 import { explorerAddress, explorerState, go, pair, sessionAddress, sessionState } from "./address.js";
 import { DEFAULT_COLUMNS } from "./columns.js";
 import { announce, h, icon, show } from "./dom.js";
 import { makeEntries } from "./entries.js";
-import { counted, durationNs, fullTime, position } from "./format.js";
+import { counted, durationNs, fullTime, NS_PER_MS, position } from "./format.js";
 import { bindKeys, showHelp } from "./keys.js";
 import { Pages } from "./pages.js";
 import { Player } from "./player.js";
@@ -45,7 +46,7 @@ export class SessionPage {
     this.which = { app, id };
     show(this.page, h("main", { class: "notice", "aria-busy": "true" }, "Loading …"));
     const optional = (promise, otherwise) => promise.catch((error) => (error instanceof ApiError && error.status === 404 ? otherwise : Promise.reject(error)));
-    const [session, timeline, replay] = await Promise.all([api.session(this.which), optional(api.timeline(this.which), {}), optional(api.replay(this.which), { live: false, tracks: [], notes: [] })]);
+    const [session, timeline, replay] = await Promise.all([api.session(this.which), optional(api.timeline(this.which), {}), optional(api.replay(this.which), { live: false, tracks: [], notes: [], missing: [] })]);
     this.take(session, timeline, replay);
     const starts = [this.windows[0]?.start, ...(this.windows.length ? [] : replay.tracks.map((track) => track.start_ms))].filter((ms) => typeof ms === "number");
     this.epoch = Math.min(...(starts.length ? starts : [Date.now()]));
@@ -87,7 +88,7 @@ export class SessionPage {
     this.partChoice = h("select", { class: "input", "aria-label": "Part of the session", hidden: this.windows.length < 2, onchange: () => this.goPart(Number(this.partChoice.value)) });
     const help = h("button", { class: "button plain", type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: showHelp }, icon("help"));
     const back = h("a", { class: "button plain", href: "/", title: "All sessions", "aria-label": "All sessions", onclick: (event) => this.back(event) }, icon("back"));
-    show(this.page, h("header", { class: "top session-top" }, back, this.head, h("span", { class: "grow" }), this.partChoice, bar, help), h("main", { class: "session" }, Object.values(this.panels)));
+    show(this.page, h("header", { class: "top session-top" }, back, this.head, h("span", { class: "grow" }), this.partChoice, bar, account(), help), h("main", { class: "session" }, Object.values(this.panels)));
   }
 
   /** The window that the address names, or the first. */
@@ -132,7 +133,7 @@ export class SessionPage {
 
   /** Show the tab of the address; without one, the replay if there is one. */
   openTab(isFirst) {
-    const tab = Object.hasOwn(TABS, this.state.tab) ? this.state.tab : this.hasReplay ? "replay" : "timeline";
+    const tab = Object.hasOwn(TABS, this.state.tab) ? this.state.tab : this.hasReplay || this.replay.notes.length ? "replay" : "timeline";
     for (const [name, panel] of Object.entries(this.panels)) panel.hidden = name !== tab;
     for (const [name, button] of Object.entries(this.tabs)) {
       button.setAttribute("aria-selected", String(name === tab));
@@ -145,15 +146,22 @@ export class SessionPage {
   }
 
   openPlayer() {
-    if (!this.hasReplay && !this.isLive) return show(this.panels.replay, h("p", { class: "empty" }, nothingToPlay(this.replay.notes)));
+    if (!this.hasReplay && !this.isLive)
+      return show(this.panels.replay, h("div", { class: "empty" }, h("p", {}, nothingToPlay(this.replay.notes)), h("button", { class: "button", type: "button", onclick: () => this.goTab("timeline") }, "Show the timeline")));
     const { t, track } = this.state;
     const at = t === null ? null : this.epoch + t * 1000;
     if (!this.player) {
-      this.player = new Player({ source: this.source(), replay: this.replay, entries: this.entries, epoch: this.epoch, moved: (ms, number) => this.moved(ms, number) });
+      this.player = new Player({ source: this.source(), replay: this.replay, entries: this.entries, fields: this.fields, epoch: this.epoch, bounds: () => this.bounds(), which: this.which, moved: (ms, number) => this.moved(ms, number) });
       show(this.panels.replay, this.player.element);
       return this.player.start(track ?? this.usualTrack(at), at, true);
     }
     if (at !== null && Math.abs(at - (this.shownAt ?? 0)) > 1500) this.player.start(track ?? this.usualTrack(at), at);
+  }
+
+  /** Start and end of the session, as its head tells them; without a row of it the end is not known. */
+  bounds() {
+    const ends = this.windows.map((window) => (typeof window.time_spent === "number" ? window.start + window.time_spent / NS_PER_MS : window.end)).filter((ms) => typeof ms === "number");
+    return { start: this.epoch, end: ends.length ? Math.max(...ends) : null };
   }
 
   /** The track to begin with: of the moment, else of the part. */
@@ -170,6 +178,7 @@ export class SessionPage {
       replay: () => this.follow(),
       events: (track, chunk) => api.events(which, track, chunk),
       allowed: allowedOrigins,
+      address: (seconds, track) => new URL(sessionAddress({ ...which, tab: "replay", track, t: seconds }), location.href).href,
       link: (seconds, track) => shareLink(which, { tab: "replay", track, t: seconds }),
     };
   }
@@ -214,7 +223,7 @@ export class SessionPage {
       if (this.player) this.shownAt = entry.at;
       go(this.address({ tab: "replay", t }));
     }
-    this.player?.jump(entry);
+    this.player?.jump(entry, true);
     announce(`Replay at ${position(entry.at - this.epoch)}`, { visible: false });
   }
 
@@ -247,7 +256,7 @@ export class SessionPage {
   keys() {
     const player = (does) => () => this.tab === "replay" && this.player && does(this.player);
     return [
-      { keys: [" "], does: "play or pause", run: player((it) => it.toggle()) },
+      { keys: [" "], does: "play or pause", always: () => this.tab === "replay" && Boolean(this.player), run: player((it) => it.toggle()) },
       { keys: ["ArrowLeft"], does: "5 s back (shift: 30 s)", run: (event) => player((it) => it.step(event.shiftKey ? -30_000 : -5000))() },
       { keys: ["ArrowRight"], does: "5 s on (shift: 30 s)", run: (event) => player((it) => it.step(event.shiftKey ? 30_000 : 5000))() },
       { keys: ["j"], does: "next page, action or error", run: player((it) => it.neighbour(1)) },
@@ -255,6 +264,10 @@ export class SessionPage {
       { keys: [">", "."], does: "faster", run: player((it) => it.faster(1)) },
       { keys: ["<", ","], does: "slower", run: player((it) => it.faster(-1)) },
       { keys: ["s"], does: "skip inactivity, or not", run: player((it) => it.setSkip(!it.skip)) },
+      { keys: ["t"], does: "follow the visitor from tab to tab, or not", run: player((it) => it.setWithVisitor(!it.isWithVisitor)) },
+      { keys: ["i"], does: "details of the marked entry", run: player((it) => it.showDetails()) },
+      { keys: ["d"], does: "console and network", run: player((it) => it.toggleSide()) },
+      { keys: ["m"], does: "save this moment", run: player((it) => it.saveMoment()) },
       { keys: ["f"], does: "full screen", run: player((it) => it.fullScreen()) },
       { keys: ["l"], does: "list of events", run: player((it) => it.toggleList()) },
       { keys: ["c"], does: "share this moment", run: player((it) => it.share()) },

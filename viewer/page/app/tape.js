@@ -4,13 +4,13 @@ const AHEAD_MS = 45_000;
 const KEPT = 8;
 
 export class Tape {
-  /** `load(chunk)` gives the text of a chunk; `on` has wait(bool), finish(), fail(error). */
-  constructor(stage, track, { load, allowed, on }) {
+  /** `load(chunk)` gives the text of a chunk, `texts` keeps them; `on` has wait(bool), finish(), fail(error), told(chunk, report). */
+  constructor(stage, track, { load, texts, allowed, on }) {
     this.stage = stage;
     this.load = load;
     this.allowed = allowed;
     this.on = on;
-    this.texts = new Map(); // chunk → promise of its text, the newest last
+    this.texts = texts; // chunk → promise of its text, the newest last
     this.run = null; // places of the first and last chunk on the stage
     this.turn = 0;
     this.speed = 1;
@@ -70,9 +70,10 @@ export class Tape {
 
   begin(place, text) {
     const { start_ms: start, end_ms: end } = this.track;
-    const on = { finish: () => this.finished(), ready: () => {} };
-    this.stage.open({ start, end, texts: [text], speed: this.speed, allowed: this.allowed, on });
+    const on = { finish: () => this.finished() };
+    const report = this.stage.open({ start, end, text, speed: this.speed, allowed: this.allowed, on });
     this.run = { first: place, last: place };
+    this.on.told(this.chunks[place].chunk, report);
   }
 
   /** Put following chunks on the stage while the picture comes near them. */
@@ -85,8 +86,10 @@ export class Tape {
         if (this.chunks[next].start_ms > this.time() + AHEAD_MS * this.speed) return;
         const text = await this.text(next);
         if (turn !== this.turn) return;
-        await this.stage.add(text);
+        const report = await this.stage.add(text);
+        if (turn !== this.turn || !this.run) return;
         this.run.last = next;
+        this.on.told(this.chunks[next].chunk, report);
         if (this.waiting) this.goOn();
       }
     } catch (error) {

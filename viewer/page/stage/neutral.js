@@ -15,10 +15,12 @@ const IMAGES = new Set(["img", "image", "feimage", "input", "video"]);
 const LOADING = new Set(["src", "srcset", "imagesrcset", "poster", "background", "data", "lowsrc", "dynsrc", "rr_src", "rr_dataurl", "code", "object", "xlink:href"]);
 const GOING = new Set(["href", "action", "formaction", "ping", "target", "manifest", "codebase", "archive", "classid", "profile", "longdesc", "cite"]);
 const DROPPED = new Set(["srcdoc", "http-equiv", "nonce", "integrity", "is", "autofocus", "autoplay", "popovertarget", "commandfor", "attributionsrc"]);
+const FONT = /\.(woff2?|ttf|otf|eot)\b/i;
 const WITHOUT_CONTENT = new Set(["script", "noscript", "template"]);
 
-/** `neutral(event)` changes the event in place. `allowed` are origins whose images, styles and fonts may be loaded. */
-export function neutraliser(allowed = []) {
+/** `neutral(event)` changes the event in place. `allowed` are origins whose images, styles and fonts may be loaded;
+ * `lacks(kind, origin)` hears of each image, font, style sheet and canvas that will not be seen. */
+export function neutraliser(allowed = [], lacks = (_kind, _origin) => {}) {
   const origins = new Set(allowed);
   const styles = new Set(); // ids of style elements and their texts
   const tags = new Map(); // id → tag: a changed attribute does not say of which element
@@ -33,10 +35,17 @@ export function neutraliser(allowed = []) {
     }
   }
 
+  /** Whether an address may be loaded; one that may not is told. */
+  function loads(address, kind) {
+    if (mayLoad(address)) return true;
+    lacks(kind, originOf(address));
+    return false;
+  }
+
   function css(text) {
     return text
-      .replace(/@import\s+(url\(\s*)?("[^"]*"|'[^']*'|[^;)]*)[^;]*;?/gi, (all, _url, address) => (mayLoad(unquoted(address)) ? all : ""))
-      .replace(/url\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^)]*)\)/gi, (all, address) => (mayLoad(unquoted(address)) ? all : "none"))
+      .replace(/@import\s+(url\(\s*)?("[^"]*"|'[^']*'|[^;)]*)[^;]*;?/gi, (all, _, address) => (loads(unquoted(address), "style") ? all : ""))
+      .replace(/url\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^)]*)\)/gi, (all, address) => (loads(unquoted(address), FONT.test(address) ? "font" : "image") ? all : "none"))
       .replace(/((?:-webkit-)?image-set\()([^()]*(?:\([^()]*\)[^()]*)*)\)/gi, (all, _name, inside) => (/["'][^"']*:\/\//.test(inside) ? "none" : all));
   }
 
@@ -48,10 +57,10 @@ export function neutraliser(allowed = []) {
     if (typeof value !== "string") return undefined;
     if (key === "_csstext") return css(value);
     if (key === "href" && tag === "link") return mayLoad(value) && value.trim() ? value : undefined;
-    if (key === "href" && IMAGES.has(tag)) return mayLoad(value) ? value : PIXEL;
+    if (key === "href" && IMAGES.has(tag)) return loads(value, "image") ? value : PIXEL;
     if (key === "href" && tag === "use") return value.startsWith("#") ? value : undefined;
     if (key === "content" && tag === "meta") return undefined;
-    if (key === "srcset" || key === "imagesrcset") return mayLoadAll(value) ? value : undefined;
+    if (key === "srcset" || key === "imagesrcset") return mayLoadAll(value) ? value : undefined; // told by src, if there is one
     if (LOADING.has(key)) return loading(tag, key, value);
     if (GOING.has(key)) return key === "href" && (tag === "a" || tag === "area") ? "#" : undefined;
     if (/url\(/i.test(value)) return css(value); // fill, filter, mask, cursor of SVG
@@ -62,7 +71,7 @@ export function neutraliser(allowed = []) {
 
   function loading(tag, key, value) {
     if (["iframe", "frame", "embed", "object", "script", "portal", "fencedframe"].includes(tag)) return undefined;
-    if (mayLoad(value)) return value;
+    if (IMAGES.has(tag) ? loads(value, "image") : mayLoad(value)) return value;
     return IMAGES.has(tag) && (tag !== "video" || key === "poster") ? PIXEL : undefined;
   }
 
@@ -82,6 +91,7 @@ export function neutraliser(allowed = []) {
       isBlocked ||= (clean === PIXEL || (clean === undefined && /srcset$/i.test(name))) && IMAGES.has(tag) && !given.rr_dataURL;
     }
     if (isBlocked) kept["data-not-loaded"] = "";
+    if (tag === "link" && /stylesheet/i.test(given.rel ?? "") && given.href && kept.href === undefined && given._cssText === undefined) lacks("style", originOf(given.href));
     return kept;
   }
 
@@ -119,7 +129,10 @@ export function neutraliser(allowed = []) {
   }
 
   return function neutral(event) {
-    if (event.type === INCREMENTAL && event.data?.source === SOURCE.canvas) event.data = picture(event.data);
+    if (event.type === INCREMENTAL && event.data?.source === SOURCE.canvas) {
+      event.data = picture(event.data);
+      if (!event.data.attributes.length) lacks("canvas", "");
+    }
     const { data } = event;
     if (data && (event.type === META || data.source === SOURCE.resize)) {
       for (const side of ["width", "height"]) data[side] = Math.min(LARGEST, Math.max(1, Number(data[side]) || 1));
@@ -161,6 +174,16 @@ function picture({ id, commands }) {
   const isImage = /^image\/(png|jpeg|webp)$/.test(blob?.type ?? "") && /^[\w+/=]+$/.test(content ?? "");
   const style = { "background-image": `url("data:${blob?.type};base64,${content}")` };
   return { source: SOURCE.mutation, texts: [], removes: [], adds: [], attributes: isImage ? [{ id, attributes: { style } }] : [] };
+}
+
+/** The origin of an address, "" when it has none. */
+function originOf(address) {
+  try {
+    const { origin } = new URL(String(address).trim());
+    return origin === "null" ? "" : origin;
+  } catch {
+    return "";
+  }
 }
 
 const unquoted = (text) => text.trim().replace(/^(["'])(.*)\1$/s, "$2");

@@ -2,12 +2,18 @@
 // `window.stage`; recorded content lives one frame deeper, sandboxed without scripts.
 
 import { neutraliser } from "./neutral.js";
+import { Pointer } from "./pointer.js";
+import { still } from "./still.js";
 
 const META = 4;
 const CUSTOM = 5;
 const { Replayer } = window.rrwebReplay;
 const root = document.getElementById("stage");
-const NOT_LOADED = "[data-not-loaded]{background:repeating-linear-gradient(45deg,#8883 0 6px,#8881 6px 12px)!important;outline:1px dashed #8886;outline-offset:-1px}";
+// Images that are not loaded are hatched; where there is room, with a word.
+const WORD = encodeURIComponent(
+  '<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="100%"><style>@media (max-width:90px),(max-height:24px){text{display:none}}</style><text x="50%" y="50%" dy="4" font-family="sans-serif" font-size="12" text-anchor="middle" fill="#666">image not loaded</text></svg>',
+);
+const NOT_LOADED = `[data-not-loaded]{background:url("data:image/svg+xml,${WORD}") 0 0/100% 100% no-repeat,repeating-linear-gradient(45deg,#8883 0 6px,#8881 6px 12px)!important;outline:1px dashed #8886;outline-offset:-1px}`;
 
 // Canvases: see neutral.js. Until there is a picture they are hatched, with a word.
 const HATCHED = encodeURIComponent(
@@ -21,26 +27,41 @@ const CANVAS = [
 let replayer = null;
 let origin = 0;
 let neutral = neutraliser();
+let lacking = new Map(); // what the chunk at hand does not show
+let moment = 0; // of the event at hand
+let pointer = new Pointer();
 let size = { width: 1024, height: 640 };
-let listeners = { finish() {}, ready() {} };
 
-/** Events of a chunk, made harmless; none begins before the track, whose start is offset 0. */
-function events(text) {
-  const list = JSON.parse(text).map((event) => neutral(event));
-  for (const event of list) if (event.timestamp < origin) event.timestamp = origin;
-  return list;
+/** Events of a chunk, made harmless, and what of it will not be seen; none begins before the track, whose start is offset 0. */
+function chunk(text) {
+  const { events, notes } = JSON.parse(text);
+  lacking = new Map();
+  for (const event of events) {
+    if (event.timestamp < origin) event.timestamp = origin;
+    moment = event.timestamp;
+    neutral(event);
+  }
+  pointer.add(events);
+  return { events, report: { notes, missing: [...lacking.values()] } };
+}
+
+function lacks(kind, from) {
+  const key = `${kind} ${from} ${moment}`;
+  const known = lacking.get(key) ?? { kind, origin: from, at: moment, count: 0 };
+  known.count += 1;
+  lacking.set(key, known);
 }
 
 const edge = (timestamp) => ({ type: CUSTOM, timestamp, data: { tag: "edge", payload: {} } });
 
 window.stage = {
-  /** Begin a run: chunks that follow one another, of a track from `start` to `end` (Unix ms). */
-  open({ start, end, texts, speed, allowed, on }) {
+  /** Begin a run: chunks that follow one another, of a track from `start` to `end` (Unix ms). Says what is missing. */
+  open({ start, end, text, speed, allowed, on }) {
     this.close();
     origin = start;
-    listeners = on;
-    neutral = neutraliser(allowed);
-    const list = texts.flatMap(events);
+    neutral = neutraliser(allowed, lacks);
+    pointer = new Pointer();
+    const { events: list, report } = chunk(text);
     const first = list.find((event) => event.type === META);
     replayer = new Replayer([edge(start), ...list, edge(Math.max(end, start + 1))], {
       root,
@@ -59,17 +80,17 @@ window.stage = {
     replayer.iframe.tabIndex = -1;
     replayer.iframe.setAttribute("inert", "");
     replayer.on("resize", ({ width, height }) => fit({ width, height }));
-    replayer.on("finish", () => listeners.finish());
-    replayer.on("fullsnapshot-rebuilded", () => listeners.ready());
+    const own = replayer; // one that was closed may still speak
+    replayer.on("finish", () => own === replayer && on.finish());
     if (first) fit(first.data);
-    return list.length;
+    return report;
   },
 
-  /** The chunk that follows the run. */
+  /** The chunk that follows the run. Says what of it is missing. */
   add(text) {
-    const list = events(text);
-    for (const event of list) replayer.addEvent(event);
-    return new Promise((resolve) => setTimeout(() => resolve(list.length), 0));
+    const { events, report } = chunk(text);
+    for (const event of events) replayer.addEvent(event);
+    return new Promise((resolve) => setTimeout(() => resolve(report), 0));
   },
 
   /** The track became longer. */
@@ -81,6 +102,10 @@ window.stage = {
   pause: (ms) => replayer?.pause(ms === undefined ? undefined : Math.max(0, ms - origin)),
   speed: (value) => replayer?.setConfig({ speed: value }),
   time: () => (replayer ? origin + replayer.getCurrentTime() : origin),
+  /** Of the recorded page, and how large it is drawn. */
+  size: () => ({ ...size, scale: scale() }),
+  /** The recorded page as it stands, as markup that needs and runs nothing; null before there is one. */
+  still: () => (replayer?.iframe.contentDocument?.documentElement ? still(replayer.iframe, size, pointer.at(window.stage.time())) : null),
 
   close() {
     replayer?.destroy();
@@ -88,16 +113,25 @@ window.stage = {
   },
 };
 
+const scale = () => Math.min(1.5, innerWidth / size.width, innerHeight / size.height);
+
 /** Scale the recorded page to the frame. */
 function fit(next) {
   if (next.width > 0 && next.height > 0) size = next;
   /** @type {HTMLElement} */
   const wrapper = root.querySelector(".replayer-wrapper");
   if (!wrapper) return;
-  const scale = Math.min(1.5, innerWidth / size.width, innerHeight / size.height);
+  const by = scale();
   wrapper.style.width = `${size.width}px`;
   wrapper.style.height = `${size.height}px`;
-  wrapper.style.transform = `translate(${(innerWidth - size.width * scale) / 2}px, ${(innerHeight - size.height * scale) / 2}px) scale(${scale})`;
+  wrapper.style.transform = `translate(${(innerWidth - size.width * by) / 2}px, ${(innerHeight - size.height * by) / 2}px) scale(${by})`;
 }
 
 addEventListener("resize", () => fit(size));
+
+/** For every drawn frame: the pointer where the recording has it. */
+function point() {
+  if (replayer) pointer.show(root, replayer, window.stage.time());
+  requestAnimationFrame(point);
+}
+point();

@@ -1,0 +1,43 @@
+// Who is signed in, at the top of every view, and the way out.
+
+import { api, ApiError } from "./api.js";
+import { h, icon } from "./dom.js";
+import { closeMenu, openPanel } from "./menu.js";
+
+let known = null; // promise of what the server says of this browser
+
+/** Somebody else may be there now. */
+export function forget() {
+  known = null;
+}
+
+/** A button with the name; hidden where the server asks nobody, and for whoever came by a link. */
+export function account() {
+  const button = h("button", { class: "button plain", type: "button", hidden: true, "aria-haspopup": "dialog" }, icon("person"));
+  if (new URLSearchParams(location.search).has("sig")) return button;
+  known ??= api.who().catch((error) => (error instanceof ApiError ? null : Promise.reject(error)));
+  known.then((who) => {
+    if (!who || who.how === "open") return;
+    button.hidden = false;
+    const name = who.name.replace(/^user:/, "");
+    button.setAttribute("aria-label", `Signed in as ${name}`);
+    button.title = `Signed in as ${name}`;
+    button.addEventListener("click", () => openPanel(button, "Account", ...panel(who, name)));
+  });
+  return button;
+}
+
+function panel(who, name) {
+  const apps = who.apps === null ? "all applications" : who.apps.join(", ");
+  const until = who.expires_ms ? `Until ${new Date(who.expires_ms).toLocaleString()}.` : "Your company's sign-in decides how long.";
+  const out = h("button", { class: "button", type: "button", onclick: signOut }, "Sign out");
+  return [h("p", {}, h("strong", {}, name)), h("p", { class: "hint" }, `May see ${apps}. ${until}`), who.how === "sign-in" ? out : null].filter(Boolean);
+}
+
+async function signOut() {
+  await api.signOut().catch((error) => {
+    if (error.status !== 401) throw error; // it had ended by itself
+  });
+  closeMenu();
+  dispatchEvent(new Event("signed-out"));
+}
