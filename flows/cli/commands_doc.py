@@ -35,7 +35,7 @@ def _commands(command: object, path: str) -> Iterator[tuple[str, TyperCommand]]:
 
 def _section(path: str, command: TyperCommand) -> str:
     arguments = "".join(f" {one.name.upper()}" for one in command.params if one.param_type_name == "argument")
-    text, _, example = (command.help or "").partition("Example: ")
+    text, _, example = (command.help or "").replace("\\[", "[").partition("Example: ")
     shown = f"\n`{' '.join(example.split())}`\n" if example else ""
     table = "".join(_row(option) for option in command.params if option.param_type_name == "option")
     head = "\n| option | meaning | default |\n| --- | --- | --- |\n" if table else ""

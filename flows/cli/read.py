@@ -211,7 +211,8 @@ def _warn(notes: list[Note]) -> None:
 def verify(
     lake: LakeOption = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="fail, too, if a recording cannot be played because it came so")
+        bool,
+        typer.Option("--strict", help="also fail if a recording cannot be played although it is stored as received"),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -242,7 +243,7 @@ def verify(
             print(f"  as received: {printable(reason)}")
         if report.unplayable:
             print(f"{counted(len(report.unplayable), 'part')} of recordings cannot be played, as received")
-        sound = "the lake holds together" if report.files or report.blobs else f"{store.uri} has no sessions yet"
+        sound = "the lake is consistent" if report.files or report.blobs else f"{store.uri} has no sessions yet"
         print(counted(len(report.problems), "problem") if report.problems else sound)
     if report.problems or (strict and report.unplayable):
         raise typer.Exit(1)

@@ -90,7 +90,7 @@ def test_a_reader_of_the_tutorial_gets_the_answers_that_it_promises(tmp_path: Pa
     assert "Buy a lamp" in clicks
     assert "my-shop" in by_duckdb
     assert files.count(".jsonl.zst") == 1
-    assert "the lake holds together" in files
+    assert "the lake is consistent" in files
 
 
 def _visited(folder: Path, page: str, viewer: int) -> list[dict[str, object]]:

@@ -101,7 +101,7 @@ def test_a_recording_that_came_unplayable_is_told_and_is_no_damage(tmp_path: Pat
     warned, strict = command("verify", lake=tmp_path), command("verify", "--strict", lake=tmp_path)
     assert (warned.code, strict.code) == (0, 1)
     assert warned.out == strict.out
-    assert "1 part of recordings cannot be played, as received\nthe lake holds together" in warned.out
+    assert "1 part of recordings cannot be played, as received\nthe lake is consistent" in warned.out
     assert json.loads(command("verify", "--json", lake=tmp_path).out)["unplayable"] == [told]
 
 
