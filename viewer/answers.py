@@ -1,6 +1,6 @@
 """The shapes of the API's answers, from which its OpenAPI description is made. Rows follow the declared tables."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -269,3 +269,13 @@ class Link(_Answer):
 
     url: str
     expires_ms: int
+
+
+class Standing(_Answer):
+    """How far the index of sessions is. `/health/ready` answers 503 while it is failing."""
+
+    status: Literal["ok", "catching up", "failing"]
+    files_listed: int
+    files_read: int
+    files_left_out: dict[str, int] = Field(description="listed files whose sessions are not shown, by reason")
+    trouble: str = Field(description="why it is failing")

@@ -40,7 +40,7 @@ Parts = Annotated[Viewer, Depends(parts)]
 
 async def caller(request: Request, viewer: Parts) -> Caller:
     """Who asks, by a bearer token."""
-    await viewer.ready()
+    await viewer.follower.ready()
     return viewer.access.bearer(request.headers.get("authorization"))
 
 
@@ -99,7 +99,7 @@ async def asked(  # noqa: PLR0913 - FastAPI takes parameters so
     sig: Annotated[str, Query(max_length=TEXT, description="of a link")] = "",
 ) -> Asked:
     """The session of the path, for a token or a link to it."""
-    await viewer.ready()
+    await viewer.follower.ready()
     app_id, session_id = _decoded(app), _decoded(session)
     if sig and "authorization" not in request.headers:
         who = viewer.access.linked(app_id, session_id, exp, sig)

@@ -1,6 +1,7 @@
 """The documentation as a site, strictly; and the links of the pages that are not in it."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,28 @@ from tests.docs.pages import DOCS, PAGES, ROOT
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
+def _build(folder: Path, target: Path) -> subprocess.CompletedProcess[str]:
+    """Not with `--quiet`, which would leave out the warnings that make a strict build fail."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
 def test_the_site_is_built_and_no_link_of_it_is_dead(tmp_path: Path) -> None:
     """A page that is in no chapter, a link to nowhere and an anchor that is not there are warnings, and so errors."""
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = _build(ROOT, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "tutorial.html").is_file()
+
+
+@pytest.mark.parametrize("link", ["nowhere.md", "settings.md#nothing", "../README.md"])
+def test_a_dead_link_is_noticed(link: str, tmp_path: Path) -> None:
+    shutil.copytree(DOCS, tmp_path / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    with (tmp_path / "docs" / "index.md").open("a", encoding="utf-8") as page:
+        page.write(f"\n[dead]({link})\n")
+    done = _build(tmp_path, tmp_path / "site")
+    assert done.returncode != 0
+    assert link.partition("#")[0] in done.stderr
 
 
 def test_the_site_loads_nothing_from_elsewhere(tmp_path: Path) -> None:

@@ -163,6 +163,19 @@ def test_revisions_of_one_row_under_two_days_are_found(samples: Path, tmp_path: 
         )
 
 
+def test_an_item_that_is_there_twice_is_found_by_its_key(samples: Path, tmp_path: Path) -> None:
+    run(capture_messages([samples / "guance" / "gc-shop.jsonl.gz"]), [], tmp_path)
+    (file,) = tmp_path.glob("tables/actions/*/*/*.parquet")
+    rows = pq.read_table(file)
+    assert verify(LocalStore(tmp_path)).problems == []
+    pq.write_table(rows.slice(0, 2), file.with_name("again.parquet"))
+    assert any(
+        problem.startswith("actions: 2 keys (app_id, session_id, session_part, action_id) are there more than once")
+        and "again.parquet" in problem
+        for problem in verify(LocalStore(tmp_path)).problems
+    )
+
+
 def test_a_view_that_is_there_twice_is_found(samples: Path, tmp_path: Path) -> None:
     run(capture_messages([samples / "datadog" / "dd-todo-v5.jsonl.gz"]), [], tmp_path)
     (views,) = tmp_path.glob("tables/views/*/*/*.parquet")

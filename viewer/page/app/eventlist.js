@@ -58,7 +58,7 @@ export class EventList {
         ),
       ),
     );
-    show(this.list, this.items.length ? this.items : h("li", { class: "empty" }, "Nothing of these kinds"));
+    show(this.list, this.items.length ? this.items : h("li", { class: "empty" }, "No events of these types"));
     this.present = -1;
   }
 

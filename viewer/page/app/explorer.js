@@ -68,7 +68,7 @@ export class Explorer {
     this.liveButton = h("button", { class: "button live", type: "button", "aria-haspopup": "dialog", onclick: () => this.showLive() }, h("span", { class: "live-dot", "aria-hidden": "true" }), "Live now");
     this.next = h("button", { class: "button", type: "button", onclick: () => this.change({ cursor: this.nextCursor }) }, "Older", icon("next"));
     this.first = h("button", { class: "button", type: "button", onclick: () => this.change({ cursor: "" }) }, icon("back"), "First page");
-    this.empty = h("div", { class: "empty", hidden: true }, h("p", {}, "No session fits."), h("button", { class: "button", type: "button", onclick: () => this.reset() }, "Remove all filters"));
+    this.empty = h("div", { class: "empty", hidden: true }, h("p", {}, "No matching sessions."), h("button", { class: "button", type: "button", onclick: () => this.reset() }, "Remove all filters"));
     const searching = h("form", { class: "search", role: "search", onsubmit: (event) => (event.preventDefault(), this.change({ q: this.search.value.trim() })) }, icon("search"), this.search);
     const help = h("button", { class: "button plain", type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: showHelp }, icon("help"));
     const brand = h("a", { class: "brand", href: "/", "data-inside": true }, h("img", { src: "/page/icon.svg", alt: "", width: 22, height: 22 }), "Replay Lake");
@@ -205,7 +205,7 @@ export class Explorer {
       const wanted = find.value.trim().toLowerCase().replaceAll(" ", "_");
       for (const [index, child] of ticks.entries()) child.hidden = !offered[index].includes(wanted);
     });
-    const usual = h("button", { class: "button", type: "button", onclick: () => go(explorerAddress({ ...this.state, columns: null })) }, "Usual columns");
+    const usual = h("button", { class: "button", type: "button", onclick: () => go(explorerAddress({ ...this.state, columns: null })) }, "Default columns");
     openPanel(this.columnsButton, "Columns", find, list, usual);
   }
 

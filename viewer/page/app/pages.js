@@ -43,7 +43,7 @@ export class Pages {
     const of = (kind) => entries.filter((entry) => entry.kind === kind);
     const [views, resources, tasks, errors] = ["view", "resource", "long_task", "error"].map(of);
     const inView = (some, view) => some.filter((entry) => entry.row.view_id === view.row.view_id);
-    show(this.element, views.length ? views.map((view, place) => this.page(view, place === 0, inView(resources, view), inView(tasks, view), inView(errors, view))) : h("p", { class: "empty" }, "No page was reported."));
+    show(this.element, views.length ? views.map((view, place) => this.page(view, place === 0, inView(resources, view), inView(tasks, view), inView(errors, view))) : h("p", { class: "empty" }, "No pages were reported."));
   }
 
   page(view, isOpen, resources, tasks, errors) {

@@ -43,7 +43,7 @@ export class Timeline {
     const wanted = this.search.value.trim().toLowerCase();
     const fits = ({ kind, title, detail }) => this.kinds.has(kind) && (!wanted || `${title} ${detail}`.toLowerCase().includes(wanted));
     this.shown = this.entries.filter(fits);
-    show(this.list, this.shown.length ? [] : h("li", { class: "empty" }, "Nothing to show."));
+    show(this.list, this.shown.length ? [] : h("li", { class: "empty" }, "No events to show."));
     this.more(0);
   }
 
