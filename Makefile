@@ -91,6 +91,10 @@ fix: $(READY) ## what the linter and the formatter can mend by themselves
 	$(BIN)/ruff format
 	@if [ -x $(PAGE_TOOLS)/.bin/biome ]; then $(PAGE_TOOLS)/.bin/biome check --write; fi
 
+.PHONY: docs
+docs: $(READY) ## the documentation as a site, in .work/site; a dead link fails
+	$(BIN)/mkdocs build --strict
+
 .PHONY: wheel
 wheel: $(READY) $(PLAYER) ## the wheel, with the page's player inside, and the list of what is in it (SBOM), in dist/
 	@test -f $(PAGE)/vendor/replay.js || { echo "error: no player in $(PAGE)/vendor: the wheel would lack it" >&2; exit 1; }

@@ -29,15 +29,16 @@ from sinks.store import ObjectStore
 
 WaitOption = Annotated[
     float,
-    typer.Option("--wait", min=1, help="seconds a running job has to confirm what is asked"),
+    typer.Option("--wait", min=1, help="seconds to wait for a running job to confirm"),
 ]
-StoppedOption = Annotated[bool, typer.Option("--job-is-stopped", help="no job runs: wait for no confirmation")]
+StoppedOption = Annotated[bool, typer.Option("--job-is-stopped", help="no job is running: do not wait for one")]
 UnreadableOption = Annotated[
     bool,
-    typer.Option("--with-unreadable", help="also erase quarantined input that cannot be looked into, of whomever"),
+    typer.Option("--with-unreadable", help="also erase quarantined input that cannot be read, whosever it is"),
 ]
 NotYetOption = Annotated[
-    bool, typer.Option("--not-yet-here", help="nothing of it may be here: only refuse what comes of it for 30 days")
+    bool,
+    typer.Option("--not-yet-here", help="finding nothing is no error: refuse what arrives of it in the next 30 days"),
 ]
 
 

@@ -211,7 +211,8 @@ def _warn(notes: list[Note]) -> None:
 def verify(
     lake: LakeOption = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="fail, too, if a recording cannot be played because it came so")
+        bool,
+        typer.Option("--strict", help="also fail if a recording cannot be played although it is stored as received"),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -45,7 +45,7 @@ def sql(  # noqa: PLR0913 - one option per setting
     r"""Ask the lake in SQL: one query, or a shell.
 
     `sessions` and `views` have the latest revision only, `sessions_all` and `views_all` every one. A filter on
-    `dt` or `retention` leaves files alone. Needs DuckDB: pip install 'replaylake\[sql]'.
+    `dt` or `retention` skips files. Needs DuckDB: pip install 'replaylake\[sql]'.
     A control character in a value is printed as `\x1b`. In CSV a text that a spreadsheet would take for a formula has
     an apostrophe before it. With --raw neither is so.
     Example: replaylake sql "select app_id, count(*) from sessions group by 1" --lake ./demo-lake

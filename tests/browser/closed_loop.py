@@ -3,8 +3,12 @@
 For every test that wants such a lake: `with visited_lake(folder) as visited: ...`
 """
 
+import contextlib
 import json
 import shutil
+import socket
+import socketserver
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -23,6 +27,8 @@ from tests.torture.job import JobProcess, Place
 
 HERE = Path(__file__).parent
 FAMILIES = ("datadog", "posthog", "rrweb", "sentry")
+SNIPPETS = {f"snippet-{name}": name for name in FAMILIES}  # pages made of docs/snippets.md
+INTAKE_NAME = "intake.example"  # what the snippets call the intake
 APPS = {"datadog": "datadog-shop", "posthog": "posthog-shop", "rrweb": "rrweb-shop", "sentry": "4242"}
 _MODULES = HERE / "node_modules"
 _SDKS = {
@@ -30,6 +36,12 @@ _SDKS = {
     "posthog": _MODULES / "posthog-js" / "dist",
     "rrweb": _MODULES / "rrweb" / "dist",
     "sentry": _MODULES / ".bundles",  # its package has modules only
+}
+_SESSION_IDS = {  # how a page says which session it is in
+    "datadog": "DD_RUM.getInternalContext()?.session_id",
+    "posthog": "posthog.get_session_id()",
+    "rrweb": "session_id",
+    "sentry": "Sentry.getReplay()?.getReplayId()",
 }
 _SECONDS_GAP = 15  # longer than any pause of the visitors, machine under load included
 
@@ -52,8 +64,9 @@ class Visited(msgspec.Struct):
 
 def missing() -> str:
     """What this machine lacks for a visit; "" when nothing."""
-    if shutil.which("chromium") is None:
-        return "no chromium on this machine"
+    for program in ("chromium", "openssl"):
+        if shutil.which(program) is None:
+            return f"no {program} on this machine"
     if shutil.which("node") is None or not (_MODULES / "@sentry" / "browser").is_dir():
         return "no Node or no node_modules: run `npm ci` in tests/browser"
     return ""
@@ -68,7 +81,8 @@ def visited_lake(folder: Path, intake_settings: Mapping[str, str] | None = None)
         job = JobProcess(Place(broker, str(folder / "lake"), folder / "recovery", extra=gap))
         try:
             with IntakeProcess(broker.bootstrap, "rum", folder, intake_settings) as intake:
-                visits = _visit(folder, f"http://{LOOPBACK}:{intake.port}")
+                with tls_front(folder, intake.port) as front:
+                    visits = _visit(folder, f"http://{LOOPBACK}:{intake.port}", front)
                 metrics = intake.metrics()
                 assert intake.stop() == 0, intake.log()
             job.await_idle(180)
@@ -85,10 +99,71 @@ def watch(what: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return found
 
 
-def _visit(folder: Path, intake: str) -> dict[str, Visit]:
+def _visit(folder: Path, intake: str, front: int) -> dict[str, Visit]:
+    what = {
+        "intake": [intake, f"https://{INTAKE_NAME}"],
+        "rounds": [FAMILIES, list(SNIPPETS)],
+        "arguments": [f"--host-resolver-rules=MAP {INTAKE_NAME}:443 {LOOPBACK}:{front}", "--ignore-certificate-errors"],
+        "modules": str(_MODULES),
+    }
     with _site() as site:
-        seen = _drive("visit", {"site": site, "intake": intake, "names": FAMILIES}, folder)
+        seen = _drive("visit", {"site": site, **what}, folder)
     return msgspec.json.decode(seen, type=dict[str, Visit])
+
+
+def snippet(name: str) -> str:
+    """The block of docs/snippets.md, as it stands there."""
+    text = (HERE.parents[1] / "docs" / "snippets.md").read_text(encoding="utf-8")
+    return text.split(f"<!-- snippet: {name} -->\n```html\n")[1].split("```\n")[0]
+
+
+def _snippet_page(name: str) -> bytes:
+    asked = f"<script>window.sessionId = () => {_SESSION_IDS[name]};</script>"
+    shop = '<script src="/shop.js"></script>'
+    head = '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Snippet</title>'
+    page = f"{head}\n{snippet(name)}<body></body>{shop}{asked}"
+    return page.encode()
+
+
+@contextmanager
+def tls_front(folder: Path, port: int) -> Iterator[int]:
+    """What a proxy is in production: a port that speaks TLS for a service that does not."""
+    key, certificate = folder / "front.key", folder / "front.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    made = [*make, "-subj", f"/CN={INTAKE_NAME}", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+
+    class Front(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection((LOOPBACK, port)) as behind,
+                context.wrap_socket(self.request, server_side=True) as client,
+            ):
+                back = threading.Thread(target=_pass_on, args=(behind, client), daemon=True)
+                back.start()
+                _pass_on(client, behind)
+                back.join()
+
+    server = socketserver.ThreadingTCPServer((LOOPBACK, 0), Front)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(1 << 16):
+            target.sendall(piece)
+        target.shutdown(socket.SHUT_WR)
 
 
 def _drive(script: str, what: Mapping[str, Any], folder: Path) -> str:
@@ -138,6 +213,13 @@ class _Pages(SimpleHTTPRequestHandler):
         return super().translate_path(path)
 
     def do_GET(self) -> None:
+        name = self.path.partition("?")[0].strip("/").removesuffix(".html")
+        if name in SNIPPETS:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(_snippet_page(SNIPPETS[name]))
+            return
         if self.path.startswith("/price.json"):
             self.send_response(200)
             self.send_header("content-type", "application/json")

@@ -12,7 +12,7 @@ from lake.export import blob_keys, native_segments
 from lake.verify import verify
 from operators.families.posthog.cv import CvDecoder
 from sinks.store import LocalStore
-from tests.browser.closed_loop import APPS, FAMILIES, Visited, missing, visited_lake, watch
+from tests.browser.closed_loop import APPS, FAMILIES, SNIPPETS, Visited, missing, snippet, visited_lake, watch
 from tests.serve.server import serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420), pytest.mark.skipif(bool(missing()), reason=missing())]
@@ -31,7 +31,7 @@ def rows(visited: Visited, family: str, table: str) -> Rows:
     return read_rows(store, table_keys(store, table), table, {"session_id": visited.visits[family].session})
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, *SNIPPETS])
 def test_the_intake_answered_every_request_with_yes(visited: Visited, family: str) -> None:
     visit = visited.visits[family]
     left = "net::ERR_ABORTED"  # the browser gave up a request of the page that it left; the SDK has sent it again
@@ -100,6 +100,24 @@ def test_sentry_items_are_views_errors_and_resources(visited: Visited) -> None:
     assert sorted(row["index_in_view"] for row in segments) == list(range(len(segments)))
 
 
+@pytest.mark.parametrize("page", SNIPPETS)
+def test_a_snippet_of_the_documentation_gives_a_session_with_a_replay_and_masks_what_is_typed(
+    visited: Visited, page: str
+) -> None:
+    latest = max(rows(visited, page, "sessions"), key=lambda row: row["revision"])
+    assert latest["app_id"] in snippet(SNIPPETS[page])
+    assert latest["replay_record_count"] > 10
+    assert latest["session_view_count"] >= 1
+    assert latest["session_action_count"] >= 1
+    segments = native_segments(LocalStore(visited.lake), blob_keys(rows(visited, page, "replay_segments")))
+    assert "Ann" not in json.dumps([clear(json.loads(segment)) for segment in segments])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_snippet_is_short_enough_to_paste(name: str) -> None:
+    assert len(snippet(name).splitlines()) <= 12
+
+
 def test_the_lake_verifies_and_nothing_was_refused(visited: Visited) -> None:
     store = LocalStore(visited.lake)
     assert verify(store).problems == []
@@ -112,7 +130,7 @@ def test_every_visit_is_in_the_explorer_and_plays_in_the_player(visited: Visited
     sessions = [{"family": name, "app": APPS[name], "id": visited.visits[name].session} for name in FAMILIES]
     with serving(str(visited.lake), tmp_path / "serve") as served:
         seen = watch({"origin": served.url, "sessions": sessions}, tmp_path)
-    assert len(seen["rows"]) == len(FAMILIES)
+    assert len(seen["rows"]) == len(visited.visits)
     for family in FAMILIES:
         assert "Corner shop" in seen["shown"][family]["text"], family
         assert seen["shown"][family]["events"] >= min(1, len(rows(visited, family, "views"))), family

@@ -1,22 +1,34 @@
-// One visitor for each SDK, in a real browser: `node visit.mjs JOB.json` with {chromium, site, intake, names}.
+// One visitor for each page, in a real browser: `node visit.mjs JOB.json`, with
+// {chromium, site, intake, rounds, arguments, modules}.
+// `rounds`: lists of pages that are visited at once. `intake`: its addresses, the first for the pages of the site.
+// What a snippet wants from a CDN comes from `modules`, at that version.
 // Prints one JSON object: per SDK the session id, the requests that the intake answered, and what the page complained of.
 import { readFile } from "node:fs/promises";
 import { chromium } from "playwright-core";
+import { serveModules } from "./modules.mjs";
+import { asPerson, PERSON } from "./person.mjs";
 
 const job = JSON.parse(await readFile(process.argv[2], "utf8"));
 
+const ofIntake = (one) => job.intake.some((address) => one.url().startsWith(address));
+
 async function visit(browser, name) {
-  const page = await browser.newPage({ viewport: { width: 1024, height: 656 } });
+  const isSnippet = name.startsWith("snippet-");
+  const page = await browser.newPage({ viewport: { width: 1024, height: 656 }, userAgent: isSnippet ? PERSON : undefined });
+  if (isSnippet) {
+    await page.addInitScript(asPerson);
+    await serveModules(page, job.modules);
+  }
   const answers = [];
   const failures = [];
   page.on("response", (response) => {
     const url = new URL(response.url());
-    if (response.url().startsWith(job.intake)) answers.push(`${response.request().method()} ${url.pathname} ${response.status()}`);
+    if (ofIntake(response)) answers.push(`${response.request().method()} ${url.pathname} ${response.status()}`);
   });
   page.on("requestfailed", (request) => {
-    if (request.url().startsWith(job.intake)) failures.push(`${request.method()} ${request.url()} ${request.failure()?.errorText}`);
+    if (ofIntake(request)) failures.push(`${request.method()} ${request.url()} ${request.failure()?.errorText}`);
   });
-  await page.goto(`${job.site}/${name}.html?intake=${encodeURIComponent(job.intake)}`);
+  await page.goto(`${job.site}/${name}.html?intake=${encodeURIComponent(job.intake[0])}`);
   await page.waitForFunction(() => window.sessionId?.());
   await page.waitForTimeout(2000); // a visitor reads, and a recorder that is loaded later begins
   await page.click("#buy");
@@ -35,10 +47,11 @@ async function visit(browser, name) {
   return { session, answers, failures };
 }
 
-const browser = await chromium.launch({ executablePath: job.chromium, args: ["--no-sandbox"] });
+const browser = await chromium.launch({ executablePath: job.chromium, args: ["--no-sandbox", ...job.arguments] });
 try {
-  const visits = await Promise.all(job.names.map((name) => visit(browser, name)));
-  console.log(JSON.stringify(Object.fromEntries(job.names.map((name, index) => [name, visits[index]]))));
+  const visits = {};
+  for (const names of job.rounds) await Promise.all(names.map(async (name) => (visits[name] = await visit(browser, name))));
+  console.log(JSON.stringify(visits));
 } finally {
   await browser.close();
 }

@@ -71,7 +71,7 @@ class JobProcess:
 
     def __init__(self, place: Place, processes: int = 1, arguments: Sequence[str] = ()) -> None:
         self._processes = processes
-        self._ports = _adjacent_ports(processes)
+        self._ports = adjacent_ports(processes)
         self.port = self._ports[0]
         environment = place.environment() | {"REPLAYLAKE_HTTP__ADDRESS": f"{LOOPBACK}:{self._ports[0]}"}
         command = [sys.executable, "-m", "flows.cli", "run", "--processes", str(processes), *arguments]
@@ -183,7 +183,7 @@ def _is_all_read(samples: Samples) -> bool:
     return is_known and samples["replaylake_lag_messages"] == 0
 
 
-def _adjacent_ports(count: int) -> list[int]:
+def adjacent_ports(count: int) -> list[int]:
     while True:
         first = free_ports(1)[0]
         ports = list(range(first, first + count))
