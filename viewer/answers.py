@@ -70,11 +70,9 @@ class Column(_Answer):
     unit: str
     doc: str
 
-
-class SessionColumn(Column):
-    """A column of the sessions table."""
-
-    facet: bool = Field(description="counting its values makes sense")
+    filter: bool = Field(description="`is`, `not`, and where it is a number or a time `gt`, `lt`, `between` take it")
+    sort: bool = Field(description="`sort` takes it")
+    facet: bool = Field(description="counting its values makes sense; those of lines are counted only then")
 
 
 class LineColumns(_Answer):
@@ -91,7 +89,7 @@ class LineColumns(_Answer):
 class Fields(_Answer):
     """`fields`: what can be filtered, sorted and counted by; `custom.KEY` can be filtered and counted by, too."""
 
-    fields: list[SessionColumn]
+    fields: list[Column]
     lines: LineColumns
 
 
@@ -155,6 +153,46 @@ class Histogram(_Answer):
     to_ms: float | None
     step_ms: float | None
     buckets: list[Bucket]
+
+
+class LineBucket(_Answer):
+    """Rows in `[start_ms, start_ms + step_ms)`."""
+
+    start_ms: float
+    count: int
+
+
+class LineHistogram(_Answer):
+    """Rows over time. Without a row there is nothing to cut into buckets."""
+
+    from_ms: float | None
+    to_ms: float | None
+    step_ms: float | None
+    buckets: list[LineBucket]
+
+
+def _page(table: str, row: Any) -> type[BaseModel]:  # noqa: ANN401 - a model made from a table
+    """One page of a table's rows."""
+    name = "".join(word.capitalize() for word in table.split("_")) + "Page"
+    columns: dict[str, Any] = {
+        table: (list[row], Field(description="rows, in the order that was asked for")),
+        "next": (str | None, Field(description="`cursor` of the next page; null on the last")),
+        "total": (int, Field(description="rows on all pages")),
+    }
+    return create_model(name, __config__=ConfigDict(extra="forbid"), __doc__="One page of rows.", **columns)
+
+
+LINE_PAGES: dict[str, type[BaseModel]] = {
+    table: _page(table, row)
+    for table, row in {
+        "views": ViewRow,
+        "actions": ActionRow,
+        "errors": ErrorRow,
+        "resources": ResourceRow,
+        "long_tasks": LongTaskRow,
+        "console": ConsoleRow,
+    }.items()
+}
 
 
 class Session(_Answer):
