@@ -195,6 +195,115 @@ LINE_PAGES: dict[str, type[BaseModel]] = {
 }
 
 
+class Leads(_Answer):
+    """The way to what a number counts."""
+
+    route: str = Field(description="the list that has just these rows")
+    filter: dict[str, list[str]] = Field(description="its parameters, each with its values")
+
+
+class ErrorSample(_Answer):
+    """The latest error of a group."""
+
+    app_id: str
+    session_id: str
+    session_part: int
+    view_id: str | None
+    error_id: str | None
+    time: float | None
+
+
+class ErrorGroup(Leads):
+    """Errors of one app with one fingerprint; null: those without."""
+
+    app_id: str
+    fingerprint: str | None
+    error_type: str | None = Field(description="of the latest")
+    message: str | None = Field(description="of the latest")
+    count: int
+    sessions: int = Field(description="windows in which one happened")
+    users: int
+    first_ms: float | None
+    last_ms: float | None
+    trend: list[int] = Field(description="errors in each step from `from_ms` on")
+    releases: list[FacetValue]
+    browsers: list[FacetValue]
+    sample: ErrorSample
+
+
+class ErrorGroups(_Answer):
+    """Groups of errors."""
+
+    groups: list[ErrorGroup]
+    total: int = Field(description="of all groups")
+    from_ms: float = Field(description="where the trends begin")
+    step_ms: float
+
+
+class Counted(Leads):
+    """A number, and the way to what it counts."""
+
+    value: int
+
+
+class Share(Counted):
+    """A number, and which part it is; null: of nothing."""
+
+    rate: float | None
+
+
+class VitalShare(Leads):
+    """How many views were good, middle or poor (Core Web Vitals)."""
+
+    rating: Literal["good", "middle", "poor"]
+    count: int
+    share: float | None
+
+
+class Vital(_Answer):
+    """A web vital over the views that have it."""
+
+    name: Literal["lcp", "inp", "cls"]
+    unit: Literal["ms", "ratio"]
+    p75: float | None = Field(description="three of four do not exceed it; to a ms, or a thousandth")
+    count: int
+    shares: list[VitalShare]
+
+
+class _Numbers(_Answer):
+    visitors: Counted = Field(description="different users, anonymous ones included")
+    sessions: Counted
+    views: Counted
+    errors: Counted
+    bounce: Share
+    sessions_with_errors: Share
+    vitals: list[Vital]
+
+
+class Broken(_Numbers):
+    """The same of one value of a column."""
+
+    value: str | None
+
+
+class Slow(Leads):
+    """A page or resource with its 75th percentile of loading."""
+
+    value: str
+    count: int
+    p75_ns: int
+
+
+class Overview(_Numbers):
+    """The state of an application."""
+
+    top_errors: list[ErrorGroup]
+    error_groups: int = Field(description="how many there are")
+    slowest_pages: list[Slow] = Field(description="by path group, of those with a thousandth of the views or more")
+    slowest_resources: list[Slow] = Field(description="by host and path group, likewise")
+    breakdowns: dict[str, list[Broken]] = Field(description="by version, browser, country, device: most sessions first")
+
+
 class Session(_Answer):
     """The windows of a session, first part first. One without `close_reason` is still open: its row says how things
     stand, and changes.

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from schemas.errors import Damaged, ReplayLakeError, TryAgain
 from sinks.store import ObjectMissing, StoreError
-from viewer import respond, routes_explorer, routes_lines, routes_replay, routes_session
+from viewer import respond, routes_explorer, routes_lines, routes_overview, routes_replay, routes_session
 from viewer.access import NotAllowed, NotKnown
 from viewer.audit import AuditFailed
 from viewer.filters import BadRequest
@@ -61,7 +61,7 @@ def build(viewer: Viewer, answered: Answered) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.viewer = viewer
-    for module in (routes_explorer, routes_lines, routes_session, routes_replay):
+    for module in (routes_explorer, routes_overview, routes_lines, routes_session, routes_replay):
         app.include_router(module.routes)
     _errors(app)
     _description(app)

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 SESSION_ROUTES = ("", "/timeline", "/replay", "/replay/events", "/replay/blobs", "/replay/blobs/0")
 EXPLORER_ROUTES = (
     *("/sessions", "/live", "/facets?columns=app_id,session_id", "/histogram", "/apps"),
-    *("/views", "/resources/facets?columns=app_id", "/actions/histogram"),
+    *("/views", "/resources/facets?columns=app_id", "/actions/histogram", "/errors/groups", "/overview"),
 )
 
 
@@ -33,7 +33,7 @@ def test_every_route_but_the_columns_and_the_description_needs_a_token(guarded: 
             query = "?columns=app_id" if path.endswith("facets") else ""
             statuses[f"{method} {path}"] = guarded.ask(filled + query, method.upper(), body=body).status
     assert statuses.pop(f"get {API}/fields") == 200
-    assert len(statuses) == 33
+    assert len(statuses) == 35
     assert set(statuses.values()) == {401}
 
 

@@ -71,7 +71,7 @@ def test_a_list_has_every_row_once_newest_first_with_all_columns(served: Served,
 @pytest.mark.parametrize("limit", [7, 60])
 def test_pages_follow_one_another_without_gap_or_copy(served: Served, lines: Rows, sort: str, limit: int) -> None:
     seen: list[Row] = []
-    following = ""
+    following: str | None = ""
     while following is not None and len(seen) < 200:
         page = ask(served, "/resources", ("sort", sort), ("limit", limit), ("cursor", following))
         seen, following = seen + page["resources"], page["next"]
