@@ -4,27 +4,29 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from schemas.fields import Field
-from schemas.tables import TABLES
 from viewer import answers, explorer, respond
-from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Filter, Parts, Who
-from viewer.session_rows import TIMELINE
+from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Parts, SessionFilter, Who
+from viewer.listed import LINES, SESSIONS, Listed
 
 _COLUMNS = 40
-_NOT_COUNTED = {"session_id", "replay_key", "session_first_view_id", "session_last_view_id"}
 
 
-def _described(field: Field) -> explorer.Row:
-    return {"name": field.name, "type": field.type, "unit": field.unit, "doc": field.doc}
+def _described(of: Listed) -> list[explorer.Row]:
+    return [
+        {"name": field.name, "type": field.type, "unit": field.unit, "doc": field.doc}
+        | {"filter": of.can_sort(field), "sort": of.can_sort(field), "facet": of.can_count(field)}
+        for field in of.columns.values()
+    ]
 
 
-_FIELDS = {
-    "fields": [
-        _described(field) | {"facet": field.type in {"string", "bool"} and field.name not in _NOT_COUNTED}
-        for field in TABLES["sessions"].fields
-    ],
-    "lines": {table: [_described(field) for field in TABLES[table].fields] for table in TIMELINE},
-}
+_FIELDS = {"fields": _described(SESSIONS), "lines": {table: _described(of) for table, of in LINES.items()}}
+Columns = Annotated[str, Query(max_length=4 * TEXT, description="names, with commas between")]
+Top = Annotated[int, Query(ge=1, le=100, description="values per column")]
+Own = Annotated[bool, Query(description="false: what `is` and `not` say of a column does not hide its other values")]
+Buckets = Annotated[int, Query(ge=1, le=500, description="at most")]
+Limit = Annotated[int, Query(ge=1, le=500)]
+Sort = Annotated[str, Query(max_length=TEXT, description="a column, with `-` descending")]
+After = Annotated[str, Query(max_length=4 * TEXT, description="`next` of the page before")]
 
 routes = APIRouter(prefix=PREFIX, responses=FAILURES, tags=["explorer"])
 
@@ -52,10 +54,10 @@ def fields(request: Request) -> Response:
 def sessions(  # noqa: PLR0913 - FastAPI takes parameters so
     request: Request,
     viewer: Parts,
-    wanted: Filter,
-    sort: Annotated[str, Query(max_length=TEXT, description="a column, with `-` descending")] = "-start",
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: Annotated[str, Query(max_length=4 * TEXT, description="`next` of the page before")] = "",
+    wanted: SessionFilter,
+    sort: Sort = "-start",
+    limit: Limit = 50,
+    cursor: After = "",
 ) -> Response:
     """One page of windows, newest first unless sorted otherwise."""
     return respond.json(request, explorer.sessions(viewer.index, wanted, sort, limit, cursor))
@@ -77,24 +79,26 @@ def live(
 
 
 @routes.get("/facets", response_model=answers.Facets, openapi_extra=SECURITY)
-def facets(
+@routes.get("/sessions/facets", response_model=answers.Facets, openapi_extra=SECURITY)
+def facets(  # noqa: PLR0913 - FastAPI takes parameters so
     request: Request,
     viewer: Parts,
-    wanted: Filter,
-    columns: Annotated[str, Query(max_length=4 * TEXT, description="names, with commas between")],
-    top: Annotated[int, Query(ge=1, le=100, description="values per column")] = 10,
+    wanted: SessionFilter,
+    columns: Columns,
+    top: Top = 10,
+    own: Own = True,  # noqa: FBT002
 ) -> Response:
     """How many windows have which value."""
-    names = [name for name in columns.split(",") if name][:_COLUMNS]
-    return respond.json(request, {"facets": explorer.facets(viewer.index, wanted, names, top)})
+    return respond.json(request, {"facets": explorer.facets(viewer.index, wanted, names_of(columns), top, own=own)})
+
+
+def names_of(columns: str) -> list[str]:
+    """Those of a list with commas, as many as one question may have."""
+    return [name for name in columns.split(",") if name][:_COLUMNS]
 
 
 @routes.get("/histogram", response_model=answers.Histogram, openapi_extra=SECURITY)
-def histogram(
-    request: Request,
-    viewer: Parts,
-    wanted: Filter,
-    buckets: Annotated[int, Query(ge=1, le=500, description="at most")] = 60,
-) -> Response:
+@routes.get("/sessions/histogram", response_model=answers.Histogram, openapi_extra=SECURITY)
+def histogram(request: Request, viewer: Parts, wanted: SessionFilter, buckets: Buckets = 60) -> Response:
     """Windows over time, by their start."""
     return respond.json(request, explorer.histogram(viewer.index, wanted, buckets))
