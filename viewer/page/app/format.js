@@ -71,6 +71,17 @@ export function label(name) {
 
 const SHORT = new Map(Object.entries({ id: "ID", ids: "IDs", url: "URL", os: "OS", sdk: "SDK", ip: "IP", isp: "ISP", userid: "user ID", dns: "DNS", tcp: "TCP", ssl: "TLS" }));
 
+/** A list that a column holds as JSON. */
+export function list(json) {
+  if (Array.isArray(json)) return json;
+  try {
+    const parsed = JSON.parse(json ?? "[]");
+    return Array.isArray(parsed) ? parsed.map(String) : [];
+  } catch {
+    return [];
+  }
+}
+
 /** `1 error`, `2 errors`. */
 export const counted = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 

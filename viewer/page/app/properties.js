@@ -18,8 +18,8 @@ const GROUPS = [
 
 const isEmpty = (value) => value === null || value === undefined || value === "" || (typeof value === "object" && !Object.keys(value).length);
 
-/** Fields of a session, `custom` apart as "extended". `act(name, value, kind)`: kind `is`, `not` or `column`. */
-export function properties(row, fields, act) {
+/** Fields of a session, `custom` apart as "extended". `items(name, value, text)`: the menu of a value. */
+export function properties(row, fields, items) {
   const { custom, ...rest } = row;
   const left = new Map(Object.entries(rest).filter(([, value]) => !isEmpty(value)));
   /** @type {[string, [string, unknown][]][]} */
@@ -32,38 +32,33 @@ export function properties(row, fields, act) {
   return h(
     "div",
     { class: "property-groups" },
-    groups.filter(([, own]) => own.length).map(([title, own]) => group(title, own, fields, act)),
+    groups.filter(([, own]) => own.length).map(([title, own]) => group(title, own, fields, items)),
   );
 }
 
-function group(title, entries, fields, act) {
-  return h("section", { class: "card" }, h("h2", {}, title), propertyList(entries, fields, act));
+function group(title, entries, fields, items) {
+  return h("section", { class: "card" }, h("h2", {}, title), propertyList(entries, fields, items));
 }
 
-export function propertyList(entries, fields, act) {
+export function propertyList(entries, fields, items) {
   return h(
     "dl",
     { class: "properties" },
-    entries.map(([name, value]) => property(name, value, fields.get(name), act)),
+    entries.map(([name, value]) => property(name, value, fields.get(name), items)),
   );
 }
 
-function property(name, value, field, act) {
+function property(name, value, field, items) {
   const text = fieldText(value, field);
   const address = /url|referrer/.test(name) ? webAddress(text) : null;
   const shown = address ? h("a", { href: address, target: "_blank", rel: "noopener noreferrer nofollow" }, text) : text;
   const raw = typeof value === "object" ? JSON.stringify(value) : String(value);
-  const more = act
-    ? h("button", { class: "cell-menu", type: "button", "aria-haspopup": "menu", "aria-label": `${label(name)}: sessions with this value, column, copy`, onclick: () => menu(more, name, value, raw, act) }, icon("more"))
+  const more = items
+    ? h(
+        "button",
+        { class: "cell-menu", type: "button", "aria-haspopup": "menu", "aria-label": `${label(name)}: filter, column, copy`, onclick: () => openMenu(more, `${label(name)}: ${text.slice(0, 60)}`, items(name, value, text)) },
+        icon("more"),
+      )
     : h("button", { class: "cell-menu", type: "button", "aria-label": `Copy ${label(name)}`, title: "Copy", onclick: () => copy(raw) }, icon("copy"));
   return h("div", { class: "property" }, h("dt", { title: field?.doc ? `${name}: ${field.doc}` : name }, name.startsWith("custom.") ? name.slice(7) : label(name)), h("dd", {}, h("span", { class: "value" }, shown), more));
-}
-
-function menu(anchor, name, value, raw, act) {
-  openMenu(anchor, label(name), [
-    { label: "Sessions with this value", run: () => act(name, value, "is") },
-    { label: "Sessions without it", run: () => act(name, value, "not") },
-    { label: "List with this column", run: () => act(name, value, "column") },
-    { label: "Copy", run: () => copy(raw) },
-  ]);
 }
