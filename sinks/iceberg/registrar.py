@@ -25,7 +25,7 @@ from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.table import Table
 
-from schemas.errors import TryAgain
+from schemas.errors import MustAct, TryAgain
 from schemas.keys import ICEBERG, REGISTRAR, partition_value
 from schemas.keys import TABLES as TABLES_FOLDER
 from schemas.lifecycle import due_day
@@ -120,9 +120,13 @@ class Registrar:
         self._store.delete([REGISTRAR])
 
     def table(self, name: str) -> Table:
-        """A table as it is now."""
-        with faults():
-            return self._catalog.load_table((self._options.namespace, name))
+        """A table as it is now. Raises MustAct when it was never made."""
+        try:
+            with faults():
+                return self._catalog.load_table((self._options.namespace, name))
+        except NoSuchTableError as error:
+            named = f"{self._options.namespace}.{name}"
+            raise MustAct(f"no Iceberg table {named} in the catalog: first run `replaylake iceberg sync`") from error
 
     def _sync(self, *, at_once: bool) -> tuple[Synced, set[str]]:
         """What was done, and the paths that the tables name now."""

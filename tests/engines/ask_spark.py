@@ -35,15 +35,19 @@ def main() -> None:
 
 
 def _files(spark: SparkSession) -> int | None:
-    """Data files that the scans of the last query planned to read, by Spark's own metrics; None where it has none."""
+    """Data files that the scan of the last query planned to read, by Spark's own metrics; None where it has none.
+
+    Each plan that Spark has made on the way to the last one has the metric again.
+    """
     executions = spark._jsparkSession.sharedState().statusStore()
     spark._jsc.sc().listenerBus().waitUntilEmpty()
-    last = executions.executionsList().last()
+    known = executions.executionsList()
+    last = max((known.apply(number) for number in range(known.size())), key=lambda one: one.executionId())
     metrics = [last.metrics().apply(number) for number in range(last.metrics().size())]
     wanted = [metric.accumulatorId() for metric in metrics if metric.name() == "number of result data files"]
     values = executions.executionMetrics(last.executionId())
     found = [values.get(number).get() for number in wanted if values.contains(number)]
-    return sum(int(value.replace(",", "")) for value in found) if found else None
+    return max(int(value.replace(",", "")) for value in found) if found else None
 
 
 if __name__ == "__main__":

@@ -573,6 +573,11 @@ def test_a_lake_on_s3_needs_a_catalog_and_the_message_names_the_setting() -> Non
         open_registrar(open_store("s3://lake/none", {"key": "a", "secret": "b"}), CatalogOptions(), lambda: 0)
 
 
+def test_tables_that_were_never_made_are_one_clear_line(store: LocalStore, clock: Clock) -> None:
+    with pytest.raises(MustAct, match="replaylake iceberg sync"):
+        registrar(store, clock).problems()
+
+
 def test_a_catalog_that_cannot_be_is_one_clear_line(store: LocalStore) -> None:
     for properties in ({"type": "nonsense"}, {"type": "hive", "uri": "thrift://127.0.0.1:1"}):
         with pytest.raises(MustAct, match=r"iceberg\.catalog"):
