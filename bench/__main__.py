@@ -4,7 +4,22 @@ import argparse
 import time
 from collections.abc import Callable
 
-from bench.measurements import day, explorer, intake, latency, lines, memory, replay, requests, restart, scale, storage
+from bench.measurements import (
+    day,
+    explorer,
+    index,
+    intake,
+    latency,
+    lines,
+    memory,
+    open_session,
+    playing,
+    replay,
+    requests,
+    restart,
+    scale,
+    storage,
+)
 from bench.options import Options
 from bench.render import PAGE, page, terminal
 from bench.results import Figure, Result, load_all, place, save
@@ -21,6 +36,9 @@ MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "scale": (scale.ABOUT, scale.measure),
     "intake": (intake.ABOUT, intake.measure),
     "explorer": (explorer.ABOUT, explorer.measure),
+    "index": (index.ABOUT, index.measure),
+    "playing": (playing.ABOUT, playing.measure),
+    "open_session": (open_session.ABOUT, open_session.measure),
     "day": (day.ABOUT, day.measure),
 }
 

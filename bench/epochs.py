@@ -124,7 +124,10 @@ class _Shard:
         received = [Received("rum", 0, n, one.received_ms, _message(one)) for n, one in enumerate(messages)]
         decoded = decode_poll(Poll(self._name, clock_ms, received), _LIMITS, _CLIENTS)
         arrivals, refused = decoded.arrivals, decoded.refused
-        batch = ShardBatch(self._name, self._name, clock_ms, False, arrivals, refused, False)  # noqa: FBT003 - as it travels
+        batch = ShardBatch(
+            self._name, self._name, clock_ms, is_spread=False, arrivals=arrivals, refused=refused, is_last=False,
+            has_read=True,
+        )  # fmt: skip
         self._sink.write_batch([batch])
         self._sink.snapshot()
 

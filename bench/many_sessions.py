@@ -22,7 +22,7 @@ _SYSTEMS = ("Windows", "macOS", "Linux", "Android", "iOS")
 _LAST_DAY_MS = 1_795_219_200_000  # 2026-11-21
 _DAY_MS = 86_400_000
 _RETENTION_DAYS = 14
-_REVISED = 33  # of so many sessions one has a second revision, a day later
+_REVISED = 33  # of so many sessions one has a second revision
 _SQL_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "bool": "BOOLEAN", "timestamp": "TIMESTAMPTZ"}
 
 
@@ -38,32 +38,35 @@ def write_lake(folder: Path, sessions: int, files_per_day: int, seed: int) -> in
 
 
 def _files(per_file: int, files_per_day: int, seed: int) -> Iterator[tuple[str, pa.Table]]:
-    """Of each day the rows in order of their start, cut into files, each sorted as the job sorts."""
+    """Of each day the rows in order of their start, cut into files; then a file of new revisions of some of them."""
     order = [(name, "ascending") for name in TABLES["sessions"].sort_by]
     schema = arrow_schema("sessions")
+    count = per_file * files_per_day
     with duckdb.connect() as connection:
         for day in range(DAYS):
-            count = per_file * files_per_day
             begin_ms = _LAST_DAY_MS - (DAYS - day) * _DAY_MS
-            rows = connection.sql(_select(day * count, count, begin_ms, seed)).to_arrow_table().cast(schema)
-            for place in range(files_per_day):
-                number = day * files_per_day + place
+
+            def rows(revision: int, day: int = day, begin_ms: int = begin_ms) -> pa.Table:
+                select = _select(day * count, count, begin_ms, seed, revision)
+                return connection.sql(select).to_arrow_table().cast(schema)
+
+            first = rows(0)
+            cuts = [first.slice(place * per_file, per_file) for place in range(files_per_day)]
+            for place, cut in enumerate([*cuts, rows(1)]):
+                number = day * (files_per_day + 1) + place
                 name = f"0000-{number:010d}-{number:012x}"
-                cut = rows.slice(place * per_file, per_file if place + 1 < files_per_day else None)
                 yield table_key("sessions", _RETENTION_DAYS, utc_day(begin_ms), name), cut.sort_by(order)
 
 
-def _select(first: int, count: int, begin_ms: int, seed: int) -> str:
-    """Rows `first` to `first + count`, and new revisions of some of the day before."""
+def _select(first: int, count: int, begin_ms: int, seed: int, revision: int) -> str:
+    """Rows `first` to `first + count`; of a later revision only some of them."""
     made = _columns(begin_ms, seed)
     columns = ", ".join(
         f'{made.get(field.name) or _absent(field)} AS "{field.name}"' for field in TABLES["sessions"].fields
     )
-    new = f"SELECT range AS n, 0 AS revision FROM range({first}, {first + count})"
-    again = (
-        f"SELECT range - {count} AS n, 1 AS revision FROM range({first}, {first + count}) WHERE range % {_REVISED} = 0"
-    )
-    return f'SELECT {columns} FROM ({new}{f" UNION ALL {again}" if first else ""}) ORDER BY "start"'
+    some = f"WHERE range % {_REVISED} = 0" if revision else ""
+    rows = f"SELECT range AS n, {revision} AS revision FROM range({first}, {first + count}) {some}"
+    return f'SELECT {columns} FROM ({rows}) ORDER BY "start"'
 
 
 def _absent(field: Field) -> str:

@@ -553,9 +553,33 @@ class ServeSettings(_Section):
     refresh_seconds: Annotated[float, Field(gt=0)] = Field(
         _SERVE.refresh_seconds, description="how often to look for new sessions"
     )
-    scratch_dir: Path | None = Field(None, description="where the copy of the session table lies while it runs")
-    memory_bytes: Positive = Field(_SERVE.index.memory_bytes, description="memory for queries")
-    requests_at_once: Positive = Field(_SERVE.requests_at_once, description="more are answered with 429")
+    index_dir: Path | None = Field(
+        None,
+        description="where the index of sessions stays, a folder for each replica; made anew at a start when not set",
+    )
+    scratch_dir: Path | None = Field(None, description="where it lies while the server runs, without index_dir")
+    memory_bytes: Positive = Field(_SERVE.index.memory_bytes, description="memory for the index and questions to it")
+    questions_at_once: Positive = Field(_SERVE.questions.at_once, description="to the index; others wait")
+    wait_seconds: Annotated[float, Field(gt=0)] = Field(
+        _SERVE.questions.wait_seconds, description="for a turn to ask; then 503"
+    )
+    question_seconds: Annotated[float, Field(gt=0)] = Field(
+        _SERVE.questions.answer_seconds, description="that a question may take; then 503"
+    )
+    read_cache_bytes: Positive = Field(
+        _SERVE.reads.cache_bytes, description="memory for blocks of table files, which all who open sessions share"
+    )
+    read_memory_bytes: Positive = Field(_SERVE.reads.memory_bytes, description="memory for reading rows of sessions")
+    reads_at_once: Positive = Field(_SERVE.reads.at_once, description="table files that are read side by side")
+    read_bytes_max: Positive = Field(
+        _SERVE.reads.question_bytes, description="of table files for one question; above that 503"
+    )
+    read_seconds_max: Annotated[float, Field(gt=0)] = Field(
+        _SERVE.reads.question_seconds, description="time to read the rows of a session; then 503"
+    )
+    requests_at_once: Positive = Field(
+        _SERVE.requests_at_once, description="more wait their turn; 429 when too many wait, or one for too long"
+    )
     connections: Positive = Field(
         1024, description="above that those that owe a request for longest go, or the new one hears 503"
     )

@@ -124,7 +124,7 @@ class KafkaWriter:
             self._producer.poll(_POLL_SECONDS)
             while self._replaced:
                 old = self._replaced.popleft()
-                old.purge()  # what it still held fails now: its senders come again
+                old.purge()  # what it still held fails now: its senders retry
                 old.flush(_POLL_SECONDS)
 
     def _take_confirmed(self) -> None:
@@ -149,7 +149,7 @@ class KafkaWriter:
             return
         self._is_failing = error is not None
         if error is not None:
-            _log.error("the broker does not confirm: %s; senders are asked to come again", error.str())
+            _log.error("the broker is not acknowledging: %s; senders are told to retry", error.str())
         else:
             _log.info("the broker confirms again")
 

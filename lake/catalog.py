@@ -8,7 +8,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.blob_reader import BlobReader
+from lake.blob_reader import TAIL_READ_BYTES, BlobReader
 from lake.styles import StyleShelf
 from schemas.keys import partition_value
 from sinks.store import ObjectMissing, ObjectStore
@@ -113,10 +113,12 @@ def session_rows(store: ObjectStore, table: str, app_id: str, session_id: str) -
 
 
 def open_blob(store: ObjectStore, key: str, shelf: StyleShelf | None = None) -> BlobReader:
-    """A reader of one blob; it asks the store for ranges only. `shelf`: given when several blobs are read."""
+    """A reader of one blob, whose tail is read; it asks the store for ranges only. `shelf`: for several blobs."""
     shelf = shelf or StyleShelf(store)
+    tail = store.read_tail(key, TAIL_READ_BYTES)
     return BlobReader(
         lambda offset, length: store.read_range(key, offset, length),
-        store.size(key),
+        tail.size,
         lambda digest: shelf.read(key, digest),
+        tail.content,
     )

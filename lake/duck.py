@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs
 
+from schemas.engine_views import expressions
 from schemas.errors import MustAct
 from schemas.keys import FIRST_REVISIONS, TABLE_ENDING, partition_value
 from schemas.tables import REVISED, TABLES, arrow_schema
@@ -87,10 +88,10 @@ class Duck:
     def _create_views(self) -> None:
         for table in TABLES:
             if table in REVISED:
-                self.connection.execute(f"create view {table}_all as select * from _{table}")
-                self.connection.execute(f"create view {table} as {_latest(table)}")
+                self.connection.execute(f"create view {table}_all as {_shown(table, f'from _{table}')}")
+                self.connection.execute(f"create view {table} as {_shown(table, _latest(table))}")
             else:
-                self.connection.execute(f"create view {table} as select * from _{table}")
+                self.connection.execute(f"create view {table} as {_shown(table, f'from _{table}')}")
 
 
 @contextmanager
@@ -118,10 +119,20 @@ def _latest(table: str) -> str:
     """
     same = " and ".join(f"newer.{column} is not distinct from older.{column}" for column in REVISED[table])
     return (
-        f"select older.* from _{table} older anti join "
+        f"from _{table} older anti join "
         f"(select {', '.join(REVISED[table])}, max(revision) as revision from _{table}_revised where revision > 0 "
         f"group by all) newer on {same} and newer.revision > older.revision"
     )
+
+
+def _shown(table: str, rows: str) -> str:
+    """Every column, and what a view has beside them."""
+    columns = ", ".join(["*", *expressions(TABLES[table], _quoted)])
+    return f"select {columns} {rows}"
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 def _dataset(reading: "StoreFiles", table: str, files: list[ObjectInfo]) -> Any:  # noqa: ANN401 - pyarrow has no types

@@ -64,7 +64,8 @@ def loss(key: str, error: ObjectMissing | BlobFormatError) -> Note:
 def native_segments(store: ObjectStore, keys: Iterable[str], tell: TellNote | None = None) -> Iterator[bytes]:
     """Source segments byte for byte, without line ends, in the order of the blobs."""
     for blob in readable_blobs(store, keys, tell):
-        yield from _segments(blob, tell)
+        for _, lines in _frames(blob, tell):
+            yield from lines
 
 
 def rrweb_tracks(store: ObjectStore, keys: list[str], tell: TellNote | None = None) -> list[Track]:
@@ -75,7 +76,7 @@ def rrweb_tracks(store: ObjectStore, keys: list[str], tell: TellNote | None = No
     if not keys:
         raise NoReplay("no replay segments")
     blobs = list(readable_blobs(store, keys, tell))
-    segments = [segment for blob in blobs for segment in _segments(blob, tell)]
+    segments = [segment for blob in blobs for segment in _playable_segments(blob, tell)]
     if not segments:
         return []
     try:
@@ -85,16 +86,34 @@ def rrweb_tracks(store: ObjectStore, keys: list[str], tell: TellNote | None = No
         raise NoReplay(f"its replay cannot be converted: {error}") from error
 
 
-def _segments(blob: BlobReader, tell: TellNote | None) -> Iterator[bytes]:
-    """Frame by frame; one that is damaged costs itself, because each begins with a full snapshot."""
+def _playable_segments(blob: BlobReader, tell: TellNote | None) -> Iterator[bytes]:
+    """Its segments, but for those that go on with a frame that cannot be read: to them belongs another picture."""
+    following = 0
+    for number, lines in _frames(blob, tell):
+        frame = blob.frames[number]
+        begin = 0
+        if number != following and frame.is_continued:
+            begin = min((snapshot.line for snapshot in frame.snapshots), default=len(lines))
+            if tell is not None:
+                detail = f"frame {number}, {begin} segments: they go on with a frame that is damaged"
+                tell(Note(NoteKind.DAMAGED_BLOB, 1, detail))
+        if begin < len(lines):
+            following = number + 1
+        yield from lines[begin:]
+
+
+def _frames(blob: BlobReader, tell: TellNote | None) -> Iterator[tuple[int, tuple[bytes, ...]]]:
+    """Number and segments of each frame; one that is damaged costs itself."""
     for number, frame in enumerate(blob.frames):
         try:
-            yield from blob.frame_segments(number)
+            lines = blob.frame_segments(number)
         except (ObjectMissing, BlobFormatError) as error:
             if tell is None:
                 raise
             where = f"frame {number}, {frame.segments} segments: "
             tell(Note(NoteKind.DAMAGED_BLOB, 1, f"{where}{error}"))
+        else:
+            yield number, lines
 
 
 def _tabs(store: ObjectStore, index: BlobIndex) -> dict[str, str]:

@@ -211,7 +211,7 @@ class OpenPacks:
                 self._indexes.move_to_end(pack.key)
                 return index
         try:
-            index = read_pack_index(self._store, pack.key, pack.size, _INDEX_GUESS_BYTES)
+            index = read_pack_index(self._store, pack.key, _INDEX_GUESS_BYTES)
         except ObjectMissing:
             return None
         except PackFormatError as error:  # of a later release, say: nobody else's session is the worse for it

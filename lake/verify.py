@@ -1,10 +1,11 @@
-"""Does the lake hold together? Reads all of it back: checksums, index against bytes, counts, orphans, and whether what
+"""Is the lake consistent? Reads all of it back: checksums, index against bytes, counts, orphans, and whether what
 is called a recording can be played.
 
 Damage of the lake and what a sender made unplayable are told apart: the bytes of a frame whose checksums are right are
 those that were received, so if they cannot be played, they never could.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date, timedelta
@@ -24,6 +25,7 @@ from lake.catalog import (
 )
 from lake.export import family_of
 from lake.styles import StyleShelf
+from lake.unique_keys import UniqueKeys, key_hashes
 from operators.chunks import CHUNK_RAW_BYTES
 from operators.families.family import Family
 from operators.rrweb.track import ConversionError
@@ -127,25 +129,28 @@ def _read(  # noqa: PLR0913 - what reading adds to
 ) -> list[Row]:
     """What is needed of a table, all of which is read. `fading` takes up the windows whose session row may be gone."""
 
-    def read(key: str) -> tuple[str, int, list[Row], str]:
+    def read(key: str) -> tuple[str, int, list[Row], "array[int]", str]:
         if expiry.covers(key):
-            return "", 0, [], ""
+            return "", 0, [], array("Q"), ""
         progress(key)
         try:
             content = read_file(store, key, table)
-            return key, content.num_rows, _needed(content, table, key), ""
+            return key, content.num_rows, _needed(content, table, key), key_hashes(content, table), ""
         except (pa.ArrowException, OSError) as error:
-            return key, 0, [], str(error)
+            return key, 0, [], array("Q"), str(error)
 
     rows: list[Row] = []
+    keys = UniqueKeys(table)
     report.rows[table] = 0
-    for key, count, found, problem in each_file(store, table, read):
+    for key, count, found, hashes, problem in each_file(store, table, read):
         report.files += bool(key)
         report.rows[table] += count
         rows.extend(found)
+        keys.add(key, hashes)
         fading |= {window_key(row) for row in found if expiry.covers_session(str(row["app_id"]), key)}
         if problem:
             report.problems.append(f"{key}: not readable: {problem}")
+    report.problems += keys.problems()
     return rows
 
 

@@ -17,6 +17,12 @@ smallest first. Their names stand between index and footer; `N` counts them, so 
 
     ... | index (index_length) | n x 32 bytes SHA-256 | u32 n, 1 to 16 | footer (24), format_version 2
 
+Version 3 is a blob in which a frame may go on with what a frame before it began: not every frame begins with a full
+snapshot, and the first one need not have any. So a player is told which frame to read for the first picture: that with
+the first full snapshot, at `picture_offset` and of `first_frame_length` bytes. It may have styles, as version 2.
+
+    ... | index | n x 32 bytes SHA-256 | u32 n, 0 to 16 | u64 picture_offset | footer (24), format_version 3
+
 All integers are little endian. Every zstd frame, the index's too, states its content size and has a content checksum.
 The last 24 bytes locate the index and the first frame, which holds the blob's first full snapshot if there is one.
 A change that an older reader would misread needs a new `FORMAT_VERSION`; new index fields do not. `docs/formats.md`
@@ -35,6 +41,8 @@ from schemas.errors import Damaged
 
 FORMAT_VERSION = 1  # of a blob that stands alone
 STYLED_VERSION = 2  # of a blob that needs styles
+CONTINUED_VERSION = 3  # of a blob whose frames go on with each other
+_VERSIONS = (FORMAT_VERSION, STYLED_VERSION, CONTINUED_VERSION)
 SKIPPABLE_MAGIC = 0x184D2A5A  # one of the 16 numbers that Zstandard reserves for frames a decoder skips
 FOOTER_MAGIC = b"RLREPLAY"
 WINDOW_LOG_MAX = 24  # a reader never needs more than 16 MiB of window
@@ -45,8 +53,9 @@ _FOOTER = struct.Struct("<IIII8s")
 SKIPPABLE_HEADER_BYTES = _SKIPPABLE_HEADER.size
 FOOTER_BYTES = _FOOTER.size
 _COUNT = struct.Struct("<I")
+_OFFSET = struct.Struct("<Q")
 _DIGEST_BYTES = hashlib.sha256().digest_size
-ENDING_BYTES = STYLES_MAX * _DIGEST_BYTES + _COUNT.size + FOOTER_BYTES
+ENDING_BYTES = STYLES_MAX * _DIGEST_BYTES + _COUNT.size + _OFFSET.size + FOOTER_BYTES
 """So much of the end of a file always has the footer and the names of the styles."""
 
 _U32_MAX = 0xFFFF_FFFF
@@ -76,6 +85,11 @@ class FrameEntry(msgspec.Struct, frozen=True):
     end_ms: int
     views: tuple[int, ...]  # positions in `BlobIndex.views`, in order of appearance
     snapshots: tuple[Snapshot, ...]
+
+    @property
+    def is_continued(self) -> bool:
+        """Whether it begins without a full snapshot: what it begins with goes on with the frame before."""
+        return all(snapshot.line for snapshot in self.snapshots)
 
 
 class ViewEntry(msgspec.Struct, frozen=True):
@@ -121,9 +135,10 @@ class Footer(msgspec.Struct, frozen=True):
 
     index_length: int
     index_raw_length: int
-    first_frame_length: int
+    first_frame_length: int  # of the frame with the first picture
     format_version: int = FORMAT_VERSION
     styles: tuple[str, ...] = ()  # SHA-256, hexadecimal, in the order of the dictionary
+    picture_offset: int = 0  # where that frame begins
 
     @property
     def tail_length(self) -> int:
@@ -133,7 +148,14 @@ class Footer(msgspec.Struct, frozen=True):
     @property
     def ending_length(self) -> int:
         """Length of what follows the index."""
-        return (len(self.styles) * _DIGEST_BYTES + _COUNT.size if self.styles else 0) + FOOTER_BYTES
+        names = len(self.styles) * _DIGEST_BYTES
+        match self.format_version:
+            case 1:
+                return FOOTER_BYTES
+            case 2:
+                return names + _COUNT.size + FOOTER_BYTES
+            case _:
+                return names + _COUNT.size + _OFFSET.size + FOOTER_BYTES
 
 
 _INDEX_DECODER = msgspec.json.Decoder(BlobIndex)
@@ -143,22 +165,34 @@ def encode_tail(index: BlobIndex, styles: Sequence[str] = ()) -> bytes:
     """The skippable frame that closes a blob. Raises ValueError for what the format cannot hold."""
     if not index.frames:
         raise ValueError("a replay blob needs at least one frame")
-    if len(styles) > STYLES_MAX or index.format_version != version_of(styles):
+    if len(styles) > STYLES_MAX or index.format_version != version_of(index.frames, styles):
         raise ValueError(f"{len(styles)} styles in a blob of format version {index.format_version}")
     raw = msgspec.json.encode(index)
     packed = zstandard.ZstdCompressor(level=_INDEX_LEVEL, write_checksum=True, write_content_size=True).compress(raw)
-    names = b"".join(map(bytes.fromhex, styles)) + _COUNT.pack(len(styles)) if styles else b""
+    entry = index.frames[picture_frame(index.frames)]
+    names = b"".join(map(bytes.fromhex, styles))
+    if index.format_version != FORMAT_VERSION:
+        names += _COUNT.pack(len(styles))
+    if index.format_version == CONTINUED_VERSION:
+        names += _OFFSET.pack(entry.offset)
     payload_length = len(packed) + len(names) + FOOTER_BYTES
-    first_frame_length = index.frames[0].length
+    first_frame_length = entry.length
     if max(payload_length, len(raw), first_frame_length) > _U32_MAX:
         raise ValueError("index or first frame longer than 4 GiB")
     footer = _FOOTER.pack(len(packed), len(raw), index.format_version, first_frame_length, FOOTER_MAGIC)
     return _SKIPPABLE_HEADER.pack(SKIPPABLE_MAGIC, payload_length) + packed + names + footer
 
 
-def version_of(styles: Sequence[str]) -> int:
-    """The format version of a blob with these styles."""
+def version_of(frames: Sequence[FrameEntry], styles: Sequence[str]) -> int:
+    """The format version of a blob with these frames and styles: the lowest that can say so."""
+    if picture_frame(frames) or any(frame.is_continued for frame in frames[1:]):
+        return CONTINUED_VERSION
     return STYLED_VERSION if styles else FORMAT_VERSION
+
+
+def picture_frame(frames: Sequence[FrameEntry]) -> int:
+    """The number of the frame to read for the first picture; 0 if there is none."""
+    return next((number for number, frame in enumerate(frames) if frame.snapshots), 0)
 
 
 def parse_footer(data: bytes, file_size: int) -> Footer:
@@ -168,11 +202,17 @@ def parse_footer(data: bytes, file_size: int) -> Footer:
     index_length, index_raw_length, version, first_frame_length, magic = _FOOTER.unpack(data[-FOOTER_BYTES:])
     if magic != FOOTER_MAGIC:
         raise BlobFormatError(f"not a replay blob, or cut short: it ends in {magic!r}")
-    if version not in (FORMAT_VERSION, STYLED_VERSION):
-        raise BlobFormatError(f"format version {version}; this reader knows {FORMAT_VERSION} and {STYLED_VERSION}")
-    styles = _style_names(data[:-FOOTER_BYTES]) if version == STYLED_VERSION else ()
-    footer = Footer(index_length, index_raw_length, first_frame_length, version, styles)
-    if first_frame_length + footer.tail_length > file_size:
+    if version not in _VERSIONS:
+        raise BlobFormatError(f"format version {version}; this reader knows {FORMAT_VERSION} to {CONTINUED_VERSION}")
+    ending, picture_offset = data[:-FOOTER_BYTES], 0
+    if version == CONTINUED_VERSION:
+        if len(ending) < _OFFSET.size:
+            raise BlobFormatError("no place of the first picture")
+        (picture_offset,) = _OFFSET.unpack(ending[-_OFFSET.size :])
+        ending = ending[: -_OFFSET.size]
+    styles = () if version == FORMAT_VERSION else _style_names(ending, 1 if version == STYLED_VERSION else 0)
+    footer = Footer(index_length, index_raw_length, first_frame_length, version, styles, picture_offset)
+    if picture_offset + first_frame_length + footer.tail_length > file_size:
         raise BlobFormatError(f"index and first frame do not fit into {file_size} bytes")
     return footer
 
@@ -217,22 +257,26 @@ def raw_dictionary(content: bytes) -> zstandard.ZstdCompressionDict:
     return zstandard.ZstdCompressionDict(content, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
 
 
-def _style_names(data: bytes) -> tuple[str, ...]:
-    """The names at the end of `data`."""
+def _style_names(data: bytes, least: int) -> tuple[str, ...]:
+    """The names at the end of `data`, at least so many."""
     if len(data) < _COUNT.size:
         raise BlobFormatError("no names of styles")
     (count,) = _COUNT.unpack(data[-_COUNT.size :])
-    names = data[: -_COUNT.size][-count * _DIGEST_BYTES :] if 0 < count <= STYLES_MAX else b""
-    if not names or len(names) != count * _DIGEST_BYTES:
+    end = len(data) - _COUNT.size
+    start = end - count * _DIGEST_BYTES
+    if not least <= count <= STYLES_MAX or start < 0:
         raise BlobFormatError(f"names of {count} styles")
-    return tuple(names[start : start + _DIGEST_BYTES].hex() for start in range(0, len(names), _DIGEST_BYTES))
+    return tuple(data[place : place + _DIGEST_BYTES].hex() for place in range(start, end, _DIGEST_BYTES))
 
 
 def _check_index(index: BlobIndex, footer: Footer, frames_length: int) -> None:
     """Refuse an index that points outside of its own file."""
     if index.format_version != footer.format_version:
         raise BlobFormatError(f"index of format version {index.format_version}")
-    if not index.frames or index.frames[0].offset != 0 or index.frames[0].length != footer.first_frame_length:
+    if not index.frames or index.frames[0].offset != 0:
+        raise BlobFormatError("the frames of the index do not begin with the file")
+    entry = index.frames[picture_frame(index.frames) if footer.format_version == CONTINUED_VERSION else 0]
+    if (entry.offset, entry.length) != (footer.picture_offset, footer.first_frame_length):
         raise BlobFormatError("index and footer disagree about the first frame")
     ends = [*(frame.offset for frame in index.frames[1:]), frames_length]
     if any(frame.offset + frame.length != end for frame, end in zip(index.frames, ends, strict=True)):

@@ -1,11 +1,13 @@
 """The declared tables in the words of other engines: Hive DDL, and table inputs of the AWS Glue catalog.
 
 `sessions` and `views` are defined as `sessions_all` and `views_all`, because a row in them may be superseded; in the
-DDL a view of the plain name has the latest revision of each.
+DDL a view of the plain name has the latest revision of each. What a view adds to its table (seconds, names that are no
+keywords) the other tables have in a view called `<table>_view`.
 """
 
 from collections.abc import Iterable
 
+from schemas.engine_views import expressions, extras
 from schemas.fields import Field, Table
 from schemas.keys import TABLES as FOLDER
 from schemas.tables import REVISED, TABLES
@@ -27,7 +29,8 @@ def hive_ddl(location: str, classes: Iterable[int]) -> str:
     """`CREATE` statements. `location`: the lake; `classes`: retention days in use, which Athena wants to know."""
     days = sorted(classes)
     statements = [_create_table(table, location, days) for table in TABLES.values()]
-    return "\n".join([*statements, *map(_create_view, REVISED)])
+    views = [_create_view(table) for table in TABLES.values() if table.is_revised or any(extras(table))]
+    return "\n".join([*statements, *views])
 
 
 def glue_tables(location: str, classes: Iterable[int]) -> list[dict[str, object]]:
@@ -40,8 +43,15 @@ def table_name(table: str) -> str:
     return f"{table}_all" if table in REVISED else table
 
 
+def view_name(table: str) -> str:
+    """Of what has the latest rows, and what views add."""
+    return table if table in REVISED else f"{table}_view"
+
+
 def _create_table(table: Table, location: str, days: list[int]) -> str:
-    columns = ",\n".join(f"  `{field.name}` {_TYPES[field.type]} COMMENT '{_comment(field)}'" for field in table.fields)
+    columns = ",\n".join(
+        f"  `{field.name}` {_TYPES[field.type]} COMMENT '{_quoted(comment_of(field))}'" for field in table.fields
+    )
     properties = ",\n".join(f"  '{name}' = '{value}'" for name, value in _properties(table, location, days).items())
     return (
         f"CREATE EXTERNAL TABLE IF NOT EXISTS `{table_name(table.name)}` (\n{columns}\n)\n"
@@ -51,13 +61,16 @@ def _create_table(table: Table, location: str, days: list[int]) -> str:
     )
 
 
-def _create_view(table: str) -> str:
-    columns = ", ".join(f"`{field.name}`" for field in TABLES[table].fields)
-    same = ", ".join(f"`{name}`" for name in REVISED[table])
+def _create_view(table: Table) -> str:
+    names = ", ".join(f"`{name}`" for name in [*(field.name for field in table.fields), "retention", "dt"])
+    shown = ", ".join([names, *expressions(table, "`{}`".format)])
+    if not table.is_revised:
+        return f"CREATE VIEW IF NOT EXISTS `{view_name(table.name)}` AS\nSELECT {shown} FROM `{table.name}`;\n"
+    same = ", ".join(f"`{name}`" for name in (*table.key, "dt"))
     return (
-        f"CREATE VIEW IF NOT EXISTS `{table}` AS\nSELECT {columns}, `retention`, `dt` FROM (\n"
+        f"CREATE VIEW IF NOT EXISTS `{table.name}` AS\nSELECT {shown} FROM (\n"
         f"  SELECT *, row_number() OVER (PARTITION BY {same} ORDER BY `revision` DESC) AS `newest`\n"
-        f"  FROM `{table_name(table)}`\n) AS every_revision\nWHERE `newest` = 1;\n"
+        f"  FROM `{table_name(table.name)}`\n) AS every_revision\nWHERE `newest` = 1;\n"
     )
 
 
@@ -70,8 +83,7 @@ def _glue_table(table: Table, location: str, days: list[int]) -> dict[str, objec
         "PartitionKeys": [{"Name": "retention", "Type": "string"}, {"Name": "dt", "Type": "string"}],
         "StorageDescriptor": {
             "Columns": [
-                {"Name": field.name, "Type": _TYPES[field.type], "Comment": _comment(field, quoted=False)}
-                for field in table.fields
+                {"Name": field.name, "Type": _TYPES[field.type], "Comment": comment_of(field)} for field in table.fields
             ],
             "Location": _folder(table, location),
             "InputFormat": f"{_FORMAT}.MapredParquetInputFormat",
@@ -98,10 +110,10 @@ def _folder(table: Table, location: str) -> str:
     return f"{location.rstrip('/')}/{FOLDER}{table.name}/"
 
 
-def _comment(field: Field, *, quoted: bool = True) -> str:
-    """At most 255 characters, which is what the catalogs keep."""
-    text = (field.doc + (f" ({field.unit})" if field.unit else ""))[:255]
-    return _quoted(text) if quoted else text
+def comment_of(field: Field) -> str:
+    """Meaning and unit; at most 255 characters, which is what the catalogs keep."""
+    unit = f" ({field.unit})" if field.unit else ""
+    return field.doc[: 255 - len(unit)] + unit
 
 
 def _quoted(text: str) -> str:

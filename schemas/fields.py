@@ -37,8 +37,19 @@ class Field(msgspec.Struct, frozen=True):
     recording: str = ""
 
 
+class Join(msgspec.Struct, frozen=True):
+    """Columns that a table shares with the key of another, so that a row here has at most one latest row there."""
+
+    table: str
+    columns: tuple[str, ...]
+
+
 class Table(msgspec.Struct, frozen=True):
-    """One table of the lake. `version` goes up with every change; a change only adds columns, behind all others."""
+    """One table of the lake. `version` goes up with every change; a change only adds columns, behind all others.
+
+    `key`: what names a row, or, where `is_revised`, all revisions of a row, which share the day (`dt`) they are filed
+    under. A row that has null in its key is not named by it. Empty: nothing names a row.
+    """
 
     name: str
     doc: str
@@ -46,6 +57,9 @@ class Table(msgspec.Struct, frozen=True):
     sort_by: tuple[str, ...]
     version: int = 3
     since: int = 1  # its first version
+    key: tuple[str, ...] = ()
+    is_revised: bool = False
+    joins: tuple[Join, ...] = ()
 
 
 def is_copied(source: str) -> bool:

@@ -96,11 +96,41 @@ INTAKE_SECONDS = Metric("replaylake_intake_seconds", _H, "From a request's head 
 SERVE_REQUESTS = Metric("replaylake_serve_requests", _C, "Requests answered, by route and status.", ("route", "status"))
 SERVE_SECONDS = Metric("replaylake_serve_seconds", _H, "From a request's head to the end of its answer.")
 SERVE_AGE = Metric("replaylake_serve_lake_age_seconds", _G, "Since the list of sessions was last read from the lake.")
+SERVE_FILES = Metric(
+    "replaylake_serve_files",
+    _G,
+    "Files of the sessions table, by state: listed, read, and read of a later release.",
+    ("state",),
+)
+SERVE_LEFT_OUT = Metric(
+    "replaylake_serve_files_left_out", _G, "Listed files whose sessions are not shown, by reason.", ("reason",)
+)
+SERVE_LOOKS = Metric("replaylake_serve_looks", _C, "Times the index looked for new files, by outcome.", ("outcome",))
+SERVE_QUESTIONS = Metric("replaylake_serve_questions", _C, "Questions that were given a slot.")
+SERVE_REFUSED = Metric(
+    "replaylake_serve_questions_refused", _C, "Questions that got no answer, by the bound that they met.", ("bound",)
+)
 SERVE_WATCHED = Metric("replaylake_serve_watched_sessions", _G, "Sessions in memory that are not closed, or just were.")
+SERVE_CHUNKS = Metric(
+    "replaylake_serve_chunks", _C, "Answers with a closed chunk of a replay: made, or shared.", ("how",)
+)
 SERVE_STORE_REQUESTS = Metric(
     "replaylake_serve_store_requests", _C, "Calls to the object store, by outcome.", ("outcome",)
 )
 SERVE_STORE_BYTES = Metric("replaylake_serve_store_bytes", _C, "Bytes read from the object store.")
+SERVE_CACHE_BYTES = Metric("replaylake_serve_cache_bytes", _G, "Memory of the blocks of table files that all share.")
+SERVE_CACHE_READ_BYTES = Metric(
+    "replaylake_serve_cache_read_bytes",
+    _C,
+    "Bytes of blocks that were wanted: found in memory (hit) or asked of the store (miss).",
+    ("outcome",),
+)
+SERVE_UNREADABLE = Metric(
+    "replaylake_serve_unreadable_files", _C, "Files of the line tables that are left out, because they are not Parquet."
+)
+SERVE_READS_REFUSED = Metric(
+    "replaylake_serve_reads_refused", _C, "Questions for a session that would have taken too many bytes, or too long."
+)
 
 JOB_METRICS: tuple[Metric, ...] = (
     BUILD, LAG, PARTITION_WAIT, CLOCK_AGE, LAST_COMMIT, OPEN_SESSIONS, MEMO_SESSIONS, MEMO_BYTES,
@@ -113,7 +143,9 @@ METRICS: tuple[Metric, ...] = (
     *JOB_METRICS,
     INTAKE_REQUESTS, INTAKE_REFUSED, INTAKE_LEFT_OUT, INTAKE_MESSAGES, INTAKE_BYTES, INTAKE_UNREADABLE, INTAKE_MASKED,
     INTAKE_PENDING, INTAKE_SECONDS,
-    SERVE_REQUESTS, SERVE_SECONDS, SERVE_AGE, SERVE_WATCHED, SERVE_STORE_REQUESTS, SERVE_STORE_BYTES,
+    SERVE_REQUESTS, SERVE_SECONDS, SERVE_AGE, SERVE_FILES, SERVE_LEFT_OUT, SERVE_LOOKS,
+    SERVE_QUESTIONS, SERVE_REFUSED, SERVE_WATCHED, SERVE_CHUNKS, SERVE_STORE_REQUESTS, SERVE_STORE_BYTES,
+    SERVE_CACHE_BYTES, SERVE_CACHE_READ_BYTES, SERVE_UNREADABLE, SERVE_READS_REFUSED,
 )  # fmt: skip
 
 

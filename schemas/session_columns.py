@@ -102,7 +102,7 @@ _CHECKS = _counts(
 _REPLAY = (
     *_counts(
         ("replay_segment_count", "Distinct segments received"),
-        ("replay_missing_segment_count", "Segments the SDK says it sent and nobody received"),
+        ("replay_missing_segment_count", "Segments the SDK says it sent that never arrived"),
         ("replay_record_count", "Records in the segments"),
     ),
     *always(

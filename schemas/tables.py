@@ -4,7 +4,7 @@ from functools import cache
 
 import pyarrow as pa
 
-from schemas.fields import Field, Table, added, always, computed
+from schemas.fields import Field, Join, Table, added, always, computed
 from schemas.guance_dictionary import ACTION, ERROR, LONG_TASK, RESOURCE, VIEW_COUNTS, VIEW_STATE, VIEW_TIMINGS
 from schemas.line_columns import SDK_FAMILY, line_columns
 from schemas.session_columns import SESSION_COLUMNS
@@ -57,43 +57,92 @@ _QUARANTINE: tuple[Field, ...] = (
 )
 
 _BY_TIME = ("app_id", "time")
+_WINDOW = ("app_id", "session_id", "session_part")
+_VIEW = (*_WINDOW, "view_id")
+_OF_SESSION = Join("sessions", _WINDOW)
+_OF_VIEW = Join("views", _VIEW)
+_OF_BOTH = (_OF_SESSION, _OF_VIEW)
+
+
+def _item(column: str) -> tuple[str, ...]:
+    return (*_WINDOW, column)
+
 
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        Table("sessions", "One row per session window and revision.", SESSION_COLUMNS, ("app_id", "start")),
+        Table(
+            "sessions",
+            "One row per session window and revision.",
+            SESSION_COLUMNS,
+            ("app_id", "start"),
+            key=_WINDOW,
+            is_revised=True,
+        ),
         Table(
             "views",
             "Pages and routes, each in its final state.",
             line_columns(*VIEW_STATE, *VIEW_COUNTS, *VIEW_TIMINGS, signals=VIEW_SIGNALS),
             _BY_TIME,
+            key=_VIEW,
+            is_revised=True,
+            joins=(_OF_SESSION,),
         ),
-        Table("actions", "Clicks and other things the visitor did.", line_columns(*ACTION), _BY_TIME),
-        Table("errors", "Errors of the page.", line_columns(*ERROR, signals=ERROR_SIGNALS), _BY_TIME),
-        Table("resources", "Requests and loaded files.", line_columns(*RESOURCE, signals=RESOURCE_SIGNALS), _BY_TIME),
-        Table("long_tasks", "Times in which the page could not react.", line_columns(*LONG_TASK), _BY_TIME),
+        Table(
+            "actions",
+            "Clicks and other things the visitor did.",
+            line_columns(*ACTION),
+            _BY_TIME,
+            key=_item("action_id"),
+            joins=_OF_BOTH,
+        ),
+        Table(
+            "errors",
+            "Errors of the page.",
+            line_columns(*ERROR, signals=ERROR_SIGNALS),
+            _BY_TIME,
+            key=_item("error_id"),
+            joins=_OF_BOTH,
+        ),
+        Table(
+            "resources",
+            "Requests and loaded files.",
+            line_columns(*RESOURCE, signals=RESOURCE_SIGNALS),
+            _BY_TIME,
+            key=_item("resource_id"),
+            joins=_OF_BOTH,
+        ),
+        Table(
+            "long_tasks",
+            "Periods when the page was unresponsive.",
+            line_columns(*LONG_TASK),
+            _BY_TIME,
+            key=_item("long_task_id"),
+            joins=_OF_BOTH,
+        ),
         Table(
             "console",
             "What the page logged, one row an entry.",
             line_columns(*_CONSOLE),
             _BY_TIME,
             since=3,
+            key=_item("console_id"),
+            joins=_OF_BOTH,
         ),
         Table(
             "replay_segments",
             "Index of the replay blobs: one row per segment.",
             (*_REPLAY_SEGMENTS, *added(3, SDK_FAMILY)),
             ("app_id", "start"),
+            key=(*_VIEW, "index_in_view", "start"),
+            joins=(_OF_SESSION,),
         ),
         Table("quarantine", "Input that could not be used.", _QUARANTINE, ("received_at",), version=2),
     )
 }
 
 # Tables in which a row replaces an older one, and what the two have in common. Only the highest revision counts.
-REVISED: dict[str, tuple[str, ...]] = {
-    "sessions": ("app_id", "session_id", "session_part"),
-    "views": ("app_id", "session_id", "session_part", "view_id"),
-}
+REVISED: dict[str, tuple[str, ...]] = {table.name: table.key for table in TABLES.values() if table.is_revised}
 
 _ARROW_TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),

@@ -29,6 +29,15 @@ What signals mean is in [signals.md](signals.md).
 - A reader of an older release does not see new columns and finds all others where they were.
 
 One file of each table and version is kept in `tests/golden/`; tests read them together.
+
+## Keys and joins
+
+What names a row, and what a row shares with the key of another table. `replaylake verify` checks that no key is there
+twice. A row is not named where its key has null: SDKs do not send every id. All revisions of a row of `sessions` and
+`views` are filed under one day, so whoever looks for the latest may look at each `dt` for itself (`verify` checks that,
+too); all other tables only grow, and their `revision` says which revision of the window brought the row. A replay
+segment is filed under the day of its session, every other row under the day it was received on.
+
 """
 
 _COLUMN_HEAD = (
@@ -40,7 +49,17 @@ _COMPUTED_HEAD = "| column | type | unit | null | since | meaning |\n| --- | ---
 
 def tables_markdown() -> str:
     """The whole page."""
-    return "\n".join([_HEAD, *(_section(table) for table in TABLES.values())])
+    return "\n".join([_HEAD + _keys() + "\n", *(_section(table) for table in TABLES.values())])
+
+
+def _keys() -> str:
+    rows = ["| table | key | joins |", "| --- | --- | --- |"]
+    for table in TABLES.values():
+        names = [f"`{name}`" for name in table.key] or ["-"]
+        key = ", ".join(names) + ("; the highest `revision` counts" if table.is_revised else "")
+        joins = [f"`{join.table}` by {', '.join(f'`{name}`' for name in join.columns)}" for join in table.joins]
+        rows.append(f"| `{table.name}` | {key} | {'; '.join(joins) or '-'} |")
+    return "\n".join(rows)
 
 
 def _section(table: Table) -> str:

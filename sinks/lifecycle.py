@@ -61,9 +61,9 @@ class Plan(msgspec.Struct, frozen=True):
 def prefixes_in_use(store: ObjectStore) -> dict[str, int]:
     """Days by prefix of every class that has objects, also of classes that nothing is written to any more."""
     found: dict[str, int] = {}
-    parents = [REPLAYS, *(f"{TABLES}{table}/" for table in store.folders(TABLES))]
+    parents = [REPLAYS, *(f"{TABLES}{table}/" for table in store.folders(TABLES, with_old=True))]
     for parent in parents:
-        for folder in store.folders(parent):
+        for folder in store.folders(parent, with_old=True):
             days = class_of(folder)
             if days is not None:
                 found[f"{parent}{folder}/"] = days

@@ -19,7 +19,8 @@ from schemas.units import MIB
 from sinks.table_files import decode, table_writer
 from sinks.tables import declared_columns
 
-ROW_GROUP_ROWS = 100_000
+_ROW_GROUPS = 64  # of a large file; a reader of one session reads few of them, and their description all the time
+_ROW_GROUP_ROWS = (20_000, 100_000)  # but no fewer and no more rows than that
 _RUN_BYTES = 192 * MIB  # as Arrow has it in memory
 _BATCH_ROWS = 8_192  # of a run that are in memory at a time
 
@@ -45,13 +46,20 @@ def merge(table: str, files: Iterable[bytes], work: Path, run_bytes: int = _RUN_
     runs = [_Run(work / str(number), run, table) for number, run in enumerate(_runs(table, files, newest, run_bytes))]
     sink = io.BytesIO()
     rows = superseded = 0
-    with table_writer(sink, arrow_schema(table), table, bloom_rows=ROW_GROUP_ROWS) as writer:
-        for group in _row_groups(table, runs, newest):
+    group_rows = row_group_rows(sum(run.keys.num_rows for run in runs))
+    with table_writer(sink, arrow_schema(table), table, bloom_rows=group_rows) as writer:
+        for group in _row_groups(table, runs, newest, group_rows):
             superseded += group.superseded
             rows += group.rows.num_rows
             if group.rows.num_rows:
-                writer.write_table(group.rows, row_group_size=ROW_GROUP_ROWS)
+                writer.write_table(group.rows, row_group_size=group_rows)
     return Merged(sink.getvalue(), rows, superseded, newest.is_empty)
+
+
+def row_group_rows(rows: int) -> int:
+    """How many of a file's rows go into a row group."""
+    least, most = _ROW_GROUP_ROWS
+    return min(most, max(least, -(-rows // _ROW_GROUPS)))
 
 
 def _runs(table: str, files: Iterable[bytes], newest: "_Newest", run_bytes: int) -> Iterator[Columns]:
@@ -82,14 +90,14 @@ class _Group(msgspec.Struct):
     superseded: int
 
 
-def _row_groups(table: str, runs: "list[_Run]", newest: "_Newest") -> Iterator[_Group]:
+def _row_groups(table: str, runs: "list[_Run]", newest: "_Newest", group_rows: int) -> Iterator[_Group]:
     """The rows of all runs in order. Which run a row of the order is from is enough to know: a run is sorted itself."""
     keys = pa.concat_tables(run.keys for run in runs).combine_chunks()
     order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in TABLES[table].sort_by])
     numbers = (pa.repeat(pa.scalar(number, pa.int32()), run.keys.num_rows) for number, run in enumerate(runs))
     sources = pa.concat_arrays(numbers).take(order)
-    for start in range(0, len(order), ROW_GROUP_ROWS):
-        counts = sources.slice(start, ROW_GROUP_ROWS).value_counts()
+    for start in range(0, len(order), group_rows):
+        counts = sources.slice(start, group_rows).value_counts()
         parts = [runs[one["values"].as_py()].take(one["counts"].as_py()) for one in counts]
         rows = _sorted(table, parts)
         kept = newest.keep(rows)

@@ -103,7 +103,7 @@ class PackStore:
     def _index(self, key: str, source: ObjectStore) -> PackIndex:
         index = self._indexes.get(key)
         if index is None:
-            index = read_pack_index(source, key, source.size(key))
+            index = read_pack_index(source, key)
             self._remember_index(key, index)
         return index
 
@@ -126,15 +126,15 @@ def _erase(store: ObjectStore, key: str, hashes: AbstractSet[int]) -> None:
         store.put({key: without})
 
 
-def read_pack_index(store: ObjectStore, key: str, size: int, guess_bytes: int = _TAIL_GUESS) -> PackIndex:
-    """The index of a pack of `size` bytes, with one read if it is no longer than the guess, else two.
+def read_pack_index(store: ObjectStore, key: str, guess_bytes: int = _TAIL_GUESS) -> PackIndex:
+    """The index of a pack, with one read if it is no longer than the guess, else two.
 
     Raises PackFormatError.
     """
-    tail = store.read_range(key, max(0, size - guess_bytes), min(size, guess_bytes))
-    length = index_length(tail)
-    if length > size:
-        raise PackFormatError(f"{key!r}: an index of {length} bytes in a pack of {size}")
+    part = store.read_tail(key, guess_bytes)
+    tail, length = part.content, index_length(part.content)
+    if length > part.size:
+        raise PackFormatError(f"{key!r}: an index of {length} bytes in a pack of {part.size}")
     if length > len(tail):
-        tail = store.read_range(key, size - length, length)
+        tail = store.read_tail(key, length).content
     return decode_index(tail[-length:])

@@ -1,8 +1,10 @@
 """S3-compatible store through s3fs: the only import of s3fs in the project."""
 
 import asyncio
+import base64
 import errno
 import hashlib
+import zlib
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -12,7 +14,16 @@ import s3fs
 from fsspec.asyn import sync
 from s3fs.core import _error_wrapper
 
-from sinks.store import Lifecycle, ObjectInfo, ObjectMissing, ObjectStore, StoreError, StoreRefused, StoreUnavailable
+from sinks.store import (
+    Lifecycle,
+    ObjectInfo,
+    ObjectMissing,
+    ObjectStore,
+    Part,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+)
 
 _CONCURRENT_REQUESTS = 16  # per call; more only queues in the connection pool
 _NO_CREDENTIALS = (
@@ -32,7 +43,10 @@ _CONFIG = {
     "read_timeout": 30,  # seconds without a byte, not for a whole body
 }
 
+_WHOLE = slice(None)
+
 T = TypeVar("T")
+_NO_SUCH_RANGE = {"InvalidRange", "416"}
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412"}  # an object of that key is there, or comes now
 
 
@@ -56,6 +70,7 @@ class S3Store(ObjectStore):
         self._endpoint = str(named or "AWS S3")
         self._fs = s3fs.S3FileSystem(**merged)
         self._fs.retries = _BLIP_RETRIES
+        self._proves_size = True  # an answer that is a whole object tells how large that is
 
     def put(self, objects: Mapping[str, bytes]) -> None:
         jobs = {key: self._fs._pipe_file(self._path(key), content) for key, content in objects.items()}
@@ -69,8 +84,7 @@ class S3Store(ObjectStore):
             try:
                 await self._fs._pipe_file(self._path(key), content, mode="create")
             except OSError as error:
-                code = getattr(error.__cause__, "response", {}).get("Error", {}).get("Code")
-                if code not in _TAKEN:
+                if _code(error) not in _TAKEN:
                     raise
                 taken.add(key)
 
@@ -79,10 +93,13 @@ class S3Store(ObjectStore):
         return taken
 
     def read(self, key: str) -> bytes:
-        return self._one(key, self._get(key))
+        return self._one(key, self._get(key)).content
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
-        return self._one(key, self._get(key, (start, length)))
+    def read_part(self, key: str, start: int, length: int) -> Part:
+        return self._one(key, self._get(key, slice(start, start + length)))
+
+    def read_tail(self, key: str, length: int) -> Part:
+        return self._one(key, self._get(key, slice(-length, None)))
 
     def size(self, key: str) -> int:
         return int(self._one(key, self._fs._info(self._path(key)))["size"])
@@ -100,26 +117,15 @@ class S3Store(ObjectStore):
             self._one(keys[start], self._fs._bulk_delete(chunk))
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
-        page: dict[str, Any] = {"StartAfter": self.prefix + after} if after else {}
-        while True:
-            try:
-                found = self.call("list_objects_v2", Prefix=self.prefix + prefix, **page)
-            except ObjectMissing:
-                raise self._no_bucket() from None
+        for found in self._pages(Prefix=self.prefix + prefix, **({"StartAfter": self.prefix + after} if after else {})):
             for one in found.get("Contents", []):
                 if one["Key"].endswith("/"):
                     continue  # some servers list folders too
                 modified_ms = int(one["LastModified"].timestamp() * 1000)
                 yield ObjectInfo(one["Key"].removeprefix(self.prefix), int(one["Size"]), modified_ms)
-            if not found.get("IsTruncated"):
-                return
-            page = {"ContinuationToken": found["NextContinuationToken"]}
 
-    def folders(self, prefix: str) -> Sequence[str]:
-        """Below a prefix also those where a versioned bucket has nothing but old versions: they need their rule."""
-        if not prefix:
-            return self._folders_of_root()
-        return sorted(self._folders(prefix) | self._folders_of_versions(prefix))
+    def folders(self, prefix: str, *, with_old: bool = False) -> Sequence[str]:
+        return sorted(self._folders(prefix) | (self._folders_of_versions(prefix) if with_old else set()))
 
     def lifecycle(self) -> Lifecycle:
         return S3Lifecycle(self)
@@ -151,19 +157,23 @@ class S3Store(ObjectStore):
         inside = self._root.partition("/")[2]
         return f"{inside}/" if inside else ""
 
-    def _folders_of_root(self) -> Sequence[str]:
-        try:
-            found = self.call("list_objects_v2", Prefix=self.prefix, Delimiter="/")
-        except ObjectMissing:
-            raise self._no_bucket() from None
-        return sorted(one["Prefix"].rstrip("/").rpartition("/")[2] for one in found.get("CommonPrefixes", []))
-
     def _folders(self, prefix: str) -> set[str]:
-        try:
-            found = self._one(prefix, self._fs._ls(self._path(prefix.rstrip("/")), detail=True))
-        except ObjectMissing:
-            return set()
-        return {entry["name"].rpartition("/")[2] for entry in found if entry["type"] == "directory"}
+        names: set[str] = set()
+        for found in self._pages(Prefix=self.prefix + prefix, Delimiter="/"):
+            names |= {one["Prefix"].rstrip("/").rpartition("/")[2] for one in found.get("CommonPrefixes", [])}
+        return names
+
+    def _pages(self, **arguments: object) -> Iterator[dict[str, Any]]:
+        while True:
+            try:
+                found = self.call("list_objects_v2", **arguments)
+            except ObjectMissing:
+                raise self._no_bucket() from None
+            yield found
+            if not found.get("IsTruncated"):
+                return
+            arguments.pop("StartAfter", None)
+            arguments["ContinuationToken"] = found["NextContinuationToken"]
 
     def _folders_of_versions(self, prefix: str) -> set[str]:
         try:
@@ -181,25 +191,36 @@ class S3Store(ObjectStore):
                 failed[one["Key"].removeprefix(self.prefix)] = f"version {one['VersionId']}: {error}"
         return failed
 
-    async def _get(self, key: str, span: tuple[int, int] | None = None) -> bytes:
-        """An object, or `span` (start, length) of it. An answer that holds less is asked for again."""
-        return cast("bytes", await _error_wrapper(lambda: self._get_once(key, span), retries=_BLIP_RETRIES))
+    async def _get(self, key: str, part: slice = _WHOLE) -> Part:
+        """An object or a part of it. An answer that holds less is asked for again."""
+        return cast("Part", await _error_wrapper(lambda: self._get_once(key, part), retries=_BLIP_RETRIES))
 
-    async def _get_once(self, key: str, span: tuple[int, int] | None) -> bytes:
-        bucket, _, name = self._path(key).partition("/")
-        wanted = {} if span is None else {"Range": f"bytes={span[0]}-{span[0] + span[1] - 1}"}
-        answer = await self._fs._call_s3("get_object", Bucket=bucket, Key=name, **wanted)
+    async def _get_once(self, key: str, part: slice) -> Part:
+        """One request. An answer to a range tells how large the object is; to a whole read most servers do."""
         try:
-            body = bytes(await answer["Body"].read())
-        finally:
-            answer["Body"].close()
+            answer, body = await self._answer(key, "" if part == _WHOLE and self._proves_size else _range(part))
+        except OSError as error:
+            if _code(error) not in _NO_SUCH_RANGE or part.stop is not None:
+                raise
+            answer, body = await self._answer(key, "")  # it is empty, and has no range
         total = _total_bytes(answer, body)
         if total is None:
+            self._proves_size = False
             total = int((await self._fs._info(self._path(key)))["size"])
-        expected = total if span is None else max(0, min(span[1], total - span[0]))
-        if len(body) < expected:
-            raise aiohttp.ClientPayloadError(f"{len(body)} bytes came of {expected}")
-        return body
+        begin, end, _ = part.indices(total)
+        if "ContentRange" not in answer:
+            body = body[begin:end]  # of a server that knows no ranges
+        if len(body) < end - begin:
+            raise aiohttp.ClientPayloadError(f"{len(body)} bytes came of {end - begin}")
+        return Part(body, total)
+
+    async def _answer(self, key: str, wanted: str) -> tuple[Mapping[str, Any], bytes]:
+        bucket, _, name = self._path(key).partition("/")
+        answer = await self._fs._call_s3("get_object", Bucket=bucket, Key=name, **({"Range": wanted} if wanted else {}))
+        try:
+            return answer, bytes(await answer["Body"].read())
+        finally:
+            answer["Body"].close()
 
     def _no_bucket(self) -> StoreRefused:
         return StoreRefused(f"lake {self.uri}: no bucket {self._root.partition('/')[0]!r} at {self._endpoint}")
@@ -259,6 +280,16 @@ class S3Store(ObjectStore):
         return missing
 
 
+def _range(part: slice) -> str:
+    """A part with a stop, or a tail."""
+    return f"bytes={part.start}-{part.stop - 1}" if part.stop is not None else f"bytes={part.start or '0-'}"
+
+
+def _code(error: OSError) -> str:
+    """S3's code of an error that s3fs has translated."""
+    return str(getattr(error.__cause__, "response", {}).get("Error", {}).get("Code"))
+
+
 def _total_bytes(answer: Mapping[str, Any], body: bytes) -> int | None:
     """Size of the whole object, if the answer proves it. Its Content-Length does not: what shortens a body on its way
     states the length of the rest.
@@ -266,8 +297,11 @@ def _total_bytes(answer: Mapping[str, Any], body: bytes) -> int | None:
     size = str(answer.get("ContentRange", "")).rpartition("/")[2]  # bytes 0-9/1234
     if size.isdecimal():
         return int(size)
-    # The ETag of most objects is their MD5; that of one which was encrypted or came in parts is not.
-    is_whole = hashlib.md5(body, usedforsecurity=False).hexdigest() == str(answer.get("ETag", "")).strip('"')
+    checksum = str(answer.get("ChecksumCRC32", ""))
+    if checksum:  # of the whole object; one of parts is none of any body
+        is_whole = base64.b64encode(zlib.crc32(body).to_bytes(4)).decode() == checksum
+    else:  # the ETag of most objects is their MD5; that of one which was encrypted or came in parts is not
+        is_whole = hashlib.md5(body, usedforsecurity=False).hexdigest() == str(answer.get("ETag", "")).strip('"')
     return len(body) if is_whole else None
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 import tenacity
 
-from sinks.store import Lifecycle, ObjectInfo, ObjectMissing, ObjectStore, StoreError, StoreUnavailable
+from sinks.store import Lifecycle, ObjectInfo, ObjectMissing, ObjectStore, Part, StoreError, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 _WAIT_FIRST_SECONDS = 0.2
@@ -61,10 +61,15 @@ class SteadyStore(ObjectStore):
         self.counts.bytes_in += len(content)
         return content
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
-        content = self._call("get", 1, lambda: self._store.read_range(key, start, length))
-        self.counts.bytes_in += len(content)
-        return content
+    def read_part(self, key: str, start: int, length: int) -> Part:
+        part = self._call("get", 1, lambda: self._store.read_part(key, start, length))
+        self.counts.bytes_in += len(part.content)
+        return part
+
+    def read_tail(self, key: str, length: int) -> Part:
+        part = self._call("get", 1, lambda: self._store.read_tail(key, length))
+        self.counts.bytes_in += len(part.content)
+        return part
 
     def size(self, key: str) -> int:
         return self._call("head", 1, lambda: self._store.size(key))
@@ -80,8 +85,8 @@ class SteadyStore(ObjectStore):
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         return iter(self._call("list", 1, lambda: [*self._store.list(prefix, after)]))
 
-    def folders(self, prefix: str) -> Sequence[str]:
-        return self._call("list", 1, lambda: self._store.folders(prefix))
+    def folders(self, prefix: str, *, with_old: bool = False) -> Sequence[str]:
+        return self._call("list", 1, lambda: self._store.folders(prefix, with_old=with_old))
 
     def lifecycle(self) -> Lifecycle | None:
         return self._store.lifecycle()

@@ -8,7 +8,7 @@ import errno
 import os
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -48,6 +48,13 @@ class ObjectInfo(msgspec.Struct, frozen=True):
     modified_ms: int
 
 
+class Part(msgspec.Struct, frozen=True):
+    """Bytes of an object. `size`: of the whole object."""
+
+    content: bytes
+    size: int
+
+
 class Lifecycle(ABC):
     """The lifecycle rules of the lake's bucket, in the words of the S3 API."""
 
@@ -79,8 +86,16 @@ class ObjectStore(ABC):
     def read(self, key: str) -> bytes: ...
 
     @abstractmethod
+    def read_part(self, key: str, start: int, length: int) -> Part:
+        """`length` bytes from `start`, fewer at the end of the object; with one request."""
+
+    @abstractmethod
+    def read_tail(self, key: str, length: int) -> Part:
+        """The last `length` bytes, or all that there are; with one request."""
+
     def read_range(self, key: str, start: int, length: int) -> bytes:
-        """`length` bytes from `start`; fewer at the end of the object."""
+        """The bytes of such a part."""
+        return self.read_part(key, start, length).content
 
     @abstractmethod
     def size(self, key: str) -> int:
@@ -102,8 +117,11 @@ class ObjectStore(ABC):
         """Every object whose key begins with `prefix` and comes behind `after`, in key order."""
 
     @abstractmethod
-    def folders(self, prefix: str) -> Sequence[str]:
-        """Names of the folders directly below a prefix that ends in `/`, or below the root for "", sorted."""
+    def folders(self, prefix: str, *, with_old: bool = False) -> Sequence[str]:
+        """Names of the folders directly below a prefix that ends in `/`, or below the root for "", sorted.
+
+        `with_old`: also where a versioned bucket has nothing but old versions.
+        """
 
     def lifecycle(self) -> "Lifecycle | None":
         """The store's lifecycle rules; None where objects do not expire by themselves."""
@@ -141,12 +159,11 @@ class LocalStore(ObjectStore):
         except OSError as error:
             raise self._fault("read", key, error) from error
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
-        try:
-            with self._path(key).open("rb") as file:
-                return os.pread(file.fileno(), length, start)
-        except OSError as error:
-            raise self._fault("read", key, error) from error
+    def read_part(self, key: str, start: int, length: int) -> Part:
+        return self._read(key, lambda _: (start, length))
+
+    def read_tail(self, key: str, length: int) -> Part:
+        return self._read(key, lambda size: (max(0, size - length), length))
 
     def size(self, key: str) -> int:
         try:
@@ -184,7 +201,7 @@ class LocalStore(ObjectStore):
                     continue  # published or deleted while we looked
                 yield ObjectInfo(key, stat.st_size, stat.st_mtime_ns // 1_000_000)
 
-    def folders(self, prefix: str) -> Sequence[str]:
+    def folders(self, prefix: str, *, with_old: bool = False) -> Sequence[str]:  # noqa: ARG002 - it has none
         folder = self._path(prefix.rstrip("/")) if prefix else self._root
         try:
             return sorted(path.name for path in folder.iterdir() if path.is_dir())
@@ -192,6 +209,16 @@ class LocalStore(ObjectStore):
             return []
         except OSError as error:
             raise self._fault("list", prefix, error) from error
+
+    def _read(self, key: str, place: Callable[[int], tuple[int, int]]) -> Part:
+        """A part. `place`: its start and length, by the size of the object."""
+        try:
+            with self._path(key).open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                start, length = place(size)
+                return Part(os.pread(file.fileno(), length, start), size)
+        except OSError as error:
+            raise self._fault("read", key, error) from error
 
     def _path(self, key: str) -> Path:
         path = self._root / key

@@ -10,12 +10,13 @@ gives the table a new number. A reader reads the object, lists, and reads the ob
 that nothing of the table was swapped meanwhile, and the list is exact. Decision 7 has the reasons.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from schemas.errors import Declined, MustAct, TryAgain
 from schemas.keys import SWAP, TABLE_ENDING, TABLES, partition_value
+from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 
 _VERSION = 1
@@ -56,11 +57,22 @@ def visible_files(store: ObjectStore, tables: Iterable[str], days: Days | None =
 
     A file may be gone when it is opened (ObjectMissing): then list again, what it held is in another file or expired.
     """
+    return _visible(store, tables, lambda table: _listed(store, table, days))
+
+
+def visible_day(store: ObjectStore, tables: Iterable[str], day: str) -> dict[str, list[ObjectInfo]]:
+    """The same for one day, of which only the folders are listed."""
+    return _visible(store, tables, lambda table: _listed_day(store, table, day))
+
+
+def _visible(
+    store: ObjectStore, tables: Iterable[str], listed: Callable[[str], list[ObjectInfo]]
+) -> dict[str, list[ObjectInfo]]:
     found: dict[str, list[ObjectInfo]] = {}
     wanted = list(tables)
     journal = read_journal(store)
     for _ in range(_LOOKS):
-        found |= {table: _listed(store, table, days) for table in wanted}
+        found |= dict(in_parallel(listed, wanted))
         before, journal = journal, read_journal(store)
         restless = [table for table in wanted if before.numbers.get(table) != journal.numbers.get(table)]
         hidden = journal.hidden()
@@ -70,18 +82,6 @@ def visible_files(store: ObjectStore, tables: Iterable[str], days: Days | None =
             return found
         wanted = restless
     raise LakeRestless(f"files of {', '.join(wanted)} were replaced {_LOOKS} times while they were listed: try again")
-
-
-def visible_below(store: ObjectStore, table: str, folders: Iterable[str]) -> list[ObjectInfo]:
-    """The same for some folders of one table. Raises LakeRestless."""
-    folders = list(folders)
-    journal = read_journal(store)
-    for _ in range(_LOOKS):
-        found = [one for folder in folders for one in store.list(folder) if one.key.endswith(TABLE_ENDING)]
-        before, journal = journal, read_journal(store)
-        if before.numbers.get(table) == journal.numbers.get(table):
-            return [one for one in found if one.key not in journal.hidden()]
-    raise LakeRestless(f"files of {table} were replaced {_LOOKS} times while they were listed: try again")
 
 
 def read_journal(store: ObjectStore) -> Journal:
@@ -137,3 +137,9 @@ def _listed(store: ObjectStore, table: str, days: Days | None) -> list[ObjectInf
         if one.key.endswith(TABLE_ENDING)
         and (days is None or days[0] <= (partition_value(one.key, "dt") or "") <= days[1])
     ]
+
+
+def _listed_day(store: ObjectStore, table: str, day: str) -> list[ObjectInfo]:
+    classes = store.folders(f"{TABLES}{table}/")
+    folders = [f"{TABLES}{table}/{retention}/dt={day}/" for retention in classes]
+    return [one for folder in folders for one in store.list(folder) if one.key.endswith(TABLE_ENDING)]

@@ -1,18 +1,19 @@
 """The format of table files, which is Parquet: the only import of `pyarrow.parquet` in the project."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.tables import TABLES
-from schemas.units import MIB
+from schemas.units import KIB, MIB
 from sinks.range_file import RangeFile
 from sinks.store import ObjectInfo, ObjectStore
 
 _READ_WHOLE_BYTES = 1 * MIB  # below that, one request for everything is cheaper than several for parts
+_FOOTER_GUESS_BYTES = 64 * KIB
 _MAGIC = b"PAR1"
 _ROW_GROUP_ROWS = 50_000
 _COMPRESSION_LEVEL = 3
@@ -88,6 +89,16 @@ def _columns(file: pq.ParquetFile, columns: Sequence[str]) -> dict[str, list[Any
     return {name: read[name].to_pylist() if name in there else missing for name in columns}
 
 
+def pieces(source: bytes | RangeFile, rows: int) -> Iterator[pa.Table]:
+    """A file a piece at a time, of at most so many rows; one without rows is one empty piece."""
+    file_like = pa.BufferReader(source) if isinstance(source, bytes) else source
+    with pq.ParquetFile(file_like, pre_buffer=True) as file:  # columns that lie side by side are one request
+        if not file.metadata.num_rows:
+            yield file.schema_arrow.empty_table()
+        for batch in file.iter_batches(rows):
+            yield pa.Table.from_batches([batch], file.schema_arrow)
+
+
 def read_table(store: ObjectStore, found: ObjectInfo) -> pa.Table:
     """A whole file, with the schema it has."""
     return decode(store.read(found.key))
@@ -95,8 +106,16 @@ def read_table(store: ObjectStore, found: ObjectInfo) -> pa.Table:
 
 def row_count(store: ObjectStore, key: str) -> int:
     """Rows of a file, from its footer."""
-    with pq.ParquetFile(RangeFile(store, key, store.size(key))) as file:
-        return int(file.metadata.num_rows)
+    return int(footer(store, key).num_rows)
+
+
+def footer(store: ObjectStore, key: str) -> pq.FileMetaData:
+    """What a file says of itself, with one request where it is short, else two. Raises ArrowInvalid for another."""
+    tail = store.read_tail(key, _FOOTER_GUESS_BYTES).content
+    length = int.from_bytes(tail[-8:-4], "little") + 8
+    if tail.endswith(_MAGIC) and length > len(tail):
+        tail = store.read_tail(key, length).content
+    return pq.read_metadata(pa.BufferReader(tail))
 
 
 def take_rows(content: bytes, positions: Iterable[int]) -> bytes:

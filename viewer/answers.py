@@ -303,3 +303,13 @@ class Link(_Answer):
 
     url: str
     expires_ms: int
+
+
+class Standing(_Answer):
+    """How far the index of sessions is. `/health/ready` answers 503 while it is failing."""
+
+    status: Literal["ok", "catching up", "failing"]
+    files_listed: int
+    files_read: int
+    files_left_out: dict[str, int] = Field(description="listed files whose sessions are not shown, by reason")
+    trouble: str = Field(description="why it is failing")

@@ -45,7 +45,7 @@ def build(viewer: Viewer, answered: Answered) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        following = asyncio.create_task(viewer.follow())
+        following = asyncio.create_task(viewer.follower.run())
         yield
         following.cancel()
         with suppress(asyncio.CancelledError):
@@ -137,9 +137,8 @@ def _health(app: FastAPI, viewer: Viewer) -> None:
 
     @app.get("/health/ready", include_in_schema=False)
     async def ready(request: Request) -> Response:
-        return respond.json(
-            request, {"status": "ok" if viewer.is_ready else "failing"}, 200 if viewer.is_ready else 503
-        )
+        standing = viewer.follower.standing()
+        return respond.json(request, standing.model_dump(), 200 if viewer.follower.is_ready else 503)
 
 
 def _page(app: FastAPI) -> None:

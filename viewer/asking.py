@@ -45,7 +45,7 @@ Parts = Annotated[Viewer, Depends(parts)]
 
 async def caller(request: Request, viewer: Parts) -> Caller:
     """Who asks, by a token, a sign-in or a proxy."""
-    await viewer.ready()
+    await viewer.follower.ready()
     return known(request, viewer)
 
 
@@ -138,7 +138,7 @@ async def asked(  # noqa: PLR0913 - FastAPI takes parameters so
     sig: Annotated[str, Query(max_length=TEXT, description="of a link")] = "",
 ) -> Asked:
     """The session of the path, for a token or a link to it."""
-    await viewer.ready()
+    await viewer.follower.ready()
     app_id, session_id = _decoded(app), _decoded(session)
     who = _caller_or_link(request, viewer, app_id, session_id, (exp, sig))
     who.check(app_id)

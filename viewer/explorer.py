@@ -1,10 +1,10 @@
 """The explorer's questions: which apps, which sessions, how many of each value, how many when."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from schemas.units import US_PER_MS
-from viewer.filters import COLUMNS, Condition, Cursor, Wanted, after, column, condition, microseconds, order
-from viewer.session_index import SessionIndex
+from viewer.filters import COLUMNS, Condition, Cursor, Order, Wanted, after, column, condition, microseconds, order
+from viewer.session_index import OF_SESSION, Ask, SessionIndex
 
 Row = dict[str, object]
 
@@ -42,38 +42,59 @@ def apps(index: SessionIndex, allowed: frozenset[str] | None) -> list[Row]:
 
 def sessions(index: SessionIndex, wanted: Wanted, sort: str, limit: int, cursor: str) -> Row:
     """One page of windows, the way to the next, and how many there are in all."""
-    where, by = condition(wanted), order(sort)
+    by = order(sort)
     behind = after(cursor, sort) if cursor else Condition("TRUE", ())
-    # Columns that are not filtered by are read for the rows of the page alone; free text is looked for only once.
-    if wanted.text:
-        hits = f"SELECT rowid FROM sessions WHERE {where.sql}"
-        page = Condition(f"rowid IN (SELECT rowid FROM hit) AND ({behind.sql})", behind.params)
-        counted, params = "(SELECT count(*) FROM hit)", (*where.params, *page.params)
-    else:
-        hits, page = "SELECT 0 AS rowid", where.also(behind.sql, *behind.params)
-        counted, params = "NULL", page.params
+    with index.snapshot() as ask:
+        numbers, total = _page(ask, wanted, behind, by, limit + 1)
+        # All columns of these rows alone: DuckDB skips the rest for a join, but not for a list in the text.
+        found = ask(
+            f"SELECT {_NAMES} FROM sessions WHERE rowid IN (SELECT unnest(?::BIGINT[])) ORDER BY {by.sql}",
+            [numbers[:limit]],
+        )
+    rows = [dict(zip(COLUMNS, values, strict=True)) for values in found]
+    following = _cursor(sort, by.column.name, rows[-1]).text() if len(numbers) > limit else None
+    return {"sessions": [as_row(values) for values in found], "next": following, "total": total}
+
+
+def _page(ask: Ask, wanted: Wanted, behind: Condition, by: Order, limit: int) -> tuple[list[int], int]:
+    """Row numbers of a page in its order, and how many rows there are on all pages."""
+    where = condition(wanted)
+    if wanted.text:  # it is looked for only once, for both
+        columns = ", ".join(f'"{name}"' for name in dict.fromkeys((by.column.name, *_KEY)))
+        found = ask(
+            f"""WITH hit AS MATERIALIZED (SELECT rowid AS number, {columns} FROM sessions WHERE {where.sql})
+            SELECT number, (SELECT count(*) FROM hit) FROM hit WHERE {behind.sql} ORDER BY {by.sql} LIMIT {limit}""",
+            (*where.params, *behind.params),
+        )
+        if found:
+            return [_whole(number) for number, _ in found], _whole(found[0][1])
+    page = where.also(behind.sql, *behind.params)
+    found = ask(f"SELECT rowid FROM sessions WHERE {page.sql} ORDER BY {by.sql} LIMIT {limit}", page.params)
+    total = ask(f"SELECT count(*) FROM sessions WHERE {where.sql}", where.params)
+    return [_whole(number) for (number,) in found], _whole(total[0][0])
+
+
+def _whole(value: object) -> int:
+    return int(str(value))
+
+
+def known_sessions(index: SessionIndex, asked: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the sessions, by app and id, that are in the lake."""
+    pairs = list(asked)
     found = index.ask(
-        f"""WITH hit AS MATERIALIZED ({hits})
-        SELECT {_NAMES}, {counted} FROM sessions WHERE rowid IN
-            (SELECT rowid FROM sessions WHERE {page.sql} ORDER BY {by.sql} LIMIT {limit + 1})
-        ORDER BY {by.sql}""",
-        params,
+        """SELECT DISTINCT s.app_id, s.session_id FROM sessions s
+        SEMI JOIN (SELECT unnest(?::VARCHAR[]) AS app_id, unnest(?::VARCHAR[]) AS session_id) asked
+        USING (app_id, session_id)""",
+        [[app_id for app_id, _ in pairs], [session_id for _, session_id in pairs]],
     )
-    total = found[0][-1] if found and wanted.text else count(index, where)
-    found = [values[:-1] for values in found]
-    rows = [dict(zip(COLUMNS, values, strict=True)) for values in found[:limit]]
-    following = _cursor(sort, by.column.name, rows[-1]).text() if len(found) > limit else None
-    return {"sessions": [as_row(values) for values in found[:limit]], "next": following, "total": total}
-
-
-def count(index: SessionIndex, where: Condition) -> int:
-    return int(str(index.ask(f"SELECT count(*) FROM sessions WHERE {where.sql}", where.params)[0][0]))
+    return {(str(app_id), str(session_id)) for app_id, session_id in found}
 
 
 def window_rows(index: SessionIndex, app_id: str, session_id: str) -> list[Row]:
     """The windows of one session, first part first."""
     found = index.ask(
-        f"SELECT {_NAMES} FROM sessions WHERE app_id = ? AND session_id = ? ORDER BY session_part", [app_id, session_id]
+        f"SELECT {_NAMES} FROM sessions WHERE {OF_SESSION} ORDER BY session_part",
+        [app_id, session_id, app_id, session_id],
     )
     return [as_row(values) for values in found]
 

@@ -13,6 +13,12 @@ from schemas.units import US_PER_MS
 
 COLUMNS = {field.name: field for field in TABLES["sessions"].fields}
 CUSTOM = "custom."
+# Free text is looked for in these, and in `search_text`. They have few values, and DuckDB looks at each value once.
+_SEARCHED = (
+    *("browser", "browser_version", "os", "os_version", "device", "country", "province", "city", "isp"),
+    *("env", "service", "version"),
+)
+_ANYWHERE = f"({' OR '.join(f'contains(lower({name}), ?)' for name in _SEARCHED)} OR contains(search_text, ?))"
 _INT64_MAX = 2**63 - 1
 _Part = tuple[str, tuple[object, ...]]  # SQL and its parameters
 _KEY = "app_id, session_id, session_part"
@@ -72,7 +78,7 @@ def condition(wanted: Wanted) -> Condition:
     """What a session must fulfil. Raises BadRequest."""
     parts = [*_place(wanted), *_alternatives(wanted.is_), *_excluded(wanted.not_)]
     parts += _compared(">", wanted.gt) + _compared("<", wanted.lt)
-    parts += [("contains(search_text, ?)", (_text(word),)) for word in wanted.text.lower().split()]
+    parts += [(_ANYWHERE, (_text(word),) * _ANYWHERE.count("?")) for word in wanted.text.lower().split()]
     if not parts:
         return Condition("TRUE", ())
     return Condition(" AND ".join(sql for sql, _ in parts), tuple(one for _, params in parts for one in params))

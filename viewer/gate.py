@@ -1,4 +1,4 @@
-"""Before and behind every route: how much is taken in at once, whose host it is, and the headers of every answer."""
+"""Before and behind every route: who gets a place, whose host it is, and the headers of every answer."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -10,11 +10,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.units import KIB
+from viewer.places import Places
 
 API = "/api/"
 STAGE = "/page/stage.html"
 _BODY_BYTES = 64 * KIB
 _TARGET_BYTES = 16 * KIB
+_PLAYERS_WAITING = 16  # for each that may be inside
+_PLAYER_SECONDS = 20.0  # before a player is told to come again
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -30,11 +33,11 @@ class Gate:
     ) -> None:
         self._app = app
         self._answered = answered
-        self._at_once = at_once
+        self._places = Places(at_once)
         self._own_names = own_names
         self._page_policy = page_policy()
         self._stage_policy = stage_policy(origins)
-        self._inside = 0
+        self._players = Places(at_once, _PLAYERS_WAITING, _PLAYER_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,19 +60,27 @@ class Gate:
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_api = scope["path"].startswith(API)
         outwards = self._with_headers(send, is_api=is_api, is_stage=scope["path"] == STAGE)
-        refusal = self._refusal(scope, is_api=is_api)
+        refusal = self._refusal(scope)
         if refusal is not None:
             await refusal(scope, receive, outwards)
             return
         if is_api:  # ids are data: a `%2F` in one does not end it
             scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("ascii", "replace")
-        self._inside += is_api
-        try:
+            await self._in_a_place(self._players if _plays(scope) else self._places, scope, receive, outwards)
+        else:
             await self._app(scope, receive, outwards)
-        finally:
-            self._inside -= is_api
 
-    def _refusal(self, scope: Scope, *, is_api: bool) -> Response | None:
+    async def _in_a_place(self, places: Places, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = _caller(scope)
+        if not await places.enter(caller):
+            await _failure(429, "too many requests at once", {"Retry-After": "1"})(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            places.leave(caller)
+
+    def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if self._own_names is not None and _host(headers.get("host", "")) not in self._own_names:
             # A page elsewhere may have its name resolve to this machine; without tokens only the name tells it from us.
@@ -78,8 +89,6 @@ class Gate:
             return _failure(400, "the address is too long")
         if headers.get("transfer-encoding") or _number(headers.get("content-length", "0")) > _BODY_BYTES:
             return _failure(400, f"a body has a length, of at most {_BODY_BYTES} bytes")
-        if is_api and self._inside >= self._at_once:
-            return _failure(429, "too many requests at once", {"Retry-After": "1"})
         return None
 
     def _with_headers(self, send: Send, *, is_api: bool, is_stage: bool) -> Send:
@@ -96,7 +105,7 @@ class Gate:
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 headers["Cross-Origin-Opener-Policy"] = "same-origin"
                 headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
-                headers["Cache-Control"] = "no-store" if is_api else "no-cache"
+                headers.setdefault("Cache-Control", "no-store" if is_api else "no-cache")
             await send(message)
 
         return outwards
@@ -128,10 +137,24 @@ def own_names(host: str) -> frozenset[str]:
     return frozenset({*_LOCAL_NAMES, host.strip("[]").lower()})
 
 
+def _caller(scope: Scope) -> str:
+    """Whose place it is: an address, and behind a proxy, where all have one, a token. Not looked at any closer."""
+    address = (scope.get("client") or ("",))[0]
+    return f"{address} {Headers(scope=scope).get('authorization', '')}"
+
+
 def _route(scope: Scope) -> str:
     """Few different ones, whatever is asked."""
     path = getattr(scope.get("route"), "path", None)
     return path if isinstance(path, str) and path else "page" if not scope["path"].startswith(API) else "none"
+
+
+def _plays(scope: Scope) -> bool:
+    """Whether a player asks: many of them watch one session, and each needs an answer."""
+    path: bytes = scope.get("raw_path", b"")
+    _, found, rest = path.rpartition(b"/sessions/")
+    _, _, part = rest.partition(b"/")
+    return bool(found) and (not part or part.startswith(b"replay"))
 
 
 def _host(header: str) -> str:

@@ -89,6 +89,10 @@ class Live:
         """Sessions that are kept at hand."""
         return len(self._watched)
 
+    def watches(self, app_id: str, session_id: str) -> bool:
+        """Whether somebody looks at it while it is open."""
+        return (app_id, session_id) in self._watched
+
     def _look_at_notices(self) -> Notices:
         with self._board_lock:
             return self._board.look()

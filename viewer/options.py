@@ -5,23 +5,34 @@ from pathlib import Path
 
 import msgspec
 
+from lake.line_tables import ReadLimits
 from operators.windows.rules import WindowRules
 from schemas.units import GIB
 
 
 class IndexLimits(msgspec.Struct, frozen=True):
-    """What the copy of the session table may use. `threads` 0: as many as there are cores."""
+    """What the index may use. `memory_bytes`: of DuckDB; `threads` 0: as many as there are cores."""
 
     memory_bytes: int = 1 * GIB
     threads: int = 0
 
 
+class QuestionLimits(msgspec.Struct, frozen=True):
+    """Of questions to DuckDB: how many at once, how long each may wait for its turn, and how long it may take."""
+
+    at_once: int = 4
+    wait_seconds: float = 10.0
+    answer_seconds: float = 15.0
+
+
 class ServeOptions(msgspec.Struct, frozen=True):
     """`origins`: whose images and styles a recording may load."""
 
-    scratch: Path
+    index_dir: Path  # of this process alone
     index: IndexLimits = IndexLimits()
-    refresh_seconds: float = 10.0
+    questions: QuestionLimits = QuestionLimits()
+    reads: ReadLimits = ReadLimits()
+    refresh_seconds: float = 2.0
     requests_at_once: int = 32
     link_seconds_max: int = 7 * 86_400
     sign_in_seconds: int = 12 * 3600

@@ -1,6 +1,5 @@
 """The parts of the service, put together: what a route asks. `now`: seconds."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Literal
@@ -8,20 +7,24 @@ from typing import Literal
 import msgspec
 
 from lake.catalog import Row
-from schemas.errors import ReplayLakeError, TryAgain
+from lake.line_tables import LineTables
+from schemas.errors import TryAgain
 from schemas.keys import FOLDERS
 from sinks.store import ObjectStore
 from sinks.tables import as_declared
 from viewer import explorer
 from viewer.access import Access
 from viewer.audit import Audit
+from viewer.follower import Follower
 from viewer.live import Live, Opened
 from viewer.options import ServeOptions
 from viewer.player import Player
 from viewer.session_index import SessionIndex
 from viewer.session_rows import SessionRows, as_json
+from viewer.shared_cache import SharedCache
 
-_REST_TIMES = 4  # a look at a large lake is followed by a rest of so many times its length
+_SESSIONS_MAX = 256  # whose windows are kept until the lake changes
+
 _log = logging.getLogger("replaylake.serve")
 
 
@@ -29,8 +32,8 @@ class Missing(Exception):
     """There is no such thing."""
 
 
-class NotReady(TryAgain):
-    """The lake could not be read yet; the message says why."""
+class NotThereYet(TryAgain):
+    """There is no such session among those that were read so far, and not all were."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -43,6 +46,8 @@ class Found(msgspec.Struct, frozen=True):
 
     def windows(self) -> list[Row]:
         """Rows of all windows; of an open one as if it closed now, without a reason why."""
+        if not self.opened.windows:
+            return self.closed
         rows = [{**window.rows()[0], "close_reason": None} for window in self.opened.windows]
         return self.closed + as_json(as_declared("sessions", rows))
 
@@ -54,49 +59,29 @@ class Viewer:
         self, store: ObjectStore, access: Access, audit: Audit, options: ServeOptions, now: Callable[[], float]
     ) -> None:
         self.store, self.access, self.audit, self.options = store, access, audit, options
-        self.index = SessionIndex(store, options.scratch, options.index)
-        self.rows = SessionRows(store, self.index)
+        self.index = SessionIndex(store, options.index_dir, options.index, options.questions)
+        self.follower = Follower(self.index, options.refresh_seconds, now, self.forget_gone)
+        self.tables = LineTables(store, options.reads, now, options.refresh_seconds)
+        self.rows = SessionRows(self.tables, self.index)
         self.live = Live(store, now, options.rules)
         self.player = Player(store, self.rows)
-        self._now = now
-        self._read_at = now()
-        self._looked = asyncio.Event()
-        self._trouble = ""
+        self._windows = SharedCache[tuple[str, str, int], list[Row]](_SESSIONS_MAX, lambda _: 1)
 
-    async def follow(self) -> None:
-        """Keep up with the lake until cancelled."""
-        clock = asyncio.get_running_loop().time
-        while True:
-            began = clock()
-            try:
-                await asyncio.to_thread(self.index.refresh)
-                self._trouble = ""
-                self._read_at = self._now()
-            except ReplayLakeError as error:
-                self._trouble = str(error)
-                _log.warning("cannot read the lake: %s", error)
-            self._looked.set()
-            await asyncio.sleep(max(self.options.refresh_seconds, _REST_TIMES * (clock() - began)))
-
-    async def ready(self) -> None:
-        """Wait for the first look at the lake. Raises NotReady when that fails."""
-        await self._looked.wait()
-        if self.index.version == 0 and self._trouble:
-            raise NotReady(f"cannot read the lake: {self._trouble}")
-
-    @property
-    def is_ready(self) -> bool:
-        return self._looked.is_set() and not self._trouble
-
-    def age_seconds(self) -> float:
-        """Since the lake was last read; at first, since the start."""
-        return self._now() - self._read_at
+    def forget_gone(self) -> None:
+        """Forget what was made of sessions that are gone from the index: erased or expired."""
+        self._windows.drop(lambda _: True)
+        held = self.player.owners()
+        if held:
+            self.player.forget(held - explorer.known_sessions(self.index, held), self.live.watches)
 
     def session(self, app_id: str, session_id: str) -> Found:
-        """What there is of a session, in the tables and beyond. Raises Missing."""
-        closed = explorer.window_rows(self.index, app_id, session_id)
+        """What there is of a session, in the tables and beyond. Raises Missing, NotThereYet."""
+        key = app_id, session_id, self.index.version
+        closed = self._windows.get(key, lambda: explorer.window_rows(self.index, app_id, session_id))
         opened = self.live.opened(app_id, session_id, closed, lambda: self.rows.partition(app_id, session_id))
         if not closed and not opened.windows:
+            if not self.index.is_whole:
+                raise NotThereYet("not among the sessions read so far; the older ones are still being read")
             raise Missing("no such session")
         return Found(app_id, session_id, closed, opened)
 
@@ -112,4 +97,5 @@ class Viewer:
 
     def close(self) -> None:
         """Let go of the copy."""
+        self.tables.close()
         self.index.close()

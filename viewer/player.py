@@ -1,8 +1,8 @@
 """What a player fetches: the tracks and chunks of a session's replay, the events of a chunk, the blobs as they are."""
 
-from collections import OrderedDict, defaultdict
+import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from threading import Lock
 from types import MappingProxyType
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from lake.blob_reader import BlobReader
 from lake.catalog import Row, open_blob
 from lake.export import family_of, loss
-from lake.notes import Note, NoteKind, stored_notes
+from lake.notes import Note, NoteKind, stored_notes, track_notes
 from lake.open_session import OpenWindow, block_segments
 from lake.styles import StyleShelf
 from operators.chunks import Chunk, Piece, Place, in_view, plan, played
@@ -23,11 +23,19 @@ from schemas.keys import PACKS
 from schemas.units import MIB
 from sinks.parallel import in_parallel
 from sinks.store import ObjectMissing, ObjectStore
+from viewer import respond
 from viewer.missing import Hole, holes
+from viewer.respond import Packed
 from viewer.session_rows import SessionRows
+from viewer.shared_cache import SharedCache
 
 _PLANS_MAX = 256
+_BLOBS_MAX = 64  # opened, with their index
 _FRAMES_BYTES = 128 * MIB
+_CHUNKS_BYTES = 64 * MIB
+TAG_CHARACTERS = 32  # hexadecimal
+
+Owner = tuple[str, str]  # (app_id, session_id)
 
 
 class BlobPlace(msgspec.Struct, frozen=True, order=True):
@@ -38,16 +46,22 @@ class BlobPlace(msgspec.Struct, frozen=True, order=True):
     key: str
 
 
-class Planned(msgspec.Struct, frozen=True):
-    """The replay of a session as its rows tell it. `version`: of its rows; `blobs`: keys, in order;
-    `styles`: SHA-256 of what is needed to read a blob, by its key.
-    """
+class PlannedBlob(msgspec.Struct, frozen=True):
+    """A blob that could be opened. `tag`: of its content; `styles`: SHA-256 of what is needed to read it."""
 
-    version: object
+    place: BlobPlace
+    size: int
+    tag: str
+    styles: tuple[str, ...]
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """The replay of a session as its rows tell it. `blobs`: in order."""
+
+    owner: Owner
     family: Family | None  # None: there is nothing to play
     tracks: list[list[Chunk]]
-    blobs: list[BlobPlace]
-    styles: dict[str, tuple[str, ...]]
+    blobs: list[PlannedBlob]
     views: dict[str, Row]
     idle: list[tuple[int, int]]
     tabs: dict[str, str]  # by view
@@ -56,16 +70,27 @@ class Planned(msgspec.Struct, frozen=True):
     is_whole: bool = True  # every blob could be opened
 
 
+class _Sent(msgspec.Struct, frozen=True):
+    """What an answer with a chunk depends on."""
+
+    owner: Owner
+    chunk: bytes  # digest of where its segments lie
+    with_notes: bool
+    encoding: str
+
+
 class Player:
-    """Plans and reads replays. Keeps plans and opened frames of the sessions looked at last; any thread."""
+    """Plans and reads replays. Keeps plans, opened frames and encoded chunks of the sessions looked at last, and makes
+    each once, however many ask; any thread.
+    """
 
     def __init__(self, store: ObjectStore, rows: SessionRows) -> None:
         self._store = store
         self._rows = rows
-        self._plans: OrderedDict[tuple[str, str], Planned] = OrderedDict()
         self._shelf = StyleShelf(store)
+        self._plans = SharedCache[tuple[Owner, tuple[object, ...]], Planned](_PLANS_MAX, lambda _: 1)
         self._frames = _Frames(store, self._shelf)
-        self._lock = Lock()
+        self._chunks = SharedCache[_Sent, Packed](_CHUNKS_BYTES, lambda packed: len(packed.body))
 
     def planned(
         self, app_id: str, session_id: str, windows: Sequence[Row], opened: Sequence[OpenWindow] = ()
@@ -74,35 +99,59 @@ class Player:
 
         When an open window closes, its segments have another place and the plan is the same.
         """
-        closed = self._planned(app_id, session_id, windows)
+        owner, version = (app_id, session_id), tuple((row["session_part"], row["revision"]) for row in windows)
+        # What is not there may come back.
+        closed = self._plans.get((owner, version), lambda: self._read(owner, windows), lambda plan: plan.is_whole)
         return _continued(closed, opened) if any(window.pieces for window in opened) else closed
-
-    def _planned(self, app_id: str, session_id: str, windows: Sequence[Row]) -> Planned:
-        key, version = (app_id, session_id), [(row["session_part"], row["revision"]) for row in windows]
-        with self._lock:
-            known = self._plans.get(key)
-            if known is not None and known.version == version:
-                self._plans.move_to_end(key)
-                return known
-        rows = self._rows.rows("replay_segments", app_id, session_id, windows)
-        has_tabs = any(_names_tabs(str(row["source"])) for row in rows)
-        views = self._rows.rows("views", app_id, session_id, windows) if has_tabs else []
-        fresh = self._plan(version, windows, rows, tabs_of(views))
-        if not fresh.is_whole:  # what is not there may come back
-            return fresh
-        with self._lock:
-            self._plans[key] = fresh
-            while len(self._plans) > _PLANS_MAX:
-                self._plans.popitem(last=False)
-        return fresh
 
     def played(self, planned: Planned, chunk: Chunk) -> Track:
         """One chunk as rrweb events. Raises ConversionError."""
         wanted = [*chunk.pieces, *([chunk.head] if chunk.head else [])]
         assert planned.family is not None  # it has a chunk
-        return played(planned.family, chunk, [self._frames.line(piece.place) for piece in wanted])
+        return played(planned.family, chunk, self._frames.lines(planned.owner, [piece.place for piece in wanted]))
 
-    def _plan(self, version: object, windows: Sequence[Row], rows: list[Row], tabs: dict[str, str]) -> Planned:
+    def sent(self, planned: Planned, track: int, chunk: int, encoding: respond.Encoding, *, with_notes: bool) -> Packed:
+        """One chunk as it is answered. Raises ConversionError."""
+        wanted = planned.tracks[track][chunk]
+
+        def make() -> Packed:
+            found = self.played(planned, wanted)
+            if not with_notes:
+                return respond.pack(found.events, encoding)
+            told = [note.as_json() | {"track": track} for note in track_notes(found)]
+            return respond.pack({"events": found.events, "notes": told}, encoding)
+
+        if not _is_settled(wanted):  # it grows, and what it is made of can be erased in its place
+            return make()
+        digest = hashlib.sha256(msgspec.msgpack.encode((track, wanted))).digest()
+        return self._chunks.get(_Sent(planned.owner, digest, with_notes, encoding), make)
+
+    def owners(self) -> set[Owner]:
+        """Sessions of which something is kept."""
+        return {
+            *(owner for owner, _ in self._plans.keys()),  # noqa: SIM118 - a method of its own
+            *(sent.owner for sent in self._chunks.keys()),  # noqa: SIM118
+            *self._frames.owners(),
+        }
+
+    def forget(self, gone: set[Owner], is_open: Callable[[str, str], bool]) -> None:
+        """Drop all that is kept of these sessions; of one that is open nothing can be gone but what was in tables."""
+        self._plans.drop(lambda key: key[0] in gone)
+        self._chunks.drop(lambda sent: sent.owner in gone)
+        self._frames.forget(gone, is_open)
+
+    @property
+    def chunk_counts(self) -> tuple[int, int]:
+        """Answers with a closed chunk: made, and handed out again."""
+        return self._chunks.made_count, self._chunks.shared_count
+
+    def _read(self, owner: Owner, windows: Sequence[Row]) -> Planned:
+        rows = self._rows.rows(["replay_segments"], *owner, windows)["replay_segments"]
+        has_tabs = any(_names_tabs(str(row["source"])) for row in rows)
+        views = self._rows.rows(["views"], *owner, windows)["views"] if has_tabs else []
+        return self._plan(owner, windows, rows, tabs_of(views))
+
+    def _plan(self, owner: Owner, windows: Sequence[Row], rows: list[Row], tabs: dict[str, str]) -> Planned:
         places = sorted(
             {BlobPlace(_integer(r["session_part"]), _integer(r["revision"]), str(r["replay_key"])) for r in rows}
         )
@@ -113,11 +162,10 @@ class Player:
         keys = {place.key for place, _ in opened}
         family = family_of(opened[0][1]) if opened else None
         return Planned(
-            version=version,
+            owner=owner,
             family=family,
             tracks=plan(family, pieces(row for row in rows if row["replay_key"] in keys), tabs=tabs) if family else [],
-            blobs=[place for place, _ in opened],
-            styles={place.key: blob.styles for place, blob in opened},
+            blobs=[PlannedBlob(place, blob.size, _tag(blob), blob.styles) for place, blob in opened],
             views=_views(indexes),
             idle=sorted(span for index in indexes for span in index.idle),
             tabs=tabs,
@@ -155,6 +203,17 @@ def _continued(closed: Planned, opened: Sequence[OpenWindow]) -> Planned:
         tabs=tabs,
         notes=[note for note in closed.notes if not (has_picture and note.kind is NoteKind.NO_FULL_SNAPSHOT)],
     )
+
+
+def _is_settled(chunk: Chunk) -> bool:
+    """Whether all of it lies in blobs, which never change."""
+    pieces = [*chunk.pieces, *([chunk.head] if chunk.head else [])]
+    return not any(piece.place.key.startswith(PACKS) for piece in pieces)
+
+
+def _tag(blob: BlobReader) -> str:
+    """Of a blob's content: its index has the length of everything, and the times, addresses and ids."""
+    return hashlib.sha256(msgspec.json.encode((blob.size, blob.styles, blob.index))).hexdigest()[:TAG_CHARACTERS]
 
 
 def as_json(planned: Planned) -> list[Row]:
@@ -241,41 +300,45 @@ def _views(indexes: Iterable[BlobIndex], known: Mapping[str, Row] = MappingProxy
 
 
 class _Frames:
-    """Opened frames, the ones used last within a number of bytes."""
+    """Opened frames and blocks of packs, the ones used last within a number of bytes."""
 
     def __init__(self, store: ObjectStore, shelf: StyleShelf) -> None:
         self._store = store
         self._shelf = shelf
-        self._opened: OrderedDict[tuple[str, int], tuple[bytes, ...]] = OrderedDict()
-        self._bytes = 0
-        self._lock = Lock()
+        self._blobs = SharedCache[tuple[Owner, str], BlobReader](_BLOBS_MAX, lambda _: 1)
+        self._opened = SharedCache[tuple[Owner, str, int], tuple[bytes, ...]](
+            _FRAMES_BYTES, lambda lines: sum(map(len, lines))
+        )
 
-    def line(self, place: Place) -> bytes:
-        key = place.key, place.offset
-        if place.key.startswith(PACKS):
-            return self._read(key, lambda: self._block(place))[place.line]
-        return self._read(key, lambda: self._frame(place))[place.line]
+    def lines(self, owner: Owner, places: Iterable[Place]) -> list[bytes]:
+        """The segments at these places. Each frame is opened once, however large."""
+        opened: dict[tuple[str, int], tuple[bytes, ...]] = {}
+        found: list[bytes] = []
+        for place in places:
+            key = place.key, place.offset
+            if key not in opened:
+                opened[key] = self._opened.get((owner, *key), self._reading(owner, place))
+            found.append(opened[key][place.line])
+        return found
 
-    def _read(self, key: tuple[str, int], opened: Callable[[], tuple[bytes, ...]]) -> tuple[bytes, ...]:
-        with self._lock:
-            lines = self._opened.get(key)
-            if lines is not None:
-                self._opened.move_to_end(key)
-                return lines
-        lines = opened()
-        with self._lock:
-            if key not in self._opened:
-                self._opened[key] = lines
-                self._bytes += sum(map(len, lines))
-            while self._bytes > _FRAMES_BYTES and len(self._opened) > 1:
-                _, dropped = self._opened.popitem(last=False)
-                self._bytes -= sum(map(len, dropped))
-        return lines
+    def owners(self) -> set[Owner]:
+        return {owner for owner, *_ in self._opened.keys()}  # noqa: SIM118 - a method of its own
 
-    def _frame(self, place: Place) -> tuple[bytes, ...]:
-        blob = open_blob(self._store, place.key, self._shelf)
-        number = next(n for n, frame in enumerate(blob.frames) if frame.offset == place.offset)
-        return blob.frame_segments(number)
+    def forget(self, gone: set[Owner], is_open: Callable[[str, str], bool]) -> None:
+        self._blobs.drop(lambda key: key[0] in gone)
+        self._opened.drop(lambda key: key[0] in gone and not (key[1].startswith(PACKS) and is_open(*key[0])))
+
+    def _reading(self, owner: Owner, place: Place) -> Callable[[], tuple[bytes, ...]]:
+        return lambda: self._block(place) if place.key.startswith(PACKS) else self._frame(owner, place)
+
+    def _frame(self, owner: Owner, place: Place) -> tuple[bytes, ...]:
+        blob = self._blobs.get((owner, place.key), lambda: self._open(place.key))
+        return blob.read_frame(next(frame for frame in blob.frames if frame.offset == place.offset))
+
+    def _open(self, key: str) -> BlobReader:
+        blob = open_blob(self._store, key, self._shelf)
+        _ = blob.index  # read before threads share it
+        return blob
 
     def _block(self, place: Place) -> tuple[bytes, ...]:
         lines = block_segments(self._store.read_range(place.key, place.offset, place.length))

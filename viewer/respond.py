@@ -1,8 +1,11 @@
 """Answers on their way out: JSON, compressed as the caller accepts it, and byte ranges of blobs."""
 
 import gzip
+import hashlib
 import re
 from collections.abc import Iterator
+from itertools import chain
+from typing import Literal
 
 import msgspec
 import zstandard
@@ -19,17 +22,70 @@ _READ_BYTES = 4 * MIB
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
+Encoding = Literal["zstd", "gzip", "identity"]
+
+# What never changes under its name needs no asking for so many seconds. Of a visitor it is a day, after which an
+# erasure has reached the caches of those who watched; a style is a file of the site.
+BLOB_CACHING = "private, max-age=86400, immutable"
+STYLE_CACHING = "private, max-age=31536000, immutable"
+ASK_AGAIN = "private, no-cache"  # kept by the caller, who is let in, and noted, each time
+
+
+class Packed(msgspec.Struct, frozen=True):
+    """JSON as it goes out. `tag`: of its content, whatever the encoding."""
+
+    body: bytes
+    encoding: Encoding
+    tag: str
+
+
 def json(request: Request, content: object, status: int = 200) -> Response:
     """The content as JSON."""
-    body = msgspec.json.encode(content)
-    headers = {"Vary": "Accept-Encoding"}
-    if len(body) >= _COMPRESSED_FROM_BYTES:
-        accepted = _accepted(request.headers.get("accept-encoding", ""))
-        if "zstd" in accepted:
-            body, headers["Content-Encoding"] = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body), "zstd"
-        elif "gzip" in accepted:
-            body, headers["Content-Encoding"] = gzip.compress(body, _GZIP_LEVEL), "gzip"
-    return Response(body, status, headers, "application/json")
+    body, encoding = _compressed(msgspec.json.encode(content), encoding_for(request))
+    return Response(body, status, _encoded(encoding), "application/json")
+
+
+def encoding_for(request: Request) -> Encoding:
+    """How the caller wants an answer compressed."""
+    accepted = _accepted(request.headers.get("accept-encoding", ""))
+    return "zstd" if "zstd" in accepted else "gzip" if "gzip" in accepted else "identity"
+
+
+def pack(content: object, encoding: Encoding) -> Packed:
+    """The content, to be answered to many."""
+    plain = msgspec.json.encode(content)
+    return Packed(*_compressed(plain, encoding), tag=f'W/"{hashlib.sha256(plain).hexdigest()[:32]}"')
+
+
+def packed(request: Request, found: Packed) -> Response:
+    """Such an answer, or 304 when the caller has it."""
+    headers = {"ETag": found.tag, "Cache-Control": ASK_AGAIN, **_encoded(found.encoding)}
+    if _has(request, found.tag):
+        headers.pop("Content-Encoding", None)
+        return Response(b"", 304, headers)
+    return Response(found.body, 200, headers, "application/json")
+
+
+def _encoded(encoding: Encoding) -> dict[str, str]:
+    return {"Vary": "Accept-Encoding"} | ({} if encoding == "identity" else {"Content-Encoding": encoding})
+
+
+def _compressed(plain: bytes, encoding: Encoding) -> tuple[bytes, Encoding]:
+    if len(plain) < _COMPRESSED_FROM_BYTES:
+        return plain, "identity"
+    match encoding:
+        case "zstd":
+            return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(plain), encoding
+        case "gzip":
+            return gzip.compress(plain, _GZIP_LEVEL), encoding
+        case _:
+            return plain, encoding
+
+
+def _has(request: Request, tag: str) -> bool:
+    """Whether the caller has what bears this tag (RFC 9110, 13.1.2: compared weakly)."""
+    held = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
+    return "*" in held or tag.removeprefix("W/") in held
 
 
 def _accepted(header: str) -> set[str]:
@@ -41,10 +97,15 @@ def _accepted(header: str) -> set[str]:
     return accepted
 
 
-def blob(request: Request, store: ObjectStore, key: str, tag: str) -> Response:
-    """A blob, or the range of it that was asked for. `tag` changes when the blob does."""
-    size = store.size(key)
-    headers = {"Accept-Ranges": "bytes", "ETag": f'"{tag}"', "Content-Disposition": "attachment"}
+def blob(request: Request, store: ObjectStore, key: str, size: int, tag: str, caching: str) -> Response:  # noqa: PLR0913 - what is answered, and how
+    """A blob or style, or the range of it that was asked for; 304 when the caller has it. `tag` changes when it does.
+
+    Raises ObjectMissing before the answer has begun.
+    """
+    headers = {"Accept-Ranges": "bytes", "ETag": f'"{tag}"', "Cache-Control": caching, "Vary": "Authorization"}
+    if _has(request, headers["ETag"]):
+        return Response(b"", 304, headers)
+    headers["Content-Disposition"] = "attachment"
     wanted = request.headers.get("range")
     condition = request.headers.get("if-range")
     span = _span(wanted, size) if wanted and condition in (None, headers["ETag"]) else (0, size)
@@ -54,9 +115,13 @@ def blob(request: Request, store: ObjectStore, key: str, tag: str) -> Response:
     headers["Content-Length"] = str(end - start)
     if (start, end) != (0, size):
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    content = iter(()) if request.method == "HEAD" else _parts(store, key, start, end)
     status = 206 if "Content-Range" in headers else 200
-    return StreamingResponse(content, status, headers, "application/zstd")
+    if request.method == "HEAD":
+        store.size(key)
+        return Response(None, status, headers, "application/zstd")
+    parts = _parts(store, key, start, end)
+    first = next(parts, b"")
+    return StreamingResponse(chain([first], parts), status, headers, "application/zstd")
 
 
 def _span(header: str, size: int) -> tuple[int, int] | None:

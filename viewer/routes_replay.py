@@ -5,14 +5,15 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from lake.notes import track_notes
 from schemas.keys import style_key
 from viewer import answers, respond
 from viewer.asking import DAMAGED, FAILURES, MISSING, PREFIX, SECURITY, SESSION, Asked, Of
 from viewer.parts import Found, Missing
-from viewer.player import Planned, as_json
+from viewer.player import Planned, PlannedBlob, as_json
 
 _BINARY = {"application/zstd": {"schema": {"type": "string", "format": "binary"}}}
+
+_Name = Annotated[str, Path(max_length=32, description="name in the list of blobs, or place in it, from 0")]
 
 routes = APIRouter(prefix=PREFIX, responses=FAILURES | MISSING | DAMAGED, tags=["replay"])
 
@@ -43,11 +44,8 @@ def events(
     if track >= len(planned.tracks) or chunk >= len(planned.tracks[track]):
         raise Missing("no such chunk")
     of.note("replay", track=track, chunk=chunk)
-    found = of.viewer.player.played(planned, planned.tracks[track][chunk])
-    if not notes:
-        return respond.json(request, found.events)
-    told = [note.as_json() | {"track": track} for note in track_notes(found)]
-    return respond.json(request, {"events": found.events, "notes": told})
+    encoding = respond.encoding_for(request)
+    return respond.packed(request, of.viewer.player.sent(planned, track, chunk, encoding, with_notes=notes))
 
 
 @routes.get(f"{SESSION}/replay/blobs", response_model=answers.Blobs, openapi_extra=SECURITY)
@@ -55,27 +53,27 @@ def blobs(request: Request, of: Of) -> Response:
     """The blobs themselves, for a player that reads docs/formats.md."""
     base = f"{PREFIX}/apps/{quote(of.app_id, safe='')}/sessions/{quote(of.session_id, safe='')}/replay/blobs"
     query = f"?{of.caller.link}" if of.caller.link else ""
-    planned = _planned(of)
     found = [
         {
-            "url": f"{base}/{number}{query}",
-            "bytes": of.viewer.store.size(blob.key),
-            "part": blob.part,
-            "revision": blob.revision,
-            "styles": [f"{base}/{number}/styles/{digest}{query}" for digest in planned.styles[blob.key]],
+            "url": f"{base}/{blob.tag}{query}",
+            "bytes": blob.size,
+            "part": blob.place.part,
+            "revision": blob.place.revision,
+            "styles": [f"{base}/{blob.tag}/styles/{digest}{query}" for digest in blob.styles],
         }
-        for number, blob in enumerate(planned.blobs)
+        for blob in _planned(of).blobs
     ]
     return respond.json(request, {"blobs": found})
 
 
-@routes.head(f"{SESSION}/replay/blobs/{{number}}", include_in_schema=False)
+@routes.head(f"{SESSION}/replay/blobs/{{name}}", include_in_schema=False)
 @routes.get(
-    f"{SESSION}/replay/blobs/{{number}}",
+    f"{SESSION}/replay/blobs/{{name}}",
     response_class=Response,
     responses={
         200: {"content": _BINARY, "description": "The blob"},
         206: {"content": _BINARY, "description": "The range of it"},
+        304: {"description": "The caller has it: `If-None-Match`"},
         416: {"description": "The range lies outside"},
     },
     openapi_extra=SECURITY,
@@ -83,32 +81,41 @@ def blobs(request: Request, of: Of) -> Response:
 def blob(
     request: Request,
     of: Of,
-    number: Annotated[int, Path(ge=0)],
+    name: _Name,
     range: Annotated[str | None, Header(max_length=200, description="one range of bytes")] = None,  # noqa: A002, ARG001 - described here, read from the request
 ) -> Response:
     """One blob, or a byte range of it."""
-    found = _planned(of).blobs
-    if number >= len(found):
-        raise Missing("no such blob")
+    number, found = _named(of, name)
     of.note("blob", blob=number)
-    wanted = found[number]
-    return respond.blob(request, of.viewer.store, wanted.key, f"{wanted.part}.{wanted.revision}")
+    caching = respond.BLOB_CACHING if name == found.tag else respond.ASK_AGAIN
+    return respond.blob(request, of.viewer.store, found.place.key, found.size, found.tag, caching)
 
 
 @routes.get(
-    f"{SESSION}/replay/blobs/{{number}}/styles/{{digest}}",
+    f"{SESSION}/replay/blobs/{{name}}/styles/{{digest}}",
     response_class=Response,
-    responses={200: {"content": _BINARY, "description": "The style as it is stored"}},
+    responses={
+        200: {"content": _BINARY, "description": "The style as it is stored"},
+        304: {"description": "The caller has it: `If-None-Match`"},
+    },
     openapi_extra=SECURITY,
 )
-def style(
-    request: Request, of: Of, number: Annotated[int, Path(ge=0)], digest: Annotated[str, Path(max_length=64)]
-) -> Response:
+def style(request: Request, of: Of, name: _Name, digest: Annotated[str, Path(max_length=64)]) -> Response:
     """A style that a blob needs; its name is the SHA-256 of its text, so it never changes."""
-    planned = _planned(of)
-    if number >= len(planned.blobs) or digest not in planned.styles[planned.blobs[number].key]:
+    _, found = _named(of, name)
+    if digest not in found.styles:
         raise Missing("no such style")
-    return respond.blob(request, of.viewer.store, style_key(planned.blobs[number].key, digest), digest)
+    key = style_key(found.place.key, digest)
+    size = of.viewer.store.size(key)
+    return respond.blob(request, of.viewer.store, key, size, digest, respond.STYLE_CACHING)
+
+
+def _named(of: Asked, name: str) -> tuple[int, PlannedBlob]:
+    """A blob by its place in the list, which a later revision can move, or by its tag, which is of its content."""
+    for number, blob in enumerate(_planned(of).blobs):
+        if name in (blob.tag, str(number)):
+            return number, blob
+    raise Missing("no such blob")
 
 
 def _planned(of: Asked) -> Planned:

@@ -1,4 +1,4 @@
-"""A whole day of a mid-size site, as fast as it goes, and a lake that holds together at its end."""
+"""A whole day of a mid-size site, as fast as it goes, and a lake that is consistent at its end."""
 
 import json
 import subprocess

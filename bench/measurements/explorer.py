@@ -1,28 +1,17 @@
 """How fast the explorer answers over a large lake."""
 
-import json
-import os
 import random
-import re
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
-
-import zstandard
 
 from bench.many_sessions import APPS, BROWSERS, COUNTRIES, DAYS, PAGES, write_lake
 from bench.options import Options
 from bench.results import Figure, figure
-from bench.spent import REPOSITORY, memory_bytes
+from bench.serving import Ask, Parameters, client, percentile, serving
+from bench.spent import memory_bytes
 
 ABOUT = (
     "`replaylake serve` over a lake of made-up sessions (`bench/many_sessions.py`) on local disk, asked over HTTP by "
@@ -35,9 +24,6 @@ _FACETS = "browser,os,country,device,session_has_replay,version,app_id,session_f
 _LAST_MS = 1_795_219_200_000
 _DAY_MS = 86_400_000
 
-Parameters = dict[str, Any] | list[tuple[str, Any]]
-Ask = Callable[[str, Parameters], Any]
-
 
 def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
     """Milliseconds by kind of question, and what the server takes to know the lake."""
@@ -49,12 +35,12 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
         files = write_lake(Path(work) / "lake", sessions, files_per_day, options.seed)
         for number in range(options.rounds):
             began = time.monotonic()
-            with _serving(Path(work)) as (url, process_id):
-                ask = _client(url)
+            with serving(Path(work) / "lake", Path(work)) as (url, process_id):
+                ask = client(url)
                 total = ask("/sessions", {"limit": 1})["total"]
                 taken["until the first answer, s"].append(time.monotonic() - began)
                 for name, values in _questions(ask, random.Random(options.seed + number)).items():
-                    p95[name].append(_percentile(values, 95))
+                    p95[name].append(percentile(values, 95))
                 taken["memory of the process, MiB"].append(memory_bytes("VmHWM", str(process_id)) / 2**20)
     parameters: dict[str, str | float] = {
         "sessions": float(total), "files": files, "days": DAYS, "questions of a kind": _ASKED, "seed": options.seed,
@@ -109,43 +95,3 @@ def _filter(dice: random.Random) -> list[tuple[str, Any]]:
         *(("is", f"country:{country}") for country in dice.sample(COUNTRIES, 2)),
         ("gt", "session_error_count:0"),
     ]
-
-
-def _client(url: str) -> Ask:
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=600)
-
-    def ask(path: str, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
-        connection.request("GET", f"/api/v1{path}?{urlencode(parameters)}", headers={"Accept-Encoding": "zstd"})
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"{path}: {answer.status} {body[:200]!r}")
-        return json.loads(body) if answer.getheader("content-encoding") is None else _opened(body)
-
-    return ask
-
-
-def _opened(body: bytes) -> Any:  # noqa: ANN401 - JSON
-    return json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(body))
-
-
-@contextmanager
-def _serving(work: Path) -> Iterator[tuple[str, int]]:
-    command = [sys.executable, "-m", "flows.cli", "serve", "--lake", str(work / "lake"), "--port", "0"]
-    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(work)}
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stderr is not None
-        try:
-            found = re.search(r"http://\S+", process.stderr.readline().decode())
-            if found is None:
-                raise RuntimeError(process.stderr.read().decode())
-            yield found[0], process.pid
-        finally:
-            process.terminate()
-            process.communicate()
-
-
-def _percentile(values: list[float], percent: int) -> float:
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

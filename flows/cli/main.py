@@ -34,7 +34,7 @@ app = typer.Typer(
     help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
 _OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-_WRITING, _READING, _KEEPING = "Write a lake", "Read a lake", "Keep a lake"
+_WRITING, _READING, _KEEPING = "Write a lake", "Read a lake", "Maintain a lake"
 for writing in (demo, run, intake, backfill):
     app.command(rich_help_panel=_WRITING)(writing)
 for reading in (sessions, show, export, serve, sql, tables, verify, config):

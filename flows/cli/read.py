@@ -242,7 +242,7 @@ def verify(
             print(f"  as received: {printable(reason)}")
         if report.unplayable:
             print(f"{counted(len(report.unplayable), 'part')} of recordings cannot be played, as received")
-        sound = "the lake holds together" if report.files or report.blobs else f"{store.uri} has no sessions yet"
+        sound = "the lake is consistent" if report.files or report.blobs else f"{store.uri} has no sessions yet"
         print(counted(len(report.problems), "problem") if report.problems else sound)
     if report.problems or (strict and report.unplayable):
         raise typer.Exit(1)

@@ -1,6 +1,7 @@
 """`replaylake tables`: what the lake's tables are, for people and for the catalogs of other engines."""
 
 import json
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,8 +13,11 @@ from flows.cli.job import JsonOption, LakeOption, opened_lake
 from flows.settings import load_settings
 from flows.shown import console, plain_table
 from schemas.ddl import glue_tables, hive_ddl
+from schemas.engine_ddl import clickhouse_ddl, duckdb_ddl, trino_ddl
+from schemas.keys import TABLES as FOLDER
 from schemas.tables import TABLES
 from sinks.lifecycle import prefixes_in_use
+from sinks.store import ObjectStore
 
 
 class Dialect(StrEnum):
@@ -21,14 +25,20 @@ class Dialect(StrEnum):
 
     HIVE = "hive"
     GLUE = "glue"
+    TRINO = "trino"
+    DUCKDB = "duckdb"
+    CLICKHOUSE = "clickhouse"
 
 
 def tables(
-    ddl: Annotated[Dialect | None, typer.Option(help="definitions: Hive DDL, or table inputs of AWS Glue")] = None,
+    ddl: Annotated[Dialect | None, typer.Option(help="definitions for an engine; `glue`: table inputs")] = None,
     lake: LakeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The tables and their columns, or their definitions for Hive, Spark, Trino, Athena and Glue.
+    """The tables and their columns, or their definitions for other engines.
+
+    `hive`: tables and views for Hive, Spark, and Athena's and Trino's catalogs; `trino`: views for Trino and Athena on
+    these tables; `duckdb`, `clickhouse`: views on the files themselves.
 
     Example: replaylake tables --ddl hive --lake s3://my-bucket/rum > tables.sql
     """
@@ -37,9 +47,12 @@ def tables(
         store, retention = opened_lake(settings), settings.retention_rules()
         in_use = {days for prefix, days in prefixes_in_use(store).items() if prefix.startswith("tables/")}
         classes = in_use | retention.rum_classes() | retention.replay_classes()
-        written = {
+        written: dict[Dialect, Callable[[], str]] = {
             Dialect.HIVE: lambda: hive_ddl(store.uri, classes).rstrip(),
             Dialect.GLUE: lambda: json.dumps(glue_tables(store.uri, classes), indent=2),
+            Dialect.TRINO: trino_ddl,
+            Dialect.DUCKDB: lambda: duckdb_ddl(store.uri, _with_files(store)),
+            Dialect.CLICKHOUSE: lambda: clickhouse_ddl(store.uri),
         }
         print(written[ddl]())
         return
@@ -51,3 +64,8 @@ def tables(
         for field in table.fields:
             shown.add_row(table.name, field.name, field.type, field.unit, escape(field.doc))
     console().print(shown)
+
+
+def _with_files(store: ObjectStore) -> list[str]:
+    found = set(store.folders(FOLDER))
+    return [table for table in TABLES if table in found]

@@ -20,6 +20,7 @@ from flows.settings import ConfigurationError, HttpSettings, ServeSettings, Sett
 from intake.guard import Guard
 from intake.policy import GuardLimits
 from intake.refusals import STATUS
+from lake.line_tables import ReadLimits
 from schemas.keys import TABLES
 from schemas.units import MIB
 from sinks.open_store import open_lake, open_store
@@ -30,7 +31,7 @@ from viewer.app import build
 from viewer.audit import Audit
 from viewer.gate import own_names
 from viewer.metrics import ServeMetrics
-from viewer.options import IndexLimits, ServeOptions
+from viewer.options import IndexLimits, QuestionLimits, ServeOptions
 from viewer.parts import Viewer
 
 _LINK_KEY_BYTES = 32
@@ -43,11 +44,13 @@ class _Shown(ServeMetrics):
     """Metrics, and health: ready means that the lake was read, and can be."""
 
     def __init__(self, release: str, store: StoreCounts, viewer: Viewer) -> None:
-        super().__init__(release, store, viewer.age_seconds, lambda: viewer.live.watched_count)
-        self._viewer = viewer
+        super().__init__(release, store, viewer)
+        self._follower = viewer.follower
 
-    def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, dict[str, float]]:  # noqa: ARG002 - as the job's
-        return not ready or self._viewer.is_ready, {"lake_age_seconds": self._viewer.age_seconds()}
+    def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, dict[str, object]]:  # noqa: ARG002 - as the job's
+        follower = self._follower
+        standing = follower.standing().model_dump(exclude={"status"})
+        return not ready or follower.is_ready, {"lake_age_seconds": follower.age_seconds()} | standing
 
 
 def run_server(settings: Settings, said: Callable[[str], None]) -> None:
@@ -57,7 +60,7 @@ def run_server(settings: Settings, said: Callable[[str], None]) -> None:
     """
     serving = settings.serve
     lake, about = _lake(settings)
-    with _listening(serving) as listener, _scratch(serving) as folder, _audit(serving) as target:
+    with _listening(serving) as listener, _index_dir(serving) as folder, _audit(serving) as target:
         store = SteadyStore(lake, _NO_PATIENCE)
         viewer = Viewer(
             store,
@@ -109,8 +112,16 @@ def _access(serving: ServeSettings) -> Access:
 def _options(settings: Settings, folder: Path) -> ServeOptions:
     serving = settings.serve
     return ServeOptions(
-        scratch=folder,
+        index_dir=folder,
         index=IndexLimits(serving.memory_bytes),
+        questions=QuestionLimits(serving.questions_at_once, serving.wait_seconds, serving.question_seconds),
+        reads=ReadLimits(
+            cache_bytes=serving.read_cache_bytes,
+            memory_bytes=serving.read_memory_bytes,
+            at_once=serving.reads_at_once,
+            question_bytes=serving.read_bytes_max,
+            question_seconds=serving.read_seconds_max,
+        ),
         refresh_seconds=serving.refresh_seconds,
         requests_at_once=serving.requests_at_once,
         link_seconds_max=serving.link_seconds_max,
@@ -143,7 +154,11 @@ def _listening(serving: ServeSettings) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _scratch(serving: ServeSettings) -> Iterator[Path]:
+def _index_dir(serving: ServeSettings) -> Iterator[Path]:
+    """The folder of the index: one that stays, or one for this process."""
+    if serving.index_dir is not None:
+        yield serving.index_dir
+        return
     with tempfile.TemporaryDirectory(prefix="replaylake-serve-", dir=serving.scratch_dir) as folder:
         yield Path(folder)
 

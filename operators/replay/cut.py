@@ -7,12 +7,12 @@ from itertools import accumulate
 
 import msgspec
 
-from operators.replay.frames import compress_frame, plan_frames
+from operators.replay.frames import FrameLimits, compress_frame, pack_frames
 from operators.replay.index import build_index
 from operators.replay.order import Kept, Refused, order
 from operators.replay.scan import ReplaySegment, style_texts, to_line
 from operators.replay.styles import choose, mark
-from schemas.blob import BlobIndex, encode_tail, version_of
+from schemas.blob import BlobIndex, encode_tail
 from schemas.items import RejectReason, SegmentMeta, StyleMark
 from schemas.units import MIB
 
@@ -32,7 +32,7 @@ class CutLimits(msgspec.Struct, frozen=True):
     """Sizes are of inflated JSON."""
 
     window_raw_bytes: int = 512 * MIB  # a canvas recorder makes 2.5 MB/s; one session must not fill a worker
-    frame_raw_bytes: int = 16 * MIB  # what a player fetches at most for a seek, and the compressor's window
+    frames: FrameLimits = FrameLimits()
     share_styles: bool = True  # linked style sheets become objects of their own, which blobs have in common
 
 
@@ -163,20 +163,22 @@ def _compact(
 ) -> tuple[bytes, BlobIndex | None, tuple[Placement, ...]]:
     if not kept:
         return b"", None, ()
-    frames = plan_frames(kept, limits.frame_raw_bytes)
     blob = bytearray()
+    frames: list[list[Kept]] = []
     lengths: list[int] = []
     placements: list[Placement] = []
     names, dictionary = list(styles), b"".join(styles.values())
     min_match = kept[0].segment.recording.min_match
-    for frame in frames:
-        raw_length = sum(one.line_bytes for one in frame)
-        packed = compress_frame(_lines(frame), raw_length, min_match, dictionary)
+
+    def compress(frame: Sequence[Kept]) -> bytes:
+        return compress_frame(_lines(frame), sum(one.line_bytes for one in frame), min_match, dictionary)
+
+    for frame, packed in pack_frames(kept, limits.frames, compress):
         placements += [_placement(one, len(blob), len(packed)) for one in frame]
+        frames.append(frame)
         lengths.append(len(packed))
         blob += packed
-    version = version_of(names)
-    index = build_index(window.app_id, window.session_id, window.session_part, frames, lengths, version)
+    index = build_index(window.app_id, window.session_id, window.session_part, frames, lengths, names)
     blob += encode_tail(index, names)
     return bytes(blob), index, tuple(placements)
 

@@ -1,19 +1,36 @@
-"""Which segments share a zstd frame, and how a frame is compressed."""
+"""Which segments share a zstd frame, and how a frame is compressed.
 
-from collections.abc import Iterable, Sequence
+Pages repeat themselves, so that a frame is the smaller per segment the more it holds; pictures do not, and a player
+that wants one has to fetch the whole frame. So frames are large as JSON and small as they are stored: whatever fits
+into what a player may have to fetch. docs/decisions/0013-what-a-first-picture-costs.md
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Protocol, TypeVar
 
+import msgspec
 import zstandard
 
 from schemas.blob import WINDOW_LOG_MAX, raw_dictionary
-from schemas.units import MIB
+from schemas.units import KIB, MIB
 
 # Measured on real recordings, with the alternatives: docs/decisions/0003-replay-blob-compression.md
 _LEVEL = 9
 _WINDOW_LOG_MIN = 10
 _DIGESTED_MAX = 32  # dictionaries kept with their search tables, which take 2 MiB for 250 kB of styles
 _DIGESTED_BYTES_MAX = MIB  # of styles; with more, the tables are made for every frame
+_TRIES = 4  # to fill a frame by half
+_AIM = 0.95  # of a frame's limit: how well the next segments compress is only guessed
+
+
+class FrameLimits(msgspec.Struct, frozen=True):
+    """A frame is larger only when one segment is. With a reader's first read, 128 KiB, `packed_bytes` is under 1 MB."""
+
+    raw_bytes: int = 16 * MIB  # the compressor's window, and a reader's memory
+    packed_bytes: int = 832 * KIB  # what a player fetches at most for a picture
 
 
 class FrameLine(Protocol):
@@ -29,23 +46,84 @@ class FrameLine(Protocol):
 Line = TypeVar("Line", bound=FrameLine)
 
 
-def plan_frames(lines: Sequence[Line], frame_raw_bytes: int) -> list[list[Line]]:
-    """Fill frames greedily up to a raw size. Every frame but the first begins with a full snapshot.
+def pack_frames(
+    lines: Sequence[Line], limits: FrameLimits, compress: Callable[[Sequence[Line]], bytes]
+) -> Iterator[tuple[list[Line], bytes]]:
+    """The lines in frames, compressed. The same lines give the same frames.
 
-    A frame is longer than that only when what follows one snapshot is, or when the first snapshot of all comes so late:
-    the first frame always reaches up to it, so that fetching the first frame is enough for the first picture.
+    A frame begins with a full snapshot where it can. What follows one snapshot and is over a limit is cut between any
+    two segments, near the limit.
     """
-    frames: list[list[Line]] = []
+    ratio = 0.0  # stored bytes for one of JSON, in the frame before; 0: not known
+    for run in _plan(lines, limits.raw_bytes):
+        left = run
+        while left:
+            count, packed = _fill(left, limits, ratio, compress)
+            frame, left = left[:count], left[count:]
+            ratio = len(packed) / _raw_bytes(frame)
+            yield frame, packed
+
+
+def _fill(
+    lines: Sequence[Line], limits: FrameLimits, ratio: float, compress: Callable[[Sequence[Line]], bytes]
+) -> tuple[int, bytes]:
+    """How many of the lines are the next frame, and the frame. Compresses once where the guess is good."""
+    most = _fitting(lines, limits.raw_bytes)
+    over = most + 1  # so many are too many
+    count = min(most, _fitting(lines, _AIM * limits.packed_bytes / ratio)) if ratio else most
+    fits: tuple[int, bytes] | None = None
+    for attempt in itertools.count(1):
+        count = _at_snapshot(lines, count)
+        if fits and count <= fits[0]:
+            break
+        packed = compress(lines[:count])
+        if len(packed) <= limits.packed_bytes or count == 1:
+            fits = count, packed
+        else:
+            over = count
+        if fits and (2 * len(fits[1]) >= limits.packed_bytes or attempt >= _TRIES):
+            break
+        guess = _fitting(lines, _AIM * limits.packed_bytes * _raw_bytes(lines[:count]) / len(packed))
+        count = min(guess, over - 1)
+    assert fits
+    return fits
+
+
+def _fitting(lines: Sequence[FrameLine], raw_bytes: float) -> int:
+    """How many lines from the first on have so many bytes, at least one."""
+    return max(1, sum(end <= raw_bytes for end in accumulate(line.line_bytes for line in lines)))
+
+
+def _at_snapshot(lines: Sequence[FrameLine], count: int) -> int:
+    """Where to cut instead of there, so that what follows begins with a snapshot: not before half of it."""
+    if count == len(lines):
+        return count
+    half = _raw_bytes(lines[:count]) / 2
+    ends = accumulate(line.line_bytes for line in lines[:count])
+    found = [number for number, end in enumerate(ends, 1) if end >= half and lines[number].has_full_snapshot]
+    return found[-1] if found else count
+
+
+def _raw_bytes(lines: Iterable[FrameLine]) -> int:
+    return sum(line.line_bytes for line in lines)
+
+
+def _plan(lines: Sequence[Line], raw_bytes: int) -> list[list[Line]]:
+    """Runs of up to a raw size. Every run but the first begins with a full snapshot, and the first reaches up to one.
+
+    A run is longer than that only when what follows one snapshot is, or what stands before the first.
+    """
+    runs: list[list[Line]] = []
     room = 0
     for run in _snapshot_runs(lines):
-        run_bytes = sum(line.line_bytes for line in run)
-        if frames and (run_bytes <= room or not _has_snapshot(frames[-1])):
-            frames[-1].extend(run)
+        run_bytes = _raw_bytes(run)
+        if runs and (run_bytes <= room or not _has_snapshot(runs[-1])):
+            runs[-1].extend(run)
             room -= run_bytes
         else:
-            frames.append(run)
-            room = frame_raw_bytes - run_bytes
-    return frames
+            runs.append(run)
+            room = raw_bytes - run_bytes
+    return runs
 
 
 def compress_frame(lines: Iterable[bytes], raw_length: int, min_match: int | None, dictionary: bytes = b"") -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 
 from operators.replay.order import Kept
-from schemas.blob import FORMAT_VERSION, BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry
+from schemas.blob import BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry, version_of
 from schemas.items import NOT_NUMBERED
 from schemas.units import MS_PER_MINUTE
 
@@ -17,9 +17,9 @@ def build_index(  # noqa: PLR0913 - what an index says
     session_part: int,
     frames: Sequence[Sequence[Kept]],
     lengths: Sequence[int],
-    format_version: int = FORMAT_VERSION,
+    styles: Sequence[str] = (),
 ) -> BlobIndex:
-    """Describe compressed frames (at least one) by their segments and compressed lengths."""
+    """Describe compressed frames (at least one) by their segments and compressed lengths. `styles`: names."""
     kept = [one for frame in frames for one in frame]
     views = _by_view(kept)
     number = {view_id: position for position, view_id in enumerate(views)}
@@ -27,8 +27,11 @@ def build_index(  # noqa: PLR0913 - what an index says
     offsets = accumulate(lengths[:-1], initial=0)
     first = kept[0].segment
     start_ms, end_ms = _span(kept)
+    described = tuple(
+        _frame(frame, offset, length, number) for frame, offset, length in zip(frames, offsets, lengths, strict=True)
+    )
     return BlobIndex(
-        format_version=format_version,
+        format_version=version_of(described, styles),
         app_id=app_id,
         session_id=session_id,
         session_part=session_part,
@@ -37,10 +40,7 @@ def build_index(  # noqa: PLR0913 - what an index says
         sdk_version=first.meta.sdk_version,
         start_ms=start_ms,
         end_ms=end_ms,
-        frames=tuple(
-            _frame(frame, offset, length, number)
-            for frame, offset, length in zip(frames, offsets, lengths, strict=True)
-        ),
+        frames=described,
         views=entries,
         idle=idle_intervals(start_ms, end_ms, (time_ms for one in kept for time_ms in one.input_times_ms)),
         totals=Totals(

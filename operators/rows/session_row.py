@@ -28,7 +28,7 @@ _PERSON = ("user_name", "user_email", "is_signin")  # whose `userid` it is
 
 
 class ReplayTotals(msgspec.Struct, frozen=True):
-    """What the blobs of a window hold together. `key`: of its first blob, empty without replay."""
+    """What the blobs of a window hold in all. `key`: of its first blob, empty without replay."""
 
     segments: list[SegmentMeta]
     record_count: int

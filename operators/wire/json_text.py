@@ -99,10 +99,12 @@ def cut_deep(text: bytes, levels: int) -> bytes:
     return b"".join(kept)
 
 
-def array_elements(text: bytes, limit: int) -> list[bytes]:
+def array_elements(text: bytes, limit: int, depth: int = 0) -> list[bytes]:
     """The elements of a JSON array, unparsed; of a damaged one its pieces, so that the damage costs one of them.
 
-    Raises Unusable for more than `limit`, before they are held in memory.
+    `depth`: of how many arrays it is an element, one in the other; the deeper, the less of a damaged one is looked at,
+    so that all of them cost no more than a little beyond the first. Raises Unusable for more than `limit`, before they
+    are held in memory.
     """
     try:
         if text.count(b",") < limit:
@@ -113,18 +115,18 @@ def array_elements(text: bytes, limit: int) -> list[bytes]:
             raise _too_many(limit) from None
         if not text.lstrip().startswith(b"["):
             raise json_refusal(error) from None
-        return _pieces(text, limit)
+        return _pieces(text, limit, _PIECES_BRACKETS_MAX >> 2 * depth)
     return [bytes(element) for element in elements if element is not None]
 
 
 _list = tolerant(_LIST)
 
 
-def _pieces(text: bytes, limit: int) -> list[bytes]:
+def _pieces(text: bytes, limit: int, brackets_max: int) -> list[bytes]:
     """What stands between the brackets of an array that is cut off or no JSON: its objects, and what else there is."""
     pieces: list[bytes] = []
     depth = end = 0
-    for token in islice(_TO_BRACKET.finditer(text), _PIECES_BRACKETS_MAX):
+    for token in islice(_TO_BRACKET.finditer(text), brackets_max):
         if not token[1]:
             break
         if token[1] in b"{[":

@@ -35,7 +35,8 @@ READS: dict[str, tuple[Callable[[ObjectStore], bytes], bytes]] = {
     "whole": (lambda store: store.read("k"), CONTENT),
     "head": (lambda store: store.read_range("k", 0, 10), CONTENT[:10]),
     "beyond the end": (lambda store: store.read_range("k", 5000, len(CONTENT)), CONTENT[5000:]),
-    "tail": (lambda store: store.read_range("k", len(CONTENT) - 24, 24), CONTENT[-24:]),
+    "last": (lambda store: store.read_range("k", len(CONTENT) - 24, 24), CONTENT[-24:]),
+    "tail": (lambda store: store.read_tail("k", 24).content, CONTENT[-24:]),
 }
 
 
@@ -60,13 +61,28 @@ def test_a_server_that_always_cuts_is_unavailable(
         read(SteadyStore(s3_store, Patience(0)))
 
 
-def test_an_object_whose_etag_is_no_md5_is_measured(s3_store: S3Store, faults: Faults) -> None:
-    """One that was uploaded in parts has such a tag."""
+@pytest.mark.parametrize("read", [read for read, _ in READS.values()], ids=READS)
+def test_every_read_is_one_request(s3_store: S3Store, faults: Faults, read: Callable[[ObjectStore], bytes]) -> None:
+    s3_store.put({"k": CONTENT})
+    faults.asked.clear()
+    read(s3_store)
+    assert faults.asked == {"GET": 1}
+
+
+def test_an_object_whose_etag_is_no_md5_is_measured_once(s3_store: S3Store, faults: Faults) -> None:
+    """One that was uploaded in parts has such a tag. From then on every whole read is a range, which tells the size."""
     content = CONTENT * (PART_BYTES * 2 // len(CONTENT) + 1)
     fs = s3_store._fs
     fs.pipe_file(s3_store._path("k"), content, chunksize=PART_BYTES)
     assert "-" in fs.info(s3_store._path("k"))["ETag"]
+    s3_store.put({"empty": b"", "other": CONTENT})
+    faults.asked.clear()
     assert s3_store.read("k") == content
+    assert faults.asked == {"GET": 1, "HEAD": 1}
+    assert s3_store.read("k") == content
+    assert s3_store.read("other") == CONTENT
+    assert faults.asked == {"GET": 3, "HEAD": 1}
+    assert s3_store.read("empty") == b""
     faults.shares["shortened"] = 1.0
     with pytest.raises(StoreUnavailable, match="bytes came of"):
         s3_store.read("k")

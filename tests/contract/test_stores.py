@@ -12,12 +12,13 @@ from lake.catalog import open_blob
 from lake.styles import StyleShelf
 from operators.families.registry import family_of
 from operators.replay.cut import CutLimits, ReplayWindow, cut
+from operators.replay.frames import FrameLimits
 from operators.replay.scan import ReplaySegment, scan
 from schemas.items import Family, SegmentMeta
 from schemas.keys import replay_key, style_key
 from schemas.style import encode_style
 from sinks.s3 import S3Store
-from sinks.store import LocalStore, ObjectMissing, ObjectStore, StoreRefused, StoreUnavailable
+from sinks.store import LocalStore, ObjectMissing, ObjectStore, Part, StoreRefused, StoreUnavailable
 from tests.playback.raw_segments import segments_of
 
 KEYS = ["a/b.bin", "a/%2E%2E%2Fup", "a/x=1/%F0%9F%A6%8A.0.jsonl.zst", "a/plain~0123", "a/100%25"]
@@ -54,6 +55,13 @@ def test_ranges_end_with_the_object(store: ObjectStore) -> None:
     assert store.read_range("k", 2, 3) == b"234"
     assert store.read_range("k", 8, 100) == b"89"
     assert store.size("k") == 10
+    store.put({"empty": b""})
+    assert store.read_part("k", 2, 3) == Part(b"234", 10)
+    assert store.read_tail("k", 4) == Part(b"6789", 10)
+    assert store.read_tail("k", 11) == Part(b"0123456789", 10)
+    assert store.read_tail("empty", 4) == Part(b"", 0)
+    with pytest.raises(ObjectMissing, match="gone"):
+        store.read_tail("gone", 4)
 
 
 def test_copy_reports_missing_sources_and_copies_the_rest(store: ObjectStore) -> None:
@@ -96,7 +104,7 @@ def test_first_picture_takes_two_range_reads_and_a_seek_one_more(
     (family, segments) = next(iter(segments_of(samples / "guance" / "gc-multitab.jsonl.gz").values()))
     store = S3Store(f"s3://lake/{uuid.uuid4().hex}", s3.storage_options())
     blobs = [replay_key(30, "2026-11-21", "app", session, 0, 0) for session in ("first", "second")]
-    limits = CutLimits(frame_raw_bytes=len(segments[0]), share_styles=share_styles)
+    limits = CutLimits(frames=FrameLimits(raw_bytes=len(segments[0])), share_styles=share_styles)
     replay = cut(ReplayWindow("app", "session", 0, _replay(family, segments)), limits)
     assert len(replay.styles) == (3 if share_styles else 0)
     store.put({style_key(blobs[0], digest): encode_style(text) for digest, text in replay.styles.items()})

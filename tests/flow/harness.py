@@ -49,6 +49,7 @@ def run(  # noqa: PLR0913 - what a run may differ in
     store: LocalStore | None = None,
     retention: Retention | None = None,
     seq: int = 0,
+    limits: LakeLimits | None = None,
 ) -> Lake:
     """Feed messages in the given order, cut into polls at `cuts`; close everything at the end.
 
@@ -59,7 +60,7 @@ def run(  # noqa: PLR0913 - what a run may differ in
     retention = retention or Retention()
     rules = WindowRules()
     tracker = SessionTracker(rules)
-    writer = _writer(store, retention)
+    writer = _writer(store, retention, limits)
     clock_ms = 0
     edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(messages)}), len(messages)]
     for number, (start, end) in enumerate(pairwise(edges)):
@@ -74,7 +75,7 @@ def run(  # noqa: PLR0913 - what a run may differ in
         writer.publish()
         if restart_every and number % restart_every == 0:
             tracker = SessionTracker(rules, saved=list(tracker.everything()))
-            writer = _writer(store, retention, state)
+            writer = _writer(store, retention, limits, state)
     writer.take(tracker.drain())
     writer.stage()
     writer.publish()
@@ -97,7 +98,7 @@ def read_lake(folder: Path) -> Lake:
     return Lake(tables, blobs)
 
 
-def _writer(store: LocalStore, retention: Retention, state: bytes = b"") -> LakeWriter:
+def _writer(store: LocalStore, retention: Retention, limits: LakeLimits | None, state: bytes = b"") -> LakeWriter:
     packs = PackStore(store, None, 0)
     board = NoticeBoard(store, time.time)
-    return LakeWriter(ShardPlace(store, packs, SHARD, "test"), retention, LakeLimits(), state, board=board)
+    return LakeWriter(ShardPlace(store, packs, SHARD, "test"), retention, limits or LakeLimits(), state, board=board)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from typer.testing import CliRunner
 
 from flows.cli.main import app
 from schemas.ddl import glue_tables, hive_ddl
+from schemas.engine_ddl import clickhouse_ddl, duckdb_ddl, trino_ddl
+from schemas.engine_views import extras
 from schemas.tables import REVISED, TABLES
 from tests.conftest import REPOSITORY
 from tests.flow.harness import capture_messages, run
@@ -92,8 +95,50 @@ def test_the_hive_definitions_have_every_column_once_and_views_of_the_latest_rev
         assert re.findall(r"^  `(\w+)` ", body, re.MULTILINE) == [field.name for field in table.fields]
         assert f"LOCATION 's3://lake/rum/tables/{name}/'" in text
         assert (f"CREATE VIEW IF NOT EXISTS `{name}` AS" in text) == (name in REVISED)
+        seconds = [field.name for field in table.fields if field.unit == "ns"]
+        assert all(f"cast(`{column}` as double) / 1e9 as {column}_seconds" in text for column in seconds)
+        assert body.count("(ns)") == len(seconds)
+    assert text.count("PARTITION BY `app_id`, `session_id`, `session_part`, `dt` ORDER BY `revision` DESC") == 1
     assert "'projection.retention.values' = '14d,90d'" in text
     assert not re.search(r"COMMENT '[^']*[^\\]'[^,\n]", text)
+
+
+def test_duckdb_takes_its_definitions_and_a_filter_on_dt_leaves_the_other_days_alone(
+    folder: Path, by_duckdb: dict[str, Rows], tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake"
+    shutil.copytree(folder / "demo-lake", lake)
+    [day] = (lake / "tables" / "sessions" / "retention=14d").iterdir()
+    for number in range(4):
+        shutil.copytree(day, day.with_name(f"dt=2020-01-0{number + 1}"))
+    done = CliRunner().invoke(app, ["tables", "--ddl", "duckdb", "--lake", str(lake)])
+    today = f"from sessions where dt = '{day.name.removeprefix('dt=')}'"
+    with duckdb.connect() as connection:
+        connection.execute(done.stdout)
+        [(count, seconds, same)] = connection.execute(
+            f'select count(*), sum(time_spent_seconds), bool_and(ended_at = "end") {today}'
+        ).fetchall()
+        [(nanoseconds,)] = connection.execute(f"select sum(time_spent) {today}").fetchall()
+        [(_, plan)] = connection.execute(f"explain analyze select count(*) {today}").fetchall()
+        comments = connection.execute(
+            "select column_name, comment from duckdb_columns() where table_name = 'sessions'"
+        ).fetchall()
+    assert (count, same) == (sum(row[1] for row in by_duckdb["entry_pages"]), True)
+    assert seconds == pytest.approx(nanoseconds / 1e9)
+    files = len(list(day.iterdir()))
+    assert f"Scanning Files: {files}/{files * 5}" in plan
+    assert dict(comments)["time_spent"].endswith("(ns)")
+    assert dict(comments)["time_spent_seconds"].endswith("(seconds)")
+
+
+def test_views_of_every_engine_have_every_column_and_no_window_without_the_day() -> None:
+    lake = "s3://lake/rum"
+    for text in (trino_ddl(), clickhouse_ddl(lake), duckdb_ddl(lake, TABLES), hive_ddl(lake, [14])):
+        windows = re.findall(r"partition by (.*?) order by", text, re.IGNORECASE)
+        assert len(windows) == len(REVISED)
+        assert all("dt" in window for window in windows)
+        for table in TABLES.values():
+            assert all(re.search(rf" as {extra.name}\b", text, re.IGNORECASE) for extra in extras(table))
 
 
 def test_the_command_writes_definitions_for_the_classes_of_the_lake(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A lake that loses what is due, day by day, holds together on every one of them."""
+"""A lake that loses what is due, day by day, is consistent on every one of them."""
 
 import random
 from datetime import date, timedelta

@@ -101,7 +101,7 @@ def test_a_recording_that_came_unplayable_is_told_and_is_no_damage(tmp_path: Pat
     warned, strict = command("verify", lake=tmp_path), command("verify", "--strict", lake=tmp_path)
     assert (warned.code, strict.code) == (0, 1)
     assert warned.out == strict.out
-    assert "1 part of recordings cannot be played, as received\nthe lake holds together" in warned.out
+    assert "1 part of recordings cannot be played, as received\nthe lake is consistent" in warned.out
     assert json.loads(command("verify", "--json", lake=tmp_path).out)["unplayable"] == [told]
 
 
@@ -161,6 +161,19 @@ def test_revisions_of_one_row_under_two_days_are_found(samples: Path, tmp_path: 
             one.startswith(f"{table}: app_id=") and f"under 2 days: {day.removeprefix('dt=')}, 2030-01-01" in one
             for one in problems
         )
+
+
+def test_an_item_that_is_there_twice_is_found_by_its_key(samples: Path, tmp_path: Path) -> None:
+    run(capture_messages([samples / "guance" / "gc-shop.jsonl.gz"]), [], tmp_path)
+    (file,) = tmp_path.glob("tables/actions/*/*/*.parquet")
+    rows = pq.read_table(file)
+    assert verify(LocalStore(tmp_path)).problems == []
+    pq.write_table(rows.slice(0, 2), file.with_name("again.parquet"))
+    assert any(
+        problem.startswith("actions: 2 keys (app_id, session_id, session_part, action_id) are there more than once")
+        and "again.parquet" in problem
+        for problem in verify(LocalStore(tmp_path)).problems
+    )
 
 
 def test_a_view_that_is_there_twice_is_found(samples: Path, tmp_path: Path) -> None:

@@ -127,9 +127,11 @@ def test_image_and_make_use_the_same_uv_node_and_player() -> None:
     assert [file for file in files if f"node_modules/{file}" not in makefile] == []
 
 
-def test_both_stages_have_the_same_python() -> None:
+def test_both_stages_have_the_same_python_by_digest() -> None:
     assert re.findall(r"^FROM (\S+)", DOCKERFILE, flags=re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2
-    assert re.search(r"^ARG PYTHON_IMAGE=python:3\.12\.\d+-slim-\w+$", DOCKERFILE, flags=re.MULTILINE)
+    assert re.search(
+        r"^ARG PYTHON_IMAGE=python:3\.12\.\d+-slim-\w+@sha256:[0-9a-f]{64}$", DOCKERFILE, flags=re.MULTILINE
+    )
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def sessions(path: Path, age: int, at_ms: int) -> list[Message]:
 
 
 def test_lifecycle_and_sweep_delete_exactly_what_is_due(aged: LocalStore, server: S3Server) -> None:
-    """Tables, replays, packs and staging of every class; afterwards both lakes hold together."""
+    """Tables, replays, packs and staging of every class; afterwards both lakes are consistent."""
     store = S3Store("s3://lake/rum", server.storage_options())
     everything = {one.key: one.modified_ms for one in aged.list("")}
     for key, modified_ms in everything.items():

@@ -1,15 +1,19 @@
 """The copy of the session table follows the lake: new files, revisions, erasures, merged and expired files."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from lake.line_tables import LineTables, ReadLimits
 from schemas.keys import TABLES, table_key
-from sinks.store import LocalStore, StoreUnavailable
+from sinks.store import LocalStore, ObjectStore, Part, StoreUnavailable
 from tests.serve.lakes import DAY, START_MS, write_sessions
 from viewer.explorer import sessions, window_rows
 from viewer.filters import Wanted
 from viewer.options import IndexLimits
+from viewer.session_files import Reason
 from viewer.session_index import SessionIndex
 from viewer.session_rows import SessionRows
 
@@ -21,7 +25,7 @@ class Lake:
 
     def __init__(self, folder: Path) -> None:
         self.store = LocalStore(folder / "lake")
-        self.index = SessionIndex(self.store, folder / "scratch", _LIMITS)
+        self.index = SessionIndex(self.store, folder / "index", _LIMITS)
 
     def seen(self) -> list[tuple[object, ...]]:
         """(session, part, revision, errors) of what the explorer lists, after a look at the lake."""
@@ -33,8 +37,26 @@ class Lake:
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path)
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    lake = Lake(tmp_path)
+    yield lake
+    lake.index.close()
+
+
+Indexed = Callable[[ObjectStore], SessionIndex]
+
+
+@pytest.fixture
+def indexed(tmp_path: Path) -> Iterator[Indexed]:
+    """Makes the index of a lake."""
+    with ExitStack() as stack:
+
+        def index(store: ObjectStore) -> SessionIndex:
+            made = SessionIndex(store, tmp_path / "index", _LIMITS)
+            stack.callback(made.close)
+            return made
+
+        yield index
 
 
 def test_an_empty_lake_has_no_sessions(lake: Lake) -> None:
@@ -84,7 +106,7 @@ def test_a_file_that_an_erasure_has_written_again_is_read_again(lake: Lake) -> N
     lake.index.refresh()
     write_sessions(lake.store, name, [{"session_id": "a"}])
     assert lake.seen() == [("a", 0, 0, 0)]
-    assert lake.index.ask("SELECT count(*) FROM sessions WHERE contains(search_text, 'b@mail')") == [(0,)]
+    assert lake.index.ask("SELECT count(*) FROM sessions WHERE user_email = 'b@mail.example'") == [(0,)]
 
 
 def test_merged_files_are_seen_once_before_during_and_after(lake: Lake) -> None:
@@ -99,62 +121,78 @@ def test_merged_files_are_seen_once_before_during_and_after(lake: Lake) -> None:
     assert lake.seen() == [("a", 0, 1, 0)]
 
 
-def test_a_look_that_fails_is_made_up_for_by_the_next(tmp_path: Path) -> None:
+def test_a_file_that_the_store_fails_to_give_costs_itself_until_the_next_look(tmp_path: Path, indexed: Indexed) -> None:
     broken = _Breaking(tmp_path / "lake")
-    index = SessionIndex(broken, tmp_path / "scratch", _LIMITS)
+    index = indexed(broken)
     gone = write_sessions(broken, "0-0000000001-000000000001", [{"session_id": "a"}])
     index.refresh()
     write_sessions(broken, "0-0000000002-000000000002", [{"session_id": "b"}])
     write_sessions(broken, "0-0000000003-000000000003", [{"session_id": "c"}])
     broken.fails = "0000000003"
-    with pytest.raises(StoreUnavailable):
-        index.refresh()
-    assert index.ask("SELECT session_id FROM sessions") == [("a",)]
+    index.refresh()
+    assert index.ask("SELECT session_id FROM sessions ORDER BY 1") == [("a",), ("b",)]
+    assert index.left_out == {Reason.UNREADABLE: 1}
     broken.fails = ""
     index.refresh()
     assert index.ask("SELECT session_id FROM sessions ORDER BY 1") == [("a",), ("b",), ("c",)]
+    assert index.left_out == {}
     broken.delete([gone])
-    write_sessions(broken, "0-0000000004-000000000004", [{"session_id": "d"}])
+    write_sessions(broken, "0-0000000004-000000000004", [{"session_id": "a", "session_error_count": 1}])
     broken.fails = "0000000004"
-    with pytest.raises(StoreUnavailable):
-        index.refresh()
+    index.refresh()  # what is gone may be in the file that cannot be read: it stays until that is known
+    assert index.ask("SELECT session_id FROM sessions ORDER BY 1") == [("a",), ("b",), ("c",)]
     broken.fails = ""
     index.refresh()
-    assert index.ask("SELECT session_id FROM sessions ORDER BY 1") == [("b",), ("c",), ("d",)]
+    assert index.ask("SELECT session_id FROM sessions ORDER BY 1") == [("a",), ("b",), ("c",)]
+    assert index.ask("SELECT session_error_count FROM sessions WHERE session_id = 'a'") == [(1,)]
 
 
-def test_a_file_that_expires_while_it_is_read_is_left_out(tmp_path: Path) -> None:
+def test_a_lake_that_cannot_be_listed_is_said_and_made_up_for(tmp_path: Path, indexed: Indexed) -> None:
+    broken = _Breaking(tmp_path / "lake")
+    index = indexed(broken)
+    broken.fails = "_job"
+    with pytest.raises(StoreUnavailable):
+        index.refresh()
+    write_sessions(broken, "0-0000000001-000000000001", [{"session_id": "a"}])
+    broken.fails = ""
+    index.refresh()
+    assert index.ask("SELECT session_id FROM sessions") == [("a",)]
+
+
+def test_a_file_that_expires_while_it_is_read_is_left_out(tmp_path: Path, indexed: Indexed) -> None:
     store = _Vanishing(tmp_path / "lake")
-    index = SessionIndex(store, tmp_path / "scratch", _LIMITS)
+    index = indexed(store)
     store.vanishes = write_sessions(store, "0-0000000001-000000000001", [{"session_id": "a"}])
     write_sessions(store, "0-0000000002-000000000002", [{"session_id": "b"}])
     index.refresh()
     assert index.ask("SELECT session_id FROM sessions") == [("b",)]
 
 
-def test_files_of_other_epochs_are_not_read_for_a_session(tmp_path: Path) -> None:
+def test_files_of_other_epochs_are_not_read_for_a_session(tmp_path: Path, indexed: Indexed) -> None:
     store = _Counting(tmp_path / "lake")
-    index = SessionIndex(store, tmp_path / "scratch", _LIMITS)
+    index = indexed(store)
     for number in range(20):
         name = f"0-{number:010d}-{number:012x}{'-r0' if number % 2 else ''}"
         write_sessions(store, name, [{"session_id": f"s{number}"}])
         store.put({table_key("errors", 14, DAY, name): store.read(table_key("sessions", 14, DAY, name))})
     index.refresh()
     store.asked.clear()
-    SessionRows(store, index).rows("errors", "shop", "s7", window_rows(index, "shop", "s7"))
+    _rows(store, index).rows(["errors"], "shop", "s7", window_rows(index, "shop", "s7"))
     assert store.tables_asked() == [table_key("errors", 14, DAY, "0-0000000007-000000000007-r0")]
 
 
-def test_merged_files_are_always_read_and_so_is_everything_once_a_revision_is_merged(tmp_path: Path) -> None:
+def test_merged_files_are_always_read_and_so_is_everything_once_a_revision_is_merged(
+    tmp_path: Path, indexed: Indexed
+) -> None:
     store = _Counting(tmp_path / "lake")
-    index = SessionIndex(store, tmp_path / "scratch", _LIMITS)
+    index = indexed(store)
     key = write_sessions(store, "0-0000000001-000000000001", [{"session_id": "a", "revision": 1}])  # where is 0?
     names = ("0-0000000001-000000000001", "0-0000000009-000000000009", "merged")
     store.put({table_key("errors", 14, DAY, name): store.read(key) for name in names})
     index.refresh()
     store.asked.clear()
-    SessionRows(store, index).rows("errors", "shop", "a", window_rows(index, "shop", "a"))
-    assert store.tables_asked() == sorted(table_key("errors", 14, DAY, name) for name in names)
+    _rows(store, index).rows(["errors"], "shop", "a", window_rows(index, "shop", "a"))
+    assert sorted(store.tables_asked()) == sorted(table_key("errors", 14, DAY, name) for name in names)
 
 
 def test_times_are_what_was_written(lake: Lake) -> None:
@@ -182,14 +220,18 @@ class _Vanishing(LocalStore):
         return super().read(key)
 
 
+def _rows(store: ObjectStore, index: SessionIndex) -> SessionRows:
+    return SessionRows(LineTables(store, ReadLimits(), lambda: 0.0, 10), index)
+
+
 class _Counting(LocalStore):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.asked: list[str] = []
 
-    def read(self, key: str) -> bytes:
+    def read_part(self, key: str, start: int, length: int) -> Part:
         self.asked.append(key)
-        return super().read(key)
+        return super().read_part(key, start, length)
 
     def tables_asked(self) -> list[str]:
         return [key for key in self.asked if key.startswith(TABLES)]

@@ -10,6 +10,7 @@ import pytest
 
 from lake.catalog import read_file, session_rows, table_keys
 from lake.export import blob_keys, rrweb_tracks
+from lake.line_tables import LineTables, ReadLimits
 from operators.arrivals import Poll, Received, decode_poll
 from operators.client.request import Clients
 from operators.decode import decode
@@ -23,7 +24,7 @@ from schemas.notices import Notice, NoticeKind, UserField, encode_notice, user_d
 from schemas.pack import decode_block, key_hash, read_index
 from schemas.retention import Retention
 from sinks.packs import PackStore
-from sinks.store import LocalStore, ObjectInfo
+from sinks.store import LocalStore, ObjectInfo, Part
 from sinks.tables import as_declared
 from sinks.writer import LakeLimits, LakeWriter, ShardPlace
 from tests.flow.harness import capture_messages
@@ -56,6 +57,10 @@ class CountingStore(LocalStore):
         self.asked.append(f"read {key}")
         return super().read_range(key, start, length)
 
+    def read_tail(self, key: str, length: int) -> Part:
+        self.asked.append(f"read {key}")
+        return super().read_tail(key, length)
+
 
 class Job:
     """A job whose receive clock stands still until `close`, so that every session stays open."""
@@ -69,8 +74,9 @@ class Job:
         self._offset = 0
         self.now = time.time()
         self.live = Live(self.store, lambda: self.now, rules)
-        self.index = SessionIndex(self.store, folder / "scratch", IndexLimits(64 << 20, 1))
-        self.rows = SessionRows(self.store, self.index)
+        self.index = SessionIndex(self.store, folder / "scratch", IndexLimits(256 << 20, 1))
+        tables = LineTables(self.store, ReadLimits(), lambda: self.now, 10)
+        self.rows = SessionRows(tables, self.index)
         self.player = Player(self.store, self.rows)
 
     def epoch(self, messages: Sequence[Message]) -> None:
@@ -106,8 +112,10 @@ class Job:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
-    return Job(tmp_path, WindowRules())
+def job(tmp_path: Path) -> Iterator[Job]:
+    job = Job(tmp_path, WindowRules())
+    yield job
+    job.index.close()
 
 
 def in_epochs(job: Job, messages: Sequence[Message], size: int = 40) -> None:
@@ -183,6 +191,7 @@ def test_windows_in_the_tables_take_what_is_theirs_and_the_rest_is_open(tmp_path
     """A recording of several windows: of each number of closed ones, the others are open, and unchanged."""
     job = Job(tmp_path, WindowRules(gap_ms=2_000))
     in_epochs(job, capture_messages([samples / "guance" / "gc-shop.jsonl.gz"]))
+    job.index.close()
     every, key = max(
         ((job.live.opened(*key, []).windows, key) for key in _keys_of_packs(job)), key=lambda one: len(one[0])
     )

@@ -29,6 +29,7 @@ class Faults:
             "shortened": 0.0,  # an object's content ends early, and the length says so
         }
         self.done: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()  # by method
         self._chance = random.Random(seed)
         self._lock = threading.Lock()
 
@@ -68,6 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.faults.asked[self.command] += 1
         fault = self.faults.pick()
         if fault == "unavailable":
             self._answer(503, [("Content-Type", "application/xml")], _SLOW_DOWN)

@@ -5,13 +5,16 @@ open which revision carries it: what depends on that is listed here, and nothing
 """
 
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
 from lake.catalog import latest_sessions, latest_views, open_blob, read_rows, table_keys
+from schemas.items import LINE_TABLE
 from schemas.keys import REPLAYS, is_style, replay_owner, safe_segment
+from schemas.line_columns import VIEW
 from schemas.tables import TABLES
 from sinks.store import ObjectStore
 
@@ -40,6 +43,18 @@ _OF_WINDOW = {
     "replay_segments": {"revision", "session_part", "replay_key", "frame_offset", "frame_length"},
 }
 _OF_ANY_WINDOW = {"revision", "session_part"}  # of the other tables
+# Rows that were made from a recording stand as the close saw them (docs/recorded.md). In a session with late items they
+# are not compared, nor what else follows from them: the page that was open, and counts and times of pages and clicks.
+_DERIVED_OF_SESSION = re.compile(
+    r"session_(first|last)_view_.*|session_(view|action|resource|long_task|console)_count"
+    r"|(frustration|.*_click|console_.*|slow_resource|recorded_omitted)_count"
+    r"|time_spent|end|last_interaction_at|active_time|idle_time|is_bounce"
+)
+_DERIVED_OF_VIEW = re.compile(
+    r"view_.*_count|(frustration|.*_click|slow_resource)_count|time_spent|last_interaction_at|active_time|idle_time"
+    r"|view_index|is_entry|is_exit|(next|previous)_view_path"
+)
+_PAGE = {"view_id"} | {field.name for field in VIEW}
 _TORN = {"app_id", "session_id"}
 _PLACE = {"topic", "partition", "offset"}  # of a row of the quarantine: where its message lay
 _LATEST = {"sessions": latest_sessions, "views": latest_views}
@@ -61,6 +76,12 @@ class Settled(msgspec.Struct):
         """Those of them that have several windows."""
         windows = Counter(row["session_id"] for row in self.tables["sessions"])
         return {name for name in map(repr, self.late) if windows[name] > 1}
+
+    def recorded(self) -> set[str]:
+        """Those of them that have rows from a recording."""
+        late = set(map(repr, self.late))
+        tables = (self.tables[table] for table in LINE_TABLE.values())
+        return late & {row["session_id"] for rows in tables for row in rows if row["from_recording"] == "True"}
 
 
 def settled(store: ObjectStore, late: frozenset[str]) -> Settled:
@@ -94,15 +115,33 @@ def _blobs(store: ObjectStore, keys: Iterable[str], late: Collection[str]) -> It
 def differing(calm: Settled, found: Settled) -> list[str]:
     """One line for each table and blob that is not the same; rows as multisets, less what may differ."""
     late, torn = set(map(repr, calm.late)), calm.torn() | found.torn()
+    recorded = calm.recorded() | found.recorded()
     lines: list[str] = []
     for table in calm.tables:
-        lakes = [lake.tables[table] for lake in (calm, found)]
+        lakes = [list(_of_lines(table, lake.tables[table], recorded)) for lake in (calm, found)]
         if table == "views":
             lakes = [_newest(rows, torn) for rows in lakes]
         lines += _differing_rows(table, *([_comparable(table, row, late, torn) for row in rows] for rows in lakes))
     lines += [f"{key}: differs" for key, digest in calm.blobs.items() if found.blobs.get(key, digest) != digest]
     lines += [f"{key}: missing" for key in sorted(calm.blobs.keys() - found.blobs.keys())]
     return lines + [f"{key}: too many" for key in sorted(found.blobs.keys() - calm.blobs.keys())]
+
+
+def _of_lines(table: str, rows: Iterable[Row], recorded: Collection[str]) -> Iterator[Row]:
+    """All but the rows that were made from the recordings of these sessions, and what follows from such rows."""
+    for row in rows:
+        if table == "quarantine" or row["session_id"] not in recorded:
+            yield row
+        elif row.get("from_recording") != "True":
+            yield {name: value for name, value in row.items() if not _is_derived(table, name)}
+
+
+def _is_derived(table: str, column: str) -> bool:
+    if table == "sessions":
+        return _DERIVED_OF_SESSION.fullmatch(column) is not None
+    if table == "views":
+        return _DERIVED_OF_VIEW.fullmatch(column) is not None
+    return table != "replay_segments" and column in _PAGE
 
 
 def _newest(rows: Iterable[Row], torn: Collection[str]) -> list[Row]:
@@ -120,7 +159,9 @@ def _newest(rows: Iterable[Row], torn: Collection[str]) -> list[Row]:
 
 
 def _update(row: Row) -> tuple[int, ...]:
-    return tuple(-1 if row[name] == "None" else int(row[name]) for name in ("document_version", "time_spent"))
+    """What tells a newer update of a view; of a recorded session only what its lines say."""
+    found = (row.get(name, "None") for name in ("document_version", "time_spent"))
+    return tuple(-1 if value == "None" else int(value) for value in found)
 
 
 def _comparable(table: str, row: Row, late: Collection[str], torn: Collection[str]) -> Row:

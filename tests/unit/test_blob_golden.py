@@ -1,4 +1,4 @@
-"""The golden replay blobs of both format versions: they are still read, and still written with the same bytes."""
+"""The golden replay blobs of all format versions: they are still read, and still written with the same bytes."""
 
 import hashlib
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from lake.blob_reader import BlobReader
 from operators.families.registry import family_of
 from operators.replay.cut import CutLimits, ReplayWindow, cut
+from operators.replay.frames import FrameLimits
 from operators.replay.scan import ReplaySegment, scan
 from schemas.blob import BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry
 from schemas.items import Family, SegmentMeta
@@ -13,6 +14,7 @@ from schemas.style import encode_style, open_style
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "replay-v1.jsonl.zst"
 STYLED = GOLDEN.with_name("replay-v2.jsonl.zst")
+CONTINUED = GOLDEN.with_name("replay-v3.jsonl.zst")
 STYLE = GOLDEN.with_name("replay-v2-style.zst")
 T0 = 1_700_000_000_000
 HOME = (
@@ -68,7 +70,20 @@ SHOP = (
     b'"initialOffset":{"left":0,"top":0}}}],"start":1700000000000,"end":1700000000000,"index_in_view":0}\n'
 )
 STYLED_WINDOW = ReplayWindow("shop", "golden-session", 0, (_segment("home", 0, T0, SHOP),))
-LIMITS = CutLimits(frame_raw_bytes=len(HOME) + len(CLICK))
+CONTINUED_WINDOW = ReplayWindow(
+    "shop",
+    "golden-session",
+    2,
+    (
+        _segment("home", 0, T0 - 2_500, CLICK),  # its snapshot was in the window before
+        _segment("home", 1, T0, SHOP),
+        _segment("home", 2, T0 + 2_500, CLICK),
+        _segment("home", 3, T0 + 2_600, CLICK),
+        _segment("cart", 0, T0 + 90_000, CART),
+    ),
+)
+CONTINUED_LIMITS = CutLimits(frames=FrameLimits(raw_bytes=2 * len(CLICK)))
+LIMITS = CutLimits(frames=FrameLimits(raw_bytes=len(HOME) + len(CLICK)))
 
 
 def test_the_reader_reads_the_golden_file() -> None:
@@ -137,3 +152,21 @@ def test_the_writer_still_produces_the_golden_bytes_with_a_style() -> None:
     replay = cut(STYLED_WINDOW)
     assert replay.blob == STYLED.read_bytes()
     assert [encode_style(text) for text in replay.styles.values()] == [STYLE.read_bytes()]
+
+
+def test_the_reader_reads_the_golden_file_of_frames_that_go_on() -> None:
+    data, style = CONTINUED.read_bytes(), STYLE.read_bytes()
+    reader = BlobReader(
+        lambda offset, length: data[offset : offset + length], len(data), lambda digest: open_style(style, digest)
+    )
+    assert [[line + b"\n" for line in reader.frame_segments(number)] for number in range(4)] == [
+        [CLICK], [SHOP], [CLICK, CLICK], [CART],
+    ]  # fmt: skip
+    assert [frame.is_continued for frame in reader.frames] == [True, False, True, False]
+    assert [line + b"\n" for line in reader.first_picture()] == [SHOP]
+    assert reader.index.format_version == 3
+
+
+def test_the_writer_still_produces_the_golden_bytes_of_frames_that_go_on() -> None:
+    """As above."""
+    assert cut(CONTINUED_WINDOW, CONTINUED_LIMITS).blob == CONTINUED.read_bytes()

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from lake.blob_reader import BlobReader
 from operators.families.registry import family_of
 from operators.replay.cut import CutLimits, ReplayWindow, cut
+from operators.replay.frames import FrameLimits
 from operators.replay.scan import ReplaySegment, scan
-from schemas.blob import FOOTER_BYTES, BlobFormatError, BlobIndex, parse_footer, parse_tail
+from schemas.blob import ENDING_BYTES, FOOTER_BYTES, BlobFormatError, BlobIndex, parse_footer, parse_tail
 from schemas.items import Family, SegmentMeta
 from schemas.units import KIB
 
@@ -34,7 +35,7 @@ def segment(view_id: str, index: int, start_ms: int, end_ms: int, *, text: str =
 
 def blob_of(segments: Sequence[ReplaySegment], frame_raw_bytes: int = 1 << 24) -> bytes:
     window = ReplayWindow("app", "session", 0, tuple(segments))
-    return cut(window, CutLimits(frame_raw_bytes=frame_raw_bytes)).blob
+    return cut(window, CutLimits(frames=FrameLimits(raw_bytes=frame_raw_bytes))).blob
 
 
 class CountedFile:
@@ -95,15 +96,15 @@ def test_a_long_session_is_two_reads_to_the_first_picture_and_one_more_for_a_see
 
 def test_an_index_beyond_the_first_read_does_not_delay_the_first_picture() -> None:
     many = random.Random(1)
-    views = [segment(str(uuid.UUID(int=many.getrandbits(128))), 0, T0 + i, T0 + i) for i in range(4_000)]
+    views = [segment(str(uuid.UUID(int=many.getrandbits(128))), 0, T0 + i, T0 + i) for i in range(8_000)]
     reader, file = opened(blob_of(views, frame_raw_bytes=100 * KIB))
     footer = parse_footer(file.data[-FOOTER_BYTES:], len(file.data))
-    assert footer.tail_length > 64 * KIB
+    assert footer.tail_length > 128 * KIB
     assert reader.first_picture()[0] == views[0].body.removesuffix(b"\n")
     assert len(file.reads) == 2
-    assert len(reader.index.views) == 4_000
+    assert len(reader.index.views) == 8_000
     assert len(file.reads) == 3
-    assert len(list(reader.segments())) == 4_000
+    assert len(list(reader.segments())) == 8_000
 
 
 @pytest.mark.parametrize(
@@ -130,21 +131,57 @@ def test_a_seek_begins_at_the_newest_snapshot_of_an_open_view(
     assert list(found.segments) == list(reader.segments())[found.line :]
 
 
-def test_a_seek_names_its_frame() -> None:
-    reader, _ = opened(blob_of(TABS, frame_raw_bytes=1))
-    assert (reader.seek(T0 + 50).frame, reader.seek(T0 + 50).line) == (1, 0)
+@pytest.mark.parametrize(
+    ("frame_raw_bytes", "frame", "line", "next_frame"), [(1, 2, 0, 3), (200, 1, 0, 2), (999, 0, 2, 1)]
+)
+def test_a_seek_names_its_frame(frame_raw_bytes: int, frame: int, line: int, next_frame: int) -> None:
+    reader, _ = opened(blob_of(TABS, frame_raw_bytes))
+    found = reader.seek(T0 + 50)
+    assert (found.frame, found.line, found.next_frame) == (frame, line, next_frame)
 
 
-def test_a_seek_without_any_snapshot_begins_at_the_beginning() -> None:
-    reader, _ = opened(blob_of([segment("view", 1, T0, T0)]))
-    found = reader.seek(T0)
-    assert (found.frame, found.line, found.snapshot, len(found.segments)) == (0, 0, None, 1)
+def long_view(count: int, size: int) -> list[ReplaySegment]:
+    """One view of one snapshot, a segment each second, and a view behind it that begins early."""
+    text = noise(size)
+    view = [segment("long", i, T0 + i * 1000, T0 + i * 1000 + 999, text=text) for i in range(count)]
+    return [*view, segment("other", 0, T0 + 1, T0 + 1, text=text), segment("other", 1, T0 + 2, T0 + 2, text=text)]
 
 
-def test_a_seek_in_an_unknown_view_is_an_error() -> None:
-    reader, _ = opened(blob_of(TABS))
-    with pytest.raises(KeyError):
-        reader.seek(T0, "tab-3")
+@pytest.mark.parametrize(("second", "last"), [(0, 0), (0.999, 0), (1, 1), (3, 3), (3.5, 3), (7, 7), (99, 7)])
+def test_a_seek_far_behind_the_snapshot_is_one_read_of_what_lies_between(second: float, last: int) -> None:
+    segments = long_view(8, 200 * KIB)
+    reader, file = opened(blob_of(segments, frame_raw_bytes=1))
+    assert len(reader.frames) == len(segments)
+    file.reads.clear()
+    found = reader.seek(T0 + round(second * 1000), "long")
+    assert found.segments == tuple(one.body.removesuffix(b"\n") for one in segments[: last + 1])
+    assert (found.frame, found.line, found.next_frame) == (0, 0, last + 1)
+    assert len(file.reads) == 1
+    assert file.reads[0][1] == sum(frame.length for frame in reader.frames[: last + 1])
+
+
+def test_the_first_picture_is_two_reads_wherever_it_lies() -> None:
+    text = noise(300 * KIB)
+    segments = [segment("view", i + 1, T0 + i, T0 + i, text=text) for i in range(3)]
+    segments += [segment("view-2", 0, T0 + 9, T0 + 9, text=text), segment("view-2", 1, T0 + 10, T0 + 10, text=text)]
+    data = blob_of(segments, frame_raw_bytes=1)
+    reader, file = opened(data)
+    assert reader.first_picture() == (segments[3].body.removesuffix(b"\n"),)
+    assert len(file.reads) == 2
+    assert sum(length for _, length in file.reads) < 128 * KIB + 200 * KIB
+    assert list(reader.segments()) == [one.body.removesuffix(b"\n") for one in segments]
+
+
+@pytest.mark.parametrize(("kib", "reads"), [(50, 1), (110, 1), (120, 2), (200, 2), (600, 2)])
+def test_no_byte_is_fetched_twice(kib: int, reads: int) -> None:
+    data = blob_of([segment("view", 0, T0, T0, text=noise(2 * kib * KIB))])
+    assert (len(data) > 128 * KIB) is (reads > 1)
+    reader, file = opened(data)
+    reader.first_picture()
+    assert reader.index.totals.segments == 1
+    assert len(file.reads) == reads
+    assert min(file.reads)[0] == 0
+    assert sum(length for _, length in file.reads) == len(data)
 
 
 def everything(data: bytes) -> tuple[BlobIndex, list[bytes]]:
@@ -152,9 +189,11 @@ def everything(data: bytes) -> tuple[BlobIndex, list[bytes]]:
     return reader.index, list(reader.segments())
 
 
-def test_no_damaged_byte_goes_unnoticed() -> None:
+@pytest.mark.parametrize(("frame_raw_bytes", "version"), [(1, 3), (200, 1)])
+def test_no_damaged_byte_goes_unnoticed(frame_raw_bytes: int, version: int) -> None:
     """Some bits of a zstd frame header mean nothing; what is read then is still right."""
-    good = blob_of(TABS, frame_raw_bytes=1)
+    good = blob_of(TABS, frame_raw_bytes)
+    assert everything(good)[0].format_version == version
     truth = everything(good)
     refused = 0
     for position in range(len(good)):
@@ -168,8 +207,9 @@ def test_no_damaged_byte_goes_unnoticed() -> None:
     assert refused >= 3 * len(good) - 12
 
 
-def test_every_truncation_is_refused() -> None:
-    good = blob_of(TABS)
+@pytest.mark.parametrize("frame_raw_bytes", [1, 1_000])
+def test_every_truncation_is_refused(frame_raw_bytes: int) -> None:
+    good = blob_of(TABS, frame_raw_bytes)
     for length in range(len(good)):
         with pytest.raises(BlobFormatError):
             everything(good[:length])
@@ -187,7 +227,7 @@ def test_a_store_that_returns_too_little_is_noticed() -> None:
         BlobReader(lambda offset, _: data[offset : offset + 10], len(data)).first_picture()
 
 
-@pytest.mark.parametrize("version", [0, 3])
+@pytest.mark.parametrize("version", [0, 4])
 def test_another_format_version_is_refused(version: int) -> None:
     data = bytearray(blob_of(TABS))
     struct.pack_into("<I", data, len(data) - FOOTER_BYTES + 8, version)
@@ -195,9 +235,10 @@ def test_another_format_version_is_refused(version: int) -> None:
         everything(bytes(data))
 
 
-def test_the_tail_alone_gives_the_index() -> None:
-    data = blob_of(TABS)
-    footer = parse_footer(data[-FOOTER_BYTES:], len(data))
+@pytest.mark.parametrize("frame_raw_bytes", [1, 1_000])
+def test_the_tail_alone_gives_the_index(frame_raw_bytes: int) -> None:
+    data = blob_of(TABS, frame_raw_bytes)
+    footer = parse_footer(data[-ENDING_BYTES:], len(data))
     assert parse_tail(data[-footer.tail_length :], len(data)) == everything(data)[0]
 
 

@@ -1,5 +1,6 @@
 """Rules of the replay cut: each segment once, in order, in frames that can be entered, with a true index."""
 
+import random
 import zlib
 from collections.abc import Sequence
 
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 from lake.blob_reader import BlobReader
 from operators.families.registry import family_of
 from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
+from operators.replay.frames import FrameLimits
 from operators.replay.index import MIN_IDLE_MS, idle_intervals
 from operators.replay.scan import ReplaySegment, scan
 from operators.wire.unusable import Unusable
+from schemas.blob import parse_footer
 from schemas.items import Family, RejectReason, SegmentMeta
 
 T0 = 1_795_230_000_000
@@ -72,10 +75,12 @@ def ids(replay: CutReplay) -> list[tuple[str, int]]:
     return [(one.segment.view_id, one.segment.index_in_view) for one in replay.placements]
 
 
-def filler(index: int, size: int, *, snapshot: bool = False) -> ReplaySegment:
-    """A segment whose line has exactly `size` bytes."""
+def filler(index: int, size: int, *, snapshot: bool = False, noise: bool = False) -> ReplaySegment:
+    """A segment whose line has exactly `size` bytes, of which `noise` compresses to half."""
     head = body([SNAPSHOT] if snapshot else []).removesuffix(b"}\n")
-    raw = head + b',"x":"' + b"x" * (size - len(head) - 9) + b'"}\n'
+    length = size - len(head) - 9
+    text = random.Random(index).randbytes(length).hex()[:length].encode() if noise else b"x" * length
+    raw = head + b',"x":"' + text + b'"}\n'
     assert len(raw) == size
     return segment(index=index, start_ms=T0 + index, raw=raw)
 
@@ -248,29 +253,86 @@ def test_from_the_first_segment_beyond_the_limit_everything_is_over(limit: int, 
 
 @pytest.mark.parametrize(
     ("frame_bytes", "frames"),
-    [(399, [2, 1, 2]), (499, [2, 1, 2]), (500, [3, 2]), (899, [3, 2]), (900, [5])],
+    [(400, [2, 1, 2]), (499, [2, 1, 2]), (500, [3, 2]), (899, [3, 2]), (900, [5])],
 )
 def test_frames_are_filled_greedily_and_begin_with_a_full_snapshot(frame_bytes: int, frames: list[int]) -> None:
     has_snapshot = [True, False, True, True, False]
     sizes = [200, 200, 100, 200, 200]
     segments = [filler(i, size, snapshot=has_snapshot[i]) for i, size in enumerate(sizes)]
-    index = cut_all(*segments, limits=CutLimits(frame_raw_bytes=frame_bytes)).index
+    index = cut_all(*segments, limits=CutLimits(frames=FrameLimits(raw_bytes=frame_bytes))).index
     assert index is not None
+    assert index.format_version == 1
     assert [frame.segments for frame in index.frames] == frames
-    assert all(frame.snapshots[0].line == 0 for frame in index.frames)
+    assert not any(frame.is_continued for frame in index.frames)
 
 
-def test_the_first_frame_reaches_up_to_the_first_full_snapshot() -> None:
+def test_what_follows_one_snapshot_and_is_too_large_is_cut_anywhere() -> None:
+    segments = [filler(i, 100, snapshot=i in {0, 3}) for i in range(5)]
+    index = cut_all(*segments, limits=CutLimits(frames=FrameLimits(raw_bytes=200))).index
+    assert index is not None
+    assert index.format_version == 3
+    assert [(frame.segments, frame.is_continued) for frame in index.frames] == [(2, False), (1, True), (2, False)]
+
+
+def test_the_first_picture_may_lie_behind_the_first_frame() -> None:
     segments = [filler(i, 100, snapshot=i in {2, 3}) for i in range(4)]
-    index = cut_all(*segments, limits=CutLimits(frame_raw_bytes=100)).index
-    assert index is not None
-    assert [(frame.segments, frame.snapshots[0].line) for frame in index.frames] == [(3, 2), (1, 0)]
+    replay = cut_all(*segments, limits=CutLimits(frames=FrameLimits(raw_bytes=100)))
+    assert replay.index is not None
+    assert replay.index.format_version == 3
+    assert [(frame.segments, frame.is_continued) for frame in replay.index.frames] == [
+        (1, True), (1, True), (1, False), (1, False),
+    ]  # fmt: skip
+    footer = parse_footer(replay.blob, len(replay.blob))
+    third = replay.index.frames[2]
+    assert (footer.picture_offset, footer.first_frame_length) == (third.offset, third.length)
 
 
-def test_a_window_without_any_snapshot_is_one_frame() -> None:
-    index = cut_all(*(filler(i, 100) for i in range(3)), limits=CutLimits(frame_raw_bytes=100)).index
+def test_a_window_without_any_snapshot_is_cut_too() -> None:
+    replay = cut_all(*(filler(i, 100) for i in range(3)), limits=CutLimits(frames=FrameLimits(raw_bytes=200)))
+    assert replay.index is not None
+    assert [(frame.segments, frame.snapshots) for frame in replay.index.frames] == [(2, ()), (1, ())]
+    assert parse_footer(replay.blob, len(replay.blob)).picture_offset == 0
+
+
+def test_pictures_are_cut_smaller_than_what_repeats_itself() -> None:
+    limits = CutLimits(frames=FrameLimits(packed_bytes=20_000))
+    pictures = [filler(i, 4_000, snapshot=not i, noise=True) for i in range(20)]
+    pages = [filler(i, 4_000, snapshot=not i) for i in range(20)]
+    cut_small, cut_large = cut_all(*pictures, limits=limits).index, cut_all(*pages, limits=limits).index
+    assert cut_small is not None
+    assert cut_large is not None
+    assert [frame.segments for frame in cut_large.frames] == [20]
+    lengths = [frame.length for frame in cut_small.frames]
+    assert len(lengths) > 1
+    assert max(lengths) <= 20_000
+    assert min(lengths[:-1]) >= 10_000
+
+
+def test_a_cut_before_a_snapshot_is_preferred_to_a_full_frame() -> None:
+    segments = [filler(i, 1_000, snapshot=i in {0, 6}, noise=True) for i in range(12)]
+    index = cut_all(*segments, limits=CutLimits(frames=FrameLimits(packed_bytes=4_500))).index
     assert index is not None
-    assert [(frame.segments, frame.snapshots) for frame in index.frames] == [(3, ())]
+    assert [frame.segments for frame in index.frames] == [6, 6]
+    assert index.format_version == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(100, 900), st.booleans(), st.booleans()), min_size=1, max_size=25),
+    st.integers(1, 3_000),
+    st.integers(1, 1_500),
+)
+def test_no_frame_is_over_a_limit_unless_it_is_one_segment(
+    parts: list[tuple[int, bool, bool]], raw_bytes: int, packed_bytes: int
+) -> None:
+    segments = [filler(i, size, snapshot=shot, noise=noise) for i, (size, shot, noise) in enumerate(parts)]
+    limits = CutLimits(frames=FrameLimits(raw_bytes, packed_bytes), share_styles=False)
+    replay = cut_all(*segments, limits=limits)
+    assert replay.index is not None
+    for frame in replay.index.frames:
+        assert frame.segments == 1 or (frame.raw_length <= raw_bytes and frame.length <= packed_bytes)
+    reader = BlobReader(lambda offset, length: replay.blob[offset : offset + length], len(replay.blob))
+    assert [line + b"\n" for line in reader.segments()] == [one.inflated() for one in segments]
+    assert cut_all(*segments[::-1], limits=limits).blob == replay.blob
 
 
 @pytest.mark.parametrize(("size", "window"), [(2_000, 2_000), (1 << 21, 1 << 21), ((1 << 24) + 100, 1 << 24)])
@@ -281,7 +343,9 @@ def test_the_window_is_no_larger_than_the_frame_and_16_mib(size: int, window: in
 
 
 def test_placements_say_where_each_segment_is() -> None:
-    replay = cut_all(*(filler(i, 300, snapshot=True) for i in range(4)), limits=CutLimits(frame_raw_bytes=600))
+    replay = cut_all(
+        *(filler(i, 300, snapshot=True) for i in range(4)), limits=CutLimits(frames=FrameLimits(raw_bytes=600))
+    )
     assert replay.index is not None
     first, second = replay.index.frames
     assert [(one.frame_offset, one.frame_length) for one in replay.placements] == [

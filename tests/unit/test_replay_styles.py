@@ -18,6 +18,7 @@ from lake.styles import StyleShelf
 from operators.decode import decode
 from operators.families.registry import family_of
 from operators.replay.cut import CutLimits, CutReplay, ReplayWindow, cut
+from operators.replay.frames import FrameLimits
 from operators.replay.scan import ReplaySegment, scan, style_texts
 from operators.replay.styles import STYLE_BYTES_MIN, choose, styles_of
 from operators.wire.inflate import inflate
@@ -150,7 +151,7 @@ def test_the_largest_styles_are_chosen_smallest_first() -> None:
 
 def test_a_blob_with_styles_is_of_version_2_and_gives_its_segments_back() -> None:
     segments = [segment(0, ("link", A)), segment(1, ("link", A), ("link", B)), segment(2, ("style", B))]
-    replay = cut_all(segments, CutLimits(frame_raw_bytes=len(segments[0].body)))
+    replay = cut_all(segments, CutLimits(frames=FrameLimits(raw_bytes=len(segments[0].body))))
     assert list(replay.styles.values()) == [A.encode(), B.encode()]
     reader = reader_of(replay)
     assert reader.index == replay.index
@@ -275,7 +276,7 @@ def test_a_style_of_a_held_blob_is_its_own() -> None:
 def test_the_documented_commands_print_the_segments(*, share_styles: bool, tmp_path: Path) -> None:
     """As docs/formats.md has them: one for a blob that stands alone, a few lines for one with styles."""
     segments = [segment(0, ("link", A)), segment(1, ("link", A), ("link", B))]
-    stored(tmp_path, cut_all(segments, CutLimits(frame_raw_bytes=1, share_styles=share_styles)))
+    stored(tmp_path, cut_all(segments, CutLimits(frames=FrameLimits(raw_bytes=1), share_styles=share_styles)))
     alone = 'zstd -dc "$BLOB"'
     documented = (Path(__file__).parents[2] / "docs" / "formats.md").read_text().split("```sh\n")[1].split("```")[0]
     assert (_shell(alone, tmp_path).returncode == 0) is not share_styles

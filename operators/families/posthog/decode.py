@@ -85,7 +85,7 @@ def decode_messages(body: bytes, app_id: str, received_ms: int, limits: Limits) 
 
 def _messages(body: bytes, app_id: str, limits: Limits, depth: int) -> Iterator[_Found]:
     """All of a body, which is a message, an envelope or an array of them."""
-    elements = array_elements(body, limits.lines_per_message) if body.lstrip()[:1] == b"[" else [body]
+    elements = array_elements(body, limits.lines_per_message, depth) if body.lstrip()[:1] == b"[" else [body]
     for element in elements:
         if element.lstrip()[:1] == b"[" and depth < _ENVELOPES_MAX:
             yield from _messages(element, app_id, limits, depth + 1)

@@ -10,6 +10,7 @@ export class ApiError extends Error {
   }
 }
 
+/** @param {string} address @param {{method?: string, body?: unknown, signal?: AbortSignal}} options */
 async function call(address, { method = "GET", body, signal } = {}) {
   const headers = method === "GET" ? {} : { ...OWN };
   if (body) headers["Content-Type"] = "application/json";

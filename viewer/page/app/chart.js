@@ -46,10 +46,7 @@ export class Chart {
     const gap = slot > 6 ? 2 : slot > 3 ? 1 : 0;
     const box = { x: x + gap / 2, width: Math.max(1, slot - gap), rx: Math.min(2, slot / 4) };
     if (!sessions) return [];
-    return [
-      svg("rect", { ...box, class: "bar", y: HEIGHT - sessions, height: sessions }),
-      errors > 0 && svg("rect", { ...box, class: "bar errors", y: HEIGHT - errors, height: errors }),
-    ];
+    return [svg("rect", { ...box, class: "bar", y: HEIGHT - sessions, height: sessions }), errors > 0 && svg("rect", { ...box, class: "bar errors", y: HEIGHT - errors, height: errors })];
   }
 
   /** Labels at round moments of the local clock. */

@@ -11,7 +11,8 @@ const LOOK_MS = 5000;
 export class EmptyLake {
   /** `lake`: what the API says of it; `filled()` is called when there are sessions. */
   constructor(page, lake, filled) {
-    Object.assign(this, { page, filled });
+    this.page = page;
+    this.filled = filled;
     bindKeys([{ keys: ["r"], does: "look again", run: () => this.look() }]);
     document.title = "Replay Lake";
     this.live = h("p", { class: "actions", role: "status" });
@@ -35,7 +36,11 @@ export class EmptyLake {
     const where = lake.where ?? "LAKE";
     const parts = { none: nothingThere, empty: nothingYet, filled: notYours }[lake.state](where, lake.where);
     const again = h("button", { class: "button primary", type: "button", onclick: () => this.look() }, "Look again");
-    show(this.page, h("header", { class: "top" }, h("span", { class: "brand" }, h("img", { src: "/page/icon.svg", alt: "", width: 22, height: 22 }), "Replay Lake"), h("span", { class: "grow" }), account()), h("main", { class: "notice broad" }, parts, this.live, h("p", { class: "actions" }, again, h("span", { class: "hint", role: "status" }, "This page looks every 5 s by itself."))));
+    show(
+      this.page,
+      h("header", { class: "top" }, h("span", { class: "brand" }, h("img", { src: "/page/icon.svg", alt: "", width: 22, height: 22 }), "Replay Lake"), h("span", { class: "grow" }), account()),
+      h("main", { class: "notice broad" }, parts, this.live, h("p", { class: "actions" }, again, h("span", { class: "hint", role: "status" }, "This page looks every 5 s by itself."))),
+    );
   }
 
   async look() {
@@ -44,7 +49,15 @@ export class EmptyLake {
       const [{ apps }, lake, { sessions }] = await Promise.all([api.apps(), api.lake(), api.live({})]);
       if (this.isLeft) return;
       if (apps.length) return this.filled();
-      show(this.live, sessions.length ? ["Going on right now: ", sessions.slice(0, 5).map((one) => h("a", { class: "button", href: sessionAddress({ app: one.app_id, id: one.session_id }), "data-inside": true }, one.user_name || one.userid || one.view_url || one.session_id))] : []);
+      show(
+        this.live,
+        sessions.length
+          ? [
+              "Going on right now: ",
+              sessions.slice(0, 5).map((one) => h("a", { class: "button", href: sessionAddress({ app: one.app_id, id: one.session_id }), "data-inside": true }, one.user_name || one.userid || one.view_url || one.session_id)),
+            ]
+          : [],
+      );
       if (lake.state !== this.lake.state) this.draw(lake);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status === 401) return this.filled(); // which shows what is wrong
@@ -56,14 +69,31 @@ export class EmptyLake {
 function nothingThere(where, isKnown) {
   return [
     h("h1", {}, "No lake here"),
-    h("p", {}, isKnown ? ["Nothing of a lake is at ", h("code", {}, where), ": a wrong name, a wrong bucket or prefix, or a disk that is not mounted."] : "Nothing of a lake is where this server looks: a wrong name, a wrong bucket or prefix, or a disk that is not mounted."),
+    h(
+      "p",
+      {},
+      isKnown
+        ? ["Nothing of a lake is at ", h("code", {}, where), ": a wrong name, a wrong bucket or prefix, or a disk that is not mounted."]
+        : "Nothing of a lake is where this server looks: a wrong name, a wrong bucket or prefix, or a disk that is not mounted.",
+    ),
     h("p", {}, "The server reads the lake of its --lake or of the setting lake. If the name is right, a job makes the lake:"),
     ...ways(where),
   ];
 }
 
 function nothingYet(where, isKnown) {
-  return [h("h1", {}, "A lake without sessions"), h("p", {}, isKnown ? ["The lake at ", h("code", {}, where), " is there, and no session is in it yet. A session appears when it has ended: 15 minutes after its last sign of life."] : "The lake is there, and no session is in it yet. A session appears when it has ended: 15 minutes after its last sign of life."), h("p", {}, "This is how the first ones get into it:"), ...ways(where)];
+  return [
+    h("h1", {}, "A lake without sessions"),
+    h(
+      "p",
+      {},
+      isKnown
+        ? ["The lake at ", h("code", {}, where), " is there, and no session is in it yet. A session appears when it has ended: 15 minutes after its last sign of life."]
+        : "The lake is there, and no session is in it yet. A session appears when it has ended: 15 minutes after its last sign of life.",
+    ),
+    h("p", {}, "This is how the first ones get into it:"),
+    ...ways(where),
+  ];
 }
 
 function notYours() {
@@ -81,5 +111,11 @@ function ways(where) {
 }
 
 function way(title, text) {
-  return h("section", { class: "way" }, h("h2", {}, title), h("pre", { class: "setting", tabindex: 0 }, text), h("button", { type: "button", class: "button plain small", "aria-label": `Copy: ${title}`, onclick: () => copy(text) }, icon("copy")));
+  return h(
+    "section",
+    { class: "way" },
+    h("h2", {}, title),
+    h("pre", { class: "setting", tabindex: 0 }, text),
+    h("button", { type: "button", class: "button plain small", "aria-label": `Copy: ${title}`, onclick: () => copy(text) }, icon("copy")),
+  );
 }

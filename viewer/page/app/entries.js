@@ -27,14 +27,28 @@ function list(json) {
 }
 
 const MAKERS = {
-  view: (row) => ({ title: row.view_path || row.view_name || row.view_url || (row.from_recording ? "Page without a known address" : row.view_id), detail: words(text(row.view_loading_type).replaceAll("_", " "), row.view_host), length: ms(row.time_spent) }),
+  view: (row) => ({
+    title: row.view_path || row.view_name || row.view_url || (row.from_recording ? "Page without a known address" : row.view_id),
+    detail: words(text(row.view_loading_type).replaceAll("_", " "), row.view_host),
+    length: ms(row.time_spent),
+  }),
   action: (row) => {
     const frustrations = list(row.action_frustration_types);
-    return { title: row.action_name || row.action_type || "action", detail: words(row.action_name ? text(row.action_type).replaceAll("_", " ") : "", ...frustrations.map((one) => one.replaceAll("_", " "))), length: ms(row.duration), frustrations };
+    return {
+      title: row.action_name || row.action_type || "action",
+      detail: words(row.action_name ? text(row.action_type).replaceAll("_", " ") : "", ...frustrations.map((one) => one.replaceAll("_", " "))),
+      length: ms(row.duration),
+      frustrations,
+    };
   },
   error: (row) => ({ title: row.error_message || row.error_type || "error", detail: words(row.error_type, row.error_source, row.error_handling), length: null }),
   console: (row) => ({ title: text(row.message).split("\n", 1)[0] || row.level, detail: row.level, length: null, isFailed: row.level === "error" }),
-  resource: (row) => ({ title: words(row.resource_method, row.resource_url_path || row.resource_url).replace(" · ", " "), detail: words(row.resource_type, row.resource_status, bytes(row.resource_size), row.resource_url_host), length: ms(row.duration), isFailed: Number(row.resource_status) >= 400 || row.resource_status === "0" }),
+  resource: (row) => ({
+    title: words(row.resource_method, row.resource_url_path || row.resource_url).replace(" · ", " "),
+    detail: words(row.resource_type, row.resource_status, bytes(row.resource_size), row.resource_url_host),
+    length: ms(row.duration),
+    isFailed: Number(row.resource_status) >= 400 || row.resource_status === "0",
+  }),
   long_task: (row) => ({ title: `Page busy for ${duration(ms(row.duration) ?? 0)}`, detail: row.blocking_duration ? `${duration(ms(row.blocking_duration))} without reaction` : "", length: ms(row.duration) }),
 };
 

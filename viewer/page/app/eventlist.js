@@ -10,7 +10,9 @@ const REPEATED = ["error", "console"];
 export class EventList {
   /** `jump(entry)`; `details(entry)`. */
   constructor(epoch, jump, details) {
-    Object.assign(this, { epoch, jump, details });
+    this.epoch = epoch;
+    this.jump = jump;
+    this.details = details;
     this.kinds = new Set(SHOWN);
     this.list = h("ol", { class: "events", tabindex: 0, "aria-label": "Pages, actions, errors and console" });
     this.filters = h("div", { class: "event-filters", role: "group", "aria-label": "Shown" });
@@ -18,8 +20,9 @@ export class EventList {
   }
 
   /** `tabOf(entry)`: name of its tab, when there are several; `isRecorded(entry)`: there is a picture of its moment. */
-  setEntries(entries, tabOf = () => null, isRecorded = () => true) {
-    Object.assign(this, { tabOf, isRecorded });
+  setEntries(entries, tabOf, isRecorded) {
+    this.tabOf = tabOf;
+    this.isRecorded = isRecorded;
     this.all = entries.filter((entry) => SHOWN.includes(entry.kind));
     this.draw();
   }
@@ -39,7 +42,10 @@ export class EventList {
     this.entries = grouped(this.all.filter((entry) => this.kinds.has(entry.kind)));
     this.moments = this.entries.flatMap((entry, place) => entry.same.map(({ at }) => ({ at, place }))).sort((a, b) => a.at - b.at);
     this.items = this.entries.map((entry) => this.item(entry));
-    this.list.classList.toggle("is-long", this.entries.some((entry) => entry.at - this.epoch >= 3_600_000));
+    this.list.classList.toggle(
+      "is-long",
+      this.entries.some((entry) => entry.at - this.epoch >= 3_600_000),
+    );
     show(this.list, this.items.length ? this.items : h("li", { class: "empty" }, "Nothing of these kinds"));
     this.present = -1;
   }
@@ -52,7 +58,15 @@ export class EventList {
       { type: "button", class: "event-main", onclick: () => this.jump(entry), title: isLost ? `${title} (not recorded)` : title },
       h("span", { class: "event-time" }, position(at - this.epoch)),
       h("span", { class: "event-icon" }, icon(isRage(entry) ? "rage" : KINDS[kind].icon)),
-      h("span", { class: "event-words" }, h("span", { class: "visually-hidden" }, `${KINDS[kind].one}: `), h("span", { class: "event-title" }, title), same.length > 1 ? h("span", { class: "event-times" }, `${same.length} times`) : null, detail(entry, this.tabOf(entry)), isLost ? h("span", { class: "event-lost" }, "not recorded") : null),
+      h(
+        "span",
+        { class: "event-words" },
+        h("span", { class: "visually-hidden" }, `${KINDS[kind].one}: `),
+        h("span", { class: "event-title" }, title),
+        same.length > 1 ? h("span", { class: "event-times" }, `${same.length} times`) : null,
+        detail(entry, this.tabOf(entry)),
+        isLost ? h("span", { class: "event-lost" }, "not recorded") : null,
+      ),
     );
     const more = h("button", { type: "button", class: "event-more", "aria-label": `Details of ${KINDS[kind].one.toLowerCase()} ${title}`, title: "Details (i)", onclick: () => this.details(entry, more) }, icon("details"));
     return h("li", { class: `event ${kind}${isRage(entry) ? " rage" : ""}${entry.isFailed ? " failed" : ""}${isLost ? " unrecorded" : ""}` }, main, more);

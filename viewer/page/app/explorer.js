@@ -19,7 +19,9 @@ const FACET_VALUES = 8;
 
 export class Explorer {
   constructor(page, fields, apps, fail) {
-    Object.assign(this, { fields, apps, fail });
+    this.fields = fields;
+    this.apps = apps;
+    this.fail = fail;
     this.chart = new Chart((from, to) => this.change({ range: "", from: String(from), to: String(to) }));
     this.facets = new Facets(fields, (column, value, kind) => this.filter(column, value, kind));
     this.table = new Table(fields, {
@@ -67,7 +69,7 @@ export class Explorer {
     this.liveButton = h("button", { class: "button live", type: "button", "aria-haspopup": "dialog", onclick: () => this.showLive() }, h("span", { class: "live-dot", "aria-hidden": "true" }), "Live now");
     this.next = h("button", { class: "button", type: "button", onclick: () => this.change({ cursor: this.nextCursor }) }, "Older", icon("next"));
     this.first = h("button", { class: "button", type: "button", onclick: () => this.change({ cursor: "" }) }, icon("back"), "First page");
-    this.empty = h("div", { class: "empty", hidden: true }, h("p", {}, "No session fits."), h("button", { class: "button", type: "button", onclick: () => this.reset() }, "Remove all filters"));
+    this.empty = h("div", { class: "empty", hidden: true }, h("p", {}, "No matching sessions."), h("button", { class: "button", type: "button", onclick: () => this.reset() }, "Remove all filters"));
     const searching = h("form", { class: "search", role: "search", onsubmit: (event) => (event.preventDefault(), this.change({ q: this.search.value.trim() })) }, icon("search"), this.search);
     const help = h("button", { class: "button plain", type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: showHelp }, icon("help"));
     const brand = h("a", { class: "brand", href: "/", "data-inside": true }, h("img", { src: "/page/icon.svg", alt: "", width: 22, height: 22 }), "Replay Lake");
@@ -113,10 +115,7 @@ export class Explorer {
 
   async around(now, signal) {
     const columns = facetColumns(this.fields);
-    const [histogram, facets] = await Promise.all([
-      api.histogram(this.query(now, { buckets: BUCKETS }), signal),
-      columns.length ? api.facets(this.query(now, { columns: columns.join(","), top: FACET_VALUES }), signal) : { facets: {} },
-    ]);
+    const [histogram, facets] = await Promise.all([api.histogram(this.query(now, { buckets: BUCKETS }), signal), columns.length ? api.facets(this.query(now, { columns: columns.join(","), top: FACET_VALUES }), signal) : { facets: {} }]);
     this.chart.update(histogram);
     this.facets.update(facets.facets, this.state);
   }
@@ -131,13 +130,24 @@ export class Explorer {
   controls() {
     const { state } = this;
     this.search.value = state.q;
-    show(this.appChoice, h("option", { value: "" }, "All apps"), this.apps.map(({ app_id: id }) => h("option", { value: id }, id)));
+    show(
+      this.appChoice,
+      h("option", { value: "" }, "All apps"),
+      this.apps.map(({ app_id: id }) => h("option", { value: id }, id)),
+    );
     this.appChoice.value = state.app;
     const custom = Boolean(state.from || state.to);
     const text = custom ? span(Number(state.from) || this.apps[0]?.first_ms || 0, Number(state.to) || Date.now()) : "Between two moments …";
-    show(this.rangeChoice, RANGES.map(([name, words]) => h("option", { value: name }, words)), h("option", { value: "custom" }, text));
+    show(
+      this.rangeChoice,
+      RANGES.map(([name, words]) => h("option", { value: name }, words)),
+      h("option", { value: "custom" }, text),
+    );
     this.rangeChoice.value = custom ? "custom" : state.range || usualRange(this.apps, Date.now());
-    show(this.chips, filterChips(state, this.fields, (kind, one) => this.change({ [kind]: this.state[kind].filter((other) => other !== one) })));
+    show(
+      this.chips,
+      filterChips(state, this.fields, (kind, one) => this.change({ [kind]: this.state[kind].filter((other) => other !== one) })),
+    );
   }
 
   list({ sessions, next, total }) {
@@ -189,13 +199,14 @@ export class Explorer {
       tick.checked = columns.includes(name);
       return h("label", { class: "tick", title: this.fields.get(name)?.doc ?? null }, tick, DEFAULT_COLUMNS.includes(name) ? head(name) : label(name));
     };
-    const list = h("div", { class: "ticks" }, offered.map(box));
+    const ticks = offered.map(box);
+    const list = h("div", { class: "ticks" }, ticks);
     const find = h("input", { type: "search", class: "input", placeholder: "Find a field", "aria-label": "Find a field" });
     find.addEventListener("input", () => {
       const wanted = find.value.trim().toLowerCase().replaceAll(" ", "_");
-      [...list.children].forEach((child, index) => (child.hidden = !offered[index].includes(wanted)));
+      for (const [index, child] of ticks.entries()) child.hidden = !offered[index].includes(wanted);
     });
-    const usual = h("button", { class: "button", type: "button", onclick: () => go(explorerAddress({ ...this.state, columns: null })) }, "Usual columns");
+    const usual = h("button", { class: "button", type: "button", onclick: () => go(explorerAddress({ ...this.state, columns: null })) }, "Default columns");
     openPanel(this.columnsButton, "Columns", find, list, usual);
   }
 
@@ -204,7 +215,13 @@ export class Explorer {
     try {
       const { sessions, complete } = await api.live(this.state.app ? { app: this.state.app } : {});
       const words = (one) => [one.user_name || one.userid || "Unknown visitor", one.view_url, one.browser, one.country].filter(Boolean).join(" · ");
-      const link = (one) => h("li", {}, h("a", { href: sessionAddress({ app: one.app_id, id: one.session_id }), "data-inside": true, title: one.session_id, onclick: closeMenu }, words(one)), h("span", { class: "hint" }, ` ${duration(Math.max(0, Date.now() - one.received_ms))} ago`));
+      const link = (one) =>
+        h(
+          "li",
+          {},
+          h("a", { href: sessionAddress({ app: one.app_id, id: one.session_id }), "data-inside": true, title: one.session_id, onclick: closeMenu }, words(one)),
+          h("span", { class: "hint" }, ` ${duration(Math.max(0, Date.now() - one.received_ms))} ago`),
+        );
       const list = sessions.length ? h("ul", { class: "live-list" }, sessions.map(link)) : h("p", { class: "hint" }, "Nobody was heard of in the last two minutes.");
       openPanel(this.liveButton, "Live now", list, complete ? null : h("p", { class: "hint" }, "There are more."));
     } catch (error) {

@@ -3,7 +3,26 @@
 import { h, show } from "./dom.js";
 import { count, fieldText, label } from "./format.js";
 
-const COLUMNS = ["session_type", "session_has_replay", "browser", "os", "device", "country", "env", "service", "version", "session_first_view_path_group", "session_first_view_host", "user_name", "network_type", "screen_size", "time_zone", "close_reason", "sdk_name", "sdk_version"];
+const COLUMNS = [
+  "session_type",
+  "session_has_replay",
+  "browser",
+  "os",
+  "device",
+  "country",
+  "env",
+  "service",
+  "version",
+  "session_first_view_path_group",
+  "session_first_view_host",
+  "user_name",
+  "network_type",
+  "screen_size",
+  "time_zone",
+  "close_reason",
+  "sdk_name",
+  "sdk_version",
+];
 const OPENED = 6;
 const KEY = "replaylake.facets";
 
@@ -20,7 +39,10 @@ export class Facets {
 
   update(facets, state) {
     const shown = facetColumns(this.fields).filter((column) => facets[column]?.some(({ value }) => value !== null && value !== ""));
-    show(this.element, shown.map((column, index) => this.group(column, facets[column], state, index < OPENED)));
+    show(
+      this.element,
+      shown.map((column, index) => this.group(column, facets[column], state, index < OPENED)),
+    );
   }
 
   group(column, values, state, usuallyOpen) {

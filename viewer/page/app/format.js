@@ -1,5 +1,6 @@
 // Values as people read them. Times are Unix ms, durations of rows ns.
 
+/** @type {Intl.DateTimeFormatOptions} */
 const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
 const dateTime = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", ...TIME });
 const dayTime = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", ...TIME });
@@ -61,7 +62,10 @@ export function fieldText(value, field) {
 
 /** `session_first_view_url` → `First view URL`. */
 export function label(name) {
-  const words = name.replace(/^session_(?=first|last|view|error|action|resource|long|console|type|ref)/, "").split("_").map((word) => SHORT.get(word) ?? word);
+  const words = name
+    .replace(/^session_(?=first|last|view|error|action|resource|long|console|type|ref)/, "")
+    .split("_")
+    .map((word) => SHORT.get(word) ?? word);
   return words.join(" ").replace(/^./, (first) => first.toUpperCase());
 }
 

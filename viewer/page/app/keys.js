@@ -16,8 +16,9 @@ function typing(target) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (typing(event.target) && event.target.type !== "checkbox") {
-    if (event.key === "Escape") event.target.blur();
+  const target = /** @type {HTMLInputElement} */ (event.target);
+  if (typing(target) && target.type !== "checkbox") {
+    if (event.key === "Escape") target.blur();
     return;
   }
   if (event.key === "?") return showHelp();
@@ -49,7 +50,16 @@ const NAMES = { " ": "space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑
 
 export function showHelp() {
   const rows = [...bindings, { keys: ["?"], does: "this list" }, { keys: ["Esc"], does: "close" }].map(({ keys, does }) =>
-    h("div", { class: "help-row" }, h("dt", {}, keys.map((key) => h("kbd", {}, NAMES[key] ?? key))), h("dd", {}, does)),
+    h(
+      "div",
+      { class: "help-row" },
+      h(
+        "dt",
+        {},
+        keys.map((key) => h("kbd", {}, NAMES[key] ?? key)),
+      ),
+      h("dd", {}, does),
+    ),
   );
   const dialog = h(
     "dialog",

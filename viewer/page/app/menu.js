@@ -10,16 +10,15 @@ export function closeMenu() {
 
 /** A menu of actions at `anchor`: `[{label, run}]`. */
 export function openMenu(anchor, title, items) {
-  const buttons = items.map(({ label, run }) =>
-    h("button", { type: "button", role: "menuitem", tabindex: -1, onclick: () => (closeMenu(), run()) }, label),
-  );
+  /** @type {HTMLElement[]} */
+  const buttons = items.map(({ label, run }) => h("button", { type: "button", role: "menuitem", tabindex: -1, onclick: () => (closeMenu(), run()) }, label));
   const panel = h("div", { class: "menu", role: "menu", "aria-label": title }, h("div", { class: "menu-title", "aria-hidden": "true" }, title), buttons);
   panel.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (event.key === "Tab") closeMenu();
     if (!step) return;
     event.preventDefault();
-    const at = buttons.indexOf(document.activeElement);
+    const at = buttons.indexOf(/** @type {HTMLElement} */ (document.activeElement));
     buttons[(at + step + buttons.length) % buttons.length].focus();
   });
   place(anchor, panel);
@@ -36,7 +35,7 @@ export function openPanel(anchor, title, ...content) {
 
 function place(anchor, panel) {
   closeMenu();
-  const wasFocused = document.activeElement;
+  const wasFocused = /** @type {HTMLElement | null} */ (document.activeElement);
   (document.fullscreenElement ?? anchor.closest("main, header") ?? document.body).append(panel); // a landmark, and on the screen
   const box = anchor.getBoundingClientRect();
   const left = Math.max(8, Math.min(box.left, innerWidth - panel.offsetWidth - 8));

@@ -37,14 +37,48 @@ export function file({ still, which, at, epoch, address, entries, link, missing 
   const near = entries.filter((entry) => entry.at >= at - BEFORE_MS && entry.at <= at + AFTER_MS).slice(-LINES);
   const body = document.implementation.createHTMLDocument("").body; // in which nothing loads
   const frame = h("iframe", { title: "The recorded page", sandbox: "", width: still.width, height: still.height });
-  const facts = [["Application", which.app], ["Session", which.id], ["Moment", `${position(at - epoch)} · ${new Date(at).toISOString()}`], ["Page", address], ["Viewport", `${still.width} × ${still.height}`], ["Replay", link], ["Missing", missing.join("; ")]].filter(([, value]) => value);
-  const rows = near.map((entry) => h("tr", { class: entry.kind === "error" || entry.isFailed ? "bad" : null }, h("td", {}, position(entry.at - epoch)), h("td", {}, clockTime(entry.at)), h("td", {}, KINDS[entry.kind].one), h("td", {}, [entry.title, entry.detail].filter(Boolean).join(" · "))));
+  const facts = [
+    ["Application", which.app],
+    ["Session", which.id],
+    ["Moment", `${position(at - epoch)} · ${new Date(at).toISOString()}`],
+    ["Page", address],
+    ["Viewport", `${still.width} × ${still.height}`],
+    ["Replay", link],
+    ["Missing", missing.join("; ")],
+  ].filter(([, value]) => value);
+  const rows = near.map((entry) =>
+    h(
+      "tr",
+      { class: entry.kind === "error" || entry.isFailed ? "bad" : null },
+      h("td", {}, position(entry.at - epoch)),
+      h("td", {}, clockTime(entry.at)),
+      h("td", {}, KINDS[entry.kind].one),
+      h("td", {}, [entry.title, entry.detail].filter(Boolean).join(" · ")),
+    ),
+  );
   body.append(
     h("h1", {}, `Session at ${position(at - epoch)}`),
-    h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+    h(
+      "dl",
+      {},
+      facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    ),
     frame,
     h("h2", {}, "What happened"),
-    h("table", {}, h("thead", {}, h("tr", {}, ["At", "Time of day", "Kind", "What"].map((head) => h("th", {}, head)))), h("tbody", {}, rows)),
+    h(
+      "table",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ["At", "Time of day", "Kind", "What"].map((head) => h("th", {}, head)),
+        ),
+      ),
+      h("tbody", {}, rows),
+    ),
   );
   frame.setAttribute("srcdoc", `${HEAD}${still.html}`);
   return new Blob([`${HEAD}<title>Session replay</title><style>${LOOKS}</style>${body.outerHTML}`], { type: "text/html" });

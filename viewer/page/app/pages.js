@@ -4,6 +4,7 @@ import { h, icon, show } from "./dom.js";
 import { bytes, counted, duration, durationNs, NS_PER_MS, position } from "./format.js";
 
 /** Field, short name, meaning, and where good and fair end (ns; CLS a ratio), after web.dev/articles/vitals. */
+/** Column, name, meaning, and what is good and fair. @type {[string, string, string, number, number][]} */
 const VITALS = [
   ["largest_contentful_paint", "LCP", "Largest contentful paint", 2.5e9, 4e9],
   ["interaction_to_next_paint", "INP", "Interaction to next paint", 2e8, 5e8],
@@ -20,6 +21,7 @@ const STEPS = [
   ["load_event", "Load event"],
 ];
 /** Parts of a request in their order. */
+/** Column, class, words. */
 const PHASES = [
   ["resource_redirect", "redirect", "Redirect"],
   ["resource_dns", "dns", "Name lookup"],
@@ -32,7 +34,8 @@ const WATERFALL_ROWS = 60;
 
 export class Pages {
   constructor({ epoch, jump }) {
-    Object.assign(this, { epoch, jump });
+    this.epoch = epoch;
+    this.jump = jump;
     this.element = h("section", { class: "pages-tab", "aria-label": "Pages" });
   }
 
@@ -40,10 +43,7 @@ export class Pages {
     const of = (kind) => entries.filter((entry) => entry.kind === kind);
     const [views, resources, tasks, errors] = ["view", "resource", "long_task", "error"].map(of);
     const inView = (some, view) => some.filter((entry) => entry.row.view_id === view.row.view_id);
-    show(
-      this.element,
-      views.length ? views.map((view, place) => this.page(view, place === 0, inView(resources, view), inView(tasks, view), inView(errors, view))) : h("p", { class: "empty" }, "No page was reported."),
-    );
+    show(this.element, views.length ? views.map((view, place) => this.page(view, place === 0, inView(resources, view), inView(tasks, view), inView(errors, view))) : h("p", { class: "empty" }, "No pages were reported."));
   }
 
   page(view, isOpen, resources, tasks, errors) {
@@ -51,12 +51,22 @@ export class Pages {
     const steps = STEPS.filter(([name]) => view.row[name] !== null && view.row[name] !== undefined);
     const play = this.jump && h("button", { type: "button", class: "button plain jump", "aria-label": `Show page ${view.title} in the replay`, title: "Show in the replay", onclick: () => this.jump(view) }, icon("play"));
     const facts = [view.length && duration(view.length), resources.length && counted(resources.length, "resource"), tasks.length && counted(tasks.length, "long task"), errors.length && counted(errors.length, "error")].filter(Boolean);
-    const details = h("details", { class: "page", open: isOpen }, h("summary", {}, h("span", { class: "event-time" }, position(view.at - this.epoch)), h("span", { class: "page-title" }, view.title), h("span", { class: "hint" }, facts.join(" · ")), h("span", { class: "grow" })));
+    const details = h(
+      "details",
+      { class: "page", open: isOpen },
+      h("summary", {}, h("span", { class: "event-time" }, position(view.at - this.epoch)), h("span", { class: "page-title" }, view.title), h("span", { class: "hint" }, facts.join(" · ")), h("span", { class: "grow" })),
+    );
     const fill = () => {
       if (!details.open || details.childElementCount > 1) return;
       details.append(
         vitals.length ? h("div", { class: "vitals" }, vitals) : "",
-        steps.length ? h("dl", { class: "steps" }, steps.map(([name, words]) => h("div", {}, h("dt", {}, words), h("dd", {}, durationNs(view.row[name]))))) : "",
+        steps.length
+          ? h(
+              "dl",
+              { class: "steps" },
+              steps.map(([name, words]) => h("div", {}, h("dt", {}, words), h("dd", {}, durationNs(view.row[name])))),
+            )
+          : "",
         waterfall(view, resources, tasks),
       );
     };
@@ -83,15 +93,42 @@ function waterfall(view, resources, tasks) {
   const to = Math.max(from + 1, ...ends);
   const share = (ms) => `${Math.max(0, Math.min(100, (ms / (to - from)) * 100))}%`;
   const bands = tasks.map((task) => h("span", { class: "band", title: task.title, style: { left: share(task.at - from), width: share(task.length ?? 0) } }));
-  const rows = shown.map((entry) => h("li", { class: entry.isFailed ? "failed" : null }, h("span", { class: "fall-name", title: entry.row.resource_url ?? entry.title }, entry.title), h("span", { class: "fall-size" }, bytes(entry.row.resource_size)), h("span", { class: "fall-bars" }, bar(entry, from, share)), h("span", { class: "fall-time" }, duration(entry.length ?? 0))));
-  const scale = h("div", { class: "fall-scale", "aria-hidden": "true" }, [0, 0.25, 0.5, 0.75, 1].map((part) => h("span", { style: { left: `${part * 100}%` } }, duration(part * (to - from)))));
-  const legend = h("ul", { class: "legend", "aria-label": "Colours" }, PHASES.slice(1).map(([, name, words]) => h("li", {}, h("span", { class: `swatch ${name}` }), words)), h("li", {}, h("span", { class: "swatch band-swatch" }), "Long task"));
+  const rows = shown.map((entry) =>
+    h(
+      "li",
+      { class: entry.isFailed ? "failed" : null },
+      h("span", { class: "fall-name", title: entry.row.resource_url ?? entry.title }, entry.title),
+      h("span", { class: "fall-size" }, bytes(entry.row.resource_size)),
+      h("span", { class: "fall-bars" }, bar(entry, from, share)),
+      h("span", { class: "fall-time" }, duration(entry.length ?? 0)),
+    ),
+  );
+  const scale = h(
+    "div",
+    { class: "fall-scale", "aria-hidden": "true" },
+    [0, 0.25, 0.5, 0.75, 1].map((part) => h("span", { style: { left: `${part * 100}%` } }, duration(part * (to - from)))),
+  );
+  const legend = h(
+    "ul",
+    { class: "legend", "aria-label": "Colours" },
+    PHASES.slice(1).map(([, name, words]) => h("li", {}, h("span", { class: `swatch ${name}` }), words)),
+    h("li", {}, h("span", { class: "swatch band-swatch" }), "Long task"),
+  );
   const rest = resources.length - shown.length;
-  return h("div", { class: "waterfall" }, h("h2", {}, "Resources"), legend, h("div", { class: "fall-frame" }, h("div", { class: "fall-bands", "aria-hidden": "true" }, bands), scale, h("ol", { class: "falls" }, rows)), rest > 0 ? h("p", { class: "hint" }, `${rest} more in the timeline.`) : null);
+  return h(
+    "div",
+    { class: "waterfall" },
+    h("h2", {}, "Resources"),
+    legend,
+    h("div", { class: "fall-frame" }, h("div", { class: "fall-bands", "aria-hidden": "true" }, bands), scale, h("ol", { class: "falls" }, rows)),
+    rest > 0 ? h("p", { class: "hint" }, `${rest} more in the timeline.`) : null,
+  );
 }
 
 function bar(entry, from, share) {
-  const parts = PHASES.map(([field, name, words]) => [(entry.row[field] ?? 0) / NS_PER_MS, name, words]).filter(([ms]) => ms > 0);
+  /** @type {(phase: string[]) => [number, string, string]} */
+  const part = ([field, name, words]) => [(entry.row[field] ?? 0) / NS_PER_MS, name, words];
+  const parts = PHASES.map(part).filter(([ms]) => ms > 0);
   const total = entry.length ?? 0;
   const known = parts.reduce((sum, [ms]) => sum + ms, 0);
   const segments = known > 0 && known <= total * 1.05 ? parts : [[total, "trans", entry.row.resource_type ?? "request"]];

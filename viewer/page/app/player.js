@@ -25,16 +25,27 @@ export class Player {
   /** `source` reads the API: replay(), events(track, chunk), link(seconds), address(seconds); `moved(ms, track)` hears
    * where the picture is; `bounds()` gives the session's start and end, Unix ms. */
   constructor({ source, replay, entries, fields, epoch, bounds, which, moved }) {
-    Object.assign(this, { source, replay, entries, epoch, bounds, which, moved });
+    this.source = source;
+    this.replay = replay;
+    this.entries = entries;
+    this.epoch = epoch;
+    this.bounds = bounds;
+    this.which = which;
+    this.moved = moved;
     const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}");
     this.speed = SPEEDS.includes(kept.speed) ? kept.speed : 1;
     this.skip = kept.skip ?? true;
     this.isWithVisitor = kept.tabs ?? true;
     this.isFollowing = false;
+    this.inputs = []; // of the tabs, as far as their recordings were looked into
     this.texts = new Map(); // track → its chunks' texts
     this.scouted = new Set();
     this.scrubber = new Scrubber((ms) => this.seek(ms), epoch);
-    this.list = new EventList(epoch, (entry) => this.jump(entry), (entry, from) => this.side.show(entry, from));
+    this.list = new EventList(
+      epoch,
+      (entry) => this.jump(entry),
+      (entry, from) => this.side.show(entry, from),
+    );
     this.side = new Side({ epoch, fields, jump: (entry) => this.jump(entry, true), changed: () => this.drawSide() });
     this.missing = new Missing({ epoch, showTail: () => this.showTail() });
     this.build(kept.list ?? !matchMedia("(max-width: 900px)").matches);
@@ -48,7 +59,11 @@ export class Player {
   setEntries(entries) {
     this.entries = entries;
     this.plan();
-    this.list.setEntries(entries, (entry) => this.tabOf(entry), (entry) => this.visit.isRecorded(entry));
+    this.list.setEntries(
+      entries,
+      (entry) => this.tabOf(entry),
+      (entry) => this.visit.isRecorded(entry),
+    );
     this.side.setEntries(entries);
   }
 
@@ -56,7 +71,7 @@ export class Player {
   plan() {
     const { start, end } = this.bounds();
     this.visit = new Visit({ replay: this.replay, entries: this.entries, start, end, withTail: this.withTail });
-    for (const [track, moments] of this.inputs ?? []) this.visit.addInputs(track, moments);
+    for (const [track, moments] of this.inputs) this.visit.addInputs(track, moments);
     this.missing.setReplay(this.replay, this.visit);
     this.track = this.visit.tracks.find((track) => track.track === this.track?.track) ?? this.track;
     this.drawLine();
@@ -73,7 +88,11 @@ export class Player {
     const place = h("div", { class: "place", role: "group", "aria-label": "Recorded page" }, this.place, this.size, this.missingButton);
     this.playButton = h("button", { class: "button round", type: "button", onclick: () => this.toggle() });
     this.clock = h("span", { class: "clock" });
-    this.speeds = h("div", { class: "segmented", role: "group", "aria-label": "Speed" }, SPEEDS.map((speed) => h("button", { type: "button", onclick: () => this.setSpeed(speed), dataset: { speed } }, `${speed}×`)));
+    this.speeds = h(
+      "div",
+      { class: "segmented", role: "group", "aria-label": "Speed" },
+      SPEEDS.map((speed) => h("button", { type: "button", onclick: () => this.setSpeed(speed), dataset: { speed } }, `${speed}×`)),
+    );
     this.skipBox = h("input", { type: "checkbox", id: "skip", onchange: () => this.setSkip(this.skipBox.checked) });
     const skip = h("label", { class: "switch", title: "Jump over stretches of more than a minute without input (s)" }, this.skipBox, h("span", { class: "switch-track", "aria-hidden": "true" }), "Skip inactivity");
     this.tabs = h("select", { class: "input", "aria-label": "Tab of the session", hidden: true, onchange: () => this.chooseTab(Number(this.tabs.value)) });
@@ -86,7 +105,23 @@ export class Player {
     const full = h("button", { class: "button plain", type: "button", "aria-label": "Full screen", title: "Full screen (f)", onclick: () => this.fullScreen() }, icon("full"));
     this.listButton = h("button", { class: "button plain", type: "button", "aria-label": "List of events", "aria-controls": "event-list", title: "List of events (l)", onclick: () => this.toggleList() }, icon("list"));
     const screen = h("div", { class: "screen" }, this.frame, this.cover, this.veil, this.note);
-    const controls = h("div", { class: "controls" }, this.listButton, this.playButton, this.clock, this.liveButton, h("span", { class: "grow" }), this.tabs, this.tabsSwitch, skip, this.speeds, this.saveButton, this.shareButton, this.sideButton, full);
+    const controls = h(
+      "div",
+      { class: "controls" },
+      this.listButton,
+      this.playButton,
+      this.clock,
+      this.liveButton,
+      h("span", { class: "grow" }),
+      this.tabs,
+      this.tabsSwitch,
+      skip,
+      this.speeds,
+      this.saveButton,
+      this.shareButton,
+      this.sideButton,
+      full,
+    );
     this.element = h("div", { class: "player" }, this.list.element, h("div", { class: "theatre" }, place, screen, this.scrubber.element, controls), this.side.element);
     this.setList(isListOpen);
     this.drawSide();
@@ -106,14 +141,17 @@ export class Player {
     const { stage } = this.frame.contentWindow;
     if (!stage) return this.fail(new Error("The player could not be loaded: is it installed? (`make setup` fetches it)"));
     this.stage = stage;
-    this.source.allowed().then((allowed) => {
-      this.allowed = allowed;
-      this.isReady = true;
-      const { track, ms, playing } = this.wanted ?? {};
-      this.go(track ?? this.tracks[0]?.track, ms ?? null, playing ?? true);
-      this.draw();
-      if (this.replay.live) this.poll();
-    }, (error) => this.fail(error));
+    this.source.allowed().then(
+      (allowed) => {
+        this.allowed = allowed;
+        this.isReady = true;
+        const { track, ms, playing } = this.wanted ?? {};
+        this.go(track ?? this.tracks[0]?.track, ms ?? null, playing ?? true);
+        this.draw();
+        if (this.replay.live) this.poll();
+      },
+      (error) => this.fail(error),
+    );
   }
 
   /** To a moment of a tab; where nothing was recorded, that is said. */
@@ -122,7 +160,7 @@ export class Player {
     const track = this.tracks.find((one) => one.track === number);
     const isElsewhere = ms !== null && !(track && ms >= track.start_ms && ms <= track.end_ms);
     const other = isElsewhere ? this.visit.trackAt(ms) : track;
-    this.openTrack((other ?? track)?.track, isElsewhere && !other ? this.visit.covering(ms)[0]?.start_ms ?? null : ms, playing);
+    this.openTrack((other ?? track)?.track, isElsewhere && !other ? (this.visit.covering(ms)[0]?.start_ms ?? null) : ms, playing);
     if (isElsewhere && !other && this.tape) this.stand(ms);
   }
 
@@ -218,7 +256,11 @@ export class Player {
     if (address !== this.address) {
       this.address = address;
       const link = webAddress(address);
-      show(this.place, h("bdi", { title: address }, address || "Address not known"), link ? h("a", { class: "button plain small", href: link, target: "_blank", rel: "noopener noreferrer nofollow", "aria-label": "Open this address", title: "Open this address" }, icon("open")) : null);
+      show(
+        this.place,
+        h("bdi", { title: address }, address || "Address not known"),
+        link ? h("a", { class: "button plain small", href: link, target: "_blank", rel: "noopener noreferrer nofollow", "aria-label": "Open this address", title: "Open this address" }, icon("open")) : null,
+      );
       this.drawTabs(at);
     }
     const { width, height, scale } = this.stage.size();
@@ -249,15 +291,18 @@ export class Player {
       const texts = this.texts.get(track.track);
       if (!texts.has(chunk.chunk)) texts.set(chunk.chunk, this.source.events(track.track, chunk.chunk));
       const text = texts.get(chunk.chunk);
-      text.then((found) => this.learn(track.track, inputsOf(found)), () => {
-        if (texts.get(chunk.chunk) === text) texts.delete(chunk.chunk); // the tape says so when it needs it
-        this.scouted.delete(key);
-      });
+      text.then(
+        (found) => this.learn(track.track, inputsOf(found)),
+        () => {
+          if (texts.get(chunk.chunk) === text) texts.delete(chunk.chunk); // the tape says so when it needs it
+          this.scouted.delete(key);
+        },
+      );
     }
   }
 
   learn(track, moments) {
-    (this.inputs ??= []).push([track, moments]);
+    this.inputs.push([track, moments]);
     this.visit.addInputs(track, moments);
   }
 
@@ -476,7 +521,8 @@ export class Player {
         announce("This moment could not be saved");
       }
     };
-    const page = (still) => file({ still, which: this.which, at, epoch: this.epoch, address: this.visit.addressAt(this.track, at), entries: this.entries, link: this.source.address(this.seconds(), this.track.track), missing: this.missing.lines() });
+    const page = (still) =>
+      file({ still, which: this.which, at, epoch: this.epoch, address: this.visit.addressAt(this.track, at), entries: this.entries, link: this.source.address(this.seconds(), this.track.track), missing: this.missing.lines() });
     openMenu(this.saveButton, `The moment at ${position(at - this.epoch)}`, [
       { label: "Picture (PNG)", run: make("png", (still) => picture(still)) },
       { label: "Page with what happened (HTML)", run: make("html", page) },
@@ -583,7 +629,10 @@ export class Player {
 
   drawTabs(at) {
     const { tracks } = this;
-    show(this.tabs, tracks.map((track) => h("option", { value: track.track }, this.visit.tabName(track, at))));
+    show(
+      this.tabs,
+      tracks.map((track) => h("option", { value: track.track }, this.visit.tabName(track, at))),
+    );
     this.tabs.value = String(this.track.track);
     this.tabs.hidden = this.tabsSwitch.hidden = tracks.length < 2;
     this.tabs.title = label(String(this.track.source ?? ""));

@@ -4,6 +4,7 @@ import { copy, h, icon } from "./dom.js";
 import { fieldText, label, webAddress } from "./format.js";
 import { openMenu } from "./menu.js";
 
+/** @type {[string, RegExp][]} */
 const GROUPS = [
   ["Session", /^(app_id|session_id|session_part|revision|session_type|session_referrer|start|end|received_|time_spent|active_time|close_reason|last_interaction|clock_skew|session_.*_count|session_has)/],
   ["Pages", /^session_(first|last)_view/],
@@ -21,13 +22,18 @@ const isEmpty = (value) => value === null || value === undefined || value === ""
 export function properties(row, fields, act) {
   const { custom, ...rest } = row;
   const left = new Map(Object.entries(rest).filter(([, value]) => !isEmpty(value)));
+  /** @type {[string, [string, unknown][]][]} */
   const groups = GROUPS.map(([title, pattern]) => {
     const own = [...left].filter(([name]) => pattern.test(name));
-    own.forEach(([name]) => left.delete(name));
+    for (const [name] of own) left.delete(name);
     return [title, own];
   });
   groups.push(["More", [...left]], ["Extended fields", Object.entries(custom ?? {}).map(([name, value]) => [`custom.${name}`, value])]);
-  return h("div", { class: "property-groups" }, groups.filter(([, own]) => own.length).map(([title, own]) => group(title, own, fields, act)));
+  return h(
+    "div",
+    { class: "property-groups" },
+    groups.filter(([, own]) => own.length).map(([title, own]) => group(title, own, fields, act)),
+  );
 }
 
 function group(title, entries, fields, act) {
@@ -35,7 +41,11 @@ function group(title, entries, fields, act) {
 }
 
 export function propertyList(entries, fields, act) {
-  return h("dl", { class: "properties" }, entries.map(([name, value]) => property(name, value, fields.get(name), act)));
+  return h(
+    "dl",
+    { class: "properties" },
+    entries.map(([name, value]) => property(name, value, fields.get(name), act)),
+  );
 }
 
 function property(name, value, field, act) {
@@ -57,4 +67,3 @@ function menu(anchor, name, value, raw, act) {
     { label: "Copy", run: () => copy(raw) },
   ]);
 }
-

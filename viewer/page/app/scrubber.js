@@ -27,12 +27,26 @@ export class Scrubber {
     this.entries = entries.filter((entry) => entry.at >= visit.start_ms && entry.at <= visit.end_ms);
     this.missing = missing;
     this.element.setAttribute("aria-valuemax", Math.round(this.length / 1000));
-    const stretch = (name) => ([from, to]) => h("div", { class: name, style: { left: this.percent(from), width: `${((to - from) / this.length) * 100}%` } });
+    const stretch =
+      (name) =>
+      ([from, to]) =>
+        h("div", { class: name, style: { left: this.percent(from), width: `${((to - from) / this.length) * 100}%` } });
     const mark = (name) => (entry) => h("div", { class: name, style: { left: this.percent(entry.at) } });
     const of = (kind) => this.entries.filter((entry) => entry.kind === kind);
     const gaps = missing.filter(({ kind }) => kind === "gap").map(({ from, to }) => [from, to]);
-    const unseen = apart(missing.filter(({ kind }) => kind === "unseen").map(({ from }) => from), this.length * NEAR).map((at) => ({ at }));
-    show(this.marks, visit.idle.map(stretch("mark-idle")), gaps.map(stretch("mark-gap")), unseen.map(mark("mark-unseen")), of("view").map(mark("mark-view")), of("action").filter(isRage).map(mark("mark-rage")), of("error").map(mark("mark-error")));
+    const unseen = apart(
+      missing.filter(({ kind }) => kind === "unseen").map(({ from }) => from),
+      this.length * NEAR,
+    ).map((at) => ({ at }));
+    show(
+      this.marks,
+      visit.idle.map(stretch("mark-idle")),
+      gaps.map(stretch("mark-gap")),
+      unseen.map(mark("mark-unseen")),
+      of("view").map(mark("mark-view")),
+      of("action").filter(isRage).map(mark("mark-rage")),
+      of("error").map(mark("mark-error")),
+    );
   }
 
   get length() {

@@ -18,7 +18,9 @@ const LINK_SECONDS = 86_400;
 
 export class SessionPage {
   constructor(page, fields, fail) {
-    Object.assign(this, { page, fields, fail });
+    this.page = page;
+    this.fields = fields;
+    this.fail = fail;
     bindKeys(this.keys());
   }
 
@@ -44,11 +46,7 @@ export class SessionPage {
     this.which = { app, id };
     show(this.page, h("main", { class: "notice", "aria-busy": "true" }, "Loading …"));
     const optional = (promise, otherwise) => promise.catch((error) => (error instanceof ApiError && error.status === 404 ? otherwise : Promise.reject(error)));
-    const [session, timeline, replay] = await Promise.all([
-      api.session(this.which),
-      optional(api.timeline(this.which), {}),
-      optional(api.replay(this.which), { live: false, tracks: [], notes: [], missing: [] }),
-    ]);
+    const [session, timeline, replay] = await Promise.all([api.session(this.which), optional(api.timeline(this.which), {}), optional(api.replay(this.which), { live: false, tracks: [], notes: [], missing: [] })]);
     this.take(session, timeline, replay);
     const starts = [this.windows[0]?.start, ...(this.windows.length ? [] : replay.tracks.map((track) => track.start_ms))].filter((ms) => typeof ms === "number");
     this.epoch = Math.min(...(starts.length ? starts : [Date.now()]));
@@ -102,14 +100,20 @@ export class SessionPage {
     const isIn = (entry) => !part || this.windows.length < 2 || entry.row.session_part === undefined || entry.row.session_part === part.session_part;
     const entries = this.entries.filter(isIn);
     show(this.head, this.headline(part));
-    show(this.partChoice, this.windows.map((window) => h("option", { value: window.session_part }, `Part ${window.session_part + 1} · ${position(window.start - this.epoch)}`)));
+    show(
+      this.partChoice,
+      this.windows.map((window) => h("option", { value: window.session_part }, `Part ${window.session_part + 1} · ${position(window.start - this.epoch)}`)),
+    );
     if (part) this.partChoice.value = String(part.session_part);
     if (isGrown) {
       this.timelineView.setEntries(entries);
       this.pagesView.setEntries(entries);
     }
     const row = part ?? { app_id: this.which.app, session_id: this.which.id };
-    show(this.panels.properties, properties(row, this.fields, (name, value, kind) => this.others(name, value, kind)));
+    show(
+      this.panels.properties,
+      properties(row, this.fields, (name, value, kind) => this.others(name, value, kind)),
+    );
   }
 
   headline(part) {
@@ -135,15 +139,15 @@ export class SessionPage {
       button.setAttribute("aria-selected", String(name === tab));
       button.tabIndex = name === tab ? 0 : -1;
     }
-    const wasTab = this.tab;
     this.tab = tab;
-    if (tab === "replay") this.openPlayer(wasTab);
+    if (tab === "replay") this.openPlayer();
     else if (this.player?.tape?.playing) this.player.toggle();
     if (isFirst && this.state.tab !== tab) this.remember();
   }
 
   openPlayer() {
-    if (!this.hasReplay && !this.isLive) return show(this.panels.replay, h("div", { class: "empty" }, h("p", {}, nothingToPlay(this.replay.notes)), h("button", { class: "button", type: "button", onclick: () => this.goTab("timeline") }, "Show the timeline")));
+    if (!this.hasReplay && !this.isLive)
+      return show(this.panels.replay, h("div", { class: "empty" }, h("p", {}, nothingToPlay(this.replay.notes)), h("button", { class: "button", type: "button", onclick: () => this.goTab("timeline") }, "Show the timeline")));
     const { t, track } = this.state;
     const at = t === null ? null : this.epoch + t * 1000;
     if (!this.player) {
@@ -292,7 +296,11 @@ async function shareLink(which, where) {
 async function allowedOrigins() {
   const answer = await fetch("/page/stage.html", { method: "GET", cache: "force-cache" });
   const policy = answer.headers.get("content-security-policy") ?? "";
-  const images = policy.split(";").map((one) => one.trim().split(/\s+/)).find(([name]) => name === "img-src") ?? [];
+  const images =
+    policy
+      .split(";")
+      .map((one) => one.trim().split(/\s+/))
+      .find(([name]) => name === "img-src") ?? [];
   return images.filter((one) => /^https?:\/\//.test(one)).map((one) => new URL(one).origin);
 }
 

@@ -7,8 +7,15 @@ import { entryBody } from "./timeline.js";
 
 const AROUND = 400; // rows before and after the moment: a session of four hours has ten thousands
 const TABS = { console: "Console", network: "Network", details: "Details" };
-const LEVELS = [["error", "Errors"], ["warn", "Warnings"], ["other", "Others"]];
-const KINDS_OF_REQUEST = [["xhr", "Fetch/XHR"], ["other", "Others"]];
+const LEVELS = [
+  ["error", "Errors"],
+  ["warn", "Warnings"],
+  ["other", "Others"],
+];
+const KINDS_OF_REQUEST = [
+  ["xhr", "Fetch/XHR"],
+  ["other", "Others"],
+];
 
 const levelOf = (entry) => (entry.kind === "error" || entry.row.level === "error" ? "error" : /^warn/.test(entry.row.level ?? "") ? "warn" : "other");
 const isXhr = (entry) => /^(xhr|fetch|native|beacon)$/i.test(entry.row.resource_type ?? "");
@@ -16,11 +23,16 @@ const isXhr = (entry) => /^(xhr|fetch|native|beacon)$/i.test(entry.row.resource_
 export class Side {
   /** `jump(entry)`; `closed()`, `opened()` hear of it. */
   constructor({ epoch, fields, jump, changed }) {
-    Object.assign(this, { epoch, fields, jump, changed });
+    this.epoch = epoch;
+    this.fields = fields;
+    this.jump = jump;
+    this.changed = changed;
     this.console = new Rows({ epoch, jump, details: (entry, from) => this.show(entry, from), name: "Console", groups: LEVELS, groupOf: levelOf, row: consoleRow });
     this.network = new Rows({ epoch, jump, details: (entry, from) => this.show(entry, from), name: "Network", groups: KINDS_OF_REQUEST, groupOf: (entry) => (isXhr(entry) ? "xhr" : "other"), row: requestRow, onlyFailed: true });
     this.details = h("div", { class: "side-details", tabindex: -1 });
-    this.tabs = Object.fromEntries(Object.entries(TABS).map(([tab, words]) => [tab, h("button", { type: "button", role: "tab", id: `side-tab-${tab}`, "aria-controls": `side-${tab}`, onclick: () => this.open(tab) }, words, h("span", { class: "facet-count" }))]));
+    this.tabs = Object.fromEntries(
+      Object.entries(TABS).map(([tab, words]) => [tab, h("button", { type: "button", role: "tab", id: `side-tab-${tab}`, "aria-controls": `side-${tab}`, onclick: () => this.open(tab) }, words, h("span", { class: "facet-count" }))]),
+    );
     this.panels = { console: this.console.element, network: this.network.element, details: this.details };
     for (const [tab, panel] of Object.entries(this.panels)) {
       panel.id = `side-${tab}`;
@@ -29,7 +41,12 @@ export class Side {
     }
     const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "Beside the picture", onkeydown: (event) => this.keys(event) }, Object.values(this.tabs));
     const close = h("button", { type: "button", class: "button plain", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.close() }, icon("close"));
-    this.element = h("aside", { class: "side", id: "side", "aria-label": "Console, network and details", hidden: true, onkeydown: (event) => event.key === "Escape" && !event.target.matches("input") && (event.stopPropagation(), this.close()) }, h("div", { class: "side-head" }, bar, h("span", { class: "grow" }), close), Object.values(this.panels));
+    this.element = h(
+      "aside",
+      { class: "side", id: "side", "aria-label": "Console, network and details", hidden: true, onkeydown: (event) => event.key === "Escape" && !event.target.matches("input") && (event.stopPropagation(), this.close()) },
+      h("div", { class: "side-head" }, bar, h("span", { class: "grow" }), close),
+      Object.values(this.panels),
+    );
     this.tab = "console";
     this.show(null);
   }
@@ -71,7 +88,15 @@ export class Side {
     if (!entry) return show(this.details, h("p", { class: "empty" }, "Choose an entry to see its fields here."));
     const { kind, at, title, length, same = [entry] } = entry;
     const play = h("button", { type: "button", class: "button primary", onclick: () => this.jump(entry) }, icon("play"), "Play from here");
-    const times = same.length > 1 ? h("div", { class: "side-times" }, h("h3", {}, `${same.length} times`), same.map((one) => h("button", { type: "button", class: "button small", "aria-label": `Show ${position(one.at - this.epoch)}`, onclick: () => this.jump(one) }, position(one.at - this.epoch)))) : null;
+    const times =
+      same.length > 1
+        ? h(
+            "div",
+            { class: "side-times" },
+            h("h3", {}, `${same.length} times`),
+            same.map((one) => h("button", { type: "button", class: "button small", "aria-label": `Show ${position(one.at - this.epoch)}`, onclick: () => this.jump(one) }, position(one.at - this.epoch))),
+          )
+        : null;
     show(
       this.details,
       h("h2", {}, h("span", { class: `event-icon ${kind}` }, icon(KINDS[kind].icon)), h("span", {}, title)),
@@ -106,13 +131,20 @@ export class Side {
 /** A list of rows around the moment, with filters; what has happened is set off from what is still to come. */
 class Rows {
   constructor({ epoch, jump, details, name, groups, groupOf, row, onlyFailed = false }) {
-    Object.assign(this, { epoch, jump, details, groups, groupOf, row });
+    this.epoch = epoch;
+    this.jump = jump;
+    this.details = details;
+    this.groups = groups;
+    this.groupOf = groupOf;
+    this.row = row;
     this.kinds = new Set(groups.map(([kind]) => kind));
     this.failedOnly = false;
+    this.from = null; // rows that are drawn: from, and up to
+    this.to = 0;
     this.search = h("input", { type: "search", class: "input", placeholder: "Filter", "aria-label": `Filter ${name.toLowerCase()} by text` });
     this.search.addEventListener("input", () => this.filter());
     this.filters = h("div", { class: "event-filters", role: "group", "aria-label": `Shown in ${name.toLowerCase()}` });
-    this.failed = onlyFailed ? h("button", { type: "button", class: "toggle", "aria-pressed": "false", onclick: () => ((this.failedOnly = !this.failedOnly), this.filter()) }, "Failed only") : null;
+    this.failed = onlyFailed ? h("button", { type: "button", class: "toggle", "aria-pressed": "false", onclick: () => this.toggleFailed() }, "Failed only") : null;
     this.list = h("ol", { class: "side-rows", tabindex: 0, "aria-label": name });
     this.element = h("div", { class: "side-panel" }, h("div", { class: "side-bar" }, this.filters, this.search), this.list);
     this.entries = [];
@@ -120,6 +152,11 @@ class Rows {
 
   setEntries(entries) {
     this.entries = entries;
+    this.filter();
+  }
+
+  toggleFailed() {
+    this.failedOnly = !this.failedOnly;
     this.filter();
   }
 
@@ -169,7 +206,8 @@ class Rows {
   }
 
   fill(from, to) {
-    Object.assign(this, { from, to });
+    this.from = from;
+    this.to = to;
     this.items = this.shown.slice(from, to).map((entry) => this.item(entry));
     const rest = (count, words, act) => (count > 0 ? h("li", { class: "more-rows" }, h("button", { type: "button", class: "button small", onclick: act }, `${count} ${words}`)) : null);
     const earlier = rest(from, "earlier", () => (this.fill(Math.max(0, from - AROUND), to), this.update(this.at, true)));

@@ -22,15 +22,7 @@ export class Table {
     this.rows = rows.map((row) => this.row(row));
     this.at = -1;
     const heads = columns.map((column) => this.head(column));
-    show(
-      this.element,
-      h(
-        "table",
-        { class: "sessions" },
-        h("thead", {}, h("tr", {}, h("th", { class: "play-column" }, h("span", { class: "visually-hidden" }, "Replay")), heads)),
-        h("tbody", {}, this.rows),
-      ),
-    );
+    show(this.element, h("table", { class: "sessions" }, h("thead", {}, h("tr", {}, h("th", { class: "play-column" }, h("span", { class: "visually-hidden" }, "Replay")), heads)), h("tbody", {}, this.rows)));
     this.element.scrollTop = 0;
   }
 
@@ -46,9 +38,7 @@ export class Table {
     const play = sessionAddress({ ...which, tab: "replay" });
     const details = sessionAddress({ ...which, tab: "timeline" });
     const name = `session of ${fullTime(row.start)}`;
-    const player = row.session_has_replay
-      ? h("a", { class: "play-button", href: play, "data-inside": true, "aria-label": `Play ${name}`, title: "Play (p)" }, icon("play"))
-      : h("span", { class: "none", title: "No replay" }, "–");
+    const player = row.session_has_replay ? h("a", { class: "play-button", href: play, "data-inside": true, "aria-label": `Play ${name}`, title: "Play (p)" }, icon("play")) : h("span", { class: "none", title: "No replay" }, "–");
     const cells = this.columns.map((column) => this.cell(column, row, details));
     const line = h("tr", { tabindex: -1, dataset: { play: row.session_has_replay ? play : "", details } }, h("td", { class: "play-column" }, player), cells);
     line.addEventListener("click", (event) => {

@@ -6,7 +6,10 @@ const KEPT = 8;
 export class Tape {
   /** `load(chunk)` gives the text of a chunk, `texts` keeps them; `on` has wait(bool), finish(), fail(error), told(chunk, report). */
   constructor(stage, track, { load, texts, allowed, on }) {
-    Object.assign(this, { stage, load, allowed, on });
+    this.stage = stage;
+    this.load = load;
+    this.allowed = allowed;
+    this.on = on;
     this.texts = texts; // chunk → promise of its text, the newest last
     this.run = null; // places of the first and last chunk on the stage
     this.turn = 0;

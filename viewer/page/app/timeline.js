@@ -13,7 +13,9 @@ const LEFT_OUT = new Set(["app_id", "session_id", "revision", "custom", "error_s
 export class Timeline {
   /** `jump(entry)` or null when there is no replay. */
   constructor({ fields, epoch, jump }) {
-    Object.assign(this, { fields, epoch, jump });
+    this.fields = fields;
+    this.epoch = epoch;
+    this.jump = jump;
     this.kinds = new Set(Object.keys(KINDS));
     this.search = h("input", { type: "search", class: "input", placeholder: "Filter by text", "aria-label": "Filter the timeline by text" });
     this.search.addEventListener("input", () => this.draw());
@@ -34,11 +36,14 @@ export class Timeline {
   }
 
   draw() {
-    show(this.filters, Object.keys(KINDS).map((kind) => this.toggle(kind)));
+    show(
+      this.filters,
+      Object.keys(KINDS).map((kind) => this.toggle(kind)),
+    );
     const wanted = this.search.value.trim().toLowerCase();
     const fits = ({ kind, title, detail }) => this.kinds.has(kind) && (!wanted || `${title} ${detail}`.toLowerCase().includes(wanted));
     this.shown = this.entries.filter(fits);
-    show(this.list, this.shown.length ? [] : h("li", { class: "empty" }, "Nothing to show."));
+    show(this.list, this.shown.length ? [] : h("li", { class: "empty" }, "No events to show."));
     this.more(0);
   }
 
@@ -92,6 +97,7 @@ export class Timeline {
 
 /** Message, stack and fields of an entry. */
 export function entryBody({ kind, row }, fields) {
+  /** @param {[string, unknown]} entry */
   const rank = ([name]) => (name.startsWith(kind) ? 0 : COMMON.test(name) ? 2 : 1);
   const known = Object.entries(row).filter(([name, value]) => !LEFT_OUT.has(name) && value !== null && value !== "");
   known.sort((a, b) => rank(a) - rank(b));

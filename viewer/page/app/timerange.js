@@ -1,5 +1,6 @@
 // The time range of the explorer: a name like `7d`, or two moments.
 
+/** Name, words, and length in ms; null is no limit. @type {[string, string, number | null][]} */
 export const RANGES = [
   ["1h", "Last hour", 3_600_000],
   ["24h", "Last 24 hours", 86_400_000],

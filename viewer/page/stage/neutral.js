@@ -20,7 +20,7 @@ const WITHOUT_CONTENT = new Set(["script", "noscript", "template"]);
 
 /** `neutral(event)` changes the event in place. `allowed` are origins whose images, styles and fonts may be loaded;
  * `lacks(kind, origin)` hears of each image, font, style sheet and canvas that will not be seen. */
-export function neutraliser(allowed = [], lacks = () => {}) {
+export function neutraliser(allowed = [], lacks = (_kind, _origin) => {}) {
   const origins = new Set(allowed);
   const styles = new Set(); // ids of style elements and their texts
   const tags = new Map(); // id → tag: a changed attribute does not say of which element
@@ -46,7 +46,7 @@ export function neutraliser(allowed = [], lacks = () => {}) {
     return text
       .replace(/@import\s+(url\(\s*)?("[^"]*"|'[^']*'|[^;)]*)[^;]*;?/gi, (all, _, address) => (loads(unquoted(address), "style") ? all : ""))
       .replace(/url\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^)]*)\)/gi, (all, address) => (loads(unquoted(address), FONT.test(address) ? "font" : "image") ? all : "none"))
-      .replace(/((?:-webkit-)?image-set\()([^()]*(?:\([^()]*\)[^()]*)*)\)/gi, (all, name, inside) => (/["'][^"']*:\/\//.test(inside) ? "none" : all));
+      .replace(/((?:-webkit-)?image-set\()([^()]*(?:\([^()]*\)[^()]*)*)\)/gi, (all, _name, inside) => (/["'][^"']*:\/\//.test(inside) ? "none" : all));
   }
 
   function attribute(tag, name, value) {
@@ -105,7 +105,7 @@ export function neutraliser(allowed = [], lacks = () => {}) {
         one.attributes = attributes(tag, one.attributes ?? {});
         tags.set(one.id, tag);
         if (tag === "style") styles.add(one.id);
-        if (tag === "style") (one.childNodes ?? []).forEach((text) => text && (text.isStyle = true));
+        if (tag === "style") for (const text of one.childNodes ?? []) if (text) text.isStyle = true;
         if (WITHOUT_CONTENT.has(tag)) one.childNodes = [];
       } else if (one.type === TEXT && one.isStyle) {
         styles.add(one.id);
@@ -145,7 +145,7 @@ export function neutraliser(allowed = [], lacks = () => {}) {
     if (event.type !== INCREMENTAL || !data) return event;
     if (data.source === SOURCE.mutation) mutation(data);
     if (data.source === SOURCE.styleRule) rules(data.adds);
-    if (data.source === SOURCE.adoptedStyles) (data.styles ?? []).forEach((sheet) => rules(sheet.rules));
+    if (data.source === SOURCE.adoptedStyles) for (const sheet of data.styles ?? []) rules(sheet.rules);
     if (data.source === SOURCE.font) data.fontSource = data.buffer ? data.fontSource : css(String(data.fontSource ?? ""));
     for (const key of ["replace", "replaceSync"]) if (typeof data[key] === "string") data[key] = css(data[key]);
     if (data.source === SOURCE.styleDeclaration && typeof data.set?.value === "string") data.set.value = css(data.set.value);
@@ -158,7 +158,9 @@ function canvas({ rr_dataURL: address, ...given }, isChange) {
   const style = {};
   for (const side of ["width", "height"]) if (/^\d{1,5}$/.test(given[side] ?? "")) style[`--canvas-${side}`] = `${given[side]}px`;
   if (/^data:image\/(png|jpeg|webp);base64,[\w+/=]+$/.test(address ?? "")) style["background-image"] = `url("${address}")`;
-  const text = Object.entries(style).map(([name, value]) => `${name}:${value}`).join(";");
+  const text = Object.entries(style)
+    .map(([name, value]) => `${name}:${value}`)
+    .join(";");
   if (!text) return given;
   if (typeof given.style === "string") return { ...given, style: `${given.style};${text}` };
   return { ...given, style: isChange ? { ...given.style, ...style } : text }; // a snapshot has texts only

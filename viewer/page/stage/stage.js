@@ -10,11 +10,15 @@ const CUSTOM = 5;
 const { Replayer } = window.rrwebReplay;
 const root = document.getElementById("stage");
 // Images that are not loaded are hatched; where there is room, with a word.
-const WORD = encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="100%"><style>@media (max-width:90px),(max-height:24px){text{display:none}}</style><text x="50%" y="50%" dy="4" font-family="sans-serif" font-size="12" text-anchor="middle" fill="#666">image not loaded</text></svg>');
+const WORD = encodeURIComponent(
+  '<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="100%"><style>@media (max-width:90px),(max-height:24px){text{display:none}}</style><text x="50%" y="50%" dy="4" font-family="sans-serif" font-size="12" text-anchor="middle" fill="#666">image not loaded</text></svg>',
+);
 const NOT_LOADED = `[data-not-loaded]{background:url("data:image/svg+xml,${WORD}") 0 0/100% 100% no-repeat,repeating-linear-gradient(45deg,#8883 0 6px,#8881 6px 12px)!important;outline:1px dashed #8886;outline-offset:-1px}`;
 
 // Canvases: see neutral.js. Until there is a picture they are hatched, with a word.
-const HATCHED = encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="120" height="60"><defs><pattern id="h" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0v8" stroke="#888" stroke-opacity=".4" stroke-width="6"/></pattern></defs><rect width="120" height="60" fill="url(#h)"/><text x="60" y="34" font-family="sans-serif" font-size="12" text-anchor="middle" fill="#666">canvas</text></svg>');
+const HATCHED = encodeURIComponent(
+  '<svg xmlns="http://www.w3.org/2000/svg" width="120" height="60"><defs><pattern id="h" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0v8" stroke="#888" stroke-opacity=".4" stroke-width="6"/></pattern></defs><rect width="120" height="60" fill="url(#h)"/><text x="60" y="34" font-family="sans-serif" font-size="12" text-anchor="middle" fill="#666">canvas</text></svg>',
+);
 const CANVAS = [
   `:where(canvas){display:inline-block;width:var(--canvas-width,300px);height:var(--canvas-height,150px);background-image:url("data:image/svg+xml,${HATCHED}")}`,
   "canvas{background-size:100% 100%!important;background-repeat:no-repeat!important;overflow:hidden;font-size:0!important;color:transparent!important}",
@@ -114,6 +118,7 @@ const scale = () => Math.min(1.5, innerWidth / size.width, innerHeight / size.he
 /** Scale the recorded page to the frame. */
 function fit(next) {
   if (next.width > 0 && next.height > 0) size = next;
+  /** @type {HTMLElement} */
   const wrapper = root.querySelector(".replayer-wrapper");
   if (!wrapper) return;
   const by = scale();

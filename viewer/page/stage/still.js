@@ -6,7 +6,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const DROPPED = new Set(["script", "noscript", "template", "iframe", "frame", "object", "embed", "base", "meta", "link", "title"]);
 const NAME = /^[A-Za-z_][\w.-]*(:[A-Za-z_][\w.-]*)?$/; // of attributes and elements that XML can hold
 const inert = document.implementation.createHTMLDocument(""); // in which nothing loads
-const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g; // characters that XML cannot hold
+const FORBIDDEN = /[^\t\n\r\u0020-\ufffd]/g; // characters that XML cannot hold
 
 /** `{width, height, html, svg}`: as a document of its own, and as a picture. `pointer`: `{x, y}` or undefined. */
 export function still(iframe, { width, height }, pointer) {

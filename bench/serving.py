@@ -1,0 +1,98 @@
+"""`replaylake serve` as a process that is asked over HTTP, of this checkout or of another, to measure beside it."""
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import zstandard
+
+from bench.spent import REPOSITORY
+
+Parameters = dict[str, Any] | list[tuple[str, Any]]
+Ask = Callable[[str, Parameters], Any]
+
+
+BESIDE = "BENCH_BESIDE"  # a checkout with its .venv
+
+
+def checkouts() -> dict[str, Path]:
+    """What is measured, by commit: this checkout, and the one that the environment names."""
+    beside = os.environ.get(BESIDE)
+    folders = [*([Path(beside)] if beside else []), REPOSITORY]
+    return {_commit(folder): folder for folder in folders}
+
+
+def python(checkout: Path, *arguments: str) -> list[str]:
+    """A command line of the checkout's Python, or of this one where it has none. It leaves no files there."""
+    own = checkout / ".venv" / "bin" / "python"
+    return [str(own) if own.exists() else sys.executable, "-B", *arguments]
+
+
+@contextmanager
+def serving(
+    lake: Path | str, work: Path, checkout: Path = REPOSITORY, settings: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, int]]:
+    """Its address and process. `work`: for scratch files and its log; `settings`: by variable."""
+    command = python(checkout, "-m", "flows.cli", "serve", "--lake", str(lake), "--port", "0")
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(work), "PYTHONPATH": str(checkout), **(settings or {})}
+    log = (work / "serve.log").open("w+b")
+    with log, subprocess.Popen(
+        command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        try:
+            found = re.search(r"http://\S+", process.stderr.readline().decode())
+            if found is None:
+                raise RuntimeError(process.stderr.read().decode())
+            yield found[0], process.pid
+        finally:
+            process.terminate()
+            log.write(process.communicate()[1])
+
+
+def client(url: str) -> Ask:
+    """Asks one question after the other on one connection. Raises RuntimeError for an answer that is not 200."""
+    ask = status_client(url)
+
+    def asked(path: str, parameters: Parameters) -> Any:  # noqa: ANN401 - JSON
+        status, answer = ask(path, parameters)
+        if status != 200:
+            raise RuntimeError(f"{path}: {status} {answer}")
+        return answer
+
+    return asked
+
+
+def status_client(url: str) -> Callable[[str, Parameters], tuple[int, Any]]:
+    """The same with the status of each answer."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=600)
+
+    def ask(path: str, parameters: Parameters) -> tuple[int, Any]:
+        connection.request("GET", f"/api/v1{path}?{urlencode(parameters)}", headers={"Accept-Encoding": "zstd"})
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.getheader("content-encoding") is not None:
+            body = zstandard.ZstdDecompressor().decompressobj().decompress(body)
+        return answer.status, json.loads(body)
+
+    return ask
+
+
+def percentile(values: list[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _commit(folder: Path) -> str:
+    asked = subprocess.run(
+        ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+    )
+    return asked.stdout.strip()

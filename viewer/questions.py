@@ -1,0 +1,137 @@
+"""A question to DuckDB runs in a slot: so many at once, a bounded wait for one, a bounded time, and memory as it lasts.
+
+Whoever has a question takes a slot and asks through it, on the connection that holds the answer. Past a bound the
+caller hears `Busy` and may ask again; nothing that a question needs too much of becomes an error of the server.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+
+import duckdb
+
+from schemas.errors import TryAgain
+from viewer.options import QuestionLimits
+
+Params = Sequence[object]
+_QUIET_SECONDS = 0.5  # for one slot
+
+
+class Bound(StrEnum):
+    """What a question came up against."""
+
+    SLOTS = "slots"  # none became free while it waited
+    TIME = "time"
+    MEMORY = "memory"
+    DISK = "disk"  # what it put there, or the index itself
+    CLOSED = "closed"  # the index was closed meanwhile, or is made anew
+
+
+_TEXTS = {
+    Bound.SLOTS: "too many questions are being answered: ask again",
+    Bound.TIME: "the question took longer than serve.question_seconds: ask for fewer days, or again",
+    Bound.MEMORY: "the question needs more than is left of serve.memory_bytes: ask for fewer days, or again",
+    Bound.DISK: "the disk of the index is full or fails",
+    Bound.CLOSED: "the index is being opened: ask again",
+}
+_BOUNDS: tuple[tuple[type[Exception], Bound], ...] = (
+    (duckdb.InterruptException, Bound.TIME),
+    (duckdb.OutOfMemoryException, Bound.MEMORY),
+    (MemoryError, Bound.MEMORY),
+    (duckdb.FatalException, Bound.CLOSED),
+    (duckdb.InternalException, Bound.CLOSED),
+    (duckdb.ConnectionException, Bound.CLOSED),
+    (duckdb.IOException, Bound.DISK),
+)
+
+
+class Busy(TryAgain):
+    """A question was not answered, for want of something that comes back."""
+
+    def __init__(self, bound: Bound) -> None:
+        super().__init__(_TEXTS[bound])
+        self.bound = bound
+
+
+class Slot:
+    """A place in which one question is asked, in one statement or several. One thread's."""
+
+    def __init__(self) -> None:
+        self._running: duckdb.DuckDBPyConnection | None = None
+        self._is_over = False
+        self._lock = threading.Lock()
+
+    def ask(self, connection: duckdb.DuckDBPyConnection, sql: str, params: Params = ()) -> list[tuple[object, ...]]:
+        """All rows of one statement. Raises Busy."""
+        with self._lock:
+            if self._is_over:
+                raise Busy(Bound.TIME)
+            self._running = connection
+        try:
+            rows: list[tuple[object, ...]] = connection.execute(sql, list(params)).fetchall()
+        except tuple(kind for kind, _ in _BOUNDS) as error:
+            raise Busy(next(bound for kind, bound in _BOUNDS if isinstance(error, kind))) from error
+        finally:
+            with self._lock:
+                self._running = None
+        return rows
+
+    def end(self) -> None:
+        """Its time is over. From another thread."""
+        with self._lock:
+            self._is_over = True
+            if self._running is not None:
+                self._running.interrupt()
+
+
+class Questions:
+    """The slots."""
+
+    def __init__(self, limits: QuestionLimits) -> None:
+        self._limits = limits
+        self._free = threading.Semaphore(limits.at_once)
+        self._quiet = threading.Lock()
+        self.asked = 0  # slots that were given
+        self.refused: Counter[Bound] = Counter()
+
+    @contextmanager
+    def slot(self) -> Iterator[Slot]:
+        """Wait for a slot, and hold it while the block lasts. Raises Busy."""
+        try:
+            with self._place():
+                slot = Slot()
+                timer = threading.Timer(self._limits.answer_seconds, slot.end)
+                timer.daemon = True
+                timer.start()
+                try:
+                    yield slot
+                finally:
+                    timer.cancel()
+        except Busy as busy:
+            self.refused[busy.bound] += 1
+            raise
+
+    @contextmanager
+    def quiet(self) -> Iterator[bool]:
+        """No question is being answered while the block lasts; False when that could not be had in good time."""
+        with self._quiet:
+            taken = 0
+            while taken < self._limits.at_once and self._free.acquire(timeout=_QUIET_SECONDS):
+                taken += 1
+            try:
+                yield taken == self._limits.at_once
+            finally:
+                if taken:
+                    self._free.release(taken)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._free.acquire(timeout=self._limits.wait_seconds):
+            raise Busy(Bound.SLOTS)
+        self.asked += 1
+        try:
+            yield
+        finally:
+            self._free.release()
