@@ -102,6 +102,18 @@ wheel: $(READY) $(PLAYER) ## the wheel, with the page's player inside, and the l
 	$(UV) build --wheel --quiet --out-dir dist
 	$(BIN)/python .ci/sbom.py > dist/replaylake-$$($(BIN)/python .ci/version.py).cdx.json
 
+# Engines that the tests of docs/bi.md and docs/iceberg.md read with; without them these tests are skipped.
+ENGINES := .work/engines
+$(ENGINES)/.ready: tests/engines/requirements.txt docker/spark/pom.xml | $(READY)
+	$(UV) venv --quiet --clear --python $(BIN)/python $(ENGINES)
+	$(UV) pip install --quiet --python $(ENGINES)/bin/python -r tests/engines/requirements.txt
+	rm -rf .work/spark-jars
+	mvn -B -q -ntp -f docker/spark/pom.xml dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/.work/spark-jars"
+	@touch $@
+
+.PHONY: engines
+engines: $(ENGINES)/.ready ## fetch Spark, ClickHouse and dbt for their tests, 1.5 GB (needs Java 17 and Maven)
+
 .PHONY: fuzz
 fuzz: $(READY) ## a million mutated messages through the decoders, guided by coverage
 	$(UV) run --no-sync --with atheris==3.0.0 python -m tests.fuzz $(ARGS)

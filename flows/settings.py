@@ -34,6 +34,7 @@ from schemas.errors import MustAct
 from schemas.lifecycle import PACK_DAYS
 from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention
 from schemas.units import GIB, MS_PER_HOUR, MS_PER_SECOND
+from sinks.iceberg.options import CatalogOptions
 from sinks.open_store import lake_fault
 from sinks.writer import LakeLimits
 from viewer.access import Token
@@ -51,6 +52,7 @@ _CLIENT_HEADERS = {
 _RULES, _MEMO, _LIMITS, _SHARE, _CUT, _CLOCK = (
     WindowRules(), MemoLimits(), Limits(), ShareLimits(), CutLimits(), ClockRules(),
 )  # fmt: skip
+_CATALOG = CatalogOptions()
 _POLICY, _SERVE = Policy(_LIMITS), ServeOptions(Path())
 PREFIX = "REPLAYLAKE_"
 CONFIG_VARIABLE = "REPLAYLAKE_CONFIG"
@@ -607,6 +609,36 @@ class ServeSettings(_Section):
         return bool(self.tokens) or self.proxy is not None
 
 
+class IcebergSettings(_Section):
+    """The Iceberg tables of the lake: `replaylake iceberg`."""
+
+    catalog: dict[str, str] = Field(
+        {}, description="properties of a PyIceberg catalog: type, uri, ...; when not set SQLite in a local lake"
+    )
+    name: str = Field(_CATALOG.name, min_length=1, description="name of the catalog, which some keep tables under")
+    namespace: str = Field(_CATALOG.namespace, min_length=1, description="namespace of the tables")
+    grace_seconds: NotNegative = Field(
+        _CATALOG.grace_seconds,
+        description="how long a query may take; what was replaced stays in the bucket for so long",
+    )
+
+    def options(self, s3: S3Settings) -> CatalogOptions:
+        """PyIceberg reaches the store as the lake does, unless the catalog's properties say otherwise."""
+        file_io = {
+            "s3.endpoint": s3.endpoint_url,
+            "s3.access-key-id": s3.key.get_secret_value() if s3.key else None,
+            "s3.secret-access-key": s3.secret.get_secret_value() if s3.secret else None,
+            "s3.region": "us-east-1" if s3.endpoint_url else None,
+        }
+        return CatalogOptions(
+            name=self.name,
+            namespace=self.namespace,
+            properties=self.catalog,
+            file_io={name: value for name, value in file_io.items() if value},
+            grace_seconds=self.grace_seconds,
+        )
+
+
 class LogSettings(_Section):
     """What goes to standard error. Never content of sessions."""
 
@@ -650,6 +682,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     intake: IntakeSettings = IntakeSettings()
     serve: ServeSettings = ServeSettings()
+    iceberg: IcebergSettings = IcebergSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

@@ -115,7 +115,7 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[_Row]:
 def _section(path: str, field: FieldInfo) -> tuple[type[BaseModel] | None, str]:
     """The section behind a field, and its path; None for a plain setting."""
     kind: Any = field.annotation
-    if get_origin(kind) in (Union, types.UnionType):
+    if get_origin(kind) in (Union, types.UnionType):  # a section that may be left out
         kind = next(one for one in get_args(kind) if one is not type(None))
     if get_origin(kind) is dict and isinstance(get_args(kind)[1], type) and issubclass(get_args(kind)[1], BaseModel):
         return get_args(kind)[1], f"{path}.NAME"

@@ -7,6 +7,7 @@
     staging/<shard>/<seq>-<incarnation>/<n>
     _job/owner.json    _job/fence/<shard>    _job/published/<shard>    _job/notices/<name>    _job/heard/<shard>
     _job/removed/<name>    _job/receipts/<name>.json    _job/lock/<token>    _job/compaction.json
+    _job/iceberg.json    _job/retired/<name>    iceberg/<table>/...
 
 Ids are data, never paths: whatever is not plain is percent-encoded, and long ones end in a hash.
 """
@@ -29,7 +30,10 @@ HEARD = "_job/heard/"  # which of it a writer knows
 REMOVED = "_job/removed/"  # digests of keys that a command has removed
 RECEIPTS = "_job/receipts/"  # of erasures
 LOCKS = "_job/lock/"  # of the command that changes the lake now
-SWAP = "_job/compaction.json"  # which files a compaction is replacing by which one
+SWAP = "_job/compaction.json"  # which files a command is replacing by which ones
+REGISTRAR = "_job/iceberg.json"  # who keeps Iceberg tables of this lake
+RETIRED = "_job/retired/"  # files that only an older Iceberg snapshot still needs
+ICEBERG = "iceberg/"  # metadata of the Iceberg tables
 FOLDERS = frozenset({"tables", "replays", "packs", "staging", "_job"})  # a lake has some of them, and no others
 FIRST_REVISIONS = "-r0"  # end of a file's name: every row in it is of revision 0, so it supersedes nothing
 TABLE_ENDING = ".parquet"  # of the name of a table file

@@ -133,7 +133,7 @@ def _swap(store: ObjectStore, group: Group, merged: Merged, name: str) -> None:
     keys = [one.key for one in group.files]
     output = output_key(group, merged)
     note_removed(store, name, keys)  # first: a job that restarts does not publish them again
-    prepare(store, group.table, output, keys)
+    prepare(store, group.table, [output], keys)
     try:
         store.put({output: merged.content})
         if row_count(store, output) != merged.rows:

@@ -5,20 +5,24 @@ objects are searched and changed in place; what is late meets the notice for 30 
 started again: it goes on with the same notice and the sessions it had found.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
+from itertools import groupby
 
 import msgspec
 
 from schemas.erasure import Change, Failure, Receipt, SessionKey, Subject
 from schemas.errors import Declined
-from schemas.keys import RECEIPTS, TABLES
+from schemas.keys import FIRST_REVISIONS, RECEIPTS, TABLE_ENDING, TABLES
 from schemas.notices import Notice, NoticeKind, Notices
 from schemas.pack import key_hash
 from schemas.units import MIB, MS_PER_DAY
 from sinks.erase_find import Edit, Progress, Unreadable, UnreadRows, Wanted, find_edits, find_sessions
 from sinks.notices import all_notices, await_heard, note_removed, put_notice, take_back, tidy
+from sinks.retired import registration
 from sinks.store import ObjectStore, StoreError
+from sinks.swap import replace_files
 
 TOMBSTONE_DAYS = 30  # longer than SDKs, queues and retries keep what is late
 _BATCH_BYTES = 64 * MIB
@@ -34,6 +38,7 @@ class Eraser:
     """One erasure. `now_ms`: the wall clock; `instant`: a time as text; `wait_seconds` None: no job runs.
 
     `beside`: what else the erasure of these sessions has to do, beside the store; yields what it could not.
+    `leave_tables`: takes what was replaced out of every Iceberg snapshot, and deletes it; yields what it could not.
     `with_unreadable`: what nobody can look into goes, too. `is_expected` False: a subject of which nothing is here is
     no mistake, and what comes of it is refused.
     """
@@ -47,6 +52,7 @@ class Eraser:
         wait_seconds: float | None,
         progress: Progress = lambda _: None,
         beside: Callable[[AbstractSet[SessionKey]], Iterable[Failure]] = lambda _: (),
+        leave_tables: Callable[[], Iterable[Failure]] = lambda: (),
         *,
         with_unreadable: bool = False,
         is_expected: bool = True,
@@ -58,6 +64,7 @@ class Eraser:
         self._wait_seconds = wait_seconds
         self._progress = progress
         self._beside = beside
+        self._leave_tables = leave_tables
         self._with_unreadable = with_unreadable
         self._is_expected = is_expected
         self._is_known = False  # it was erased before, so that nothing of it is there is no surprise
@@ -102,6 +109,7 @@ class Eraser:
             take_back(self._store, [f"{name}-first", f"{name}-sessions"])
             self._store.delete([one.key for one in self._store.list(f"{RECEIPTS}{name}/")])
             raise
+        self._failures.update({failure.object: failure for failure in self._leave_tables()})
         self._purge()
         self._await_journals(name, since_ms)
         self._failures.update({failure.object: failure for failure in self._beside(self._keys)})
@@ -234,8 +242,11 @@ class Eraser:
         gone = [edit.key for edit in batch if edit.content is None]
         gone += [final for edit in batch for final in edit.finals]
         note_removed(self._store, f"{name}-{batch_name}", gone)
-        done = 0
-        for edit in batch:
+        done, edits = 0, batch
+        if registration(self._store) is not None:
+            edits = [edit for edit in batch if not edit.key.startswith(TABLES)]
+            done += self._replace([edit for edit in batch if edit.key.startswith(TABLES)])
+        for edit in edits:
             self._progress(edit.key)
             try:
                 if edit.content is None:
@@ -245,6 +256,22 @@ class Eraser:
                 done += 1
             except StoreError as error:
                 self._failures[edit.key] = Failure(edit.change.object, str(error))
+        return done
+
+    def _replace(self, edits: Iterable[Edit]) -> int:
+        """In a lake with Iceberg tables: files under new names, because an older snapshot needs the old ones.
+
+        `leave_tables` ends that.
+        """
+        done = 0
+        for table, found in groupby(edits, lambda edit: edit.key.split("/")[1]):
+            of_table = list(found)
+            outputs = {_renamed(edit.key, edit.content): edit.content for edit in of_table if edit.content is not None}
+            try:
+                replace_files(self._store, table, [edit.key for edit in of_table], outputs)
+                done += len(of_table)
+            except StoreError as error:
+                self._failures.update({edit.key: Failure(edit.change.object, str(error)) for edit in of_table})
         return done
 
     def _note(self, found: Edit | Unreadable) -> None:
@@ -287,3 +314,11 @@ class Eraser:
         )
         receipt.seal()
         return receipt
+
+
+def _renamed(key: str, content: bytes) -> str:
+    """The key of what is left of a file: made of its bytes, so that a second run gives the same."""
+    stem = key.removesuffix(TABLE_ENDING)
+    mark = FIRST_REVISIONS if stem.endswith(FIRST_REVISIONS) else ""
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    return f"{stem.removesuffix(FIRST_REVISIONS)}-{digest}{mark}{TABLE_ENDING}"

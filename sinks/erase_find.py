@@ -20,6 +20,7 @@ from schemas.pack import PackFormatError, decode_block, key_hash, read_index, wi
 from sinks.erase_texts import Speaks
 from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
+from sinks.swap import table_objects
 from sinks.table_files import columns_of, is_table_file, read_columns, take_rows
 
 _IDS = ("app_id", "session_id")
@@ -82,7 +83,7 @@ def find_sessions(store: ObjectStore, subject: Subject, since_ms: int, progress:
         return {(subject.app_id, subject.session_id)}
     until_ms = since_ms if subject.kind != "session" else 1 << 62
     found: set[SessionKey] = set()
-    for one, columns in in_parallel(partial(_columns, store, names=_WANTED), store.list(TABLES)):
+    for one, columns in in_parallel(partial(_columns, store, names=_WANTED), table_objects(store)):
         progress(one.key)
         if columns is not None and not isinstance(columns, Unreadable):  # `find_edits` says so
             found.update(_sessions_in(columns, subject, until_ms))
@@ -106,7 +107,7 @@ def find_edits(store: ObjectStore, wanted: Wanted, progress: Progress) -> Iterat
 
     Styles stay: they are files of the site that other sessions need, too.
     """
-    for one, columns in in_parallel(partial(_ids, store), store.list(TABLES)):
+    for one, columns in in_parallel(partial(_ids, store), table_objects(store)):
         progress(one.key)
         if isinstance(columns, Unreadable):
             yield columns

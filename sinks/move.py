@@ -28,7 +28,9 @@ from schemas.keys import (
 from schemas.lifecycle import REPLAY_TABLE, class_of
 from sinks.notices import note_removed
 from sinks.parallel import in_parallel
+from sinks.retired import registration
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
+from sinks.swap import replace_files, table_objects
 from sinks.table_files import encode, read_columns, read_table, row_count
 
 _BATCH = 500
@@ -73,7 +75,7 @@ class Mover:
         if not dry_run:
             self._copy(self._styles(blobs))
             self._copy(list(blobs.items()))
-        for found, columns in in_parallel(self._ids, list(self._store.list(TABLES))):
+        for found, columns in in_parallel(self._ids, table_objects(self._store)):
             self._progress(found.key)
             rows = self._move_rows(found, columns, dry_run=dry_run)
             moved.rows += rows
@@ -85,7 +87,7 @@ class Mover:
     def _blobs(self) -> dict[str, str]:
         """Old key to new key of every blob that rows point to and that is in another class than it should be."""
         found: dict[str, str] = {}
-        for one, columns in in_parallel(self._ids, self._store.list(f"{TABLES}{REPLAY_TABLE}/")):
+        for one, columns in in_parallel(self._ids, table_objects(self._store, f"{TABLES}{REPLAY_TABLE}/")):
             self._progress(one.key)
             for app_id, session_id, key in zip(*columns.values(), strict=True):
                 new = self._new_blob_key(app_id, session_id, key)
@@ -157,6 +159,12 @@ class Mover:
             return len(changed)
         content = self._repointed(read_table(self._store, found), columns)
         stem = found.key.rpartition("/")[2].removesuffix(TABLE_ENDING)
+        if registration(self._store) is not None:
+            parts = {wanted: content.take(pa.array(positions)) for wanted, positions in places.items()}
+            self._replace(
+                found.key, {table_key(table, to, day, f"{stem}-{_digest(rows)}"): rows for to, rows in parts.items()}
+            )
+            return len(changed)
         for wanted, positions in places.items():
             if wanted != days:
                 rows = content.take(pa.array(positions))
@@ -166,6 +174,12 @@ class Mover:
         else:
             self._delete([found.key])
         return len(changed)
+
+    def _replace(self, key: str, parts: dict[str, pa.Table]) -> None:
+        """In a lake with Iceberg tables: all at once, under new names; an older snapshot needs the file as it is."""
+        self._batches += 1
+        note_removed(self._store, f"{self._name}-{self._batches}", [key])
+        replace_files(self._store, key.split("/")[1], [key], {new: encode(rows) for new, rows in parts.items()})
 
     def _repointed(self, content: pa.Table, columns: dict[str, list[Any]]) -> pa.Table:
         """The rows with their blobs' new keys."""
@@ -205,7 +219,7 @@ class Mover:
             self._delete([*own, *batch])
 
     def _referenced(self) -> Iterator[str]:
-        for one in self._store.list(f"{TABLES}{REPLAY_TABLE}/"):
+        for one in table_objects(self._store, f"{TABLES}{REPLAY_TABLE}/"):
             yield from read_columns(self._store, one, ("replay_key",))["replay_key"]
 
     def _delete(self, keys: Sequence[str]) -> None:

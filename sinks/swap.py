@@ -1,25 +1,30 @@
-"""Many files of a table replaced by one, so that a reader sees every row exactly once, whenever it looks.
+"""Files of a table replaced by others, so that a reader sees every row exactly once, whenever it looks.
 
 A store cannot swap several objects at once, so one small object says what is going on (`_job/compaction.json`):
 
     none --prepare--> prepared --commit--> committed --finish--> none
                       the output is put    the replaced files are deleted
 
-While a swap is prepared, readers ignore its output; while it is committed, they ignore what it replaces. Every step
+While a swap is prepared, readers ignore its outputs; while it is committed, they ignore what it replaces. Every step
 gives the table a new number. A reader reads the object, lists, and reads the object again; the same number twice means
 that nothing of the table was swapped meanwhile, and the list is exact. Decision 7 has the reasons.
+
+In a lake that has Iceberg tables, what was replaced is retired instead of deleted (`sinks.retired`): readers of the
+lake ignore it from then on.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from schemas.errors import Declined, MustAct, TryAgain
+from schemas.errors import Declined, MustAct, ReplayLakeError, TryAgain
 from schemas.keys import SWAP, TABLE_ENDING, TABLES, partition_value
 from sinks.parallel import in_parallel
+from sinks.retired import registration, retire, retired_keys
+from sinks.stated_names import digest_of
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 
-_VERSION = 1
+_VERSION = 2  # of a journal that the release before must not ignore; without retired files and second outputs it is 1
 _LOOKS = 30  # a compaction of many days may swap while we list; its swaps are short and far apart
 
 Days = tuple[str, str]  # first and last UTC day, both included
@@ -30,26 +35,32 @@ class LakeRestless(TryAgain):
 
 
 class Swap(msgspec.Struct, frozen=True):
-    """What is replaced by what. All keys are below one folder of the table."""
+    """What is replaced by what, in one table. `output`: the first of the new files, "" when there is none."""
 
     table: str
     output: str
     replaced: list[str]
     is_committed: bool = False
+    more_outputs: list[str] = []
+
+    @property
+    def outputs(self) -> list[str]:
+        return [*([self.output] if self.output else []), *self.more_outputs]
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """The one object. `numbers`: steps taken so far, by table."""
+    """The one object. `numbers`: steps taken so far, by table; `retires`: there are, or were, retired files."""
 
-    version: int = _VERSION
+    version: int = 1
     numbers: dict[str, int] = {}
     swap: Swap | None = None
+    retires: bool = False
 
     def hidden(self) -> frozenset[str]:
         """Keys that a reader ignores."""
         if self.swap is None:
             return frozenset()
-        return frozenset(self.swap.replaced if self.swap.is_committed else [self.swap.output])
+        return frozenset(self.swap.replaced if self.swap.is_committed else self.swap.outputs)
 
 
 def visible_files(store: ObjectStore, tables: Iterable[str], days: Days | None = None) -> dict[str, list[ObjectInfo]]:
@@ -70,12 +81,13 @@ def _visible(
 ) -> dict[str, list[ObjectInfo]]:
     found: dict[str, list[ObjectInfo]] = {}
     wanted = list(tables)
-    journal = read_journal(store)
+    journal, retired = _state(store)
     for _ in range(_LOOKS):
         found |= dict(in_parallel(listed, wanted))
-        before, journal = journal, read_journal(store)
+        before, retired_before = journal, retired
+        journal, retired = _state(store)
         restless = [table for table in wanted if before.numbers.get(table) != journal.numbers.get(table)]
-        hidden = journal.hidden()
+        hidden = journal.hidden() | retired_before | retired
         for table in set(wanted).difference(restless):
             found[table] = [one for one in found[table] if one.key not in hidden]
         if not restless:
@@ -84,24 +96,31 @@ def _visible(
     raise LakeRestless(f"files of {', '.join(wanted)} were replaced {_LOOKS} times while they were listed: try again")
 
 
+def table_objects(store: ObjectStore, prefix: str = TABLES) -> list[ObjectInfo]:
+    """Every table file that is not retired. Only with the lake's lock: then no swap is going on."""
+    _, retired = _state(store)
+    return [one for one in store.list(prefix) if one.key not in retired]
+
+
 def read_journal(store: ObjectStore) -> Journal:
     """What is going on; raises MustAct for a journal of a later version."""
     try:
         journal = msgspec.json.decode(store.read(SWAP), type=Journal)
     except ObjectMissing:
         return Journal()
-    if journal.version != _VERSION:
+    if journal.version > _VERSION:
         raise MustAct(f"{SWAP} has version {journal.version}, this release reads version {_VERSION}")
     return journal
 
 
-def prepare(store: ObjectStore, table: str, output: str, replaced: Iterable[str]) -> None:
-    """From now on readers ignore `output`, which is not there yet. Only with the lake's lock, like all below."""
-    _step(store, table, Swap(table, output, sorted(replaced)))
+def prepare(store: ObjectStore, table: str, outputs: Sequence[str], replaced: Iterable[str]) -> None:
+    """From now on readers ignore `outputs`, which are not there yet. Only with the lake's lock, like all below."""
+    first, *more = outputs or [""]
+    _step(store, table, Swap(table, first, sorted(replaced), more_outputs=more))
 
 
 def commit(store: ObjectStore) -> None:
-    """From now on readers take the output, which is whole, and ignore what it replaces."""
+    """From now on readers take the outputs, which are whole, and ignore what they replace."""
     swap = _open_swap(store)
     _step(store, swap.table, msgspec.structs.replace(swap, is_committed=True))
 
@@ -111,10 +130,26 @@ def settle(store: ObjectStore) -> Mapping[str, int]:
     swap = read_journal(store).swap
     if swap is None:
         return {}
-    gone = swap.replaced if swap.is_committed else [swap.output]
-    store.delete(gone)
-    _step(store, swap.table, None)
+    gone = swap.replaced if swap.is_committed else swap.outputs
+    retires = swap.is_committed and registration(store) is not None
+    if retires:
+        retire(store, f"swap-{digest_of(':'.join(gone))}", gone)
+    else:
+        store.delete(gone)
+    _step(store, swap.table, None, retires=retires)
     return {swap.table: len(gone)}
+
+
+def replace_files(store: ObjectStore, table: str, replaced: Sequence[str], outputs: Mapping[str, bytes]) -> None:
+    """All at once: files of a table go, others with their rows come. Noted as removed they must be already."""
+    prepare(store, table, sorted(outputs), replaced)
+    try:
+        store.put(outputs)
+    except ReplayLakeError:
+        settle(store)
+        raise
+    commit(store)
+    settle(store)
 
 
 def _open_swap(store: ObjectStore) -> Swap:
@@ -124,10 +159,18 @@ def _open_swap(store: ObjectStore) -> Swap:
     return swap
 
 
-def _step(store: ObjectStore, table: str, swap: Swap | None) -> None:
-    numbers = read_journal(store).numbers
-    journal = Journal(numbers=numbers | {table: numbers.get(table, 0) + 1}, swap=swap)
-    store.put({SWAP: msgspec.json.encode(journal)})
+def _step(store: ObjectStore, table: str, swap: Swap | None, *, retires: bool = False) -> None:
+    before = read_journal(store)
+    retires = retires or before.retires
+    numbers = before.numbers | {table: before.numbers.get(table, 0) + 1}
+    version = _VERSION if retires or (swap is not None and swap.more_outputs) else 1
+    store.put({SWAP: msgspec.json.encode(Journal(version, numbers, swap, retires))})
+
+
+def _state(store: ObjectStore) -> tuple[Journal, frozenset[str]]:
+    """What is going on, and what is retired."""
+    journal = read_journal(store)
+    return journal, retired_keys(store) if journal.retires else frozenset()
 
 
 def _listed(store: ObjectStore, table: str, days: Days | None) -> list[ObjectInfo]:

@@ -30,6 +30,8 @@ from viewer.shared_cache import SharedCache
 _SESSIONS_MAX = 256  # whose windows are kept until the lake changes
 _log = logging.getLogger("replaylake.serve")
 
+_log = logging.getLogger("replaylake.serve")
+
 
 class Missing(Exception):
     """There is no such thing."""

@@ -19,12 +19,15 @@ from flows.recovery_folder import FolderInUse, unused_folder
 from flows.settings import ConfigurationError, Settings, load_settings
 from flows.shown import counted, printable, size
 from schemas.erasure import Failure, Receipt, SessionKey, Subject
+from schemas.errors import ReplayLakeError
 from schemas.units import MS_PER_SECOND
 from sinks.erase import Eraser
 from sinks.erase_find import Progress as Told
 from sinks.erase_recovery import erase_in_folder
 from sinks.fence import owner_of
+from sinks.iceberg.options import open_registrar
 from sinks.maintenance import maintenance
+from sinks.retired import registration
 from sinks.store import ObjectStore
 
 WaitOption = Annotated[
@@ -73,6 +76,7 @@ def erase(  # noqa: PLR0913 - one option per setting
         eraser = Eraser(
             store, subject, now_ms, instant, None if job_is_stopped else wait, tell,
             lambda keys: _in_recovery_folder(settings, store, keys, job_is_stopped=job_is_stopped),
+            lambda: _out_of_iceberg(settings, store, tell),
             with_unreadable=with_unreadable, is_expected=not not_yet_here,
         )  # fmt: skip
         if dry_run:
@@ -110,6 +114,18 @@ def _in_recovery_folder(
             f"that of job {owner} is not {folder}: the ids of open and lately closed sessions stay in it until the job "
             "has run again, or the folder is deleted. Name it with REPLAYLAKE_RUN__RECOVERY_DIR where it is",
         )
+
+
+def _out_of_iceberg(settings: Settings, store: ObjectStore, tell: Told) -> Iterator[Failure]:
+    """In a lake with Iceberg tables: what was replaced leaves every snapshot, then the bucket."""
+    known = registration(store)
+    if known is None:
+        return
+    tell(f"Iceberg tables: queries that have begun get {known.grace_seconds} s to end")
+    try:
+        open_registrar(store, settings.iceberg.options(settings.s3), now_ms).forget(time.sleep)
+    except ReplayLakeError as error:
+        yield Failure("Iceberg tables", f"older snapshots may still reach what was erased: {error}; run it again")
 
 
 def now_ms() -> int:

@@ -14,6 +14,7 @@ import typer
 
 from flows.cli.compact import compact_command
 from flows.cli.erase import erase
+from flows.cli.iceberg import app as iceberg
 from flows.cli.intake import intake
 from flows.cli.job import backfill, demo, run
 from flows.cli.read import config, export, sessions, show, verify
@@ -41,6 +42,7 @@ for reading in (sessions, show, export, serve, sql, tables, verify, config):
     app.command(rich_help_panel=_READING)(reading)
 app.command(rich_help_panel=_KEEPING)(erase)
 app.command("compact", rich_help_panel=_KEEPING)(compact_command)
+app.add_typer(iceberg, name="iceberg", rich_help_panel=_KEEPING)
 app.add_typer(retention, name="retention", rich_help_panel=_KEEPING)
 
 

@@ -460,7 +460,7 @@ def _hidden(dumped: dict[str, object]) -> dict[str, object]:
     """Pass-through options may hold credentials: only their names are shown."""
     hidden: dict[str, object] = {}
     for name, value in dumped.items():
-        if isinstance(value, dict) and name in {"client", "options"}:
+        if isinstance(value, dict) and name in {"client", "options", "catalog"}:
             hidden[name] = dict.fromkeys(value, "**********")
         else:
             hidden[name] = _hidden(value) if isinstance(value, dict) else value

@@ -7,6 +7,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from schemas.engine_ddl import clickhouse_ddl, duckdb_ddl, trino_ddl
 from schemas.engine_views import extras
 from schemas.tables import REVISED, TABLES
 from tests.conftest import REPOSITORY
+from tests.engines.asking import engines
 from tests.flow.harness import capture_messages, run
 
-MARKED = re.compile(r"<!-- tested: (sql|python) ?(\w*) -->\n```\w+\n(.*?)```", re.DOTALL)
+MARKED = re.compile(r"<!-- tested: (sql|python|engines) ?(\w*) -->\n```\w+\n(.*?)```", re.DOTALL)
 EXAMPLES = MARKED.findall((REPOSITORY / "docs" / "bi.md").read_text())
-PYTHON = [(name, code) for kind, name, code in EXAMPLES if kind == "python"]
+PYTHON = [(name, code) for kind, name, code in EXAMPLES if kind == "python" and not name.startswith("iceberg")]
 Rows = list[tuple[Any, ...]]
 
 
@@ -70,6 +72,40 @@ def test_polars_and_pandas_say_what_duckdb_says(
     records = result.to_dicts() if hasattr(result, "to_dicts") else result.to_dict("records")
     assert [tuple(row.values()) for row in records] == [
         tuple(pytest.approx(value) if isinstance(value, float) else value for value in row) for row in by_duckdb[name]
+    ]
+
+
+def test_the_example_of_iceberg_says_what_duckdb_says(folder: Path, by_duckdb: dict[str, Rows], tmp_path: Path) -> None:
+    lake = tmp_path / "demo-lake"
+    shutil.copytree(folder / "demo-lake", lake)
+    for days in lake.glob("tables/*/retention=14d"):  # else it is over one day
+        days.rename(days.with_name("retention=3650d"))
+    assert CliRunner().invoke(app, ["iceberg", "sync", "--lake", str(lake)]).exit_code == 0
+    [code] = [code for _, name, code in EXAMPLES if name == "iceberg_entry_pages"]
+    script = tmp_path / "example.py"
+    code = code.replace("sqlite:///demo-lake", f"sqlite:///{lake.as_posix()}")
+    script.write_text(f"{code}\nby_duckdb = by_duckdb.fetchall()\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ran = runpy.run_path(str(script))
+    expected = sorted((row[0], row[1]) for row in by_duckdb["entry_pages"])
+    assert sorted(ran["result"].rows()) == expected
+    assert sorted(ran["by_duckdb"]) == expected
+    done = CliRunner().invoke(app, ["iceberg", "verify", "--lake", str(lake), "--json"])
+    assert json.loads(done.stdout) == {"problems": []}
+    assert CliRunner().invoke(app, ["iceberg", "drop", "--lake", str(lake)]).exit_code == 0
+
+
+@pytest.mark.slow
+def test_the_example_of_datafusion_says_what_duckdb_says(folder: Path, by_duckdb: dict[str, Rows]) -> None:
+    [(name, code)] = [(name, code) for kind, name, code in EXAMPLES if kind == "engines"]
+    code = f"{code}\nimport json\nprint(json.dumps([list(row.values()) for row in result]))\n"
+    done = subprocess.run(
+        [str(engines() / "python"), "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [
+        [pytest.approx(v) if isinstance(v, float) else v for v in row] for row in by_duckdb[name]
     ]
 
 

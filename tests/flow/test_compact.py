@@ -216,7 +216,7 @@ def test_a_swap_in_the_middle_of_a_listing_is_noticed(store: LocalStore, after: 
     merged = encode_rows("errors", table_rows(store, "errors"))
 
     def swap() -> None:
-        prepare(store, "errors", output, old)
+        prepare(store, "errors", [output], old)
         store.put({output: merged})
         if end > 1:
             commit(store)

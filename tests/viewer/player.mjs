@@ -98,7 +98,9 @@ export async function canvases({ page, job }) {
 export async function tabs({ page, job }) {
   await open(page, job.sessions["gc-multitab"]);
   await playing(page);
+  await page.keyboard.press("t"); // stay in one
   const choice = page.getByLabel("Tab of the session");
+  await choice.selectOption({ index: 0 });
   const names = await choice.locator("option").allInnerTexts();
   await until(page, 1);
   const first = await shown(page);

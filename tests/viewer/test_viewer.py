@@ -315,7 +315,7 @@ def test_a_seek_loads_the_chunk_of_that_moment_first(seen: Any) -> None:
 def test_an_open_session_is_followed(seen: Any) -> None:
     live = seen("followsLive")
     assert live["grown"] > live["before"]
-    assert live["note"] == ""
+    assert live["note"] == "" or live["note"].startswith("The recording ends here")
 
 
 def test_a_session_in_packs_is_watched_while_it_goes_on(seen: Any) -> None:

@@ -193,8 +193,9 @@ def test_a_moment_of_a_hostile_recording_neither_runs_nor_calls_out(seen: Any) -
     assert "seen by the watcher" in moment["text"]
 
 
-def test_nothing_of_the_player_is_in_the_way_of_assistive_technology(seen: Any) -> None:
-    accessible = seen("accessiblePlayer")
+@pytest.mark.parametrize("scheme", ["Light", "Dark"])
+def test_nothing_of_the_player_is_in_the_way_of_assistive_technology(seen: Any, scheme: str) -> None:
+    accessible = seen(f"accessible{scheme}")
     assert {view: found for view, found in accessible["found"].items() if found} == {}
-    assert len(accessible["found"]) == 36
+    assert len(accessible["found"]) == 18
     assert {view: by for view, by in accessible["overflow"].items() if by > 0} == {}

@@ -359,41 +359,42 @@ export async function hostileMoment({ page, job }) {
 }
 
 /** Nothing is in the way of assistive technology, light and dark, wide and narrow. */
-export async function accessiblePlayer({ page, job }) {
+async function accessible({ page, job }, scheme) {
   const bundle = await readFile(AXE, "utf8");
   const found = {};
   const overflow = {};
-  for (const scheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const width of [1440, 1024, 400]) {
-      const name = (what) => `${what} ${scheme} ${width}`;
-      const check = async (what) => {
-        const result = await page.evaluate(() => axe.run(document, { iframes: false, resultTypes: ["violations"] }));
-        found[name(what)] = result.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary?.split("\n")[1] ?? ""}`);
-        overflow[name(what)] = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      };
-      await open(page, job.sessions["gc-multitab"], "&t=20", { width, height: width === 400 ? 820 : 800 });
-      await pause(page);
-      await page.evaluate(bundle);
-      await check("player");
-      await page.screenshot({ path: `${job.folder}/player-${scheme}-${width}.png` });
-      for (const side of ["console", "network"]) {
-        if (await page.locator(".side").isHidden()) await page.keyboard.press("d");
-        await page.locator(`#side-tab-${side}`).click();
-        await check(side);
-      }
-      await page.locator("#side-network .event-more").first().click();
-      await check("details");
-      await page.screenshot({ path: `${job.folder}/side-${scheme}-${width}.png` });
-      await page.locator(".missing-button").click();
-      await check("missing");
-      await page.keyboard.press("Escape");
-      await page.keyboard.press("m");
-      await page.getByRole("menuitem").first().waitFor();
-      await check("save");
-      await page.keyboard.press("Escape");
-      await page.locator(".side").getByRole("button", { name: "Close" }).click();
+  await page.emulateMedia({ colorScheme: scheme });
+  for (const width of [1440, 1024, 400]) {
+    const name = (what) => `${what} ${scheme} ${width}`;
+    const check = async (what) => {
+      const result = await page.evaluate(() => axe.run(document, { iframes: false, resultTypes: ["violations"] }));
+      found[name(what)] = result.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary?.split("\n")[1] ?? ""}`);
+      overflow[name(what)] = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    };
+    await open(page, job.sessions["gc-multitab"], "&t=20", { width, height: width === 400 ? 820 : 800 });
+    await pause(page);
+    await page.evaluate(bundle);
+    await check("player");
+    await page.screenshot({ path: `${job.folder}/player-${scheme}-${width}.png` });
+    for (const side of ["console", "network"]) {
+      if (await page.locator(".side").isHidden()) await page.keyboard.press("d");
+      await page.locator(`#side-tab-${side}`).click();
+      await check(side);
     }
+    await page.locator("#side-network .event-more").first().click();
+    await check("details");
+    await page.screenshot({ path: `${job.folder}/side-${scheme}-${width}.png` });
+    await page.locator(".missing-button").click();
+    await check("missing");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("m");
+    await page.getByRole("menuitem").first().waitFor();
+    await check("save");
+    await page.keyboard.press("Escape");
+    await page.locator(".side").getByRole("button", { name: "Close" }).click();
   }
   return { found, overflow };
 }
+
+export const accessibleLight = (given) => accessible(given, "light");
+export const accessibleDark = (given) => accessible(given, "dark");

@@ -37,6 +37,7 @@ export class Player {
     this.skip = kept.skip ?? true;
     this.isWithVisitor = kept.tabs ?? true;
     this.isFollowing = false;
+    this.inputs = []; // of the tabs, as far as their recordings were looked into
     this.texts = new Map(); // track → its chunks' texts
     this.scouted = new Set();
     this.scrubber = new Scrubber((ms) => this.seek(ms), epoch);

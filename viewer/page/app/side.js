@@ -140,6 +140,8 @@ class Rows {
     this.row = row;
     this.kinds = new Set(groups.map(([kind]) => kind));
     this.failedOnly = false;
+    this.from = null; // rows that are drawn: from, and up to
+    this.to = 0;
     this.search = h("input", { type: "search", class: "input", placeholder: "Filter", "aria-label": `Filter ${name.toLowerCase()} by text` });
     this.search.addEventListener("input", () => this.filter());
     this.filters = h("div", { class: "event-filters", role: "group", "aria-label": `Shown in ${name.toLowerCase()}` });
