@@ -18,7 +18,7 @@ from lake.parquet_duck import ParquetDuck, Unreadable
 from lake.table_scan import TableScan
 from schemas.items import LINE_TABLE
 from schemas.tables import arrow_schema
-from schemas.units import MIB
+from schemas.units import GIB, MIB
 from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 from sinks.swap import LakeRestless
@@ -39,6 +39,7 @@ class ReadLimits(msgspec.Struct, frozen=True):
     question_bytes: int = 512 * MIB
     question_seconds: float = 30.0
     scan_memory_bytes: int = 512 * MIB  # of DuckDB, for questions over all sessions
+    scan_bytes: int = 4 * GIB  # of one of these, what is in memory already included
     scan_threads: int = 0  # as many as there are cores
 
 
