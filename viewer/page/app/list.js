@@ -208,7 +208,7 @@ export class List {
   }
 
   closeEntry() {
-    if (!this.opened) return;
+    if (this.beside.hidden) return;
     this.opened = null;
     this.beside.hidden = true;
     show(this.beside);

@@ -55,9 +55,10 @@ export class Overview {
     );
   }
 
-  /** @param {{sort?: string, class?: string, title?: string}} more */
-  link(lead, content, { sort = "", ...more } = {}) {
-    return h("a", { href: leadAddress(lead, this.state, sort), "data-inside": true, ...more }, content);
+  /** `more`: attributes of the link, and `sort`, the order of its list. @param {Record<string, string>} more */
+  link(lead, content, more = {}) {
+    const { sort = "", ...attributes } = more;
+    return h("a", { href: leadAddress(lead, this.state, sort), "data-inside": true, ...attributes }, content);
   }
 
   /** A p75 leads to the views, worst first. */
