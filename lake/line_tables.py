@@ -15,10 +15,10 @@ from lake.block_files import Question, TooMuch, name_of
 from lake.blocks import BlockCache
 from lake.day_files import DayFiles
 from lake.parquet_duck import ParquetDuck, Unreadable
+from lake.read_limits import ReadLimits
 from lake.table_scan import TableScan
 from schemas.items import LINE_TABLE
 from schemas.tables import arrow_schema
-from schemas.units import MIB
 from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 from sinks.swap import LakeRestless
@@ -28,18 +28,6 @@ TABLES = (*LINE_TABLE.values(), "replay_segments")
 _TRIES = 10  # a folder is compacted once a day
 _FIND = "SELECT * FROM read_parquet(?, hive_partitioning = false) WHERE app_id = ? AND session_id = ?"
 _log = logging.getLogger("replaylake.serve")
-
-
-class ReadLimits(msgspec.Struct, frozen=True):
-    """`cache_bytes`: of blocks; `memory_bytes`: of DuckDB; `at_once`: files being read; the others: of one question."""
-
-    cache_bytes: int = 128 * MIB
-    memory_bytes: int = 256 * MIB
-    at_once: int = 8
-    question_bytes: int = 512 * MIB
-    question_seconds: float = 30.0
-    scan_memory_bytes: int = 512 * MIB  # of DuckDB, for questions over all sessions
-    scan_threads: int = 0  # as many as there are cores
 
 
 class ReadCounts(msgspec.Struct):

@@ -1,11 +1,11 @@
 """Routes of the explorer: apps, fields, sessions, live ones, facets, histogram."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
 from viewer import answers, explorer, respond
-from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Parts, SessionFilter, Who
+from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Parts, Responses, SessionFilter, Who
 from viewer.listed import LINES, SESSIONS, Listed
 
 _COLUMNS = 40
@@ -50,7 +50,15 @@ def fields(request: Request) -> Response:
     return respond.json(request, _FIELDS)
 
 
-@routes.get("/sessions", response_model=answers.Sessions, openapi_extra=SECURITY)
+CSV_ROWS = 10_000  # in one answer, whatever `limit` says
+Format = Annotated[
+    Literal["json", "csv"] | None,
+    Query(description=f"csv: up to {CSV_ROWS} rows for a spreadsheet, as with `Accept: text/csv`; limit is of json"),
+]
+AS_CSV: Responses = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+
+@routes.get("/sessions", response_model=answers.Sessions, responses=AS_CSV, openapi_extra=SECURITY)
 def sessions(  # noqa: PLR0913 - FastAPI takes parameters so
     request: Request,
     viewer: Parts,
@@ -58,8 +66,12 @@ def sessions(  # noqa: PLR0913 - FastAPI takes parameters so
     sort: Sort = "-start",
     limit: Limit = 50,
     cursor: After = "",
+    format: Format = None,  # noqa: A002 - the name of the parameter
 ) -> Response:
     """One page of windows, newest first unless sorted otherwise."""
+    if respond.wants_csv(request, format):
+        found = explorer.sessions(viewer.index, wanted, sort, CSV_ROWS, cursor)
+        return respond.csv(request, "sessions", list(SESSIONS.columns), found)
     return respond.json(request, explorer.sessions(viewer.index, wanted, sort, limit, cursor))
 
 

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from viewer import answers, respond
 from viewer.asking import FAILURES, PREFIX, SECURITY, Filter, Parts
 from viewer.listed import LINES
-from viewer.routes_explorer import After, Buckets, Columns, Limit, Own, Sort, Top, names_of
+from viewer.routes_explorer import AS_CSV, CSV_ROWS, After, Buckets, Columns, Format, Limit, Own, Sort, Top, names_of
 
 routes = APIRouter(prefix=PREFIX, responses=FAILURES, tags=["explorer"])
 
@@ -20,7 +20,11 @@ def _add(table: str) -> None:
         sort: Sort = "-time",
         limit: Limit = 50,
         cursor: After = "",
+        format: Format = None,  # noqa: A002 - the name of the parameter
     ) -> Response:
+        if respond.wants_csv(request, format):
+            found = viewer.lines.page(table, wanted, sort, CSV_ROWS, cursor)
+            return respond.csv(request, table, list(LINES[table].columns), found)
         return respond.json(request, viewer.lines.page(table, wanted, sort, limit, cursor))
 
     def facets(  # noqa: PLR0913 - FastAPI takes parameters so
@@ -43,8 +47,15 @@ def _add(table: str) -> None:
         ("/histogram", histogram, answers.LineHistogram, f"{words.capitalize()} over time."),
     ):
         name = f"{table}{path.replace('/', '_')}"
+        responses = {} if path else AS_CSV
         routes.add_api_route(
-            f"/{table}{path}", answer, name=name, response_model=model, description=about, openapi_extra=SECURITY
+            f"/{table}{path}",
+            answer,
+            name=name,
+            response_model=model,
+            responses=responses,
+            description=about,
+            openapi_extra=SECURITY,
         )
 
 

@@ -20,7 +20,7 @@ from flows.settings import ConfigurationError, HttpSettings, ServeSettings, Sett
 from intake.guard import Guard
 from intake.policy import GuardLimits
 from intake.refusals import STATUS
-from lake.line_tables import ReadLimits
+from lake.read_limits import ReadLimits
 from schemas.keys import TABLES
 from schemas.units import MIB
 from sinks.open_store import open_lake, open_store
