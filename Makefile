@@ -87,9 +87,15 @@ check: $(READY) $(PAGE_TOOLS)/.package-lock.json ## linter, formatter, types, im
 
 .PHONY: fix
 fix: $(READY) ## what the linter and the formatter can mend by themselves
-	$(BIN)/ruff check --fix
+	@$(BIN)/ruff check --fix || true
 	$(BIN)/ruff format
 	@if [ -x $(PAGE_TOOLS)/.bin/biome ]; then $(PAGE_TOOLS)/.bin/biome check --write; fi
+
+.PHONY: columns
+columns: $(READY) ## after a change of columns: pages about tables, golden files of new versions
+	$(BIN)/python -m schemas.tables_doc > docs/tables.md
+	$(BIN)/python -m schemas.visitor_doc > docs/visitor.md
+	$(BIN)/python -m tests.golden.make
 
 .PHONY: docs
 docs: $(READY) ## the documentation as a site, in .work/site; a dead link fails

@@ -18,7 +18,8 @@ What signals mean is in [signals.md](signals.md).
 
 ## How a schema changes
 
-- A new version only adds columns, behind all others. No column is renamed, removed, moved, or given another type or
+- A new version only adds columns, behind all others, and is one of the tables that they are added to: the others stay
+  at theirs (up to 3 all went up together). No column is renamed, removed, moved, or given another type or
   unit.
 - A column that was added can be null in any row, because older files do not have it.
 - Each file says its table and version (`replaylake.table`, `replaylake.version` in the metadata of the schema), each

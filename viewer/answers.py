@@ -70,12 +70,14 @@ class Column(_Answer):
     type: str
     unit: str
     doc: str
+    label: str = Field(description="what people call it; empty: its name in words")
 
 
 class SessionColumn(Column):
     """A column of the sessions table."""
 
     facet: bool = Field(description="counting its values makes sense")
+    group: str = Field(description="where the page shows it")
 
 
 class LineColumns(_Answer):
@@ -93,6 +95,7 @@ class Fields(_Answer):
     """`fields`: what can be filtered, sorted and counted by; `custom.KEY` can be filtered and counted by, too."""
 
     fields: list[SessionColumn]
+    groups: list[str] = Field(description="of `fields`, in the order in which the page shows them")
     lines: LineColumns
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from schemas.fields import Field
+from schemas.fields import GROUPS, Field
 from schemas.tables import TABLES
 from viewer import answers, explorer, respond
 from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Filter, Parts, Who
@@ -15,14 +15,16 @@ _NOT_COUNTED = {"session_id", "replay_key", "session_first_view_id", "session_la
 
 
 def _described(field: Field) -> explorer.Row:
-    return {"name": field.name, "type": field.type, "unit": field.unit, "doc": field.doc}
+    return {"name": field.name, "type": field.type, "unit": field.unit, "doc": field.doc, "label": field.label}
 
 
 _FIELDS = {
     "fields": [
-        _described(field) | {"facet": field.type in {"string", "bool"} and field.name not in _NOT_COUNTED}
+        _described(field)
+        | {"facet": field.type in {"string", "bool"} and field.name not in _NOT_COUNTED, "group": field.group}
         for field in TABLES["sessions"].fields
     ],
+    "groups": GROUPS,
     "lines": {table: [_described(field) for field in TABLES[table].fields] for table in TIMELINE},
 }
 

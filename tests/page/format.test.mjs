@@ -63,6 +63,9 @@ test("a column's label is words, with abbreviations as they are written", () => 
   assert.equal(label("session_first_view_url"), "First view URL");
   assert.equal(label("session_id"), "Session ID");
   assert.equal(label("sdk_version"), "SDK version");
+  assert.equal(label("lcp_p75", { label: "LCP, 75th percentile" }), "LCP, 75th percentile");
+  assert.equal(label("lcp_p75", { label: "" }), "Lcp p75");
+  assert.equal(label("custom.order_id"), "order_id");
 });
 
 test("one is one, all else is many", () => {

@@ -35,7 +35,7 @@ const HEADS = {
 };
 
 /** What the table's head calls it. */
-export const head = (column) => (Object.hasOwn(HEADS, column) ? HEADS[column] : null) ?? (column.startsWith("custom.") ? column.slice(7) : label(column));
+export const head = (column, field) => (Object.hasOwn(HEADS, column) ? HEADS[column] : label(column, field));
 
 /** The field of the API behind a column in this row: "user" is the best name that is there. */
 export function fieldOf(column, row) {

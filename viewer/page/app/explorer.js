@@ -197,7 +197,8 @@ export class Explorer {
     const box = (name) => {
       const tick = h("input", { type: "checkbox", onchange: () => this.toggleColumn(name) });
       tick.checked = columns.includes(name);
-      return h("label", { class: "tick", title: this.fields.get(name)?.doc ?? null }, tick, DEFAULT_COLUMNS.includes(name) ? head(name) : label(name));
+      const field = this.fields.get(name);
+      return h("label", { class: "tick", title: field?.doc ?? null }, tick, (DEFAULT_COLUMNS.includes(name) ? head : label)(name, field));
     };
     const ticks = offered.map(box);
     const list = h("div", { class: "ticks" }, ticks);

@@ -62,10 +62,10 @@ export class Facets {
           h("span", { class: "facet-text" }, text),
           h("span", { class: "facet-count" }, count(sessions)),
         ),
-        h("button", { class: "facet-not", type: "button", title: "Exclude", "aria-label": `Exclude ${label(column)} ${text}`, onclick: () => this.filter(column, value, "not") }, "−"),
+        h("button", { class: "facet-not", type: "button", title: "Exclude", "aria-label": `Exclude ${label(column, field)} ${text}`, onclick: () => this.filter(column, value, "not") }, "−"),
       );
     });
-    const details = h("details", { open: remembered(column) ?? usuallyOpen }, h("summary", {}, label(column)), h("ul", {}, rows));
+    const details = h("details", { open: remembered(column) ?? usuallyOpen }, h("summary", {}, label(column, field)), h("ul", {}, rows));
     details.addEventListener("toggle", () => remember(column, details.open));
     return details;
   }

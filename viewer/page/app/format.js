@@ -60,8 +60,10 @@ export function fieldText(value, field) {
   return Number.isInteger(value) ? count(value) : String(Number(value.toPrecision(6)));
 }
 
-/** `session_first_view_url` → `First view URL`. */
-export function label(name) {
+/** What a field is called: as declared, else its name in words, `session_first_view_url` → `First view URL`. */
+export function label(name, field = null) {
+  if (field?.label) return field.label;
+  if (name.startsWith("custom.")) return name.slice(7);
   const words = name
     .replace(/^session_(?=first|last|view|error|action|resource|long|console|type|ref)/, "")
     .split("_")

@@ -35,7 +35,7 @@ async function explorer() {
 
 async function sessionPage() {
   const [{ SessionPage }, known] = await Promise.all([import("./session.js"), fieldsByName()]);
-  return new SessionPage(page, known.all, fail);
+  return new SessionPage(page, known.all, known.groups, fail);
 }
 
 /** The same address again, with a new view. */
@@ -45,12 +45,12 @@ function reopen() {
   return open();
 }
 
-/** Columns by name: of the list of sessions, and of lines too. */
+/** Columns by name: of the list of sessions, and of lines too; and the groups of the former. */
 async function fieldsByName() {
   if (!fields) {
     const named = (columns) => columns.map((field) => [field.name, field]);
-    const { fields: columns, lines } = await api.fields();
-    fields = { sessions: new Map(named(columns)), all: new Map(named([...Object.values(lines).flat(), ...columns])) };
+    const { fields: columns, groups, lines } = await api.fields();
+    fields = { sessions: new Map(named(columns)), all: new Map(named([...Object.values(lines).flat(), ...columns])), groups };
   }
   return fields;
 }

@@ -17,9 +17,10 @@ const TABS = { replay: "Replay", timeline: "Timeline", pages: "Pages", propertie
 const LINK_SECONDS = 86_400;
 
 export class SessionPage {
-  constructor(page, fields, fail) {
+  constructor(page, fields, groups, fail) {
     this.page = page;
     this.fields = fields;
+    this.groups = groups;
     this.fail = fail;
     bindKeys(this.keys());
   }
@@ -112,7 +113,7 @@ export class SessionPage {
     const row = part ?? { app_id: this.which.app, session_id: this.which.id };
     show(
       this.panels.properties,
-      properties(row, this.fields, (name, value, kind) => this.others(name, value, kind)),
+      properties(row, this.fields, this.groups, (name, value, kind) => this.others(name, value, kind)),
     );
   }
 

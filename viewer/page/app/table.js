@@ -29,7 +29,7 @@ export class Table {
   head(column) {
     const name = fieldOf(column);
     const [down, up] = [this.state.sort === `-${name}`, this.state.sort === name];
-    const button = h("button", { type: "button", class: "sort", onclick: () => this.act.sort(name) }, head(column), h("span", { class: "arrow", "aria-hidden": "true" }, down ? "↓" : up ? "↑" : ""));
+    const button = h("button", { type: "button", class: "sort", onclick: () => this.act.sort(name) }, head(column, this.fields.get(column)), h("span", { class: "arrow", "aria-hidden": "true" }, down ? "↓" : up ? "↑" : ""));
     return h("th", { scope: "col", class: isNumeric(column, this.fields) ? "number" : null, "aria-sort": down ? "descending" : up ? "ascending" : null }, button);
   }
 
@@ -56,14 +56,14 @@ export class Table {
     const content = cellContent(column, row, this.fields);
     const link = column === "start" ? h("a", { href: details, "data-inside": true, class: "row-link" }, content) : content;
     const text = fieldText(value, this.fields.get(name));
-    const more = h("button", { class: "cell-menu", type: "button", tabindex: -1, "aria-haspopup": "menu", "aria-label": `${head(column)} ${text || "empty"}: filter, column, copy` }, icon("more"));
+    const more = h("button", { class: "cell-menu", type: "button", tabindex: -1, "aria-haspopup": "menu", "aria-label": `${head(column, this.fields.get(column))} ${text || "empty"}: filter, column, copy` }, icon("more"));
     more.addEventListener("click", () => this.menu(more, name, value, text));
     return h("td", { class: isNumeric(column, this.fields) ? "number" : null }, h("div", { class: "cell" }, link, empty ? null : more));
   }
 
   menu(anchor, name, value, text) {
     const isShown = this.columns.some((column) => column === name);
-    openMenu(anchor, `${head(name)}: ${text.slice(0, 60)}`, [
+    openMenu(anchor, `${head(name, this.fields.get(name))}: ${text.slice(0, 60)}`, [
       { label: "Filter by this value", run: () => this.act.filter(name, value, "is") },
       { label: "Exclude this value", run: () => this.act.filter(name, value, "not") },
       { label: isShown ? "Remove the column" : "Add as column", run: () => this.act.toggle(name) },
@@ -104,7 +104,7 @@ export function filterChips(state, fields, remove) {
       const [column, raw] = splitPair(pair);
       const field = fields.get(column);
       const value = field && ["int64", "double", "timestamp"].includes(field.type) && raw !== "" ? Number(raw) : raw;
-      const text = `${head(column)}${sign}${fieldText(value, field) || "empty"}`;
+      const text = `${head(column, field)}${sign}${fieldText(value, field) || "empty"}`;
       return h("span", { class: `chip ${kind}` }, text, h("button", { type: "button", "aria-label": `Remove filter ${text}`, onclick: () => remove(kind, pair) }, icon("close")));
     }),
   );
