@@ -29,6 +29,21 @@ What signals mean is in [signals.md](signals.md).
   schema.
 - A reader of an older release does not see new columns and finds all others where they were.
 
+## A key of `custom` as a column
+
+What a page sends of its own is in `custom`, as text. A setting makes a typed column of it, in the views of `replaylake sql`
+and of `replaylake tables --ddl trino`, `duckdb` and `clickhouse`, for rows of any age:
+
+```toml
+[tables.promote.order_value]
+key = "context.order.value"
+type = "double"     # or "string", "bool"; what does not fit is null
+```
+
+`custom` stays as it is. How, and what it costs: [decision 18](decisions/0018-promoted-keys.md).
+
+## Golden files
+
 One file of each table and version is kept in `tests/golden/`; tests read them together.
 
 ## Keys and joins
