@@ -31,7 +31,8 @@ What signals mean is in [signals.md](signals.md).
 
 ## A key of `custom` as a column
 
-What a page sends of its own is in `custom`, as text. A setting makes a typed column of it, in the views of `replaylake sql`
+What a page sends of its own is in `custom`, as text. A setting makes a typed column of it, in the views of
+`replaylake sql`
 and of `replaylake tables --ddl trino`, `duckdb` and `clickhouse`, for rows of any age:
 
 ```toml

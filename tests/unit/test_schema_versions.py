@@ -115,6 +115,7 @@ def test_the_projects_own_reader_reads_all_versions_together(table: str, lake: P
     _check(table, pa.Table.from_pylist(rows, schema=arrow_schema(table)))
 
 
+@pytest.mark.slow
 def test_golden_files_are_made_where_there_is_none_and_nowhere_else(tmp_path: Path) -> None:
     kept = golden("sessions", TABLES["sessions"].version, tmp_path)
     kept.parent.mkdir()
