@@ -600,6 +600,9 @@ class ServeSettings(_Section):
         _SERVE.reads.cache_bytes, description="memory for blocks of table files, which all who open sessions share"
     )
     read_memory_bytes: Positive = Field(_SERVE.reads.memory_bytes, description="memory for reading rows of sessions")
+    scan_memory_bytes: Positive = Field(
+        _SERVE.reads.scan_memory_bytes, description="memory for questions about the lines of all sessions"
+    )
     reads_at_once: Positive = Field(_SERVE.reads.at_once, description="table files that are read side by side")
     read_bytes_max: Positive = Field(
         _SERVE.reads.question_bytes, description="of table files for one question; above that 503"

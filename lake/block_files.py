@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -22,24 +22,44 @@ class TooMuch(TryAgain):
     """A question would take more than one may, or than there is now; the message says what."""
 
 
-class Question(msgspec.Struct):
+class Question(msgspec.Struct, eq=False):
     """What one question may still read, and what went wrong: a library between us would lose that."""
 
     bytes_left: int
     is_over: bool = False
     errors: list[Exception] = []
+    stops: list[Callable[[], None]] = []
+
+    def end(self) -> None:
+        """Nobody waits any more: what runs is interrupted, and no more is read. From any thread."""
+        self.is_over = True
+        for stop in list(self.stops):
+            stop()
+
+    @contextmanager
+    def running(self, stop: Callable[[], None]) -> Iterator[None]:
+        """A query runs that `stop` interrupts. Raises TooMuch."""
+        self.stops.append(stop)
+        try:
+            self.charge(0)
+            yield
+        finally:
+            self.stops.remove(stop)
 
     def charge(self, count: int) -> None:
         """Before bytes are read. Raises TooMuch."""
         self.bytes_left -= count
         if self.bytes_left < 0:
-            raise TooMuch("too much to read for one question: ask for one window of the session")
+            raise TooMuch("too much to read for one question: ask for fewer days, or for one window of the session")
         if self.is_over:
             raise TooMuch("nobody waits for the answer any more")
 
 
 class BlockFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """A file is opened on the thread that asks (`asked_by`), and may be read on others."""
+    """DuckDB opens and reads a file on any of its threads, so its name alone says who asks for it (`asked_by`).
+
+    What several ask for at once is charged to each of them, and refused when none of them may read any more.
+    """
 
     protocol = SCHEME.removesuffix("://")
     cachable = False
@@ -47,28 +67,39 @@ class BlockFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec has
     def __init__(self, blocks: BlockCache) -> None:
         super().__init__()
         self._blocks = blocks
-        self._here = threading.local()
+        self._asking: dict[str, list[Question]] = {}
+        self._lock = threading.Lock()
 
     @contextmanager
-    def asked_by(self, question: Question) -> Iterator[None]:
-        """What this thread opens meanwhile is read for this question."""
-        self._here.question = question
+    def asked_by(self, question: Question, names: Collection[str]) -> Iterator[None]:
+        """The files of these names are read for this question meanwhile."""
+        with self._lock:
+            for name in names:
+                self._asking.setdefault(name, []).append(question)
         try:
             yield
         finally:
-            del self._here.question
+            with self._lock:
+                for name in names:
+                    asking = self._asking[name]
+                    asking.remove(question)
+                    if not asking:
+                        del self._asking[name]
 
     def open(self, path: str, mode: str = "rb", **_: object) -> io.RawIOBase:
         if mode != "rb":
             raise PermissionError(f"{path!r} is only read")
-        found, question = _found(path), self._here.question
+        found = found_of(path)
 
         def read(start: int, length: int) -> bytes:
+            with self._lock:
+                asking = list(self._asking.get(path, ()))
             try:
-                question.charge(length)
+                _charge(asking, length)
                 return self._blocks.read(found, start, length)
             except Exception as error:
-                question.errors.append(error)
+                for question in asking:
+                    question.errors.append(error)
                 raise
 
         return _BlockFile(read, found.size)
@@ -77,10 +108,10 @@ class BlockFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec has
         return [path]
 
     def info(self, path: str, **_: object) -> dict[str, Any]:
-        return {"name": path, "size": _found(path).size, "type": "file"}
+        return {"name": path, "size": found_of(path).size, "type": "file"}
 
     def modified(self, path: str) -> datetime:
-        return datetime.fromtimestamp(_found(path).modified_ms / MS_PER_SECOND, UTC)
+        return datetime.fromtimestamp(found_of(path).modified_ms / MS_PER_SECOND, UTC)
 
 
 def name_of(found: ObjectInfo) -> str:
@@ -88,7 +119,19 @@ def name_of(found: ObjectInfo) -> str:
     return f"{SCHEME}{found.size}-{found.modified_ms}/{found.key}"
 
 
-def _found(path: str) -> ObjectInfo:
+def _charge(asking: Sequence[Question], count: int) -> None:
+    refusals = []
+    for question in asking:
+        try:
+            question.charge(count)
+        except TooMuch as refusal:
+            refusals.append(refusal)
+    if len(refusals) == len(asking):
+        raise refusals[0] if refusals else TooMuch("nobody waits for the answer any more")
+
+
+def found_of(path: str) -> ObjectInfo:
+    """The object of such a name."""
     version, _, key = path.removeprefix(SCHEME).partition("/")
     size, _, modified_ms = version.partition("-")
     return ObjectInfo(key, int(size), int(modified_ms))

@@ -15,9 +15,10 @@ from lake.block_files import Question, TooMuch, name_of
 from lake.blocks import BlockCache
 from lake.day_files import DayFiles
 from lake.parquet_duck import ParquetDuck, Unreadable
+from lake.read_limits import ReadLimits
+from lake.table_scan import TableScan
 from schemas.items import LINE_TABLE
 from schemas.tables import arrow_schema
-from schemas.units import MIB
 from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 from sinks.swap import LakeRestless
@@ -27,16 +28,6 @@ TABLES = (*LINE_TABLE.values(), "replay_segments")
 _TRIES = 10  # a folder is compacted once a day
 _FIND = "SELECT * FROM read_parquet(?, hive_partitioning = false) WHERE app_id = ? AND session_id = ?"
 _log = logging.getLogger("replaylake.serve")
-
-
-class ReadLimits(msgspec.Struct, frozen=True):
-    """`cache_bytes`: of blocks; `memory_bytes`: of DuckDB; `at_once`: files being read; the others: of one question."""
-
-    cache_bytes: int = 128 * MIB
-    memory_bytes: int = 256 * MIB
-    at_once: int = 8
-    question_bytes: int = 512 * MIB
-    question_seconds: float = 30.0
 
 
 class ReadCounts(msgspec.Struct):
@@ -55,6 +46,8 @@ class LineTables:
         self._limits = limits
         self._days = DayFiles(store, TABLES, now, seconds)
         self._duck = ParquetDuck(self.blocks, limits.memory_bytes)
+        self._scan_duck = ParquetDuck(self.blocks, limits.scan_memory_bytes, limits.scan_threads)
+        self.scan = TableScan(store, self.blocks, self._scan_duck, now, seconds)
         self._pool = ThreadPoolExecutor(limits.at_once, "replaylake-lines")
         self._unreadable: set[str] = set()
 
@@ -90,6 +83,7 @@ class LineTables:
         """End what is being read."""
         self._pool.shutdown(cancel_futures=True)
         self._duck.close()
+        self._scan_duck.close()
 
     def _read(self, files: Mapping[str, Sequence[ObjectInfo]], app_id: str, session_id: str) -> dict[str, pa.Table]:
         question = Question(self._limits.question_bytes)
@@ -99,7 +93,7 @@ class LineTables:
             for one in found
         }
         done, late = wait(reading, self._limits.question_seconds, FIRST_EXCEPTION)
-        question.is_over = True
+        question.end()
         for one in late:
             one.cancel()
         for one in done:

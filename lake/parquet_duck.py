@@ -23,11 +23,12 @@ class Unreadable(Damaged):
 
 
 class ParquetDuck:
-    """For any thread; each query runs on the thread that asks. `memory_bytes`: of all that run at once."""
+    """For any thread. `memory_bytes`, `threads`: of all queries that run at once; 0 threads: one a core."""
 
-    def __init__(self, blocks: BlockCache, memory_bytes: int) -> None:
+    def __init__(self, blocks: BlockCache, memory_bytes: int, threads: int = 1) -> None:
         self._files = BlockFiles(blocks)
         self._memory_bytes = memory_bytes
+        self._threads = threads
         self._lock = Lock()
         self._names: set[str] = set()  # of files whose footers are kept
         self._connection = self._connected()
@@ -37,23 +38,32 @@ class ParquetDuck:
 
         Raises Unreadable, TooMuch, and what the store has raised: ObjectMissing also when the file is another one now.
         """
-        name = name_of(found)
+        return self.query_all([found], sql, [name_of(found), *parameters], question)
+
+    def query_all(
+        self, files: Sequence[ObjectInfo], sql: str, parameters: Sequence[object], question: Question
+    ) -> pa.Table:
+        """Rows of a query of several files, whose names (`name_of`) are in its parameters. Raises the same."""
+        names = {name_of(found) for found in files}
         with self._lock:
-            is_new = name not in self._names
-            self._names.add(name)
+            is_new = not names <= self._names
+            self._names |= names
             cursor = self._connection.cursor()
         try:
-            with self._files.asked_by(question):
-                return cursor.sql(sql, params=[name, *parameters]).to_arrow_table()
+            with self._files.asked_by(question, names), question.running(cursor.interrupt):
+                return cursor.sql(sql, params=list(parameters)).to_arrow_table()
         except duckdb.OutOfMemoryException as error:
             raise TooMuch(f"no memory for one more question: {error}") from error
+        except duckdb.InterruptException as error:
+            raise TooMuch("the question took too long: ask for fewer days, or again") from error
         except (duckdb.FatalException, duckdb.InternalException) as error:  # no file is to blame
             self._begin_anew()
-            raise TooMuch(f"DuckDB gave up on {found.key!r}: {error}") from error
+            raise TooMuch(f"DuckDB gave up on {files[0].key!r}: {error}") from error
         except duckdb.Error as error:
             if question.errors:
                 raise question.errors[0] from error
-            raise Unreadable(str(error)) from error
+            some = " and others" if len(files) > 1 else ""
+            raise Unreadable(f"{files[0].key!r}{some} cannot be read: {error}") from error
         finally:
             if is_new:
                 self._bound_footers()
@@ -74,7 +84,8 @@ class ParquetDuck:
             self._connection = self._connected()
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(config={"memory_limit": f"{self._memory_bytes}B", "threads": 1})
+        threads = {"threads": self._threads} if self._threads else {}
+        connection = duckdb.connect(config={"memory_limit": f"{self._memory_bytes}B", **threads})
         connection.register_filesystem(self._files)
         return connection.execute(f"""
             SET GLOBAL parquet_metadata_cache = true;

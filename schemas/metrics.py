@@ -131,6 +131,12 @@ SERVE_UNREADABLE = Metric(
 SERVE_READS_REFUSED = Metric(
     "replaylake_serve_reads_refused", _C, "Questions for a session that would have taken too many bytes, or too long."
 )
+SERVE_SCANNED = Metric(
+    "replaylake_serve_scanned_files",
+    _C,
+    "Files of lines that questions about all sessions read, and spared by what they say of their rows.",
+    ("outcome",),
+)
 
 JOB_METRICS: tuple[Metric, ...] = (
     BUILD, LAG, PARTITION_WAIT, CLOCK_AGE, LAST_COMMIT, OPEN_SESSIONS, MEMO_SESSIONS, MEMO_BYTES,
@@ -145,7 +151,7 @@ METRICS: tuple[Metric, ...] = (
     INTAKE_PENDING, INTAKE_SECONDS,
     SERVE_REQUESTS, SERVE_SECONDS, SERVE_AGE, SERVE_FILES, SERVE_LEFT_OUT, SERVE_LOOKS,
     SERVE_QUESTIONS, SERVE_REFUSED, SERVE_WATCHED, SERVE_CHUNKS, SERVE_STORE_REQUESTS, SERVE_STORE_BYTES,
-    SERVE_CACHE_BYTES, SERVE_CACHE_READ_BYTES, SERVE_UNREADABLE, SERVE_READS_REFUSED,
+    SERVE_CACHE_BYTES, SERVE_CACHE_READ_BYTES, SERVE_UNREADABLE, SERVE_READS_REFUSED, SERVE_SCANNED,
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The format of table files, which is Parquet: the only import of `pyarrow.parquet` in the project."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -115,6 +115,16 @@ def footer(store: ObjectStore, key: str) -> pq.FileMetaData:
     length = int.from_bytes(tail[-8:-4], "little") + 8
     if tail.endswith(_MAGIC) and length > len(tail):
         tail = store.read_tail(key, length).content
+    return pq.read_metadata(pa.BufferReader(tail))
+
+
+def read_footer(read: Callable[[int, int], bytes], size: int) -> pq.FileMetaData:
+    """The same through `read(start, length)` of a file of `size` bytes."""
+    length = min(size, _FOOTER_GUESS_BYTES)
+    tail = read(size - length, length)
+    needed = int.from_bytes(tail[-8:-4], "little") + 8
+    if tail.endswith(_MAGIC) and len(tail) < needed <= size:
+        tail = read(size - needed, needed)
     return pq.read_metadata(pa.BufferReader(tail))
 
 

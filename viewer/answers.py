@@ -71,13 +71,11 @@ class Column(_Answer):
     unit: str
     doc: str
     label: str = Field(description="what people call it; empty: its name in words")
+    group: str = Field(description="where the page shows it, of a session")
 
-
-class SessionColumn(Column):
-    """A column of the sessions table."""
-
-    facet: bool = Field(description="counting its values makes sense")
-    group: str = Field(description="where the page shows it")
+    filter: bool = Field(description="`is`, `not`, and where it is a number or a time `gt`, `lt`, `between` take it")
+    sort: bool = Field(description="`sort` takes it")
+    facet: bool = Field(description="counting its values makes sense; those of lines are counted only then")
 
 
 class LineColumns(_Answer):
@@ -94,7 +92,7 @@ class LineColumns(_Answer):
 class Fields(_Answer):
     """`fields`: what can be filtered, sorted and counted by; `custom.KEY` can be filtered and counted by, too."""
 
-    fields: list[SessionColumn]
+    fields: list[Column]
     groups: list[str] = Field(description="of `fields`, in the order in which the page shows them")
     lines: LineColumns
 
@@ -160,6 +158,155 @@ class Histogram(_Answer):
     to_ms: float | None
     step_ms: float | None
     buckets: list[Bucket]
+
+
+class LineBucket(_Answer):
+    """Rows in `[start_ms, start_ms + step_ms)`."""
+
+    start_ms: float
+    count: int
+
+
+class LineHistogram(_Answer):
+    """Rows over time. Without a row there is nothing to cut into buckets."""
+
+    from_ms: float | None
+    to_ms: float | None
+    step_ms: float | None
+    buckets: list[LineBucket]
+
+
+def _page(table: str, row: Any) -> type[BaseModel]:  # noqa: ANN401 - a model made from a table
+    """One page of a table's rows."""
+    name = "".join(word.capitalize() for word in table.split("_")) + "Page"
+    columns: dict[str, Any] = {
+        table: (list[row], Field(description="rows, in the order that was asked for")),
+        "next": (str | None, Field(description="`cursor` of the next page; null on the last")),
+        "total": (int, Field(description="rows on all pages")),
+    }
+    return create_model(name, __config__=ConfigDict(extra="forbid"), __doc__="One page of rows.", **columns)
+
+
+LINE_PAGES: dict[str, type[BaseModel]] = {
+    table: _page(table, row)
+    for table, row in {
+        "views": ViewRow,
+        "actions": ActionRow,
+        "errors": ErrorRow,
+        "resources": ResourceRow,
+        "long_tasks": LongTaskRow,
+        "console": ConsoleRow,
+    }.items()
+}
+
+
+class Leads(_Answer):
+    """The way to what a number counts."""
+
+    route: str = Field(description="the list that has just these rows")
+    filter: dict[str, list[str]] = Field(description="its parameters, each with its values")
+
+
+class ErrorSample(_Answer):
+    """The latest error of a group."""
+
+    app_id: str
+    session_id: str
+    session_part: int
+    view_id: str | None
+    error_id: str | None
+    time: float | None
+
+
+class ErrorGroup(Leads):
+    """Errors of one app with one fingerprint; null: those without."""
+
+    app_id: str
+    fingerprint: str | None
+    error_type: str | None = Field(description="of the latest")
+    message: str | None = Field(description="of the latest")
+    count: int
+    sessions: int = Field(description="windows in which one happened")
+    users: int
+    first_ms: float | None
+    last_ms: float | None
+    trend: list[int] = Field(description="errors in each step from `from_ms` on")
+    releases: list[FacetValue]
+    browsers: list[FacetValue]
+    sample: ErrorSample
+
+
+class ErrorGroups(_Answer):
+    """Groups of errors."""
+
+    groups: list[ErrorGroup]
+    total: int = Field(description="of all groups")
+    from_ms: float = Field(description="where the trends begin")
+    step_ms: float
+
+
+class Counted(Leads):
+    """A number, and the way to what it counts."""
+
+    value: int
+
+
+class Share(Counted):
+    """A number, and which part it is; null: of nothing."""
+
+    rate: float | None
+
+
+class VitalShare(Leads):
+    """How many views were good, middle or poor (Core Web Vitals)."""
+
+    rating: Literal["good", "middle", "poor"]
+    count: int
+    share: float | None
+
+
+class Vital(_Answer):
+    """A web vital over the views that have it."""
+
+    name: Literal["lcp", "inp", "cls"]
+    unit: Literal["ms", "ratio"]
+    p75: float | None = Field(description="three of four do not exceed it; to a ms, or a thousandth")
+    count: int
+    shares: list[VitalShare]
+
+
+class _Numbers(_Answer):
+    visitors: Counted = Field(description="different users, anonymous ones included")
+    sessions: Counted
+    views: Counted
+    errors: Counted
+    bounce: Share
+    sessions_with_errors: Share
+    vitals: list[Vital]
+
+
+class Broken(_Numbers):
+    """The same of one value of a column."""
+
+    value: str | None
+
+
+class Slow(Leads):
+    """A page or resource with its 75th percentile of loading."""
+
+    value: str
+    count: int
+    p75_ns: int
+
+
+class Overview(_Numbers):
+    """The state of an application."""
+
+    top_errors: list[ErrorGroup]
+    error_groups: int = Field(description="how many there are")
+    slowest_pages: list[Slow] = Field(description="by path group, of those with a thousandth of the views or more")
+    slowest_resources: list[Slow] = Field(description="by host and path group, likewise")
+    breakdowns: dict[str, list[Broken]] = Field(description="by version, browser, country, device: most sessions first")
 
 
 class Session(_Answer):

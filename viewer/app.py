@@ -13,7 +13,15 @@ from starlette.exceptions import HTTPException
 
 from schemas.errors import Damaged, ReplayLakeError, TryAgain
 from sinks.store import ObjectMissing, StoreError
-from viewer import respond, routes_explorer, routes_replay, routes_session, routes_sign_in
+from viewer import (
+    respond,
+    routes_explorer,
+    routes_lines,
+    routes_overview,
+    routes_replay,
+    routes_session,
+    routes_sign_in,
+)
 from viewer.access import NotAllowed, NotKnown
 from viewer.asking import COOKIES
 from viewer.audit import AuditFailed
@@ -62,7 +70,7 @@ def build(viewer: Viewer, answered: Answered) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.viewer = viewer
-    for module in (routes_sign_in, routes_explorer, routes_session, routes_replay):
+    for module in (routes_sign_in, routes_explorer, routes_overview, routes_lines, routes_session, routes_replay):
         app.include_router(module.routes)
     _errors(app)
     _description(app)

@@ -16,6 +16,7 @@ PREFIX = "/api/v1"
 SESSION = "/apps/{app}/sessions/{session}"
 TEXT = 1024  # characters of a value
 _PAIRS = 40
+_EVENTS = 10
 
 Responses = dict[int | str, dict[str, Any]]
 FAILURES: Responses = {
@@ -90,8 +91,8 @@ Pairs = Annotated[list[Annotated[str, Query(max_length=TEXT)]], Query(max_length
 def wanted(  # noqa: PLR0913 - one parameter per kind of filter
     who: Who,
     app: Annotated[str | None, Query(max_length=TEXT, description="only this app")] = None,
-    from_: Annotated[float | None, Query(alias="from", description="started at or after, epoch ms")] = None,
-    to: Annotated[float | None, Query(description="started before, epoch ms")] = None,
+    from_: Annotated[float | None, Query(alias="from", description="at or after, epoch ms")] = None,
+    to: Annotated[float | None, Query(description="before, epoch ms")] = None,
     q: Annotated[
         str, Query(max_length=200, description="words that all occur in ids, user, pages, browser, place, version")
     ] = "",
@@ -101,14 +102,29 @@ def wanted(  # noqa: PLR0913 - one parameter per kind of filter
     not_: Annotated[Pairs, Query(alias="not", description="column:value that does not hold")] = [],
     gt: Annotated[Pairs, Query(description="column:value, the column is greater")] = [],
     lt: Annotated[Pairs, Query(description="column:value, the column is less")] = [],
+    between: Annotated[Pairs, Query(description="column:low,high, both included")] = [],
 ) -> Wanted:
-    """Which sessions, of those that the caller may read."""
+    """Which rows, of those that the caller may read."""
     if app is not None:
         who.check(app)
-    return Wanted(who.apps, app, from_, to, q, is_, not_, gt, lt)
+    return Wanted(who.apps, app, from_, to, q, is_, not_, gt, lt, between)
 
 
 Filter = Annotated[Wanted, Depends(wanted)]
+_Events = Annotated[list[Annotated[str, Query(max_length=TEXT)]], Query(max_length=_EVENTS)]
+
+
+def wanted_sessions(
+    viewer: Parts,
+    wanted: Filter,
+    has: Annotated[_Events, Query(description="table.column:value, a line of that kind; also > and < for :")] = [],
+    hasnot: Annotated[_Events, Query(description="the same, and there is none")] = [],
+) -> Wanted:
+    """Which sessions, also by what happened in them."""
+    return viewer.happened.resolved(wanted, has, hasnot)
+
+
+SessionFilter = Annotated[Wanted, Depends(wanted_sessions)]
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -1,15 +1,17 @@
 """The explorer's questions: which apps, which sessions, how many of each value, how many when."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from schemas.units import US_PER_MS
-from viewer.filters import COLUMNS, Condition, Cursor, Order, Wanted, after, column, condition, microseconds, order
+from viewer.filters import Column, Condition, Wanted, column, condition, microseconds
+from viewer.listed import SESSIONS
+from viewer.paging import Order, after, cursor, order
 from viewer.session_index import OF_SESSION, Ask, SessionIndex
 
 Row = dict[str, object]
 
+COLUMNS = SESSIONS.columns
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
-_KEY = ("app_id", "session_id", "session_part")
 
 
 def milliseconds(value: int) -> float:
@@ -40,11 +42,11 @@ def apps(index: SessionIndex, allowed: frozenset[str] | None) -> list[Row]:
     ]
 
 
-def sessions(index: SessionIndex, wanted: Wanted, sort: str, limit: int, cursor: str) -> Row:
+def sessions(index: SessionIndex, wanted: Wanted, sort: str, limit: int, behind_cursor: str) -> Row:
     """One page of windows, the way to the next, and how many there are in all."""
     by = order(sort)
-    behind = after(cursor, sort) if cursor else Condition("TRUE", ())
-    with index.snapshot() as ask:
+    behind = after(behind_cursor, sort) if behind_cursor else Condition("TRUE", ())
+    with index.snapshot(wanted.happened) as ask:
         numbers, total = _page(ask, wanted, behind, by, limit + 1)
         # All columns of these rows alone: DuckDB skips the rest for a join, but not for a list in the text.
         found = ask(
@@ -52,7 +54,9 @@ def sessions(index: SessionIndex, wanted: Wanted, sort: str, limit: int, cursor:
             [numbers[:limit]],
         )
     rows = [dict(zip(COLUMNS, values, strict=True)) for values in found]
-    following = _cursor(sort, by.column.name, rows[-1]).text() if len(numbers) > limit else None
+    following = None
+    if len(numbers) > limit:
+        following = cursor(sort, rows[-1][by.column.name], [rows[-1][name] for name in SESSIONS.uses])
     return {
         "sessions": [as_row(values) for values in found],
         "next": following,
@@ -65,7 +69,7 @@ def _page(ask: Ask, wanted: Wanted, behind: Condition, by: Order, limit: int) ->
     """Row numbers of a page in its order, and how many rows there are on all pages."""
     where = condition(wanted)
     if wanted.text:  # it is looked for only once, for both
-        columns = ", ".join(f'"{name}"' for name in dict.fromkeys((by.column.name, *_KEY)))
+        columns = ", ".join(f'"{name}"' for name in dict.fromkeys((by.column.name, *SESSIONS.uses)))
         found = ask(
             f"""WITH hit AS MATERIALIZED (SELECT rowid AS number, {columns} FROM sessions WHERE {where.sql})
             SELECT number, (SELECT count(*) FROM hit) FROM hit WHERE {behind.sql} ORDER BY {by.sql} LIMIT {limit}""",
@@ -104,12 +108,30 @@ def window_rows(index: SessionIndex, app_id: str, session_id: str) -> list[Row]:
     return [as_row(values) for values in found]
 
 
-def facets(index: SessionIndex, wanted: Wanted, names: Sequence[str], top: int) -> dict[str, list[Row]]:
-    """The most frequent values of some columns among the wanted sessions."""
-    where = condition(wanted)
+def facets(
+    index: SessionIndex, wanted: Wanted, names: Sequence[str], top: int, *, own: bool = True
+) -> dict[str, list[Row]]:
+    """The most frequent values of some columns among the wanted sessions; `own`: see `per_filter`."""
     columns = [column(name) for name in dict.fromkeys(names)]
-    if not columns:
-        return {}
+    found: dict[str, list[Row]] = {one.name: [] for one in columns}
+    for some, their in per_filter(wanted, columns, own=own):
+        _count_values(index, condition(their), some, top, found)
+    return found
+
+
+def per_filter(wanted: Wanted, columns: Sequence[Column], *, own: bool) -> list[tuple[list[Column], Wanted]]:
+    """Which columns are counted among which rows: without `own`, what is said of a column itself is left out for it,
+    so that its other values show too.
+    """
+    said = {pair.partition(":")[0] for pair in (*wanted.is_, *wanted.not_)}
+    apart = [] if own else [one for one in columns if one.name in said]
+    together = [one for one in columns if one not in apart]
+    return [(together, wanted)] * bool(together) + [([one], wanted.without(one.name)) for one in apart]
+
+
+def _count_values(
+    index: SessionIndex, where: Condition, columns: Sequence[Column], top: int, found: dict[str, list[Row]]
+) -> None:
     selected = ", ".join(f"{one.sql} AS c{number}" for number, one in enumerate(columns))
     params = [value for one in columns for value in one.params]
     counted = " UNION ALL ".join(
@@ -121,12 +143,11 @@ def facets(index: SessionIndex, wanted: Wanted, names: Sequence[str], top: int) 
         f"""WITH hit AS MATERIALIZED (SELECT {selected} FROM sessions WHERE {where.sql})
         SELECT n, value, hits FROM ({counted}) ORDER BY n, hits DESC, value NULLS LAST""",
         [*params, *where.params],
+        where.sets,
     )
-    found: dict[str, list[Row]] = {one.name: [] for one in columns}
     for number, value, hits in rows:
         one = columns[int(str(number))]
-        found[one.name].append({"value": _shown(one.type, value), "count": hits})
-    return found
+        found[one.name].append({"value": shown(one.type, value), "count": hits})
 
 
 def histogram(index: SessionIndex, wanted: Wanted, buckets: int) -> Row:
@@ -150,33 +171,37 @@ def histogram(index: SessionIndex, wanted: Wanted, buckets: int) -> Row:
             count(began), count(*) FILTER (wrong), count(*) FILTER (shown)
         FROM step LEFT JOIN hit ON true GROUP BY ALL""",
         [*where.params, *(None if one is None else microseconds(one) for one in (wanted.from_ms, wanted.to_ms))],
+        where.sets,
     )
     first, last, step = (value if isinstance(value, int) else None for value in found[0][:3])
     if first is None or last is None or step is None or last <= first:
         return {"from_ms": _ms(first), "to_ms": _ms(last), "step_ms": None, "buckets": []}
     counted = {bucket: counts for _, _, _, bucket, *counts in found}
+    return in_buckets(first, last, step, ("sessions", "errors", "replays"), counted)
+
+
+def in_buckets(
+    first: int, last: int, step: int, names: Sequence[str], counted: Mapping[object, Sequence[object]]
+) -> Row:
+    """A histogram, from counts by number of the bucket. Times: epoch us."""
+    nothing = [0] * len(names)
     return {
         "from_ms": _ms(first),
         "to_ms": _ms(last),
         "step_ms": _ms(step),
         "buckets": [
-            {"start_ms": _ms(first + number * step)}
-            | dict(zip(("sessions", "errors", "replays"), counted.get(number, (0, 0, 0)), strict=True))
+            {"start_ms": _ms(first + number * step)} | dict(zip(names, counted.get(number, nothing), strict=True))
             for number in range(-(-(last - first) // step))
         ],
     }
-
-
-def _cursor(sort: str, name: str, row: Row) -> Cursor:
-    key = [row[one] for one in _KEY]
-    return Cursor(sort, row[name], *key)  # type: ignore[arg-type]  # of the declared types
 
 
 def _ms(value: object) -> float | None:
     return milliseconds(value) if isinstance(value, int) else None
 
 
-def _shown(kind: str, value: object) -> object:
+def shown(kind: str, value: object) -> object:
+    """A value of a facet, which DuckDB gave as text."""
     if value is None or kind == "string":
         return value
     if kind == "bool":

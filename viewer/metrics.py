@@ -50,10 +50,11 @@ class ServeMetrics(Collector):
         yield family(names.SERVE_STORE_REQUESTS, by_outcome)
         yield family(names.SERVE_STORE_BYTES, {(): self._store.bytes_in})
         tables = self._viewer.tables
-        blocks, reads = tables.blocks.counts, tables.counts
+        blocks, reads, scanned = tables.blocks.counts, tables.counts, tables.scan.counts
         yield family(names.SERVE_CACHE_BYTES, {(): blocks.held_bytes})
         yield family(names.SERVE_CACHE_READ_BYTES, {("hit",): blocks.hit_bytes, ("miss",): blocks.missed_bytes})
-        yield family(names.SERVE_UNREADABLE, {(): reads.unreadable})
+        yield family(names.SERVE_UNREADABLE, {(): reads.unreadable + scanned.unreadable})
+        yield family(names.SERVE_SCANNED, {("read",): scanned.opened, ("spared",): scanned.spared})
         yield family(names.SERVE_READS_REFUSED, {(): reads.refused})
 
     def _of_the_index(self) -> Iterator[Family]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from lake.line_tables import ReadLimits
+from lake.read_limits import ReadLimits
 from operators.windows.rules import WindowRules
 from schemas.units import GIB
 

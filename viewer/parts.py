@@ -15,9 +15,13 @@ from sinks.tables import as_declared
 from viewer import explorer
 from viewer.access import Access
 from viewer.audit import Audit
+from viewer.error_groups import ErrorGroups
 from viewer.follower import Follower
+from viewer.happened import Happened
+from viewer.line_explorer import LineExplorer
 from viewer.live import Live, Opened
 from viewer.options import ServeOptions
+from viewer.overview import Overview
 from viewer.player import Player
 from viewer.session_index import SessionIndex
 from viewer.session_rows import SessionRows, as_json
@@ -63,6 +67,10 @@ class Viewer:
         self.index = SessionIndex(store, options.index_dir, options.index, options.questions)
         self.follower = Follower(self.index, options.refresh_seconds, now, self.forget_gone)
         self.tables = LineTables(store, options.reads, now, options.refresh_seconds)
+        self.lines = LineExplorer(self.tables.scan, self.index.questions, options.reads.question_bytes)
+        self.happened = Happened(self.index, self.lines)
+        self.error_groups = ErrorGroups(self.lines)
+        self.overview = Overview(self.index, self.lines, self.error_groups)
         self.rows = SessionRows(self.tables, self.index)
         self.live = Live(store, now, options.rules)
         self.player = Player(store, self.rows)

@@ -6,7 +6,7 @@ caller hears `Busy` and may ask again; nothing that a question needs too much of
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -62,6 +62,18 @@ class Slot:
         self._running: duckdb.DuckDBPyConnection | None = None
         self._over: Bound | None = None
         self._lock = threading.Lock()
+        self._ends: list[Callable[[], None]] = []
+
+    @contextmanager
+    def ending(self, end: Callable[[], None]) -> Iterator[None]:
+        """When its time is over while the block lasts, `end` is called too, on another thread."""
+        with self._lock:
+            self._ends.append(end)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends.remove(end)
 
     def ask(self, connection: duckdb.DuckDBPyConnection, sql: str, params: Params = ()) -> list[tuple[object, ...]]:
         """All rows of one statement. Raises Busy."""
@@ -88,6 +100,8 @@ class Slot:
             self._over = self._over or bound
             if self._running is not None:
                 self._running.interrupt()
+            for end in self._ends:
+                end()
 
 
 class Questions:

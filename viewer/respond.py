@@ -2,8 +2,10 @@
 
 import gzip
 import hashlib
+import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from csv import writer as csv_writer
 from itertools import chain
 from typing import Literal
 
@@ -22,6 +24,8 @@ _READ_BYTES = 4 * MIB
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+Page = Mapping[str, object]  # a list of rows by its name, and `next`
 Encoding = Literal["zstd", "gzip", "identity"]
 
 # What never changes under its name needs no asking for so many seconds. Of a visitor it is a day, after which an
@@ -43,6 +47,33 @@ def json(request: Request, content: object, status: int = 200) -> Response:
     """The content as JSON."""
     body, encoding = _compressed(msgspec.json.encode(content), encoding_for(request))
     return Response(body, status, _encoded(encoding), "application/json")
+
+
+def wants_csv(request: Request, chosen: str | None) -> bool:
+    """Whether a list is asked for as CSV, by `format` or else by the header."""
+    return chosen == "csv" if chosen else "text/csv" in _accepted(request.headers.get("accept", ""))
+
+
+def csv(request: Request, name: str, columns: Sequence[str], found: Page) -> Response:
+    """A list as a file for a spreadsheet, with a header; `X-Next` has the cursor of what comes behind it."""
+    text = io.StringIO()
+    writer = csv_writer(text, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row[column]) for column in columns] for row in found[name])  # type: ignore[attr-defined]
+    body, encoding = _compressed(text.getvalue().encode(), encoding_for(request))
+    headers = _encoded(encoding) | {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    if found["next"] is not None:
+        headers["X-Next"] = str(found["next"])
+    return Response(body, 200, headers, "text/csv; charset=utf-8")
+
+
+def _cell(value: object) -> object:
+    """What a spreadsheet shows as it is: a text that it would take for a formula begins with an apostrophe."""
+    if isinstance(value, dict):
+        return msgspec.json.encode(value).decode()
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def encoding_for(request: Request) -> Encoding:

@@ -1,32 +1,38 @@
 """Routes of the explorer: apps, fields, sessions, live ones, facets, histogram."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from schemas.fields import GROUPS, Field
-from schemas.tables import TABLES
+from schemas.fields import GROUPS
 from viewer import answers, explorer, respond
-from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Filter, Parts, Who
-from viewer.session_rows import TIMELINE
+from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Parts, Responses, SessionFilter, Who
+from viewer.listed import LINES, SESSIONS, Listed
 
 _COLUMNS = 40
-_NOT_COUNTED = {"session_id", "replay_key", "session_first_view_id", "session_last_view_id"}
 
 
-def _described(field: Field) -> explorer.Row:
-    return {"name": field.name, "type": field.type, "unit": field.unit, "doc": field.doc, "label": field.label}
+def _described(of: Listed) -> list[explorer.Row]:
+    return [
+        {"name": field.name, "type": field.type, "unit": field.unit, "doc": field.doc}
+        | {"label": field.label, "group": field.group}
+        | {"filter": of.can_sort(field), "sort": of.can_sort(field), "facet": of.can_count(field)}
+        for field in of.columns.values()
+    ]
 
 
 _FIELDS = {
-    "fields": [
-        _described(field)
-        | {"facet": field.type in {"string", "bool"} and field.name not in _NOT_COUNTED, "group": field.group}
-        for field in TABLES["sessions"].fields
-    ],
+    "fields": _described(SESSIONS),
     "groups": GROUPS,
-    "lines": {table: [_described(field) for field in TABLES[table].fields] for table in TIMELINE},
+    "lines": {table: _described(of) for table, of in LINES.items()},
 }
+Columns = Annotated[str, Query(max_length=4 * TEXT, description="names, with commas between")]
+Top = Annotated[int, Query(ge=1, le=100, description="values per column")]
+Own = Annotated[bool, Query(description="false: what `is` and `not` say of a column does not hide its other values")]
+Buckets = Annotated[int, Query(ge=1, le=500, description="at most")]
+Limit = Annotated[int, Query(ge=1, le=500)]
+Sort = Annotated[str, Query(max_length=TEXT, description="a column, with `-` descending")]
+After = Annotated[str, Query(max_length=4 * TEXT, description="`next` of the page before")]
 
 routes = APIRouter(prefix=PREFIX, responses=FAILURES, tags=["explorer"])
 
@@ -50,16 +56,28 @@ def fields(request: Request) -> Response:
     return respond.json(request, _FIELDS)
 
 
-@routes.get("/sessions", response_model=answers.Sessions, openapi_extra=SECURITY)
+CSV_ROWS = 10_000  # in one answer, whatever `limit` says
+Format = Annotated[
+    Literal["json", "csv"] | None,
+    Query(description=f"csv: up to {CSV_ROWS} rows for a spreadsheet, as with `Accept: text/csv`; limit is of json"),
+]
+AS_CSV: Responses = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+
+@routes.get("/sessions", response_model=answers.Sessions, responses=AS_CSV, openapi_extra=SECURITY)
 def sessions(  # noqa: PLR0913 - FastAPI takes parameters so
     request: Request,
     viewer: Parts,
-    wanted: Filter,
-    sort: Annotated[str, Query(max_length=TEXT, description="a column, with `-` descending")] = "-start",
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: Annotated[str, Query(max_length=4 * TEXT, description="`next` of the page before")] = "",
+    wanted: SessionFilter,
+    sort: Sort = "-start",
+    limit: Limit = 50,
+    cursor: After = "",
+    format: Format = None,  # noqa: A002 - the name of the parameter
 ) -> Response:
     """One page of windows, newest first unless sorted otherwise."""
+    if respond.wants_csv(request, format):
+        found = explorer.sessions(viewer.index, wanted, sort, CSV_ROWS, cursor)
+        return respond.csv(request, "sessions", list(SESSIONS.columns), found)
     return respond.json(request, explorer.sessions(viewer.index, wanted, sort, limit, cursor))
 
 
@@ -79,24 +97,26 @@ def live(
 
 
 @routes.get("/facets", response_model=answers.Facets, openapi_extra=SECURITY)
-def facets(
+@routes.get("/sessions/facets", response_model=answers.Facets, openapi_extra=SECURITY)
+def facets(  # noqa: PLR0913 - FastAPI takes parameters so
     request: Request,
     viewer: Parts,
-    wanted: Filter,
-    columns: Annotated[str, Query(max_length=4 * TEXT, description="names, with commas between")],
-    top: Annotated[int, Query(ge=1, le=100, description="values per column")] = 10,
+    wanted: SessionFilter,
+    columns: Columns,
+    top: Top = 10,
+    own: Own = True,  # noqa: FBT002
 ) -> Response:
     """How many windows have which value."""
-    names = [name for name in columns.split(",") if name][:_COLUMNS]
-    return respond.json(request, {"facets": explorer.facets(viewer.index, wanted, names, top)})
+    return respond.json(request, {"facets": explorer.facets(viewer.index, wanted, names_of(columns), top, own=own)})
+
+
+def names_of(columns: str) -> list[str]:
+    """Those of a list with commas, as many as one question may have."""
+    return [name for name in columns.split(",") if name][:_COLUMNS]
 
 
 @routes.get("/histogram", response_model=answers.Histogram, openapi_extra=SECURITY)
-def histogram(
-    request: Request,
-    viewer: Parts,
-    wanted: Filter,
-    buckets: Annotated[int, Query(ge=1, le=500, description="at most")] = 60,
-) -> Response:
+@routes.get("/sessions/histogram", response_model=answers.Histogram, openapi_extra=SECURITY)
+def histogram(request: Request, viewer: Parts, wanted: SessionFilter, buckets: Buckets = 60) -> Response:
     """Windows over time, by their start."""
     return respond.json(request, explorer.histogram(viewer.index, wanted, buckets))

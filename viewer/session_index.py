@@ -19,7 +19,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from schemas.units import MIB
 from sinks.parallel import in_parallel
 from sinks.store import ObjectInfo, ObjectStore, StoreUnavailable
 from sinks.swap import visible_files
+from viewer.filters import SessionSet
 from viewer.index_cleaning import Cleaning
 from viewer.index_file import IndexFolder
 from viewer.options import IndexLimits, QuestionLimits
@@ -127,16 +128,15 @@ class SessionIndex:
         """How many of the listed files are taken, and how many are listed."""
         return len(self._files), len(self._listed)
 
-    def ask(self, sql: str, params: Params = ()) -> list[tuple[object, ...]]:
-        """Rows of one query. Raises Busy."""
-        with self.questions.slot() as slot:
-            return slot.ask(self._cursor(), sql, params)
+    def ask(self, sql: str, params: Params = (), sets: Sequence[SessionSet] = ()) -> list[tuple[object, ...]]:
+        """Rows of one query, which may name `sets`. Raises Busy."""
+        with self.questions.slot() as slot, _named(self._cursor(), sets) as cursor:
+            return slot.ask(cursor, sql, params)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Ask]:
+    def snapshot(self, sets: Sequence[SessionSet] = ()) -> Iterator[Ask]:
         """Ask several times in one slot; the index does not change meanwhile, row numbers neither. Raises Busy."""
-        with self.questions.slot() as slot:
-            cursor = self._cursor()
+        with self.questions.slot() as slot, _named(self._cursor(), sets) as cursor:
             try:
                 slot.ask(cursor, "BEGIN")
                 yield lambda sql, params=(): slot.ask(cursor, sql, params)
@@ -422,6 +422,19 @@ def _end(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("ROLLBACK")
     except duckdb.Error:
         return
+
+
+@contextmanager
+def _named(cursor: duckdb.DuckDBPyConnection, sets: Sequence[SessionSet]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The cursor, to which these sets are known by their names while the block lasts."""
+    try:
+        for one in sets:
+            cursor.register(one.name, one.windows)
+        yield cursor
+    finally:
+        for one in sets:
+            with suppress(duckdb.Error):  # the database may have been closed meanwhile
+                cursor.unregister(one.name)
 
 
 def _day(key: str) -> str:

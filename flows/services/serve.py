@@ -20,7 +20,7 @@ from flows.settings import ConfigurationError, HttpSettings, ServeSettings, Sett
 from intake.guard import Guard
 from intake.policy import GuardLimits
 from intake.refusals import STATUS
-from lake.line_tables import ReadLimits
+from lake.read_limits import ReadLimits
 from schemas.keys import TABLES
 from schemas.units import MIB
 from sinks.open_store import open_lake, open_store
@@ -118,6 +118,7 @@ def _options(settings: Settings, folder: Path) -> ServeOptions:
         reads=ReadLimits(
             cache_bytes=serving.read_cache_bytes,
             memory_bytes=serving.read_memory_bytes,
+            scan_memory_bytes=serving.scan_memory_bytes,
             at_once=serving.reads_at_once,
             question_bytes=serving.read_bytes_max,
             question_seconds=serving.read_seconds_max,

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { explorerAddress, explorerState, isForBrowser, sessionAddress, sessionState, splitPair } from "../../viewer/page/app/address.js";
+import { explorerAddress, explorerState, isForBrowser, nothingChosen, sessionAddress, sessionState, splitPair, TABLES } from "../../viewer/page/app/address.js";
 
 const read = (address, reader) => reader(new URL(address, "http://x").searchParams);
 const NOTHING = read("/", explorerState);
@@ -23,12 +23,25 @@ test("the explorer's state comes back from its address, whatever is in it", () =
     not: ["env:test"],
     gt: ["time_spent:5"],
     lt: ["time_spent:9"],
+    between: ["time_spent:5,9"],
+    has: ["errors.error_type:a,b:c"],
+    hasnot: ["views.view_path:/cart?x"],
+    every: "60",
+    entry: "e/1",
+    of: "s&1",
     sort: "time_spent",
     cursor: "c/+=",
     limit: 20,
     columns: ["start", "custom.a"],
   };
   assert.deepEqual(read(explorerAddress(state), explorerState), state);
+});
+
+test("an address names its list; one without a name, or with a wrong one, is the sessions'", () => {
+  for (const table of [...TABLES, "overview", "groups"]) assert.equal(read(explorerAddress(nothingChosen(table)), explorerState).table, table);
+  assert.equal(read("/?table=none", explorerState).table, "sessions");
+  assert.equal(read("/?table=errors", explorerState).sort, "-time");
+  assert.equal(explorerAddress(nothingChosen("errors")), "/?table=errors");
 });
 
 test("a limit is a whole number from 0 to 500", () => {
@@ -45,7 +58,7 @@ test("a limit is a whole number from 0 to 500", () => {
 });
 
 test("a session's state comes back from its address", () => {
-  const state = { app: "shop", id: "a/b c", part: 0, tab: "replay", track: 1, t: 12.5, exp: "9", sig: "s" };
+  const state = { app: "shop", id: "a/b c", part: 0, tab: "replay", track: 1, t: 12.5, at: 1795230111000.5, exp: "9", sig: "s" };
   assert.deepEqual(read(sessionAddress(state), sessionState), state);
 });
 

@@ -11,7 +11,10 @@ from tests.serve.server import API, Answer, Served, session_path
 
 Row = dict[str, Any]
 SESSION_ROUTES = ("", "/timeline", "/replay", "/replay/events", "/replay/blobs", "/replay/blobs/0")
-EXPLORER_ROUTES = ("/sessions", "/live", "/facets?columns=app_id,session_id", "/histogram", "/apps")
+EXPLORER_ROUTES = (
+    *("/sessions", "/live", "/facets?columns=app_id,session_id", "/histogram", "/apps"),
+    *("/views", "/resources/facets?columns=app_id", "/actions/histogram", "/errors/groups", "/overview"),
+)
 
 
 def one(rows: list[Row], app: str) -> Row:
@@ -33,7 +36,7 @@ def test_every_route_but_the_columns_and_the_description_needs_a_token(guarded: 
                 filled + query, method.upper(), body=body, X_Replay_Lake="1"
             ).status
     assert statuses.pop(f"get {API}/fields") == 200
-    assert len(statuses) == 17
+    assert len(statuses) == 39
     assert set(statuses.values()) == {401}
 
 

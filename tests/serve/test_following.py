@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lake.line_tables import LineTables, ReadLimits
+from lake.line_tables import LineTables
+from lake.read_limits import ReadLimits
 from schemas.keys import TABLES, table_key
 from sinks.store import LocalStore, ObjectStore, Part, StoreUnavailable
 from sinks.tables import encode_rows

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from lake.block_files import TooMuch
-from lake.line_tables import LineTables, ReadLimits
+from lake.line_tables import LineTables
+from lake.read_limits import ReadLimits
 from schemas.keys import table_key
 from schemas.units import US_PER_MS
 from sinks.compact import compact, plan

@@ -10,7 +10,8 @@ import pytest
 
 from lake.catalog import read_file, session_rows, table_keys
 from lake.export import blob_keys, rrweb_tracks
-from lake.line_tables import LineTables, ReadLimits
+from lake.line_tables import LineTables
+from lake.read_limits import ReadLimits
 from operators.arrivals import Poll, Received, decode_poll
 from operators.client.request import Clients
 from operators.decode import decode

@@ -1,35 +1,49 @@
 // The address holds the whole state, so that a link, the back button and a reload give the same picture.
 
-/** What the explorer shows, from the query. */
+/** What can be listed; the first is meant where the address names none. */
+export const TABLES = ["sessions", "views", "actions", "errors", "resources", "long_tasks", "console"];
+const BODIES = [...TABLES, "overview", "groups"];
+const TEXTS = ["app", "range", "from", "to", "q", "cursor", "every", "entry", "of"];
+/** Filters: each may stand in the address several times. */
+export const FILTERS = ["is", "not", "gt", "lt", "between", "has", "hasnot"];
+
+/** The order of a list when nobody chose one. */
+export const usualSort = (table) => (table === "sessions" ? "-start" : "-time");
+
+/**
+ * @typedef {Record<"table" | "app" | "range" | "from" | "to" | "q" | "cursor" | "every" | "entry" | "of" | "sort", string>
+ *   & Record<"is" | "not" | "gt" | "lt" | "between" | "has" | "hasnot", string[]>
+ *   & {limit: number, columns: string[] | null}} State
+ */
+
+/** What the explorer shows, from the query. `entry` is the row that is open beside the list, `of` its session. @returns {State} */
 export function explorerState(parameters = new URLSearchParams(location.search)) {
-  return {
-    app: parameters.get("app") ?? "",
-    range: parameters.get("range") ?? "",
-    from: parameters.get("from") ?? "",
-    to: parameters.get("to") ?? "",
-    q: parameters.get("q") ?? "",
-    is: parameters.getAll("is"),
-    not: parameters.getAll("not"),
-    gt: parameters.getAll("gt"),
-    lt: parameters.getAll("lt"),
-    sort: parameters.get("sort") ?? "-start",
-    cursor: parameters.get("cursor") ?? "",
+  const table = BODIES.includes(parameters.get("table")) ? parameters.get("table") : "sessions";
+  return /** @type {any} */ ({
+    table,
+    ...Object.fromEntries(TEXTS.map((name) => [name, parameters.get(name) ?? ""])),
+    ...Object.fromEntries(FILTERS.map((name) => [name, parameters.getAll(name)])),
+    sort: parameters.get("sort") ?? usualSort(table),
     limit: Math.min(500, Math.max(0, Math.floor(Number(parameters.get("limit")) || 0))),
     columns: parameters.get("columns")?.split(",").filter(Boolean) ?? null,
-  };
+  });
 }
 
 /** The address of that state; what is usual is left out. */
 export function explorerAddress(state) {
   const parameters = new URLSearchParams();
-  for (const name of ["app", "range", "from", "to", "q", "cursor"]) if (state[name]) parameters.set(name, state[name]);
-  for (const name of ["is", "not", "gt", "lt"]) for (const pair of state[name]) parameters.append(name, pair);
+  if (state.table !== "sessions") parameters.set("table", state.table);
+  for (const name of TEXTS) if (state[name]) parameters.set(name, state[name]);
+  for (const name of FILTERS) for (const pair of state[name]) parameters.append(name, pair);
   if (state.limit) parameters.set("limit", state.limit);
-  if (state.sort !== "-start") parameters.set("sort", state.sort);
+  if (state.sort !== usualSort(state.table)) parameters.set("sort", state.sort);
   if (state.columns) parameters.set("columns", state.columns.join(","));
   const text = parameters.toString();
   return text ? `/?${text}` : "/";
 }
+
+/** A list without filters. */
+export const nothingChosen = (table = "sessions") => explorerState(new URLSearchParams(table === "sessions" ? {} : { table }));
 
 /** Which session, and where in it; null when the address is the explorer's. */
 export function sessionState(parameters = new URLSearchParams(location.search)) {
@@ -42,15 +56,16 @@ export function sessionState(parameters = new URLSearchParams(location.search)) 
     tab: parameters.get("tab") ?? "",
     track: numeric("track"),
     t: numeric("t"),
+    at: numeric("at"),
     exp: parameters.get("exp") ?? "",
     sig: parameters.get("sig") ?? "",
   };
 }
 
-/** `exp` and `sig` are those of a signed link, and stay. */
-export function sessionAddress({ app, id, part = null, tab = "", track = null, t = null, exp = "", sig = "" }) {
+/** `t` is s since the start of the session; `at`, epoch ms, is for who does not know that. `exp` and `sig` are those of a signed link, and stay. */
+export function sessionAddress({ app, id, part = null, tab = "", track = null, t = null, at = null, exp = "", sig = "" }) {
   const parameters = new URLSearchParams({ app, session: id });
-  for (const [name, value] of Object.entries({ part, tab, track, t, exp, sig })) {
+  for (const [name, value] of Object.entries({ part, tab, track, t, at, exp, sig })) {
     if (value !== null && value !== "") parameters.set(name, value);
   }
   return `/?${parameters}`;

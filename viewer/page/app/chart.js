@@ -1,4 +1,4 @@
-// Sessions over time as bars: with errors apart, a pointer that tells, and a brush that zooms.
+// Rows over time as bars: with errors apart, a pointer that tells, and a brush that zooms.
 
 import { h, show, svg } from "./dom.js";
 import { count, counted, fullTime } from "./format.js";
@@ -8,6 +8,9 @@ const FOOT = 18;
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 const TICKS = [1000, 5000, 15_000, 30_000, MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 360 * MINUTE, 720 * MINUTE, DAY, 2 * DAY, 7 * DAY, 28 * DAY, 364 * DAY];
+
+/** Of sessions and of lines. */
+const amount = (bucket) => bucket.count ?? bucket.sessions;
 
 export class Chart {
   /** `zoom(from_ms, to_ms)` is called when a stretch was brushed. */
@@ -19,8 +22,10 @@ export class Chart {
     this.observer.observe(this.element);
   }
 
-  update(data) {
+  /** `one`, `many`: what is counted. */
+  update(data, one, many) {
     this.data = data;
+    this.words = [one, many];
     this.draw();
   }
 
@@ -28,13 +33,13 @@ export class Chart {
     const { buckets, from_ms: from, step_ms: step } = this.data;
     const width = this.element.clientWidth;
     if (!width) return;
-    if (!buckets.length) return show(this.element, svg("svg", { width, height: HEIGHT + FOOT, role: "img", "aria-label": "No sessions" }));
-    const most = Math.max(1, ...buckets.map((bucket) => bucket.sessions));
+    if (!buckets.length) return show(this.element, svg("svg", { width, height: HEIGHT + FOOT, role: "img", "aria-label": `No ${this.words[1]}` }));
+    const most = Math.max(1, ...buckets.map(amount));
     const slot = width / Math.max(1, buckets.length);
     const tall = (value) => (value ? Math.max(2, (value / most) * (HEIGHT - 8)) : 0);
-    const bars = buckets.map((bucket, index) => this.bar(index * slot, slot, tall(bucket.sessions), tall(Math.min(bucket.errors, bucket.sessions))));
-    const total = buckets.reduce((sum, bucket) => sum + bucket.sessions, 0);
-    const name = `${counted(total, "session")} from ${fullTime(from)} to ${fullTime(from + step * buckets.length)}`;
+    const bars = buckets.map((bucket, index) => this.bar(index * slot, slot, tall(amount(bucket)), tall(Math.min(bucket.errors ?? 0, amount(bucket)))));
+    const total = buckets.reduce((sum, bucket) => sum + amount(bucket), 0);
+    const name = `${counted(total, ...this.words)} from ${fullTime(from)} to ${fullTime(from + step * buckets.length)}`;
     this.brush = svg("rect", { class: "brush", y: 0, height: HEIGHT, width: 0 });
     const base = svg("line", { class: "base", x1: 0, x2: width, y1: HEIGHT + 0.5, y2: HEIGHT + 0.5 });
     const drawing = svg("svg", { width, height: HEIGHT + FOOT, role: "img", "aria-label": name }, bars, base, this.ticks(width), this.brush);
@@ -42,11 +47,11 @@ export class Chart {
     show(this.element, drawing, this.tip);
   }
 
-  bar(x, slot, sessions, errors) {
+  bar(x, slot, height, errors) {
     const gap = slot > 6 ? 2 : slot > 3 ? 1 : 0;
     const box = { x: x + gap / 2, width: Math.max(1, slot - gap), rx: Math.min(2, slot / 4) };
-    if (!sessions) return [];
-    return [svg("rect", { ...box, class: "bar", y: HEIGHT - sessions, height: sessions }), errors > 0 && svg("rect", { ...box, class: "bar errors", y: HEIGHT - errors, height: errors })];
+    if (!height) return [];
+    return [svg("rect", { ...box, class: "bar", y: HEIGHT - height, height }), errors > 0 && svg("rect", { ...box, class: "bar errors", y: HEIGHT - errors, height: errors })];
   }
 
   /** Labels at round moments of the local clock. */
@@ -91,7 +96,7 @@ export class Chart {
 
   tell(bucket, at, width) {
     if (!bucket) return;
-    show(this.tip, h("strong", {}, fullTime(bucket.start_ms)), h("span", {}, counted(bucket.sessions, "session")), bucket.errors ? h("span", {}, `${count(bucket.errors)} with errors`) : null);
+    show(this.tip, h("strong", {}, fullTime(bucket.start_ms)), h("span", {}, counted(amount(bucket), ...this.words)), bucket.errors ? h("span", {}, `${count(bucket.errors)} with errors`) : null);
     this.tip.hidden = false;
     this.tip.style.left = `${Math.max(0, Math.min(at + 12, width - this.tip.offsetWidth))}px`;
   }

@@ -1,6 +1,6 @@
 // What happened in a session as one list in order of time: pages, actions, errors, console, resources, long tasks.
 
-import { bytes, duration, NS_PER_MS } from "./format.js";
+import { bytes, duration, list, NS_PER_MS } from "./format.js";
 
 /** Kinds in the order of the filters: name, plural, icon, and the table of their rows. */
 export const KINDS = {
@@ -15,16 +15,6 @@ export const KINDS = {
 const text = (value) => (value === null || value === undefined ? "" : String(value));
 const words = (...parts) => parts.map(text).filter(Boolean).join(" · ");
 const ms = (ns) => (ns === null || ns === undefined ? null : ns / NS_PER_MS);
-
-function list(json) {
-  if (Array.isArray(json)) return json;
-  try {
-    const parsed = JSON.parse(json ?? "[]");
-    return Array.isArray(parsed) ? parsed.map(String) : [];
-  } catch {
-    return [];
-  }
-}
 
 const MAKERS = {
   view: (row) => ({
@@ -58,6 +48,12 @@ export function makeEntries(timeline, tracks = []) {
   if (!timeline.views?.length) entries.push(...pagesOfTracks(tracks));
   return entries.sort((a, b) => a.at - b.at || Object.keys(KINDS).indexOf(a.kind) - Object.keys(KINDS).indexOf(b.kind));
 }
+
+/** The entry of one row. */
+export const entryOf = (table, row) => {
+  const [kind] = Object.entries(KINDS).find(([, one]) => one.table === table);
+  return { kind, at: row.time, row, ...MAKERS[kind](row) };
+};
 
 /** Sessions written before recordings gave rows of pages: the recording still says which there were. */
 function pagesOfTracks(tracks) {

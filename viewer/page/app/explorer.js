@@ -1,38 +1,28 @@
-// The session explorer: filters, chart, facets, list.
+// The explorer: what is asked for (app, words, range, filters) and below it one of the lists, the groups of errors, or the overview.
 
 import { account } from "./account.js";
 import { api } from "./api.js";
-import { explorerAddress, explorerState, go, pair, sessionAddress } from "./address.js";
-import { Chart } from "./chart.js";
-import { DEFAULT_COLUMNS, head } from "./columns.js";
-import { h, icon, show } from "./dom.js";
-import { facetColumns, Facets } from "./facets.js";
-import { count, duration, label, span } from "./format.js";
+import { explorerAddress, explorerState, FILTERS, go, pair, sessionAddress, splitPair } from "./address.js";
+import { carry } from "./carry.js";
+import { filterChips } from "./chips.js";
+import { announce, h, icon, show } from "./dom.js";
+import { duration, span } from "./format.js";
 import { bindKeys, showHelp } from "./keys.js";
+import { List } from "./list.js";
+import { LISTS } from "./lists.js";
 import { closeMenu, openPanel } from "./menu.js";
-import { filterChips, Table } from "./table.js";
 import { localInput, moments, RANGES, usualRange } from "./timerange.js";
 
-const PAGE_SIZE = 50;
-const BUCKETS = 90;
-const FACET_VALUES = 8;
+const TABS = { overview: "Overview", ...Object.fromEntries(Object.entries(LISTS).map(([table, { title }]) => [table, title])) };
+const REFRESHES = { "": "No refresh", 10: "Every 10 s", 60: "Every minute", 300: "Every 5 min" };
 
 export class Explorer {
-  constructor(page, fields, apps, fail) {
-    this.fields = fields;
+  /** `tables`: columns of each list by name. */
+  constructor(page, tables, apps, fail) {
+    this.tables = tables;
     this.apps = apps;
     this.fail = fail;
-    this.chart = new Chart((from, to) => this.change({ range: "", from: String(from), to: String(to) }));
-    this.facets = new Facets(fields, (column, value, kind) => this.filter(column, value, kind));
-    this.table = new Table(fields, {
-      filter: (column, value, kind) => this.filter(column, value, kind),
-      sort: (column) => this.change({ sort: this.state.sort === `-${column}` ? column : `-${column}` }),
-      toggle: (column) => this.toggleColumn(column),
-      open: (address) => go(address),
-    });
     this.build(page);
-    document.title = "Sessions · Replay Lake";
-    bindKeys(this.keys());
   }
 
   accepts(wanted) {
@@ -41,89 +31,107 @@ export class Explorer {
 
   leave() {
     this.request?.abort();
-    this.chart.leave();
-  }
-
-  keys() {
-    const open = (kind) => () => this.table.chosen(kind) && go(this.table.chosen(kind));
-    return [
-      { keys: ["j", "ArrowDown"], does: "next session", run: () => this.table.move(1) },
-      { keys: ["k", "ArrowUp"], does: "previous session", run: () => this.table.move(-1) },
-      { keys: ["ArrowRight"], does: "next value of the session", run: () => this.table.moveInRow(1) },
-      { keys: ["ArrowLeft"], does: "previous value of the session", run: () => this.table.moveInRow(-1) },
-      { keys: ["Enter"], does: "details of the session", run: open("details") },
-      { keys: ["p", " "], does: "play the session", run: open("play") },
-      { keys: ["/"], does: "search", run: () => this.search.focus() },
-      { keys: ["n"], does: "older sessions", run: () => this.next.disabled || this.next.click() },
-      { keys: ["r"], does: "read again", run: () => this.update() },
-    ];
+    clearTimeout(this.timer);
+    this.body?.leave();
+    this.isLeft = true;
   }
 
   build(page) {
-    this.search = h("input", { type: "search", class: "input", placeholder: "Search users, pages, ids …", "aria-label": "Search sessions" });
+    this.search = h("input", { type: "search", class: "input", placeholder: "Search users, pages, ids …", "aria-label": "Search" });
     this.appChoice = h("select", { class: "input", "aria-label": "Application", onchange: () => this.change({ app: this.appChoice.value }) });
     this.rangeChoice = h("select", { class: "input", "aria-label": "Time range", onchange: () => this.chooseRange() });
+    this.refreshChoice = h(
+      "select",
+      { class: "input refresh", "aria-label": "Read again", onchange: () => go(explorerAddress({ ...this.state, every: this.refreshChoice.value })) },
+      Object.entries(REFRESHES)
+        .sort(([a], [b]) => Number(a) - Number(b))
+        .map(([value, words]) => h("option", { value }, words)),
+    );
     this.chips = h("div", { class: "chips" });
-    this.total = h("p", { class: "total", role: "status" });
-    this.columnsButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", onclick: () => this.chooseColumns() }, icon("columns"), "Columns");
+    this.filterButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", title: "Filter (f)", onclick: () => this.addFilter() }, icon("filter"), "Filter");
+    this.viewsButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", onclick: () => this.showViews() }, icon("star"), "Saved");
     this.liveButton = h("button", { class: "button live", type: "button", "aria-haspopup": "dialog", onclick: () => this.showLive() }, h("span", { class: "live-dot", "aria-hidden": "true" }), "Live now");
-    this.next = h("button", { class: "button", type: "button", onclick: () => this.change({ cursor: this.nextCursor }) }, "Older", icon("next"));
-    this.first = h("button", { class: "button", type: "button", onclick: () => this.change({ cursor: "" }) }, icon("back"), "First page");
-    this.empty = h("div", { class: "empty", hidden: true }, h("p", {}, "No matching sessions."), h("button", { class: "button", type: "button", onclick: () => this.reset() }, "Remove all filters"));
+    this.title = h("h1", { class: "visually-hidden" });
+    this.tabs = h("nav", { class: "kinds", "aria-label": "What is shown" });
+    this.place = h("main", { class: "explorer" });
     const searching = h("form", { class: "search", role: "search", onsubmit: (event) => (event.preventDefault(), this.change({ q: this.search.value.trim() })) }, icon("search"), this.search);
     const help = h("button", { class: "button plain", type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: showHelp }, icon("help"));
     const brand = h("a", { class: "brand", href: "/", "data-inside": true }, h("img", { src: "/page/icon.svg", alt: "", width: 22, height: 22 }), "Replay Lake");
     show(
       page,
-      h("header", { class: "top" }, brand, this.appChoice, searching, this.rangeChoice, account(), help),
-      h(
-        "main",
-        { class: "explorer" },
-        this.facets.element,
-        h(
-          "section",
-          { class: "results" },
-          h("h1", { class: "visually-hidden" }, "Sessions"),
-          this.chart.element,
-          h("div", { class: "bar-row" }, this.total, this.chips, h("span", { class: "grow" }), this.liveButton, this.columnsButton),
-          this.table.element,
-          this.empty,
-          h("nav", { class: "paging", "aria-label": "Pages of the list" }, this.first, this.next),
-        ),
-      ),
+      h("header", { class: "top" }, brand, this.appChoice, searching, this.rangeChoice, this.refreshChoice, account(), help),
+      h("div", { class: "kinds-row" }, this.tabs, h("div", { class: "kinds-tools" }, this.liveButton, this.viewsButton)),
+      this.place,
     );
+  }
+
+  keys() {
+    return [
+      ...this.body.keys(),
+      { keys: ["/"], does: "search", run: () => this.search.focus() },
+      { keys: ["f"], does: "add a filter", run: () => this.addFilter() },
+      { keys: ["v"], does: "saved views", run: () => this.showViews() },
+      { keys: ["r"], does: "read again", run: () => this.read() },
+      ...Object.entries(TABS).map(([table, words], place) => ({ keys: [String(place)], does: words.toLowerCase(), run: () => this.switchTo(table) })),
+    ];
   }
 
   /** Read the address and show what it says. */
   async update() {
     this.state = explorerState();
     sessionStorage.setItem("replaylake.explorer", location.pathname + location.search);
+    this.controls();
+    const list = explorerAddress({ ...this.state, columns: null, entry: "", of: "", every: "" });
+    if (this.shown === list && this.body) return this.body.redraw(this.state);
+    this.shown = list;
+    await this.read();
+  }
+
+  async read() {
     this.request?.abort();
     this.request = new AbortController();
     const { signal } = this.request;
-    this.controls();
-    const now = Date.now();
-    const page = { sort: this.state.sort, limit: this.state.limit || PAGE_SIZE, ...(this.state.cursor && { cursor: this.state.cursor }) };
-    this.table.element.setAttribute("aria-busy", "true");
     try {
-      const listed = api.sessions(this.query(now, page), signal).then((answer) => this.list(answer));
-      await Promise.all([listed, this.around(now, signal)]);
+      await this.openBody();
+      if (signal.aborted || this.isLeft) return;
+      const now = Date.now();
+      await this.body.read(this.state, (extra) => this.query(now, extra), signal);
     } catch (error) {
       this.fail(error);
     }
+    this.again();
   }
 
-  async around(now, signal) {
-    const columns = facetColumns(this.fields);
-    const [histogram, facets] = await Promise.all([api.histogram(this.query(now, { buckets: BUCKETS }), signal), columns.length ? api.facets(this.query(now, { columns: columns.join(","), top: FACET_VALUES }), signal) : { facets: {} }]);
-    this.chart.update(histogram);
-    this.facets.update(facets.facets, this.state);
+  /** The body of the address, its code loaded when it is first wanted. */
+  async openBody() {
+    const { table } = this.state;
+    if (this.bodyOf === table) return;
+    this.bodyOf = table;
+    const Body = await (table === "overview" ? import("./overview.js").then((module) => module.Overview) : table === "groups" ? import("./groups.js").then((module) => module.Groups) : List);
+    if (this.isLeft || this.bodyOf !== table) return;
+    this.body?.leave();
+    this.body = new Body(this, table);
+    this.title.textContent = table === "groups" ? "Groups of errors" : TABS[table];
+    document.title = `${this.title.textContent} · Replay Lake`;
+    show(this.place, this.body.element);
+    this.body.head.prepend(this.title);
+    bindKeys(this.keys());
   }
 
+  /** Relative ranges move on: the list is read again when somebody wants that, and looks. */
+  again() {
+    clearTimeout(this.timer);
+    const every = Number(this.state.every);
+    if (!every || this.isLeft) return;
+    this.timer = setTimeout(() => (document.hidden || this.state.cursor ? this.again() : this.read()), every * 1000);
+  }
+
+  /** What the API is asked. */
   query(now, extra) {
-    const { app, q, is, not, gt, lt } = this.state;
+    const { app, q } = this.state;
     const parameters = new URLSearchParams({ ...(app && { app }), ...moments(this.state, this.apps, now), ...(q && { q }), ...extra });
-    for (const [name, pairs] of Object.entries({ is, not, gt, lt })) for (const one of pairs) parameters.append(name, one);
+    const isOfSessions = this.state.table === "sessions";
+    for (const name of FILTERS) if (isOfSessions || !name.startsWith("has")) for (const one of this.state[name]) parameters.append(name, one);
     return parameters;
   }
 
@@ -136,6 +144,7 @@ export class Explorer {
       this.apps.map(({ app_id: id }) => h("option", { value: id }, id)),
     );
     this.appChoice.value = state.app;
+    this.refreshChoice.value = Object.hasOwn(REFRESHES, state.every) ? state.every : "";
     const custom = Boolean(state.from || state.to);
     const text = custom ? span(Number(state.from) || this.apps[0]?.first_ms || 0, Number(state.to) || Date.now()) : "Between two moments …";
     show(
@@ -144,71 +153,80 @@ export class Explorer {
       h("option", { value: "custom" }, text),
     );
     this.rangeChoice.value = custom ? "custom" : state.range || usualRange(this.apps, Date.now());
+    const remove = (kind, one) => this.change({ [kind]: this.state[kind].filter((other) => other !== one) });
+    show(this.chips, filterChips(state, this.tables, remove));
+    const isShown = (table) => table === state.table || (table === "errors" && state.table === "groups");
     show(
-      this.chips,
-      filterChips(state, this.fields, (kind, one) => this.change({ [kind]: this.state[kind].filter((other) => other !== one) })),
+      this.tabs,
+      Object.entries(TABS).map(([table, words]) => {
+        const { state: next, left } = carry(state, table, this.tables);
+        return h("a", { href: explorerAddress(next), "data-inside": true, "aria-current": isShown(table) ? "page" : null, onclick: () => this.tellLeft(left, words) }, words);
+      }),
     );
+    this.again();
   }
 
-  list({ sessions, next, total }) {
-    const columns = this.state.columns ?? this.usualColumns();
-    this.nextCursor = next;
-    this.table.update(sessions, columns, this.state);
-    this.table.element.removeAttribute("aria-busy");
-    this.next.disabled = !next;
-    this.first.hidden = !this.state.cursor;
-    this.empty.hidden = sessions.length > 0;
-    this.table.element.hidden = sessions.length === 0;
-    this.total.textContent = typeof total === "number" ? `${count(total)} ${total === 1 ? "session" : "sessions"}` : `${sessions.length} sessions shown`;
+  tellLeft(left, words) {
+    if (left.length) announce(`Not for ${words.toLowerCase()}, taken off: ${left.join(", ")}`);
   }
 
-  usualColumns() {
-    return this.state.app || this.apps.length < 2 ? DEFAULT_COLUMNS : [...DEFAULT_COLUMNS, "app_id"];
+  /** To another list, with the filters that it can take. */
+  switchTo(table) {
+    const { state, left } = carry(this.state, table, this.tables);
+    this.tellLeft(left, TABS[table] ?? table);
+    go(explorerAddress(state));
   }
 
   /** Change the state; anything but the cursor begins at the first page again. */
   change(part) {
-    go(explorerAddress({ ...this.state, cursor: "", ...part }));
+    go(explorerAddress({ ...this.state, cursor: "", entry: "", of: "", ...part }));
   }
 
   reset() {
-    this.change({ q: "", is: [], not: [], gt: [], lt: [], from: "", to: "", range: "all" });
+    this.change({ q: "", ...Object.fromEntries(FILTERS.map((name) => [name, []])), from: "", to: "", range: "all" });
   }
 
+  /** One more filter, or, when it is there, one less; a value is never both wanted and excluded. */
   filter(column, value, kind) {
     const one = pair(column, value);
     const has = this.state[kind].includes(one);
-    const other = kind === "is" ? "not" : "is";
+    const other = { is: "not", not: "is", has: "hasnot", hasnot: "has" }[kind];
     this.change({
       [kind]: has ? this.state[kind].filter((known) => known !== one) : [...this.state[kind], one],
-      [other]: this.state[other].filter((known) => known !== one),
+      ...(other && { [other]: this.state[other].filter((known) => known !== one) }),
     });
   }
 
-  toggleColumn(column) {
-    const columns = this.state.columns ?? this.usualColumns();
-    const next = columns.includes(column) ? columns.filter((name) => name !== column) : [...columns, column];
-    go(explorerAddress({ ...this.state, columns: next }));
+  /** One more filter. */
+  add(kind, one) {
+    this.change({ [kind]: [...this.state[kind].filter((known) => known !== one), one] });
   }
 
-  chooseColumns() {
-    const columns = this.state.columns ?? this.usualColumns();
-    const offered = ["user", ...this.fields.keys()];
-    const box = (name) => {
-      const tick = h("input", { type: "checkbox", onchange: () => this.toggleColumn(name) });
-      tick.checked = columns.includes(name);
-      const field = this.fields.get(name);
-      return h("label", { class: "tick", title: field?.doc ?? null }, tick, (DEFAULT_COLUMNS.includes(name) ? head : label)(name, field));
-    };
-    const ticks = offered.map(box);
-    const list = h("div", { class: "ticks" }, ticks);
-    const find = h("input", { type: "search", class: "input", placeholder: "Find a field", "aria-label": "Find a field" });
-    find.addEventListener("input", () => {
-      const wanted = find.value.trim().toLowerCase().replaceAll(" ", "_");
-      for (const [index, child] of ticks.entries()) child.hidden = !offered[index].includes(wanted);
-    });
-    const usual = h("button", { class: "button", type: "button", onclick: () => go(explorerAddress({ ...this.state, columns: null })) }, "Default columns");
-    openPanel(this.columnsButton, "Columns", find, list, usual);
+  /** The state of another list. */
+  carried(table) {
+    return carry(this.state, table, this.tables).state;
+  }
+
+  /** Sessions in which something of this list with that value happened; the other filters hold. */
+  sessionsWith(table, column, value) {
+    const { state } = carry({ ...this.state, is: this.state.is.filter((one) => splitPair(one)[0] !== column) }, "sessions", this.tables);
+    const event = `${table}.${column}:${value}`;
+    go(explorerAddress({ ...state, has: [...state.has.filter((one) => one !== event), event] }));
+  }
+
+  /** The app as a column where there are several. */
+  get isManyApps() {
+    return !this.state.app && this.apps.length > 1;
+  }
+
+  async addFilter() {
+    const { Builder } = await import("./builder.js");
+    if (!this.isLeft) new Builder(this, this.filterButton).open();
+  }
+
+  async showViews() {
+    const { showViews } = await import("./views.js");
+    if (!this.isLeft) showViews(this.viewsButton, TABS[this.state.table] ?? this.title.textContent);
   }
 
   /** Sessions that go on are not in the list, which holds closed ones. */
@@ -234,7 +252,8 @@ export class Explorer {
     const chosen = this.rangeChoice.value;
     if (chosen !== "custom") return this.change({ range: chosen, from: "", to: "" });
     const usual = { from_ms: Date.now() - 86_400_000, step_ms: 86_400_000, buckets: [0] };
-    const { from_ms: from, step_ms: step, buckets } = this.chart.data?.buckets.length ? this.chart.data : usual;
+    const { histogram } = /** @type {List} */ (this.body);
+    const { from_ms: from, step_ms: step, buckets } = histogram?.buckets.length ? histogram : usual;
     const start = h("input", { type: "datetime-local", class: "input", step: 1, value: localInput(this.state.from || from) });
     const end = h("input", { type: "datetime-local", class: "input", step: 1, value: localInput(this.state.to || from + step * buckets.length) });
     const moment = (field) => (field.value ? String(new Date(field.value).getTime()) : "");

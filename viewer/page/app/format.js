@@ -60,10 +60,16 @@ export function fieldText(value, field) {
   return Number.isInteger(value) ? count(value) : String(Number(value.toPrecision(6)));
 }
 
+const labels = new Map();
+
+/** From now on these fields are called what they declare, where they do. */
+export function declareLabels(fields) {
+  for (const { name, label } of fields) if (label) labels.set(name, label);
+}
+
 /** What a field is called: as declared, else its name in words, `session_first_view_url` → `First view URL`. */
-export function label(name, field = null) {
-  if (field?.label) return field.label;
-  if (name.startsWith("custom.")) return name.slice(7);
+export function label(name) {
+  if (labels.has(name)) return labels.get(name);
   const words = name
     .replace(/^session_(?=first|last|view|error|action|resource|long|console|type|ref)/, "")
     .split("_")
@@ -72,6 +78,17 @@ export function label(name, field = null) {
 }
 
 const SHORT = new Map(Object.entries({ id: "ID", ids: "IDs", url: "URL", os: "OS", sdk: "SDK", ip: "IP", isp: "ISP", userid: "user ID", dns: "DNS", tcp: "TCP", ssl: "TLS" }));
+
+/** A list that a column holds as JSON. */
+export function list(json) {
+  if (Array.isArray(json)) return json;
+  try {
+    const parsed = JSON.parse(json ?? "[]");
+    return Array.isArray(parsed) ? parsed.map(String) : [];
+  } catch {
+    return [];
+  }
+}
 
 /** `1 error`, `2 errors`. */
 export const counted = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;

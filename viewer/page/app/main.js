@@ -4,7 +4,9 @@ import { forget } from "./account.js";
 import { api, ApiError } from "./api.js";
 import { sessionState } from "./address.js";
 import { h, show } from "./dom.js";
+import { declareLabels } from "./format.js";
 import { closeMenu } from "./menu.js";
+import { wantStyle } from "./styles.js";
 
 const page = document.getElementById("page");
 let fields = null;
@@ -30,12 +32,12 @@ async function explorer() {
     const [{ EmptyLake }, lake] = await Promise.all([import("./emptylake.js"), api.lake()]);
     return new EmptyLake(page, lake, () => reopen());
   }
-  return new Explorer(page, known.sessions, apps, fail);
+  return new Explorer(page, known.tables, apps, fail);
 }
 
 async function sessionPage() {
-  const [{ SessionPage }, known] = await Promise.all([import("./session.js"), fieldsByName()]);
-  return new SessionPage(page, known.all, known.groups, fail);
+  const [{ SessionPage }, known] = await Promise.all([import("./session.js"), fieldsByName(), wantStyle("session"), wantStyle("player")]);
+  return new SessionPage(page, known, fail);
 }
 
 /** The same address again, with a new view. */
@@ -45,12 +47,13 @@ function reopen() {
   return open();
 }
 
-/** Columns by name: of the list of sessions, and of lines too; and the groups of the former. */
+/** Columns by name: of each list, and of all together; the groups that a session's are shown in. */
 async function fieldsByName() {
   if (!fields) {
-    const named = (columns) => columns.map((field) => [field.name, field]);
-    const { fields: columns, groups, lines } = await api.fields();
-    fields = { sessions: new Map(named(columns)), all: new Map(named([...Object.values(lines).flat(), ...columns])), groups };
+    const named = (columns) => new Map(columns.map((field) => [field.name, field]));
+    const { fields: sessions, groups, lines } = await api.fields();
+    fields = { tables: Object.fromEntries(Object.entries({ sessions, ...lines }).map(([table, columns]) => [table, named(columns)])), all: named([...Object.values(lines).flat(), ...sessions]), groups };
+    declareLabels(fields.all.values());
   }
   return fields;
 }

@@ -47,8 +47,6 @@ export class Pages {
   }
 
   page(view, isOpen, resources, tasks, errors) {
-    const vitals = VITALS.map((vital) => vitalBox(vital, view.row)).filter(Boolean);
-    const steps = STEPS.filter(([name]) => view.row[name] !== null && view.row[name] !== undefined);
     const play = this.jump && h("button", { type: "button", class: "button plain jump", "aria-label": `Show page ${view.title} in the replay`, title: "Show in the replay", onclick: () => this.jump(view) }, icon("play"));
     const facts = [view.length && duration(view.length), resources.length && counted(resources.length, "resource"), tasks.length && counted(tasks.length, "long task"), errors.length && counted(errors.length, "error")].filter(Boolean);
     const details = h(
@@ -58,22 +56,24 @@ export class Pages {
     );
     const fill = () => {
       if (!details.open || details.childElementCount > 1) return;
-      details.append(
-        vitals.length ? h("div", { class: "vitals" }, vitals) : "",
-        steps.length
-          ? h(
-              "dl",
-              { class: "steps" },
-              steps.map(([name, words]) => h("div", {}, h("dt", {}, words), h("dd", {}, durationNs(view.row[name])))),
-            )
-          : "",
-        waterfall(view, resources, tasks),
-      );
+      details.append(...loading(view, resources, tasks));
     };
     details.addEventListener("toggle", fill);
     fill();
     return h("div", { class: "card page-card" }, details, play);
   }
+}
+
+/** How a view loaded: vitals, steps, waterfall. */
+export function loading(view, resources, tasks) {
+  const vitals = VITALS.map((vital) => vitalBox(vital, view.row)).filter(Boolean);
+  const steps = STEPS.filter(([name]) => view.row[name] !== null && view.row[name] !== undefined);
+  const list = h(
+    "dl",
+    { class: "steps" },
+    steps.map(([name, words]) => h("div", {}, h("dt", {}, words), h("dd", {}, durationNs(view.row[name])))),
+  );
+  return [vitals.length ? h("div", { class: "vitals" }, vitals) : "", steps.length ? list : "", waterfall(view, resources, tasks)];
 }
 
 function vitalBox([field, name, meaning, good, fair], row) {
@@ -84,9 +84,46 @@ function vitalBox([field, name, meaning, good, fair], row) {
   return h("div", { class: `vital ${kind}`, title: meaning }, h("span", { class: "vital-name" }, name), h("strong", {}, text), h("span", { class: "vital-rating" }, words));
 }
 
-/** Resources as bars on the page's clock, long tasks as bands behind them. */
+const isXhr = ({ row }) => /^(xhr|fetch|native|beacon)$/i.test(row.resource_type ?? "");
+
+/** Resources as bars on the page's clock, long tasks as bands behind them; Fetch/XHR apart and a search where there are several. */
 function waterfall(view, resources, tasks) {
   if (!resources.length && !tasks.length) return h("p", { class: "hint" }, "No resources and no long tasks.");
+  let [kind, wanted] = ["all", ""];
+  const drawn = h("div", {});
+  const choices = { all: "All", xhr: "Fetch/XHR", other: "Others", failed: "Failed" };
+  const fits = { all: () => true, xhr: isXhr, other: (entry) => !isXhr(entry), failed: (entry) => entry.isFailed };
+  const draw = () => {
+    for (const [name, button] of Object.entries(buttons)) button.setAttribute("aria-pressed", String(name === kind));
+    const some = resources.filter(
+      (entry) =>
+        fits[kind](entry) &&
+        (!wanted ||
+          String(entry.row.resource_url ?? entry.title)
+            .toLowerCase()
+            .includes(wanted)),
+    );
+    show(drawn, some.length || !resources.length ? falls(view, some, tasks) : h("p", { class: "hint" }, "No request fits."));
+  };
+  const choose = (name) => {
+    kind = name;
+    draw();
+  };
+  const buttons = Object.fromEntries(
+    Object.entries(choices).map(([name, words]) => [name, h("button", { type: "button", class: "toggle", onclick: () => choose(name) }, words, h("span", { class: "facet-count" }, resources.filter(fits[name]).length))]),
+  );
+  const search = h("input", { type: "search", class: "input", placeholder: "Filter", "aria-label": "Filter the resources by address" });
+  search.addEventListener("input", () => {
+    wanted = search.value.trim().toLowerCase();
+    draw();
+  });
+  draw();
+  const filters = h("div", { class: "bar-row" }, h("div", { class: "event-filters", role: "group", "aria-label": "Resources shown" }, Object.values(buttons)), search);
+  return h("div", { class: "waterfall" }, h("h2", {}, "Resources"), resources.length > 1 ? filters : null, drawn);
+}
+
+/** @returns {HTMLElement[]} */
+function falls(view, resources, tasks) {
   const shown = resources.slice(0, WATERFALL_ROWS);
   const from = view.at;
   const ends = [...shown, ...tasks].map((entry) => entry.at + (entry.length ?? 0));
@@ -115,14 +152,8 @@ function waterfall(view, resources, tasks) {
     h("li", {}, h("span", { class: "swatch band-swatch" }), "Long task"),
   );
   const rest = resources.length - shown.length;
-  return h(
-    "div",
-    { class: "waterfall" },
-    h("h2", {}, "Resources"),
-    legend,
-    h("div", { class: "fall-frame" }, h("div", { class: "fall-bands", "aria-hidden": "true" }, bands), scale, h("ol", { class: "falls" }, rows)),
-    rest > 0 ? h("p", { class: "hint" }, `${rest} more in the timeline.`) : null,
-  );
+  const frame = h("div", { class: "fall-frame" }, h("div", { class: "fall-bands", "aria-hidden": "true" }, bands), scale, h("ol", { class: "falls" }, rows));
+  return [legend, frame, rest > 0 ? h("p", { class: "hint" }, `${rest} more; the filters find them.`) : null];
 }
 
 function bar(entry, from, share) {

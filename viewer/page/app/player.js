@@ -24,7 +24,7 @@ const STAGE = "/page/stage.html";
 export class Player {
   /** `source` reads the API: replay(), events(track, chunk), link(seconds), address(seconds); `moved(ms, track)` hears
    * where the picture is; `bounds()` gives the session's start and end, Unix ms. */
-  constructor({ source, replay, entries, fields, epoch, bounds, which, moved }) {
+  constructor({ source, replay, entries, fields, items, epoch, bounds, which, moved }) {
     this.source = source;
     this.replay = replay;
     this.entries = entries;
@@ -46,7 +46,7 @@ export class Player {
       (entry) => this.jump(entry),
       (entry, from) => this.side.show(entry, from),
     );
-    this.side = new Side({ epoch, fields, jump: (entry) => this.jump(entry, true), changed: () => this.drawSide() });
+    this.side = new Side({ epoch, fields, items, jump: (entry) => this.jump(entry, true), changed: () => this.drawSide() });
     this.missing = new Missing({ epoch, showTail: () => this.showTail() });
     this.build(kept.list ?? !matchMedia("(max-width: 900px)").matches);
     this.plan();

@@ -13,52 +13,43 @@ const isEmpty = (value) => value === null || value === undefined || value === ""
 export function inGroups(row, fields, groups) {
   const { custom, ...rest } = row;
   const filled = Object.entries(rest).filter(([, value]) => !isEmpty(value));
-  return [...groups.map((title) => [title, filled.filter(([name]) => (fields.get(name)?.group ?? groups.at(-1)) === title)]), ["Extended fields", Object.entries(custom ?? {}).map(([name, value]) => [`custom.${name}`, value])]].filter(
-    ([, own]) => own.length,
-  );
+  const own = groups.map((title) => [title, filled.filter(([name]) => (fields.get(name)?.group ?? groups.at(-1)) === title)]);
+  const extended = Object.entries(custom ?? {}).map(([name, value]) => [`custom.${name}`, value]);
+  return [...own, ["Extended fields", extended]].filter(([, some]) => some.length);
 }
 
-/** Fields of a session. `act(name, value, kind)`: kind `is`, `not` or `column`. */
-export function properties(row, fields, groups, act) {
+/** Fields of a session. `items(name, value, text)`: the menu of a value. */
+export function properties(row, fields, groups, items) {
   return h(
     "div",
     { class: "property-groups" },
-    inGroups(row, fields, groups).map(([title, own]) => group(title, own, fields, act)),
+    inGroups(row, fields, groups).map(([title, own]) => group(title, own, fields, items)),
   );
 }
 
-function group(title, entries, fields, act) {
-  return h("section", { class: "card" }, h("h2", {}, title), propertyList(entries, fields, act));
+function group(title, entries, fields, items) {
+  return h("section", { class: "card" }, h("h2", {}, title), propertyList(entries, fields, items));
 }
 
-export function propertyList(entries, fields, act) {
+export function propertyList(entries, fields, items) {
   return h(
     "dl",
     { class: "properties" },
-    entries.map(([name, value]) => property(name, value, fields.get(name), act)),
+    entries.map(([name, value]) => property(name, value, fields.get(name), items)),
   );
 }
 
-function property(name, value, field, act) {
+function property(name, value, field, items) {
   const text = fieldText(value, field);
   const address = /url|referrer/.test(name) ? webAddress(text) : null;
   const shown = address ? h("a", { href: address, target: "_blank", rel: "noopener noreferrer nofollow" }, text) : text;
   const raw = typeof value === "object" ? JSON.stringify(value) : String(value);
-  const more = act
+  const more = items
     ? h(
         "button",
-        { class: "cell-menu", type: "button", "aria-haspopup": "menu", "aria-label": `${label(name, field)}: sessions with this value, column, copy`, onclick: () => menu(more, name, label(name, field), value, raw, act) },
+        { class: "cell-menu", type: "button", "aria-haspopup": "menu", "aria-label": `${label(name)}: filter, column, copy`, onclick: () => openMenu(more, `${label(name)}: ${text.slice(0, 60)}`, items(name, value, text)) },
         icon("more"),
       )
-    : h("button", { class: "cell-menu", type: "button", "aria-label": `Copy ${label(name, field)}`, title: "Copy", onclick: () => copy(raw) }, icon("copy"));
-  return h("div", { class: "property" }, h("dt", { title: field?.doc ? `${name}: ${field.doc}` : name }, label(name, field)), h("dd", {}, h("span", { class: "value" }, shown), more));
-}
-
-function menu(anchor, name, title, value, raw, act) {
-  openMenu(anchor, title, [
-    { label: "Sessions with this value", run: () => act(name, value, "is") },
-    { label: "Sessions without it", run: () => act(name, value, "not") },
-    { label: "List with this column", run: () => act(name, value, "column") },
-    { label: "Copy", run: () => copy(raw) },
-  ]);
+    : h("button", { class: "cell-menu", type: "button", "aria-label": `Copy ${label(name)}`, title: "Copy", onclick: () => copy(raw) }, icon("copy"));
+  return h("div", { class: "property" }, h("dt", { title: field?.doc ? `${name}: ${field.doc}` : name }, name.startsWith("custom.") ? name.slice(7) : label(name)), h("dd", {}, h("span", { class: "value" }, shown), more));
 }

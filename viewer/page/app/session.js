@@ -2,12 +2,12 @@
 
 import { account } from "./account.js";
 import { api, ApiError } from "./api.js";
-import { explorerAddress, explorerState, go, pair, sessionAddress, sessionState } from "./address.js";
-import { DEFAULT_COLUMNS } from "./columns.js";
-import { announce, h, icon, show } from "./dom.js";
-import { makeEntries } from "./entries.js";
+import { explorerAddress, go, nothingChosen, pair, sessionAddress, sessionState } from "./address.js";
+import { announce, copy, h, icon, show } from "./dom.js";
+import { KINDS, makeEntries } from "./entries.js";
 import { counted, durationNs, fullTime, NS_PER_MS, position } from "./format.js";
 import { bindKeys, showHelp } from "./keys.js";
+import { LISTS } from "./lists.js";
 import { Pages } from "./pages.js";
 import { Player } from "./player.js";
 import { properties } from "./properties.js";
@@ -15,12 +15,15 @@ import { Timeline } from "./timeline.js";
 
 const TABS = { replay: "Replay", timeline: "Timeline", pages: "Pages", properties: "Properties" };
 const LINK_SECONDS = 86_400;
+const LEAD_MS = 1000; // playing begins a second before what it goes to
 
 export class SessionPage {
-  constructor(page, fields, groups, fail) {
+  /** `known`: columns of each list by name, and of all together. */
+  constructor(page, known, fail) {
     this.page = page;
-    this.fields = fields;
-    this.groups = groups;
+    this.tables = known.tables;
+    this.fields = known.all;
+    this.groups = known.groups;
     this.fail = fail;
     bindKeys(this.keys());
   }
@@ -78,7 +81,7 @@ export class SessionPage {
 
   build() {
     const jump = this.hasReplay ? (entry) => this.jump(entry) : null;
-    this.timelineView = new Timeline({ fields: this.fields, epoch: this.epoch, jump });
+    this.timelineView = new Timeline({ fields: this.fields, items: (entry) => this.itemsOf(entry), epoch: this.epoch, jump });
     this.pagesView = new Pages({ epoch: this.epoch, jump });
     this.panels = Object.fromEntries(Object.keys(TABS).map((tab) => [tab, h("div", { class: `tab-panel ${tab}-panel`, id: `panel-${tab}`, role: "tabpanel", "aria-labelledby": `tab-${tab}`, hidden: true })]));
     this.panels.timeline.append(this.timelineView.element);
@@ -89,7 +92,7 @@ export class SessionPage {
     this.partChoice = h("select", { class: "input", "aria-label": "Part of the session", hidden: this.windows.length < 2, onchange: () => this.goPart(Number(this.partChoice.value)) });
     const help = h("button", { class: "button plain", type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: showHelp }, icon("help"));
     const back = h("a", { class: "button plain", href: "/", title: "All sessions", "aria-label": "All sessions", onclick: (event) => this.back(event) }, icon("back"));
-    show(this.page, h("header", { class: "top session-top" }, back, this.head, h("span", { class: "grow" }), this.partChoice, bar, account(), help), h("main", { class: "session" }, Object.values(this.panels)));
+    show(this.page, h("header", { class: "top session-top" }, back, this.neighbours(), this.head, h("span", { class: "grow" }), this.partChoice, bar, account(), help), h("main", { class: "session" }, Object.values(this.panels)));
   }
 
   /** The window that the address names, or the first. */
@@ -113,7 +116,7 @@ export class SessionPage {
     const row = part ?? { app_id: this.which.app, session_id: this.which.id };
     show(
       this.panels.properties,
-      properties(row, this.fields, this.groups, (name, value, kind) => this.others(name, value, kind)),
+      properties(row, this.fields, this.groups, (name, value) => this.items("sessions", name, value)),
     );
   }
 
@@ -149,10 +152,20 @@ export class SessionPage {
   openPlayer() {
     if (!this.hasReplay && !this.isLive)
       return show(this.panels.replay, h("div", { class: "empty" }, h("p", {}, nothingToPlay(this.replay.notes)), h("button", { class: "button", type: "button", onclick: () => this.goTab("timeline") }, "Show the timeline")));
-    const { t, track } = this.state;
-    const at = t === null ? null : this.epoch + t * 1000;
+    const { t, track, at: moment } = this.state;
+    const at = t === null ? moment && Math.max(this.epoch, moment - LEAD_MS) : this.epoch + t * 1000;
     if (!this.player) {
-      this.player = new Player({ source: this.source(), replay: this.replay, entries: this.entries, fields: this.fields, epoch: this.epoch, bounds: () => this.bounds(), which: this.which, moved: (ms, number) => this.moved(ms, number) });
+      this.player = new Player({
+        source: this.source(),
+        replay: this.replay,
+        entries: this.entries,
+        fields: this.fields,
+        items: (entry) => this.itemsOf(entry),
+        epoch: this.epoch,
+        bounds: () => this.bounds(),
+        which: this.which,
+        moved: (ms, number) => this.moved(ms, number),
+      });
       show(this.panels.replay, this.player.element);
       return this.player.start(track ?? this.usualTrack(at), at, true);
     }
@@ -228,11 +241,59 @@ export class SessionPage {
     announce(`Replay at ${position(entry.at - this.epoch)}`, { visible: false });
   }
 
-  /** The sessions with, or without, a value of this one; or the list with the field as a column. */
-  others(name, value, kind) {
-    const columns = kind === "column" ? [...DEFAULT_COLUMNS, name] : null;
-    const state = { ...explorerState(new URLSearchParams()), app: this.which.app, range: "all", columns };
-    go(explorerAddress(kind === "column" ? state : { ...state, [kind]: [pair(name, value)] }));
+  /** The menu of a field of an entry. */
+  itemsOf(entry) {
+    const { table } = KINDS[entry.kind];
+    return (name, value) => this.items(table, name, value);
+  }
+
+  /** The menu of a field: its list with or without the value, sessions with it, the list with the field as a column. */
+  items(table, name, value) {
+    const isField = this.tables[table].has(name) || name.startsWith("custom.");
+    const list = { ...nothingChosen(table), app: this.which.app, range: "all" };
+    const open = (more) => () => go(explorerAddress({ ...list, ...more }));
+    const { many, columns } = LISTS[table];
+    const words = many.replace(/^./, (first) => first.toUpperCase());
+    const sessions = () => go(explorerAddress({ ...nothingChosen(), app: this.which.app, range: "all", has: [`${table}.${name}:${value}`] }));
+    return [
+      ...(isField
+        ? [
+            { label: `${words} with this value`, run: open({ is: [pair(name, value)] }) },
+            { label: `${words} without it`, run: open({ not: [pair(name, value)] }) },
+            ...(table === "sessions" ? [] : [{ label: "Sessions with this", run: sessions }]),
+            { label: "List with this column", run: open({ columns: [...columns, name] }) },
+          ]
+        : []),
+      { label: "Copy", run: () => copy(typeof value === "object" ? JSON.stringify(value) : String(value)) },
+    ];
+  }
+
+  /** The next and the previous session of the list that one came from. */
+  neighbours() {
+    const walk = JSON.parse(sessionStorage.getItem("replaylake.walk") ?? "[]");
+    const isThis = ({ play }) => {
+      const { app, id, part } = sessionState(new URL(play, location.href).searchParams);
+      return app === this.which.app && id === this.which.id && (part ?? 0) === (this.state.part ?? 0);
+    };
+    const place = walk.findIndex(isThis);
+    if (place < 0) return null;
+    const link = (step, words, sign, key) => {
+      const to = walk[place + step];
+      return to
+        ? h("a", { class: "button plain", href: this.tab === "replay" || this.state.tab === "replay" ? to.play : to.details, "data-inside": true, title: `${words} (${key})`, "aria-label": words, dataset: { step } }, icon(sign))
+        : h("span", { class: "button plain", "aria-hidden": "true" }, icon(sign));
+    };
+    return h(
+      "nav",
+      { class: "neighbours", "aria-label": `Session ${place + 1} of ${walk.length} in the list` },
+      link(-1, "Previous session", "up", "["),
+      h("span", { class: "hint" }, `${place + 1} / ${walk.length}`),
+      link(1, "Next session", "down", "]"),
+    );
+  }
+
+  step(step) {
+    /** @type {HTMLElement | null} */ (this.page.querySelector(`.neighbours a[data-step="${step}"]`))?.click();
   }
 
   back(event) {
@@ -274,7 +335,9 @@ export class SessionPage {
       { keys: ["c"], does: "share this moment", run: player((it) => it.share()) },
       ...Object.keys(TABS).map((tab, place) => ({ keys: [String(place + 1)], does: TABS[tab].toLowerCase(), run: () => this.goTab(tab) })),
       { keys: ["/"], does: "filter the timeline", run: () => (this.goTab("timeline"), this.timelineView.search.focus()) },
-      { keys: ["u"], does: "all sessions", run: (event) => this.back(event) },
+      { keys: ["]"], does: "next session of the list", run: () => this.step(1) },
+      { keys: ["["], does: "previous session of the list", run: () => this.step(-1) },
+      { keys: ["u"], does: "back to the list", run: (event) => this.back(event) },
     ];
   }
 }

@@ -21,10 +21,11 @@ const levelOf = (entry) => (entry.kind === "error" || entry.row.level === "error
 const isXhr = (entry) => /^(xhr|fetch|native|beacon)$/i.test(entry.row.resource_type ?? "");
 
 export class Side {
-  /** `jump(entry)`; `closed()`, `opened()` hear of it. */
-  constructor({ epoch, fields, jump, changed }) {
+  /** `jump(entry)`; `items(entry)`: the menus of its fields; `changed()` hears of opening and closing. */
+  constructor({ epoch, fields, items, jump, changed }) {
     this.epoch = epoch;
     this.fields = fields;
+    this.items = items;
     this.jump = jump;
     this.changed = changed;
     this.console = new Rows({ epoch, jump, details: (entry, from) => this.show(entry, from), name: "Console", groups: LEVELS, groupOf: levelOf, row: consoleRow });
@@ -103,7 +104,7 @@ export class Side {
       h("p", { class: "hint" }, [KINDS[kind].one, position(at - this.epoch), clockTime(at), length ? duration(length) : ""].filter(Boolean).join(" · ")),
       h("p", { class: "actions" }, play),
       times,
-      h("div", { class: "entry-body" }, entryBody(entry, this.fields)),
+      h("div", { class: "entry-body" }, entryBody(entry, this.fields, this.items(entry))),
     );
     this.open("details");
     this.before = from;

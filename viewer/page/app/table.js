@@ -1,83 +1,108 @@
-// The list of sessions: a table that sorts, with a small menu on every value and a cursor for the keyboard.
+// The list: a table that sorts, with a small menu on every value and a cursor for the keyboard.
 
-import { isForBrowser, sessionAddress, splitPair } from "./address.js";
+import { isForBrowser, sessionAddress } from "./address.js";
 import { cellContent, fieldOf, head, isNumeric, valueOf } from "./columns.js";
-import { copy, h, icon, show } from "./dom.js";
+import { h, icon, show } from "./dom.js";
 import { fieldText, fullTime } from "./format.js";
 import { openMenu } from "./menu.js";
 
+/** Widths of long texts that are tried, px, until all columns fit. */
+const WIDTHS = [150, 124, 104, 88, 74];
+
 export class Table {
-  /** `act` has `filter(column, value, kind)`, `sort(column)`, `toggle(column)` and `open(address)`. */
-  constructor(fields, act) {
+  /** `list`: what the rows are. `act`: `sort(column)`, `open(row, {isQuiet})`, `items(column, value, text)` of a value's menu. */
+  constructor(table, list, fields, act) {
+    this.table = table;
+    this.list = list;
     this.fields = fields;
     this.act = act;
-    this.element = h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "Sessions" });
+    this.element = h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": list.title });
     this.rows = [];
     this.at = -1;
   }
 
+  /** The page is replaced, and scrolled up unless the rows are the same ones. */
   update(rows, columns, state) {
+    const isSame = rows === this.data;
+    const [top, at] = [this.element.scrollTop, this.at];
     this.columns = columns;
     this.state = state;
-    this.rows = rows.map((row) => this.row(row));
+    this.data = rows;
+    this.rows = rows.map((row, place) => this.row(row, place));
     this.at = -1;
     const heads = columns.map((column) => this.head(column));
-    show(this.element, h("table", { class: "sessions" }, h("thead", {}, h("tr", {}, h("th", { class: "play-column" }, h("span", { class: "visually-hidden" }, "Replay")), heads)), h("tbody", {}, this.rows)));
-    this.element.scrollTop = 0;
+    this.drawn = h("table", { class: `sessions ${this.table}` }, h("thead", {}, h("tr", {}, h("th", { class: "play-column" }, h("span", { class: "visually-hidden" }, "Replay")), heads)), h("tbody", {}, this.rows));
+    show(this.element, this.drawn);
+    this.fit();
+    this.element.scrollTop = isSame ? top : 0;
+    if (isSame) this.mark(at);
+  }
+
+  /** Long texts give way until the columns fit. */
+  fit() {
+    for (const width of WIDTHS) {
+      this.drawn.style.setProperty("--long", `${width}px`);
+      if (this.element.scrollWidth <= this.element.clientWidth) return;
+    }
   }
 
   head(column) {
     const name = fieldOf(column);
     const [down, up] = [this.state.sort === `-${name}`, this.state.sort === name];
-    const button = h("button", { type: "button", class: "sort", onclick: () => this.act.sort(name) }, head(column, this.fields.get(column)), h("span", { class: "arrow", "aria-hidden": "true" }, down ? "↓" : up ? "↑" : ""));
+    const button = h("button", { type: "button", class: "sort", onclick: () => this.act.sort(name) }, head(column, this.table), h("span", { class: "arrow", "aria-hidden": "true" }, down ? "↓" : up ? "↑" : ""));
     return h("th", { scope: "col", class: isNumeric(column, this.fields) ? "number" : null, "aria-sort": down ? "descending" : up ? "ascending" : null }, button);
   }
 
-  row(row) {
-    const which = { app: row.app_id, id: row.session_id, part: row.session_part || null };
-    const play = sessionAddress({ ...which, tab: "replay" });
-    const details = sessionAddress({ ...which, tab: "timeline" });
-    const name = `session of ${fullTime(row.start)}`;
-    const player = row.session_has_replay ? h("a", { class: "play-button", href: play, "data-inside": true, "aria-label": `Play ${name}`, title: "Play (p)" }, icon("play")) : h("span", { class: "none", title: "No replay" }, "–");
-    const cells = this.columns.map((column) => this.cell(column, row, details));
-    const line = h("tr", { tabindex: -1, dataset: { play: row.session_has_replay ? play : "", details } }, h("td", { class: "play-column" }, player), cells);
+  row(row, place) {
+    const moment = row[this.table === "sessions" ? "start" : "time"];
+    const { play, details } = addresses(this.table, row);
+    const name = `${this.list.one} of ${fullTime(moment)}`;
+    const canPlay = row.session_has_replay || (this.table !== "sessions" && row.session_has_replay === null); // not every SDK says it on a line
+    const player = canPlay ? h("a", { class: "play-button", href: play, "data-inside": true, "aria-label": `Play ${name}`, title: "Play (p)" }, icon("play")) : h("span", { class: "none", title: "No replay" }, "–");
+    const cells = this.columns.map((column) => this.cell(column, row, details, place));
+    const line = h("tr", { tabindex: -1, dataset: { play: canPlay ? play : "", details } }, h("td", { class: "play-column" }, player), cells);
     line.addEventListener("click", (event) => {
       if (event.target.closest("a, button") || String(getSelection())) return;
       if (isForBrowser(event)) window.open(details, "_blank", "noopener");
-      else this.act.open(details);
+      else this.open(place);
     });
     return line;
   }
 
-  cell(column, row, details) {
+  cell(column, row, details, place) {
     const name = fieldOf(column, row);
     const value = valueOf(name, row);
     const empty = value === null || value === undefined || value === "";
     const content = cellContent(column, row, this.fields);
-    const link = column === "start" ? h("a", { href: details, "data-inside": true, class: "row-link" }, content) : content;
     const text = fieldText(value, this.fields.get(name));
-    const more = h("button", { class: "cell-menu", type: "button", tabindex: -1, "aria-haspopup": "menu", "aria-label": `${head(column, this.fields.get(column))} ${text || "empty"}: filter, column, copy` }, icon("more"));
-    more.addEventListener("click", () => this.menu(more, name, value, text));
-    return h("td", { class: isNumeric(column, this.fields) ? "number" : null }, h("div", { class: "cell" }, link, empty ? null : more));
+    const more = h("button", { class: "cell-menu", type: "button", tabindex: -1, "aria-haspopup": "menu", "aria-label": `${head(column, this.table)} ${text || "empty"}: filter, column, copy` }, icon("more"));
+    more.addEventListener("click", () => openMenu(more, `${head(name, this.table)}: ${text.slice(0, 60)}`, this.act.items(name, value, text)));
+    return h("td", { class: isNumeric(column, this.fields) ? "number" : null }, h("div", { class: "cell" }, this.link(column, details, place, content), empty ? null : more));
   }
 
-  menu(anchor, name, value, text) {
-    const isShown = this.columns.some((column) => column === name);
-    openMenu(anchor, `${head(name, this.fields.get(name))}: ${text.slice(0, 60)}`, [
-      { label: "Filter by this value", run: () => this.act.filter(name, value, "is") },
-      { label: "Exclude this value", run: () => this.act.filter(name, value, "not") },
-      { label: isShown ? "Remove the column" : "Add as column", run: () => this.act.toggle(name) },
-      { label: "Copy", run: () => copy(String(value)) },
-    ]);
+  /** The time leads to the session, or opens the row beside the list. */
+  link(column, details, place, content) {
+    if (this.table === "sessions") return column === "start" ? h("a", { href: details, "data-inside": true, class: "row-link", onclick: () => this.mark(place) }, content) : content;
+    return column === "time" ? h("button", { type: "button", class: "row-link", onclick: () => this.open(place) }, content) : content;
+  }
+
+  open(place) {
+    this.mark(place);
+    this.act.open(this.data[place]);
+  }
+
+  /** Set the keyboard's cursor, without moving the focus. */
+  mark(place) {
+    this.rows[this.at]?.classList.remove("current");
+    this.at = place < this.rows.length ? place : -1;
+    this.rows[this.at]?.classList.add("current");
   }
 
   /** Move the keyboard's cursor by rows. */
   move(step) {
     if (!this.rows.length) return;
-    this.rows[this.at]?.classList.remove("current");
-    this.at = Math.max(0, Math.min(this.rows.length - 1, this.at < 0 ? (step > 0 ? 0 : this.rows.length - 1) : this.at + step));
+    this.mark(Math.max(0, Math.min(this.rows.length - 1, this.at < 0 ? (step > 0 ? 0 : this.rows.length - 1) : this.at + step)));
     const row = this.rows[this.at];
-    row.classList.add("current");
     row.focus({ preventScroll: true });
     row.scrollIntoView({ block: "nearest" });
   }
@@ -90,22 +115,20 @@ export class Table {
     buttons[Math.max(0, Math.min(buttons.length - 1, at + step))]?.focus();
   }
 
+  /** The row under the cursor. */
+  get chosen() {
+    return this.data?.[this.at] ?? null;
+  }
+
   /** Address of the row under the cursor: `play` or `details`. */
-  chosen(kind) {
+  address(kind) {
     return this.rows[this.at]?.dataset[kind] || null;
   }
 }
 
-/** Chips of the filters in force: `remove(kind, pair)`. */
-export function filterChips(state, fields, remove) {
-  const signs = { is: ":", not: ": not ", gt: " > ", lt: " < " };
-  return Object.entries(signs).flatMap(([kind, sign]) =>
-    state[kind].map((pair) => {
-      const [column, raw] = splitPair(pair);
-      const field = fields.get(column);
-      const value = field && ["int64", "double", "timestamp"].includes(field.type) && raw !== "" ? Number(raw) : raw;
-      const text = `${head(column, field)}${sign}${fieldText(value, field) || "empty"}`;
-      return h("span", { class: `chip ${kind}` }, text, h("button", { type: "button", "aria-label": `Remove filter ${text}`, onclick: () => remove(kind, pair) }, icon("close")));
-    }),
-  );
+/** Of a session: its replay and its timeline; of a line: the same at its moment. */
+export function addresses(table, row) {
+  const which = { app: row.app_id, id: row.session_id, part: row.session_part || null };
+  const at = table === "sessions" ? null : row.time;
+  return { play: sessionAddress({ ...which, tab: "replay", at }), details: sessionAddress({ ...which, tab: "timeline", at }) };
 }

@@ -11,9 +11,10 @@ const COMMON = /^(session|received_at|env|service|version|source|sdk|user|is_|os
 const LEFT_OUT = new Set(["app_id", "session_id", "revision", "custom", "error_stack", "error_handling_stack", "error_message", "message", "stack", "time"]);
 
 export class Timeline {
-  /** `jump(entry)` or null when there is no replay. */
-  constructor({ fields, epoch, jump }) {
+  /** `jump(entry)` or null when there is no replay; `items(entry)` gives the menus of its fields. */
+  constructor({ fields, epoch, jump, items }) {
     this.fields = fields;
+    this.items = items;
     this.epoch = epoch;
     this.jump = jump;
     this.kinds = new Set(Object.keys(KINDS));
@@ -91,12 +92,12 @@ export class Timeline {
     const isOpen = toggle.getAttribute("aria-expanded") === "true";
     toggle.setAttribute("aria-expanded", String(!isOpen));
     if (isOpen) return item.querySelector(".entry-body").remove();
-    item.append(h("div", { class: "entry-body" }, entryBody(entry, this.fields)));
+    item.append(h("div", { class: "entry-body" }, entryBody(entry, this.fields, this.items(entry))));
   }
 }
 
-/** Message, stack and fields of an entry. */
-export function entryBody({ kind, row }, fields) {
+/** Message, stack and fields of an entry; `items(name, value, text)`: the menu of a field, without it fields are only copied. */
+export function entryBody({ kind, row }, fields, items = null) {
   /** @param {[string, unknown]} entry */
   const rank = ([name]) => (name.startsWith(kind) ? 0 : COMMON.test(name) ? 2 : 1);
   const known = Object.entries(row).filter(([name, value]) => !LEFT_OUT.has(name) && value !== null && value !== "");
@@ -106,8 +107,8 @@ export function entryBody({ kind, row }, fields) {
     message(kind === "console" ? row.message : row.error_message),
     stack("Stack", kind === "console" ? row.stack : row.error_stack),
     stack("Reported at", row.error_handling_stack),
-    propertyList(known, fields),
-    extended.length ? [h("h2", {}, "Extended fields"), propertyList(extended, fields)] : null,
+    propertyList(known, fields, items),
+    extended.length ? [h("h2", {}, "Extended fields"), propertyList(extended, fields, items)] : null,
   ];
 }
 

@@ -2,7 +2,9 @@
 
 /** Name, words, and length in ms; null is no limit. @type {[string, string, number | null][]} */
 export const RANGES = [
+  ["15m", "Last 15 minutes", 900_000],
   ["1h", "Last hour", 3_600_000],
+  ["4h", "Last 4 hours", 4 * 3_600_000],
   ["24h", "Last 24 hours", 86_400_000],
   ["7d", "Last 7 days", 7 * 86_400_000],
   ["30d", "Last 30 days", 30 * 86_400_000],

@@ -1,0 +1,245 @@
+"""Queries over all rows of a line table: the files that can have what is asked for, in one query of DuckDB.
+
+A file's bounds (times, apps, revisions) come from its footer, once; from then on a file that cannot have a row is not
+opened. Inside a file DuckDB leaves row groups alone by the same statistics. Columns that an older file lacks are null.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Lock
+
+import msgspec
+import pyarrow as pa
+
+from lake.block_files import Question, found_of, name_of
+from lake.blocks import BlockCache
+from lake.file_bounds import EVERYTHING, FileBounds, NotOfTable, Span, bounds_of
+from lake.parquet_duck import ParquetDuck, Unreadable
+from schemas.fields import ColumnType
+from schemas.keys import FIRST_REVISIONS, TABLE_ENDING, partition_value
+from schemas.tables import REVISED, TABLES, arrow_schema
+from sinks.parallel import in_parallel
+from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
+from sinks.swap import LakeRestless, visible_files
+from sinks.tables import declared_columns
+
+_TRIES = 10  # a folder is compacted once a day
+_LISTING_SHARE = 4  # listing may take a fifth of the time
+_log = logging.getLogger("replaylake.serve")
+_SQL_TYPES: dict[ColumnType, str] = {
+    "string": "VARCHAR",
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "bool": "BOOLEAN",
+    "timestamp": "TIMESTAMPTZ",
+    "map<string,string>": "MAP(VARCHAR, VARCHAR)",
+    "binary": "BLOB",
+}
+
+
+class ScanCounts(msgspec.Struct):
+    """Since the start. `unreadable`: files that were left out; `opened`, `spared`: files in queries, and not needed."""
+
+    unreadable: int = 0
+    opened: int = 0
+    spared: int = 0
+
+
+class RowsAt(msgspec.Struct, frozen=True):
+    """Rows, and of each its file and number."""
+
+    places: list[tuple[str, int]]
+    rows: pa.Table
+
+
+class _Listing(msgspec.Struct):
+    """Files of a table. `until`: seconds on the clock for which it is good."""
+
+    files: list[ObjectInfo] = []
+    until: float = -1.0
+    lock: Lock = msgspec.field(default_factory=Lock)
+
+
+class TableScan:
+    """For any thread. `now`: seconds; a list of files is good for `seconds`, longer where listing takes long."""
+
+    def __init__(
+        self, store: ObjectStore, blocks: BlockCache, duck: ParquetDuck, now: Callable[[], float], seconds: float
+    ) -> None:
+        self._store = store
+        self._blocks = blocks
+        self._duck = duck
+        self._now = now
+        self._seconds = seconds
+        self._listings = {table: _Listing() for table in TABLES}
+        self._bounds: dict[str, FileBounds | None] = {}  # by name; None: the file is left out
+        self.counts = ScanCounts()
+
+    def files(self, table: str, span: Span, question: Question) -> list[ObjectInfo]:
+        """Those that can have rows of the span, and what can replace rows of these. Raises LakeRestless, TooMuch."""
+        listed = [one for one in self._listed(table) if span.takes_day(partition_value(one.key, "dt") or "")]
+        self._learn(table, listed, question)
+        held = [(one, bounds) for one in listed if (bounds := self._bounds.get(name_of(one))) is not None]
+        wanted = [one for one, bounds in held if bounds.meets(span)]
+        days = {partition_value(one.key, "dt") for one in wanted}
+        names = {name_of(one) for one in wanted}
+        replacing = [
+            one
+            for one, bounds in held
+            if bounds.has_revisions and partition_value(one.key, "dt") in days and name_of(one) not in names
+        ]
+        self.counts.opened += len(wanted) + len(replacing)
+        self.counts.spared += len(listed) - len(wanted) - len(replacing)
+        return wanted + replacing
+
+    def ask(  # noqa: PLR0913 - what a query depends on
+        self,
+        table: str,
+        span: Span,
+        columns: Iterable[str],
+        sql: str,
+        params: Sequence[object],
+        question: Question,
+        extra: Sequence[str] = (),
+    ) -> pa.Table:
+        """Rows of a query over `lines`: the table's latest rows with these columns and, where named in `extra`, the
+        file's `filename` and the row's `file_row_number`.
+
+        A file that is damaged costs its rows: it is named in the log and left out. Raises LakeRestless, TooMuch, and
+        what the store has raised.
+        """
+        names = list(dict.fromkeys(columns))
+        for _ in range(_TRIES):
+            files = self.files(table, span, question)
+            try:
+                return self._ask(table, files, names, sql, params, question, extra)
+            except ObjectMissing:  # expired, merged or erased since it was listed
+                question.errors.clear()
+                self._listings[table].until = -1.0
+        raise LakeRestless(f"files of {table} were replaced {_TRIES} times while they were read: try again")
+
+    def rows(self, table: str, numbers: Mapping[str, Sequence[int]], question: Question) -> "RowsAt":
+        """Whole rows by `filename` and `file_row_number`, in any order. Of each file only the row groups that have some
+        are read, so files are asked one by one. Raises Unreadable, ObjectMissing, TooMuch.
+        """
+
+        def read(name: str) -> pa.Table:
+            sql = f"""SELECT * FROM read_parquet(?, hive_partitioning = false, file_row_number = true)
+                WHERE file_row_number IN ({", ".join(str(int(number)) for number in numbers[name])})"""
+            return self._duck.query(found_of(name), sql, (), question)
+
+        parts = list(in_parallel(read, numbers))
+        places = [(name, number) for name, part in parts for number in part["file_row_number"].to_pylist()]
+        tables = [declared_columns(part, table) for _, part in parts]
+        return RowsAt(places, pa.concat_tables(tables) if tables else arrow_schema(table).empty_table())
+
+    def _ask(  # noqa: PLR0913 - as above
+        self,
+        table: str,
+        files: Sequence[ObjectInfo],
+        names: Sequence[str],
+        sql: str,
+        params: Sequence[object],
+        question: Question,
+        extra: Sequence[str],
+    ) -> pa.Table:
+        def query(some: Sequence[ObjectInfo]) -> pa.Table:
+            text, own = self._lines(table, some, names, extra)
+            return self._duck.query_all(some, f"WITH {text} {sql}", [*own, *params], question)
+
+        try:
+            return query(files)
+        except Unreadable:
+            good = []
+            for one in files:
+                try:
+                    query([one])
+                    good.append(one)
+                except Unreadable as error:
+                    self._leave_out(one, error)
+            if len(good) == len(files):
+                raise
+            return query(good)
+
+    def _lines(
+        self, table: str, files: Sequence[ObjectInfo], names: Sequence[str], extra: Sequence[str]
+    ) -> tuple[str, list[object]]:
+        key = REVISED.get(table)
+        newer = [one for one in files if self._replaces(table, one)]
+        if key is None or not newer:
+            return f"lines AS ({_relation(table, files, names, extra)})", _names(files)
+        columns = list(dict.fromkeys([*names, *key, "revision"]))
+        same = " AND ".join(f'newer."{name}" IS NOT DISTINCT FROM older."{name}"' for name in key)
+        keys = ", ".join(f'"{name}"' for name in key)
+        return (
+            f"""newer AS (SELECT {keys}, max(revision) AS revision FROM ({_relation(table, newer, [*key, "revision"])})
+            WHERE revision > 0 GROUP BY ALL),
+            lines AS (SELECT older.* FROM ({_relation(table, files, columns, extra)}) older
+            ANTI JOIN newer ON {same} AND newer.revision > older.revision)""",
+            [*_names(newer), *_names(files)],
+        )
+
+    def _replaces(self, table: str, found: ObjectInfo) -> bool:
+        if table not in REVISED or found.key.endswith(FIRST_REVISIONS + TABLE_ENDING):
+            return False
+        bounds = self._bounds.get(name_of(found))
+        return bounds is None or bounds.has_revisions
+
+    def _listed(self, table: str) -> list[ObjectInfo]:
+        listing = self._listings[table]
+        with listing.lock:
+            began = self._now()
+            if not began <= listing.until <= began + max(60.0, self._seconds):
+                listing.files = visible_files(self._store, [table])[table]
+                took = self._now() - began
+                listing.until = began + took + max(self._seconds, _LISTING_SHARE * took)
+                self._forget_gone(table, listing.files)
+            return listing.files
+
+    def _forget_gone(self, table: str, files: Iterable[ObjectInfo]) -> None:
+        there = {name_of(one) for one in files}
+        folder = f"/tables/{table}/"
+        for name in [name for name in list(self._bounds) if folder in name and name not in there]:
+            self._bounds.pop(name, None)
+
+    def _learn(self, table: str, files: Sequence[ObjectInfo], question: Question) -> None:
+        """Look into the files that are not known yet."""
+        unknown = [one for one in files if name_of(one) not in self._bounds]
+
+        def look(found: ObjectInfo) -> None:
+            try:
+                self._bounds[name_of(found)] = bounds_of(self._blocks, found, table, question)
+            except NotOfTable as error:
+                self._leave_out(found, error)
+            except ObjectMissing:
+                return  # the query finds out
+
+        for _ in in_parallel(look, unknown):
+            pass
+
+    def _leave_out(self, found: ObjectInfo, error: Exception) -> None:
+        if self._bounds.get(name_of(found), EVERYTHING) is not None:
+            self._bounds[name_of(found)] = None
+            self.counts.unreadable += 1
+            _log.error("left out: %s: %s", found.key, error)
+
+
+def _relation(table: str, files: Sequence[ObjectInfo], names: Sequence[str], extra: Sequence[str] = ()) -> str:
+    """Columns of files as they are declared. The first half has no rows: it gives names and types."""
+    types = {field.name: _SQL_TYPES[field.type] for field in TABLES[table].fields}
+    declared = [f'CAST(NULL AS {types[name]}) AS "{name}"' for name in names]
+    declared += [f"CAST(NULL AS {_EXTRA[name]}) AS {name}" for name in extra]
+    empty = f"SELECT {', '.join(declared)} WHERE false"
+    if not files:
+        return empty
+    options = "".join(f", {name} = true" for name in extra)
+    wanted = ", ".join(f'"{name}"' for name in (*names, *extra))
+    read = f"SELECT * FROM read_parquet(?, union_by_name = true, hive_partitioning = false{options})"
+    return f"SELECT {wanted} FROM (({empty}) UNION ALL BY NAME {read})"
+
+
+_EXTRA = {"filename": "VARCHAR", "file_row_number": "BIGINT"}
+
+
+def _names(files: Sequence[ObjectInfo]) -> list[object]:
+    return [[name_of(one) for one in files]] if files else []

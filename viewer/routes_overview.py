@@ -1,0 +1,36 @@
+"""Routes of what is put together: groups of errors, and the overview of an application."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from viewer import answers, respond
+from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Filter, Parts
+
+routes = APIRouter(prefix=PREFIX, responses=FAILURES, tags=["explorer"])
+
+
+@routes.get("/errors/groups", response_model=answers.ErrorGroups, openapi_extra=SECURITY)
+def groups(
+    request: Request,
+    viewer: Parts,
+    wanted: Filter,
+    sort: Annotated[str, Query(max_length=TEXT, description="count, sessions, users, first_ms, last_ms")] = "-count",
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Response:
+    """Errors by app and fingerprint, the most frequent first unless sorted otherwise."""
+    return respond.json(request, viewer.error_groups.page(wanted, sort, limit))
+
+
+@routes.get("/overview", response_model=answers.Overview, openapi_extra=SECURITY)
+def overview(
+    request: Request,
+    viewer: Parts,
+    wanted: Filter,
+    top: Annotated[int, Query(ge=1, le=100, description="values of a breakdown")] = 10,
+) -> Response:
+    """Who came, how fast it was, what went wrong, by release, browser, country and device.
+
+    The filter names columns that sessions, views, errors and resources have.
+    """
+    return respond.json(request, viewer.overview.of(wanted, top))
