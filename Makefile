@@ -57,6 +57,13 @@ demo: $(READY) $(PLAYER) ## real broker, real S3, real recordings: streams them 
 test: $(READY) $(PLAYER) .work/node-with-zstd ## run all tests, three at a time, because most wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
+# Pure code, the page's units, and flows that need no server.
+QUICK := tests/unit tests/property tests/page $(addprefix tests/flow/test_,clients.py late_signals.py names.py styles.py)
+
+.PHONY: quick
+quick: $(READY) ## in a minute: what needs no server, two at a time; ARGS go to pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not slow" $(QUICK) $(ARGS)
+
 # The reader in examples/ needs zstd with dictionaries, which came with Node 24. A machine without it gets one from a Python package.
 .work/node-with-zstd: examples/replay_reader.mjs | $(READY)
 	@mkdir -p $(@D)
@@ -87,9 +94,15 @@ check: $(READY) $(PAGE_TOOLS)/.package-lock.json ## linter, formatter, types, im
 
 .PHONY: fix
 fix: $(READY) ## what the linter and the formatter can mend by themselves
-	$(BIN)/ruff check --fix
+	@$(BIN)/ruff check --fix || true
 	$(BIN)/ruff format
 	@if [ -x $(PAGE_TOOLS)/.bin/biome ]; then $(PAGE_TOOLS)/.bin/biome check --write; fi
+
+.PHONY: columns
+columns: $(READY) ## after a change of columns: pages about tables, golden files of new versions
+	$(BIN)/python -m schemas.tables_doc > docs/tables.md
+	$(BIN)/python -m schemas.visitor_doc > docs/visitor.md
+	$(BIN)/python -m tests.golden.make
 
 .PHONY: docs
 docs: $(READY) ## the documentation as a site, in .work/site; a dead link fails

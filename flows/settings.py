@@ -32,6 +32,7 @@ from operators.windows.rules import WindowRules
 from operators.wire.unusable import Limits
 from schemas.errors import MustAct
 from schemas.lifecycle import PACK_DAYS
+from schemas.promoted import Promoted, PromotedType, taken_names
 from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention
 from schemas.units import GIB, MS_PER_HOUR, MS_PER_SECOND
 from sinks.iceberg.options import CatalogOptions
@@ -60,6 +61,7 @@ CONFIG_FILE = "replaylake.toml"
 _BOOTSTRAP_SERVER = re.compile(
     r"(?:(?:PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)://)?(?:\[[^\]\s]+\]|[^:/\s]+)(?::(?P<port>\d{1,6}))?"
 )
+_COLUMN_NAME = re.compile("[a-z][a-z0-9_]{0,63}")
 _PLAIN_LIST = re.compile(r'[^\[\]{}"]+')  # words with commas between; what has brackets must be JSON
 
 Days = Annotated[int, Field(ge=1, le=RETENTION_DAYS_MAX)]
@@ -280,6 +282,32 @@ class RetentionSettings(_Section):
         pattern="^(off|warn|refuse)$",
         description="what a job does that finds the bucket's lifecycle rules wrong",
     )
+
+
+class PromotedSettings(_Section):
+    """A column of the views whose name is NAME: a key of `custom`. Not of `hive` and `glue` definitions."""
+
+    key: str = Field(min_length=1, description="key in custom, for example context.order.value")
+    type: PromotedType = Field("string", description="a value that does not fit is null")
+
+
+class TablesSettings(_Section):
+    """What the tables have beside the columns that every lake has."""
+
+    promote: dict[str, PromotedSettings] = Field({}, description="columns that the views make of custom, by name")
+
+    @field_validator("promote")
+    @classmethod
+    def _check_promote(cls, promote: dict[str, PromotedSettings]) -> dict[str, PromotedSettings]:
+        for name in promote:
+            if not _COLUMN_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is not a column's name: small letters, digits and _, at most 64")
+            if name in taken_names():
+                raise ValueError(f"there is a column {name!r} already: choose another name")
+        return promote
+
+    def promoted(self) -> list[Promoted]:
+        return [Promoted(name, one.key, one.type) for name, one in self.promote.items()]
 
 
 class RunSettings(_Section):
@@ -680,6 +708,7 @@ class Settings(BaseSettings):
     sessions: SessionSettings = SessionSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
+    tables: TablesSettings = TablesSettings()
     apps: dict[str, AppSettings] = Field({}, description="exceptions by app id")
     run: RunSettings = RunSettings()
     http: HttpSettings = HttpSettings()

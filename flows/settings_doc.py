@@ -5,7 +5,7 @@ import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -70,6 +70,8 @@ ONCE_THERE_IS_STATE = {
     "sessions.forgotten_sessions": "holds from the restart on. Part numbers and revisions of late data depend on it",
     "retention.days": "holds for what is written from then on; `replaylake retention migrate` moves what is there",
     "retention.replay_days": "as `retention.days`",
+    "tables.promote.NAME.": "any change holds at once, for rows of any age; "
+    "engines know of it when their views are made anew: `replaylake tables --ddl`",
     "apps.NAME.": "as `retention.days`",
     "intake.topic": "the job must read it: `kafka.topics`",
     "intake.mask.": "what is in Kafka and in the lake stays as it is",
@@ -167,6 +169,8 @@ def _kind(kind: Any) -> str:  # noqa: ANN401 - an annotation can be anything
         return f"list of {_kind(arguments[0])}s"
     if origin is dict:
         return "table"
+    if origin is Literal:
+        return " or ".join(f"`{one}`" for one in arguments)
     return _WORDS[kind]
 
 

@@ -8,7 +8,7 @@ other columns leaves row groups alone, and a column that an older file lacks is 
 last `refresh` found.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ import pyarrow.fs
 from schemas.engine_views import expressions
 from schemas.errors import MustAct
 from schemas.keys import FIRST_REVISIONS, TABLE_ENDING, partition_value
+from schemas.promoted import Promoted, expression, of_table
 from schemas.tables import REVISED, TABLES, arrow_schema
 from schemas.units import MIB
 from sinks.range_file import RangeFile
@@ -37,14 +38,21 @@ class DuckMissing(MustAct):
 class Duck:
     """An open connection. `connection` is DuckDB's own, for everything that is not a query of the lake."""
 
-    def __init__(self, store: ObjectStore, connection: Any, error: type[Exception], days: Days | None) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        store: ObjectStore,
+        connection: Any,  # noqa: ANN401 - DuckDB is optional
+        error: type[Exception],
+        days: Days | None,
+        promoted: Sequence[Promoted],
+    ) -> None:
         self._store = store
         self._days = days
         self.connection = connection
         self.Error: type[Exception] = error
         self._files: list[StoreFiles] = []
         self.refresh()
-        self._create_views()
+        self._create_views(promoted)
 
     def refresh(self) -> None:
         """List the lake again: from now on queries see what has been published and compacted since."""
@@ -85,18 +93,19 @@ class Duck:
         for files in self._files:
             files.errors.clear()
 
-    def _create_views(self) -> None:
+    def _create_views(self, promoted: Sequence[Promoted]) -> None:
         for table in TABLES:
+            rows = {table: f"from _{table}"}
             if table in REVISED:
-                self.connection.execute(f"create view {table}_all as {_shown(table, f'from _{table}')}")
-                self.connection.execute(f"create view {table} as {_shown(table, _latest(table))}")
-            else:
-                self.connection.execute(f"create view {table} as {_shown(table, f'from _{table}')}")
+                rows = {f"{table}_all": f"from _{table}", table: _latest(table)}
+            for view, source in rows.items():
+                self.connection.execute(f"create view {view} as {_shown(table, source, promoted)}")
 
 
 @contextmanager
-def open_duck(store: ObjectStore, days: Days | None = None) -> Iterator[Duck]:
+def open_duck(store: ObjectStore, days: Days | None = None, promoted: Sequence[Promoted] = ()) -> Iterator[Duck]:
     """DuckDB over a lake. `days`: only folders of these UTC days, so that older ones are not even listed in a view.
+    `promoted`: keys of `custom` that the views have as columns.
 
     One thread at a time may use it. Raises DuckMissing.
     """
@@ -108,7 +117,7 @@ def open_duck(store: ObjectStore, days: Days | None = None) -> Iterator[Duck]:
     connection = duckdb.connect()
     try:
         connection.execute("set timezone = 'UTC'")
-        yield Duck(store, connection, duckdb.Error, days)
+        yield Duck(store, connection, duckdb.Error, days, promoted)
     finally:
         connection.close()
 
@@ -125,10 +134,15 @@ def _latest(table: str) -> str:
     )
 
 
-def _shown(table: str, rows: str) -> str:
+def _shown(table: str, rows: str, promoted: Sequence[Promoted]) -> str:
     """Every column, and what a view has beside them."""
-    columns = ", ".join(["*", *expressions(TABLES[table], _quoted)])
+    own = [expression(one, "custom[{}]".format, _double) for one in of_table(TABLES[table], promoted)]
+    columns = ", ".join(["*", *expressions(TABLES[table], _quoted), *own])
     return f"select {columns} {rows}"
+
+
+def _double(text: str) -> str:
+    return f"try_cast({text} as double)"
 
 
 def _quoted(name: str) -> str:

@@ -1,16 +1,17 @@
 """Views for engines that read the lake's files without a Hive catalog, or beside one: DuckDB, ClickHouse, Trino.
 
-Each view has every column of the table, the partition (`dt`, `retention`), and what `schemas.engine_views` adds. Of a
-table with revisions it has the latest of each row. Its window has `dt` in it, which all revisions of a row share: so a
-filter on `dt` goes down to the files, and an engine leaves the other days alone.
+Each view has every column of the table, the partition (`dt`, `retention`), what `schemas.engine_views` adds, and the
+promoted keys of `custom`. Of a table with revisions it has the latest of each row. Its window has `dt` in it, which all
+revisions of a row share: so a filter on `dt` goes down to the files, and an engine leaves the other days alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from schemas.ddl import comment_of, table_name, view_name
 from schemas.engine_views import expressions, extras
 from schemas.fields import Field, Table
 from schemas.keys import TABLES as FOLDER
+from schemas.promoted import Promoted, expression, of_table
 from schemas.tables import TABLES
 
 _CLICKHOUSE_TYPES = {
@@ -25,7 +26,7 @@ _CLICKHOUSE_TYPES = {
 _PARTITION = {"dt": "UTC day of receipt; filter on it", "retention": "Days that the row lives, as `14d`"}
 
 
-def duckdb_ddl(location: str, tables: Iterable[str]) -> str:
+def duckdb_ddl(location: str, tables: Iterable[str], promoted: Sequence[Promoted] = ()) -> str:
     """`create view` and `comment on` statements. `location`: the lake; `tables`: those that have files."""
     statements = []
     for table in map(TABLES.__getitem__, tables):
@@ -33,7 +34,8 @@ def duckdb_ddl(location: str, tables: Iterable[str]) -> str:
             f"read_parquet({_text(_files(table, location))}, hive_partitioning = true, union_by_name = true, "
             "hive_types = {'dt': date, 'retention': varchar})"
         )
-        columns = ", ".join(["*", *expressions(table, _double_quoted)])
+        own = [expression(one, "custom[{}]".format, _tried) for one in of_table(table, promoted)]
+        columns = ", ".join(["*", *expressions(table, _double_quoted), *own])
         latest = (
             f"\nqualify row_number() over (partition by {', '.join(table.key)}, dt order by revision desc) = 1"
             if table.is_revised
@@ -44,22 +46,27 @@ def duckdb_ddl(location: str, tables: Iterable[str]) -> str:
             f"comment on view {table.name} is {_text(table.doc)};"
         )
         statements += [
-            f"comment on column {table.name}.{_double_quoted(name)} is {_text(doc)};" for name, doc in _comments(table)
+            f"comment on column {table.name}.{_double_quoted(name)} is {_text(doc)};"
+            for name, doc in _comments(table, promoted)
         ]
     return "\n".join(statements)
 
 
-def clickhouse_ddl(location: str) -> str:
+def clickhouse_ddl(location: str, promoted: Sequence[Promoted] = ()) -> str:
     """`CREATE VIEW` statements over `s3(...)` or, for a local lake, `file(...)`. `location`: the lake."""
-    return "\n".join(_clickhouse_view(table, location) for table in TABLES.values())
+    return "\n".join(_clickhouse_view(table, location, promoted) for table in TABLES.values())
 
 
-def trino_ddl() -> str:
+def trino_ddl(promoted: Sequence[Promoted] = ()) -> str:
     """`CREATE OR REPLACE VIEW` statements for Trino and Athena, on the tables of the Hive or Glue definitions.
 
     A table without revisions has that name already; its view is called `<table>_view`.
     """
-    return "\n".join(_trino_view(table) for table in TABLES.values() if table.is_revised or any(extras(table)))
+    return "\n".join(
+        _trino_view(table, promoted)
+        for table in TABLES.values()
+        if table.is_revised or any(extras(table)) or any(of_table(table, promoted))
+    )
 
 
 def _latest_rows(table: Table, source: str, names: list[str], quote: str) -> str:
@@ -75,7 +82,7 @@ def _latest_rows(table: Table, source: str, names: list[str], quote: str) -> str
     )
 
 
-def _clickhouse_view(table: Table, location: str) -> str:
+def _clickhouse_view(table: Table, location: str, promoted: Sequence[Promoted]) -> str:
     types = {field.name: _clickhouse_type(field) for field in table.fields} | {"dt": "Date", "retention": "String"}
     structure = ", ".join(f"{_backquoted(name)} {declared}" for name, declared in types.items())
     reader = "s3" if location.startswith("s3://") else "file"
@@ -83,10 +90,13 @@ def _clickhouse_view(table: Table, location: str) -> str:
     for extra in extras(table):
         base = "Float64" if extra.is_seconds else types[extra.field.name]
         types[extra.name] = f"Nullable({base})" if extra.is_seconds and extra.field.nullable else base
-    columns = ",\n".join(f"  {_backquoted(name)} {types[name]} COMMENT {_text(doc)}" for name, doc in _comments(table))
+    types |= {one.name: f"Nullable({_CLICKHOUSE_TYPES[one.type]})" for one in of_table(table, promoted)}
+    commented = _comments(table, promoted)
+    columns = ",\n".join(f"  {_backquoted(name)} {types[name]} COMMENT {_text(doc)}" for name, doc in commented)
     names = [*(field.name for field in table.fields), "dt", "retention"]
     rows = _latest_rows(table, source, names, "`")
-    shown = ", ".join(["*", *_clickhouse_extras(table)])
+    own = [expression(one, "custom[{}]".format, _or_null) for one in of_table(table, promoted)]
+    shown = ", ".join(["*", *_clickhouse_extras(table), *own])
     return f"CREATE OR REPLACE VIEW {table.name} (\n{columns}\n) AS\nSELECT {shown} FROM (\n{rows}\n);\n"
 
 
@@ -104,19 +114,29 @@ def _clickhouse_type(field: Field) -> str:
     return f"Nullable({known})" if field.nullable and not known.startswith("Map") else known
 
 
-def _trino_view(table: Table) -> str:
+def _trino_view(table: Table, promoted: Sequence[Promoted]) -> str:
     names = [*(field.name for field in table.fields), "retention", "dt"]
     rows = _latest_rows(table, table_name(table.name), names, '"')
-    shown = ", ".join(["*", *expressions(table, _double_quoted)])
+    own = [expression(one, "element_at(custom, {})".format, _tried) for one in of_table(table, promoted)]
+    shown = ", ".join(["*", *expressions(table, _double_quoted), *own])
     return f"CREATE OR REPLACE VIEW {view_name(table.name)} AS\nSELECT {shown} FROM (\n{rows}\n) AS latest;\n"
 
 
-def _comments(table: Table) -> list[tuple[str, str]]:
+def _tried(text: str) -> str:
+    return f"try_cast({text} as double)"
+
+
+def _or_null(text: str) -> str:
+    return f"accurateCastOrNull({text}, 'Float64')"
+
+
+def _comments(table: Table, promoted: Sequence[Promoted]) -> list[tuple[str, str]]:
     """Name and meaning of every column of a table's view, in its order."""
     return [
         *((field.name, comment_of(field)) for field in table.fields),
         *_PARTITION.items(),
         *((extra.name, extra.doc) for extra in extras(table)),
+        *((one.name, one.doc) for one in of_table(table, promoted)),
     ]
 
 

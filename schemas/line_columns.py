@@ -1,6 +1,19 @@
 """Columns that every table of RUM lines has: the envelope, who and where the visitor is, the view, the sampling."""
 
-from schemas.fields import Field, added, always, computed, flag, json_text, milliseconds, percent, text, told_by
+from schemas.fields import (
+    Field,
+    added,
+    always,
+    by_version,
+    carried,
+    computed,
+    flag,
+    json_text,
+    milliseconds,
+    percent,
+    text,
+    told_by,
+)
 
 ENVELOPE = (
     *always(
@@ -42,98 +55,120 @@ ENVELOPE = (
 )
 
 VISITOR = (
-    text("env", "Deployment environment", "from ddtags", sentry="from environment, sentry.environment"),
-    text("service", "Service or site name given to the SDK", "service"),
-    text("version", "Version of the application", "version", sentry="from release, sentry.release"),
-    text("source", "Kind of client, `browser` for web SDKs", "source", sentry="from sdk.name"),
-    text("sdk_name", "SDK", "_dd.sdk_name", "properties.$lib", sentry="from sdk.name, sentry.sdk.name"),
-    text(
-        "sdk_version",
-        "Version of the SDK",
-        "from ddtags",
-        "properties.$lib_version",
-        sentry="from sdk.version, sentry.sdk.version",
+    *carried(
+        "Application",
+        text("env", "Deployment environment", "from ddtags", sentry="from environment, sentry.environment"),
+        text("service", "Service or site name given to the SDK", "service"),
+        text("version", "Version of the application", "version", sentry="from release, sentry.release"),
+        text("source", "Kind of client, `browser` for web SDKs", "source", sentry="from sdk.name"),
+        text("sdk_name", "SDK", "_dd.sdk_name", "properties.$lib", sentry="from sdk.name, sentry.sdk.name"),
+        text(
+            "sdk_version",
+            "Version of the SDK",
+            "from ddtags",
+            "properties.$lib_version",
+            sentry="from sdk.version, sentry.sdk.version",
+        ),
     ),
-    text(
-        "userid",
-        "User id; an anonymous one when nobody is signed in",
-        "from usr.id, usr.anonymous_id",
-        "properties.distinct_id",
-        sentry="user.id",
-    ),
-    text(
-        "user_name",
-        "User name",
-        "usr.name",
-        "from $set.name, properties.$set.name",
-        sentry="from user.username, user.name",
-    ),
-    text("user_email", "User mail address", "usr.email", "from $set.email, properties.$set.email", sentry="user.email"),
-    text(
-        "is_signin",
-        "`T` when a user is signed in, else `F`",
-        "from usr.id",
-        "from properties.$is_identified",
-        sentry="from user",
+    *carried(
+        "User",
+        text(
+            "userid",
+            "User id; an anonymous one when nobody is signed in",
+            "from usr.id, usr.anonymous_id",
+            "properties.distinct_id",
+            sentry="user.id",
+        ),
+        text(
+            "user_name",
+            "User name",
+            "usr.name",
+            "from $set.name, properties.$set.name",
+            sentry="from user.username, user.name",
+        ),
+        text(
+            "user_email",
+            "User mail address",
+            "usr.email",
+            "from $set.email, properties.$set.email",
+            sentry="user.email",
+        ),
+        text(
+            "is_signin",
+            "`T` when a user is signed in, else `F`",
+            "from usr.id",
+            "from properties.$is_identified",
+            sentry="from user",
+        ),
+        how="of the visitor",
     ),
     flag("is_login", "The same as a truth value, newer SDKs"),
-    *told_by(
-        "User-Agent",
-        text("session_type", "`user`, `synthetics` for a scripted test, `bot` for a crawler", "session.type"),
+    *carried(
+        "Session",
+        *told_by(
+            "User-Agent",
+            text("session_type", "`user`, `synthetics` for a scripted test, `bot` for a crawler", "session.type"),
+        ),
     ),
     text("session_sampling", "Sampling remark of older SDKs"),
-    *told_by(
-        "Sec-CH-UA-Platform, Sec-CH-UA-Platform-Version, User-Agent",
-        text("os", "Operating system", "", "properties.$os"),
-        text("os_version", "Its version", "", "properties.$os_version"),
-        text("os_version_major", "Its major version"),
-    ),
-    *told_by(
-        "Sec-CH-UA-Full-Version-List, Sec-CH-UA, User-Agent",
-        text("browser", "Browser", "", "properties.$browser"),
-        text("browser_version", "Its version", "", "from properties.$browser_version"),
-        text("browser_version_major", "Its major version", "", "from properties.$browser_version"),
-    ),
-    *told_by(
-        "Sec-CH-UA-Mobile, User-Agent",
-        text("device", "Kind of device, for example `PC` or `Mobile`", "", "properties.$device_type"),
-    ),
-    *told_by(
-        "Sec-CH-Viewport-Width, Sec-CH-Viewport-Height",
-        text(
-            "screen_size",
-            "Screen in pixels, `width*height`; the page's viewport where only that is told",
-            "from display.viewport",
-            "from properties.$screen_width, properties.$screen_height",
+    *carried(
+        "Device",
+        *told_by(
+            "Sec-CH-UA-Platform, Sec-CH-UA-Platform-Version, User-Agent",
+            text("os", "Operating system", "", "properties.$os"),
+            text("os_version", "Its version", "", "properties.$os_version"),
+            text("os_version_major", "Its major version"),
         ),
-        recording="`width`, `height` of Meta",
+        *told_by(
+            "Sec-CH-UA-Full-Version-List, Sec-CH-UA, User-Agent",
+            text("browser", "Browser", "", "properties.$browser"),
+            text("browser_version", "Its version", "", "from properties.$browser_version"),
+            text("browser_version_major", "Its major version", "", "from properties.$browser_version"),
+        ),
+        *told_by(
+            "Sec-CH-UA-Mobile, User-Agent",
+            text("device", "Kind of device, for example `PC` or `Mobile`", "", "properties.$device_type"),
+        ),
+        *told_by(
+            "Sec-CH-Viewport-Width, Sec-CH-Viewport-Height",
+            text(
+                "screen_size",
+                "Screen in pixels, `width*height`; the page's viewport where only that is told",
+                "from display.viewport",
+                "from properties.$screen_width, properties.$screen_height",
+            ),
+            recording="`width`, `height` of Meta",
+        ),
+        text(
+            "network_type",
+            "Kind of network, `wifi`, or its speed class, `4g`",
+            "connectivity.effective_type",
+            sentry="from network.connection.effective_type, effectiveConnectionType",
+        ),
+        text(
+            "time_zone",
+            "Time zone of the client",
+            "device.time_zone",
+            "properties.$timezone",
+            sentry="from contexts.culture.timezone, culture.timezone",
+        ),
     ),
-    text(
-        "network_type",
-        "Kind of network, `wifi`, or its speed class, `4g`",
-        "connectivity.effective_type",
-        sentry="from network.connection.effective_type, effectiveConnectionType",
-    ),
-    text(
-        "time_zone",
-        "Time zone of the client",
-        "device.time_zone",
-        "properties.$timezone",
-        sentry="from contexts.culture.timezone, culture.timezone",
-    ),
-    text(
-        "ip",
-        "Client address seen by the intake",
-        "session.ip",
-        "properties.$ip",
-        sentry="from user.ip_address, client.address",
-    ),
-    text(
-        "country",
-        "Country of the address",
-        "geo.country",
-        "properties.$geoip_country_name",
-        sentry="from user.geo.region",
+    *carried(
+        "Place",
+        text(
+            "ip",
+            "Client address seen by the intake",
+            "session.ip",
+            "properties.$ip",
+            sentry="from user.ip_address, client.address",
+        ),
+        text(
+            "country",
+            "Country of the address",
+            "geo.country",
+            "properties.$geoip_country_name",
+            sentry="from user.geo.region",
+        ),
     ),
     text(
         "country_iso_code",
@@ -142,15 +177,18 @@ VISITOR = (
         "properties.$geoip_country_code",
         sentry="from user.geo.country_code",
     ),
-    text(
-        "province",
-        "Province of the address",
-        "geo.country_subdivision",
-        "properties.$geoip_subdivision_1_name",
-        sentry="from user.geo.subdivision",
+    *carried(
+        "Place",
+        text(
+            "province",
+            "Province of the address",
+            "geo.country_subdivision",
+            "properties.$geoip_subdivision_1_name",
+            sentry="from user.geo.subdivision",
+        ),
+        text("city", "City of the address", "geo.city", "properties.$geoip_city_name", sentry="user.geo.city"),
+        text("isp", "Internet provider of the address", "geo.isp", "properties.$geoip_isp"),
     ),
-    text("city", "City of the address", "geo.city", "properties.$geoip_city_name", sentry="user.geo.city"),
-    text("isp", "Internet provider of the address", "geo.isp", "properties.$geoip_isp"),
 )
 
 VIEW = (
@@ -239,5 +277,5 @@ RECORDED = added(
 
 
 def line_columns(*own: Field, signals: tuple[Field, ...] = ()) -> tuple[Field, ...]:
-    """All columns of a line table whose own ones are `own`, in the order in which versions added them."""
-    return (*ENVELOPE, *VISITOR, *VIEW, *SESSION, *own, CUSTOM, *signals, *RECORDED)
+    """All columns of a line table whose own ones are `own`."""
+    return by_version(*ENVELOPE, *VISITOR, *VIEW, *SESSION, *own, CUSTOM, *signals, *RECORDED)

@@ -1,7 +1,10 @@
 """Columns of `sessions`: one row per window and revision, computed here; no SDK sends any of it as such."""
 
-from schemas.fields import ColumnType, Field, added, always, computed
-from schemas.line_columns import SDK_FAMILY, VISITOR
+import msgspec
+
+from schemas.fields import ColumnType, Field, added, always, by_version, computed, grouped
+from schemas.guance_dictionary import ACTION, ERROR, LONG_TASK, RESOURCE, VIEW_COUNTS, VIEW_STATE, VIEW_TIMINGS
+from schemas.line_columns import SDK_FAMILY, SESSION, VIEW, VISITOR
 from schemas.signal_columns import SESSION_SIGNALS
 
 # The column that counts a window's rows of a line table.
@@ -45,12 +48,9 @@ _IDENTITY = (
         computed("session_part", "int64", "Window of the session, counted from 0"),
         computed("revision", "int64", "Revision of the window; only the highest counts"),
     ),
-    *_plain(
-        "string",
-        ("session_type", "`user`, `synthetics` for a scripted test, `bot` for a crawler"),
-        ("session_referrer", "Page that led to the first view"),
-    ),
 )
+
+_REFERRER = (computed("session_referrer", "string", "Page that led to the first view"),)
 
 _TOTALS = (
     *always(computed("time_spent", "int64", "From start to end", "ns")),
@@ -86,11 +86,14 @@ _TIMES = (
     ),
 )
 
-_CHECKS = _counts(
+_FRUSTRATION = _counts(
     ("frustration_count", "Signs of frustration on its actions"),
     ("rage_click_count", "Actions with a rage click"),
     ("dead_click_count", "Actions with a dead click"),
     ("error_click_count", "Actions with an error click"),
+)
+
+_CHECKS = _counts(
     ("claimed_error_count", "Errors the SDK says it sent, over the views"),
     ("claimed_resource_count", "Resources the SDK says it sent, over the views"),
     ("claimed_action_count", "Actions the SDK says it sent, over the views"),
@@ -114,31 +117,33 @@ _REPLAY = (
 
 _RECORDED = added(
     3,
-    SDK_FAMILY,
-    computed(COUNTED["console"], "int64", "Distinct console entries", "count"),
+    *grouped("Application", SDK_FAMILY),
+    *grouped("Session", computed(COUNTED["console"], "int64", "Distinct console entries", "count")),
     computed("console_error_count", "int64", "Of these, errors", "count"),
     computed("console_warn_count", "int64", "Of these, warnings", "count"),
     computed("recorded_omitted_count", "int64", "Entries of its recording that gave no row: over the bounds", "count"),
 )
 
-_WHO = {field.name: field for field in VISITOR}
-_VISITOR_NAMES = (
-    *("env", "service", "version", "source", "sdk_name", "sdk_version"),
-    *("userid", "user_name", "user_email", "is_signin"),
-    *("os", "os_version", "os_version_major", "browser", "browser_version", "browser_version_major"),
-    *("device", "screen_size", "network_type", "time_zone"),
-    *("ip", "country", "province", "city", "isp"),
-)
+_LINES = (*VISITOR, *VIEW, *SESSION, *VIEW_STATE, *VIEW_COUNTS, *VIEW_TIMINGS, *ACTION, *ERROR, *RESOURCE, *LONG_TASK)
 
-SESSION_COLUMNS: tuple[Field, ...] = (
-    *_IDENTITY,
-    *_view_columns("first"),
-    *_view_columns("last"),
-    *_TOTALS,
-    *_TIMES,
+# The columns of lines that are declared as `carried`.
+CARRIED = {field.name: field for field in _LINES if field.carried != "no"}
+
+
+def _carried(name: str) -> Field:
+    line = CARRIED[name]
+    own = computed(name, line.type, line.doc, line.unit)
+    return msgspec.structs.replace(own, since=line.since, group=line.group, label=line.label)
+
+
+SESSION_COLUMNS: tuple[Field, ...] = by_version(
+    *grouped("Session", *_IDENTITY, _carried("session_type"), *_REFERRER),
+    *grouped("Pages", *_view_columns("first"), *_view_columns("last")),
+    *grouped("Session", *_TOTALS, *_TIMES),
+    *grouped("Frustration", *_FRUSTRATION),
     *_CHECKS,
-    *_REPLAY,
-    *(computed(name, "string", _WHO[name].doc) for name in _VISITOR_NAMES),
+    *grouped("Replay", *_REPLAY),
+    *(_carried(name) for name in CARRIED if name != "session_type"),
     computed("custom", "map<string,string>", "Attributes without a column, last value of each"),
     *SESSION_SIGNALS,
     *_RECORDED,

@@ -1,17 +1,24 @@
 """Columns of signals: what is worked out from a whole window and not sent by any SDK. Definitions: docs/signals.md."""
 
-from schemas.fields import added, computed
+from schemas.fields import added, computed, labelled
 
 SESSION_SIGNALS = added(
     2,
     computed("idle_time", "int64", "Pauses of more than a minute without a sign of the visitor", "ns"),
     computed("is_bounce", "bool", "One view and nothing done on it; null without a view"),
-    computed("lcp_worst", "int64", "Largest LCP of its views", "ns"),
-    computed("lcp_p75", "int64", "LCP that three of four of its views do not exceed", "ns"),
-    computed("inp_worst", "int64", "Largest INP of its views", "ns"),
-    computed("inp_p75", "int64", "INP that three of four of its views do not exceed", "ns"),
-    computed("cls_worst", "double", "Largest CLS of its views", "ratio"),
-    computed("cls_p75", "double", "CLS that three of four of its views do not exceed", "ratio"),
+    labelled("LCP, worst", computed("lcp_worst", "int64", "Largest LCP of its views", "ns")),
+    labelled(
+        "LCP, 75th percentile", computed("lcp_p75", "int64", "LCP that three of four of its views do not exceed", "ns")
+    ),
+    labelled("INP, worst", computed("inp_worst", "int64", "Largest INP of its views", "ns")),
+    labelled(
+        "INP, 75th percentile", computed("inp_p75", "int64", "INP that three of four of its views do not exceed", "ns")
+    ),
+    labelled("CLS, worst", computed("cls_worst", "double", "Largest CLS of its views", "ratio")),
+    labelled(
+        "CLS, 75th percentile",
+        computed("cls_p75", "double", "CLS that three of four of its views do not exceed", "ratio"),
+    ),
     computed("slow_resource_count", "int64", "Resources that took more than a second", "count"),
     computed("error_group_count", "int64", "Different errors, by `error_fingerprint`", "count"),
 )

@@ -4,7 +4,7 @@ from functools import cache
 
 import pyarrow as pa
 
-from schemas.fields import Field, Join, Table, added, always, computed
+from schemas.fields import Field, Join, Table, added, always, by_version, computed
 from schemas.guance_dictionary import ACTION, ERROR, LONG_TASK, RESOURCE, VIEW_COUNTS, VIEW_STATE, VIEW_TIMINGS
 from schemas.line_columns import SDK_FAMILY, line_columns
 from schemas.session_columns import SESSION_COLUMNS
@@ -132,12 +132,12 @@ TABLES: dict[str, Table] = {
         Table(
             "replay_segments",
             "Index of the replay blobs: one row per segment.",
-            (*_REPLAY_SEGMENTS, *added(3, SDK_FAMILY)),
+            by_version(*_REPLAY_SEGMENTS, *added(3, SDK_FAMILY)),
             ("app_id", "start"),
             key=(*_VIEW, "index_in_view", "start"),
             joins=(_OF_SESSION,),
         ),
-        Table("quarantine", "Input that could not be used.", _QUARANTINE, ("received_at",), version=2),
+        Table("quarantine", "Input that could not be used.", _QUARANTINE, ("received_at",), last_common=2),
     )
 }
 

@@ -18,7 +18,8 @@ What signals mean is in [signals.md](signals.md).
 
 ## How a schema changes
 
-- A new version only adds columns, behind all others. No column is renamed, removed, moved, or given another type or
+- A new version only adds columns, behind all others, and is one of the tables that they are added to: the others stay
+  at theirs (up to 3 all went up together). No column is renamed, removed, moved, or given another type or
   unit.
 - A column that was added can be null in any row, because older files do not have it.
 - Each file says its table and version (`replaylake.table`, `replaylake.version` in the metadata of the schema), each
@@ -27,6 +28,22 @@ What signals mean is in [signals.md](signals.md).
   `union_by_name = true`; Polars: `missing_columns="insert"` and the schema of the newest file; pyarrow: the unified
   schema.
 - A reader of an older release does not see new columns and finds all others where they were.
+
+## A key of `custom` as a column
+
+What a page sends of its own is in `custom`, as text. A setting makes a typed column of it, in the views of
+`replaylake sql`
+and of `replaylake tables --ddl trino`, `duckdb` and `clickhouse`, for rows of any age:
+
+```toml
+[tables.promote.order_value]
+key = "context.order.value"
+type = "double"     # or "string", "bool"; what does not fit is null
+```
+
+`custom` stays as it is. How, and what it costs: [decision 18](decisions/0018-promoted-keys.md).
+
+## Golden files
 
 One file of each table and version is kept in `tests/golden/`; tests read them together.
 

@@ -70,6 +70,8 @@ class Column(_Answer):
     type: str
     unit: str
     doc: str
+    label: str = Field(description="what people call it; empty: its name in words")
+    group: str = Field(description="where the page shows it, of a session")
 
     filter: bool = Field(description="`is`, `not`, and where it is a number or a time `gt`, `lt`, `between` take it")
     sort: bool = Field(description="`sort` takes it")
@@ -91,6 +93,7 @@ class Fields(_Answer):
     """`fields`: what can be filtered, sorted and counted by; `custom.KEY` can be filtered and counted by, too."""
 
     fields: list[Column]
+    groups: list[str] = Field(description="of `fields`, in the order in which the page shows them")
     lines: LineColumns
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from schemas.fields import GROUPS
 from viewer import answers, explorer, respond
 from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Parts, Responses, SessionFilter, Who
 from viewer.listed import LINES, SESSIONS, Listed
@@ -14,12 +15,17 @@ _COLUMNS = 40
 def _described(of: Listed) -> list[explorer.Row]:
     return [
         {"name": field.name, "type": field.type, "unit": field.unit, "doc": field.doc}
+        | {"label": field.label, "group": field.group}
         | {"filter": of.can_sort(field), "sort": of.can_sort(field), "facet": of.can_count(field)}
         for field in of.columns.values()
     ]
 
 
-_FIELDS = {"fields": _described(SESSIONS), "lines": {table: _described(of) for table, of in LINES.items()}}
+_FIELDS = {
+    "fields": _described(SESSIONS),
+    "groups": GROUPS,
+    "lines": {table: _described(of) for table, of in LINES.items()},
+}
 Columns = Annotated[str, Query(max_length=4 * TEXT, description="names, with commas between")]
 Top = Annotated[int, Query(ge=1, le=100, description="values per column")]
 Own = Annotated[bool, Query(description="false: what `is` and `not` say of a column does not hide its other values")]

@@ -56,7 +56,7 @@ def sql(  # noqa: PLR0913 - one option per setting
         raise ConfigurationError("sql: --raw goes with --csv")
     settings = load_settings(**({} if lake is None else {"lake": lake}))
     store = opened_lake(settings)
-    with open_duck(store, _days(since, until)) as duck:
+    with open_duck(store, _days(since, until), settings.tables.promoted()) as duck:
         csv_printer = _print_raw_csv if raw else _print_csv
         show = csv_printer if as_csv else _print_json if as_json else _print_table
         if query is None and sys.stdin.isatty():

@@ -44,20 +44,20 @@ def tables(
     """
     settings = load_settings(**({} if lake is None else {"lake": lake}))
     if ddl is not None:
-        store, retention = opened_lake(settings), settings.retention_rules()
+        store, retention, promoted = opened_lake(settings), settings.retention_rules(), settings.tables.promoted()
         in_use = {days for prefix, days in prefixes_in_use(store).items() if prefix.startswith("tables/")}
         classes = in_use | retention.rum_classes() | retention.replay_classes()
         written: dict[Dialect, Callable[[], str]] = {
             Dialect.HIVE: lambda: hive_ddl(store.uri, classes).rstrip(),
             Dialect.GLUE: lambda: json.dumps(glue_tables(store.uri, classes), indent=2),
-            Dialect.TRINO: trino_ddl,
-            Dialect.DUCKDB: lambda: duckdb_ddl(store.uri, _with_files(store)),
-            Dialect.CLICKHOUSE: lambda: clickhouse_ddl(store.uri),
+            Dialect.TRINO: lambda: trino_ddl(promoted),
+            Dialect.DUCKDB: lambda: duckdb_ddl(store.uri, _with_files(store), promoted),
+            Dialect.CLICKHOUSE: lambda: clickhouse_ddl(store.uri, promoted),
         }
         print(written[ddl]())
         return
     if as_json:
-        print(json.dumps(msgspec.to_builtins(list(TABLES.values()))))
+        print(json.dumps([msgspec.to_builtins(table) | {"version": table.version} for table in TABLES.values()]))
         return
     shown = plain_table("table", "column", "type", "unit", "meaning")
     for table in TABLES.values():

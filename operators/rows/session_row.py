@@ -9,7 +9,7 @@ from operators.rows.signals import Activity, session_signals
 from operators.windows.tracker import CloseOrder
 from operators.wire.unusable import JSON_ERRORS
 from schemas.items import COUNT_MAX, NOT_NUMBERED, SegmentMeta
-from schemas.session_columns import COUNTED
+from schemas.session_columns import CARRIED, COUNTED
 from schemas.units import NS_PER_US, US_PER_MS
 
 Row = dict[str, object]
@@ -17,14 +17,8 @@ Row = dict[str, object]
 _VIEW_PARTS = ("id", "url", "host", "path", "path_group", "url_query")
 _CLAIMED = ("error", "resource", "action", "long_task")
 # Attributes of the visitor: the last known value counts, because a login or a network change comes later than a start.
-_CONTEXT = (
-    *("env", "service", "version", "source", "sdk_name", "sdk_version", "session_type"),
-    *("os", "os_version", "os_version_major", "browser", "browser_version", "browser_version_major"),
-    *("device", "screen_size", "network_type", "time_zone", "ip", "country", "province", "city", "isp"),
-)
-
-
-_PERSON = ("user_name", "user_email", "is_signin")  # whose `userid` it is
+_CONTEXT = tuple(name for name, field in CARRIED.items() if field.carried == "last")
+_PERSON = tuple(name for name, field in CARRIED.items() if field.carried == "of the visitor")
 
 
 class ReplayTotals(msgspec.Struct, frozen=True):

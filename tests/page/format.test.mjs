@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, counted, duration, fieldText, label, position, webAddress } from "../../viewer/page/app/format.js";
+import { bytes, counted, declareLabels, duration, fieldText, label, position, webAddress } from "../../viewer/page/app/format.js";
 
 test("a duration has the unit that fits, and never sixty of one", () => {
   const cases = [
@@ -63,6 +63,11 @@ test("a column's label is words, with abbreviations as they are written", () => 
   assert.equal(label("session_first_view_url"), "First view URL");
   assert.equal(label("session_id"), "Session ID");
   assert.equal(label("sdk_version"), "SDK version");
+  declareLabels([
+    { name: "lcp_p75", label: "LCP, 75th percentile" },
+    { name: "os", label: "" },
+  ]);
+  assert.deepEqual([label("lcp_p75"), label("os")], ["LCP, 75th percentile", "OS"]);
 });
 
 test("one is one, all else is many", () => {

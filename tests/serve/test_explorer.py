@@ -114,11 +114,13 @@ def test_entries_of_custom_can_be_filtered_and_counted(served: Served, rows: lis
 def test_every_column_of_sessions_and_lines_is_described_and_a_name_means_one_thing(served: Served) -> None:
     found = ask(served, "/fields")
     shown = {"sessions": found["fields"], **found["lines"]}
-    names = ("name", "type", "unit", "doc")
+    names = ("name", "type", "unit", "doc", "label")
     for table, columns in shown.items():
         declared = [{name: getattr(field, name) for name in names} for field in TABLES[table].fields]
         assert [{name: column[name] for name in names} for column in columns] == declared
     assert set(shown) == {"sessions", *TIMELINE}
+    assert [column["group"] for column in found["fields"]] == [field.group for field in TABLES["sessions"].fields]
+    assert {column["group"] for column in found["fields"]} == set(found["groups"])
     kinds = {(column["name"], column["type"], column["unit"]) for columns in shown.values() for column in columns}
     assert len(kinds) == len({name for name, _, _ in kinds})
 

@@ -91,6 +91,14 @@ def test_times_are_utc_microseconds_and_durations_whole_nanoseconds() -> None:
     assert schema.field("time_spent").metadata[b"unit"] == b"ns"
 
 
+def test_what_is_carried_from_any_line_table_is_in_sessions_with_its_type_and_group() -> None:
+    sessions = {field.name: field for field in TABLES["sessions"].fields}
+    for name in LINE_TABLES:
+        for field in (field for field in TABLES[name].fields if field.carried != "no"):
+            own = sessions[field.name]
+            assert (own.type, own.unit, own.since, own.group) == (field.type, field.unit, field.since, field.group)
+
+
 def test_a_row_fits_its_table() -> None:
     body = b'{"measurement":"view","tags":{"app_id":"a"},"fields":{"time_spent":1.0,"tier":"gold"},"time":1500}'
     kind, row, *_ = line_row(Family.GUANCE, body)

@@ -60,8 +60,16 @@ export function fieldText(value, field) {
   return Number.isInteger(value) ? count(value) : String(Number(value.toPrecision(6)));
 }
 
-/** `session_first_view_url` → `First view URL`. */
+const labels = new Map();
+
+/** From now on these fields are called what they declare, where they do. */
+export function declareLabels(fields) {
+  for (const { name, label } of fields) if (label) labels.set(name, label);
+}
+
+/** What a field is called: as declared, else its name in words, `session_first_view_url` → `First view URL`. */
 export function label(name) {
+  if (labels.has(name)) return labels.get(name);
   const words = name
     .replace(/^session_(?=first|last|view|error|action|resource|long|console|type|ref)/, "")
     .split("_")

@@ -4,6 +4,7 @@ import { forget } from "./account.js";
 import { api, ApiError } from "./api.js";
 import { sessionState } from "./address.js";
 import { h, show } from "./dom.js";
+import { declareLabels } from "./format.js";
 import { closeMenu } from "./menu.js";
 import { wantStyle } from "./styles.js";
 
@@ -46,12 +47,13 @@ function reopen() {
   return open();
 }
 
-/** Columns by name: of each list, and of all together. */
+/** Columns by name: of each list, and of all together; the groups that a session's are shown in. */
 async function fieldsByName() {
   if (!fields) {
     const named = (columns) => new Map(columns.map((field) => [field.name, field]));
-    const { fields: sessions, lines } = await api.fields();
-    fields = { tables: Object.fromEntries(Object.entries({ sessions, ...lines }).map(([table, columns]) => [table, named(columns)])), all: named([...Object.values(lines).flat(), ...sessions]) };
+    const { fields: sessions, groups, lines } = await api.fields();
+    fields = { tables: Object.fromEntries(Object.entries({ sessions, ...lines }).map(([table, columns]) => [table, named(columns)])), all: named([...Object.values(lines).flat(), ...sessions]), groups };
+    declareLabels(fields.all.values());
   }
   return fields;
 }

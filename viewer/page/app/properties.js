@@ -4,35 +4,26 @@ import { copy, h, icon } from "./dom.js";
 import { fieldText, label, webAddress } from "./format.js";
 import { openMenu } from "./menu.js";
 
-/** @type {[string, RegExp][]} */
-const GROUPS = [
-  ["Session", /^(app_id|session_id|session_part|revision|session_type|session_referrer|start|end|received_|time_spent|active_time|close_reason|last_interaction|clock_skew|session_.*_count|session_has)/],
-  ["Pages", /^session_(first|last)_view/],
-  ["Frustration", /^(frustration|rage|dead|error_click)/],
-  ["User", /^(user|is_sign|is_login)/],
-  ["Device", /^(os|browser|device|screen|network|time_zone)/],
-  ["Place", /^(ip|country|province|city|isp)/],
-  ["Application", /^(env|service|version|source|sdk)/],
-  ["Replay", /^replay_/],
-];
-
 const isEmpty = (value) => value === null || value === undefined || value === "" || (typeof value === "object" && !Object.keys(value).length);
 
-/** Fields of a session, `custom` apart as "extended". `items(name, value, text)`: the menu of a value. */
-export function properties(row, fields, items) {
+/**
+ * Fields that have a value, by the group that each declares, in the order of `groups`; `custom` last, as "extended".
+ * @returns {[string, [string, unknown][]][]}
+ */
+export function inGroups(row, fields, groups) {
   const { custom, ...rest } = row;
-  const left = new Map(Object.entries(rest).filter(([, value]) => !isEmpty(value)));
-  /** @type {[string, [string, unknown][]][]} */
-  const groups = GROUPS.map(([title, pattern]) => {
-    const own = [...left].filter(([name]) => pattern.test(name));
-    for (const [name] of own) left.delete(name);
-    return [title, own];
-  });
-  groups.push(["More", [...left]], ["Extended fields", Object.entries(custom ?? {}).map(([name, value]) => [`custom.${name}`, value])]);
+  const filled = Object.entries(rest).filter(([, value]) => !isEmpty(value));
+  const own = groups.map((title) => [title, filled.filter(([name]) => (fields.get(name)?.group ?? groups.at(-1)) === title)]);
+  const extended = Object.entries(custom ?? {}).map(([name, value]) => [`custom.${name}`, value]);
+  return [...own, ["Extended fields", extended]].filter(([, some]) => some.length);
+}
+
+/** Fields of a session. `items(name, value, text)`: the menu of a value. */
+export function properties(row, fields, groups, items) {
   return h(
     "div",
     { class: "property-groups" },
-    groups.filter(([, own]) => own.length).map(([title, own]) => group(title, own, fields, items)),
+    inGroups(row, fields, groups).map(([title, own]) => group(title, own, fields, items)),
   );
 }
 

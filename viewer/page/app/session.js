@@ -23,6 +23,7 @@ export class SessionPage {
     this.page = page;
     this.tables = known.tables;
     this.fields = known.all;
+    this.groups = known.groups;
     this.fail = fail;
     bindKeys(this.keys());
   }
@@ -115,7 +116,7 @@ export class SessionPage {
     const row = part ?? { app_id: this.which.app, session_id: this.which.id };
     show(
       this.panels.properties,
-      properties(row, this.fields, (name, value) => this.items("sessions", name, value)),
+      properties(row, this.fields, this.groups, (name, value) => this.items("sessions", name, value)),
     );
   }
 
