@@ -11,7 +11,8 @@ import pytest
 
 from lake.block_files import Question, TooMuch
 from lake.file_bounds import Span
-from lake.line_tables import LineTables, ReadLimits
+from lake.line_tables import LineTables
+from lake.read_limits import ReadLimits
 from schemas.keys import FIRST_REVISIONS, table_key
 from schemas.units import US_PER_MS
 from sinks.compact import compact, plan
