@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bench.measurements import (
     day,
+    explore,
     explorer,
     index,
     intake,
@@ -36,6 +37,7 @@ MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "scale": (scale.ABOUT, scale.measure),
     "intake": (intake.ABOUT, intake.measure),
     "explorer": (explorer.ABOUT, explorer.measure),
+    "explore": (explore.ABOUT, explore.measure),
     "index": (index.ABOUT, index.measure),
     "playing": (playing.ABOUT, playing.measure),
     "open_session": (open_session.ABOUT, open_session.measure),

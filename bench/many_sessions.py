@@ -19,7 +19,7 @@ BROWSERS = ("Chrome", "Firefox", "Safari", "Edge", "Samsung Internet", "Opera")
 COUNTRIES = ("China", "Germany", "United States", "Brazil", "India", "France", "Japan", "Kenya", "Chile", "Poland")
 PAGES = ("home", "search", "product", "cart", "checkout", "account", "help", "orders")
 _SYSTEMS = ("Windows", "macOS", "Linux", "Android", "iOS")
-_LAST_DAY_MS = 1_795_219_200_000  # 2026-11-21
+LAST_DAY_MS = 1_795_219_200_000  # 2026-11-21
 _DAY_MS = 86_400_000
 _RETENTION_DAYS = 14
 _REVISED = 33  # of so many sessions one has a second revision
@@ -44,7 +44,7 @@ def _files(per_file: int, files_per_day: int, seed: int) -> Iterator[tuple[str, 
     count = per_file * files_per_day
     with duckdb.connect() as connection:
         for day in range(DAYS):
-            begin_ms = _LAST_DAY_MS - (DAYS - day) * _DAY_MS
+            begin_ms = LAST_DAY_MS - (DAYS - day) * _DAY_MS
 
             def rows(revision: int, day: int = day, begin_ms: int = begin_ms) -> pa.Table:
                 select = _select(day * count, count, begin_ms, seed, revision)
@@ -74,49 +74,47 @@ def _absent(field: Field) -> str:
 
 
 def _columns(begin_ms: int, seed: int) -> dict[str, str]:
-    def dice(salt: int) -> str:
-        return _dice(salt, seed)
+    def number(salt: int) -> str:
+        return dice(salt, seed)
 
-    def pick(values: tuple[str, ...], salt: int) -> str:
-        """The first of them most often."""
-        listed = ", ".join(f"'{value}'" for value in values)
-        return f"[{listed}][1 + floor(pow({dice(salt)}, 2) * {len(values)})::INTEGER]"
+    def any_of(values: tuple[str, ...], salt: int) -> str:
+        return pick(values, salt, seed)
 
     def few(most: int, salt: int) -> str:
-        return f"floor(pow({dice(salt)}, 3) * {most})::BIGINT"
+        return f"floor(pow({number(salt)}, 3) * {most})::BIGINT"
 
     def page(salt: int) -> str:
-        return f"'/' || {pick(PAGES, salt)} || '/' || floor({dice(salt + 1)} * 2000)::INTEGER"
+        return f"'/' || {any_of(PAGES, salt)} || '/' || floor({number(salt + 1)} * 2000)::INTEGER"
 
-    start_us = f"({begin_ms} + floor({dice(1)} * {_DAY_MS})::BIGINT) * {US_PER_MS}"
-    lasts_us = f"(1000 + floor(pow({dice(2)}, 4) * 3600000)::BIGINT) * {US_PER_MS}"
+    start_us = f"({begin_ms} + floor({number(1)} * {_DAY_MS})::BIGINT) * {US_PER_MS}"
+    lasts_us = f"(1000 + floor(pow({number(2)}, 4) * 3600000)::BIGINT) * {US_PER_MS}"
     start, end = (f"make_timestamptz({one})" for one in (start_us, f"{start_us} + {lasts_us}"))
     views = {
         f"session_{which}_view_{part}": value
         for which, salt in (("first", 20), ("last", 30))
         for part, value in {
             "id": f"md5('view{which}' || n)",
-            "url": f"'https://shop.example' || {page(salt)} || '?from=' || {pick(PAGES, salt + 2)}",
+            "url": f"'https://shop.example' || {page(salt)} || '?from=' || {any_of(PAGES, salt + 2)}",
             "host": "'shop.example'",
             "path": page(salt),
-            "path_group": f"'/' || {pick(PAGES, salt)} || '/?'",
-            "url_query": f"'{{\"from\":\"' || {pick(PAGES, salt + 2)} || '\"}}'",
+            "path_group": f"'/' || {any_of(PAGES, salt)} || '/?'",
+            "url_query": f"'{{\"from\":\"' || {any_of(PAGES, salt + 2)} || '\"}}'",
         }.items()
     }
     return views | {
-        "app_id": pick(APPS, 3),
+        "app_id": any_of(APPS, 3),
         "session_id": f"md5('{seed}/' || n)",
         "session_part": "CAST(0 AS BIGINT)",
         "revision": "CAST(revision AS BIGINT)",
         "session_type": "'user'",
-        "session_referrer": f"'https://search.example/?q=' || {pick(PAGES, 4)}",
+        "session_referrer": f"'https://search.example/?q=' || {any_of(PAGES, 4)}",
         "time_spent": f"({lasts_us}) * {NS_PER_MS // US_PER_MS}",
         "session_view_count": f"1 + {few(20, 5)}",
         "session_error_count": f"greatest(0, {few(12, 6)} - 4)",
         "session_resource_count": few(300, 7),
         "session_action_count": few(80, 8),
         "session_long_task_count": few(60, 9),
-        "session_has_replay": f"{dice(10)} < 0.7",
+        "session_has_replay": f"{number(10)} < 0.7",
         "start": start,
         "end": end,
         "received_start": start,
@@ -138,25 +136,31 @@ def _columns(begin_ms: int, seed: int) -> dict[str, str]:
         "source": "'browser'",
         "sdk_name": "'df_web_rum_sdk'",
         "sdk_version": f"'3.2.' || {few(20, 41)}",
-        "userid": f"md5('user' || floor({dice(42)} * 200000)::INTEGER)",
-        "user_name": f"CASE WHEN {dice(43)} < 0.4 THEN 'Visitor ' || floor({dice(42)} * 200000)::INTEGER END",
+        "userid": f"md5('user' || floor({number(42)} * 200000)::INTEGER)",
+        "user_name": f"CASE WHEN {number(43)} < 0.4 THEN 'Visitor ' || floor({number(42)} * 200000)::INTEGER END",
         "user_email": (
-            f"CASE WHEN {dice(43)} < 0.4 THEN 'v' || floor({dice(42)} * 200000)::INTEGER || '@mail.example' END"
+            f"CASE WHEN {number(43)} < 0.4 THEN 'v' || floor({number(42)} * 200000)::INTEGER || '@mail.example' END"
         ),
-        "is_signin": f"CASE WHEN {dice(43)} < 0.4 THEN 'T' ELSE 'F' END",
-        "os": pick(_SYSTEMS, 44),
-        "browser": pick(BROWSERS, 45),
+        "is_signin": f"CASE WHEN {number(43)} < 0.4 THEN 'T' ELSE 'F' END",
+        "os": any_of(_SYSTEMS, 44),
+        "browser": any_of(BROWSERS, 45),
         "browser_version": f"(120 + {few(36, 46)})::VARCHAR || '.0'",
         "browser_version_major": f"(120 + {few(36, 46)})::VARCHAR",
-        "device": f"CASE WHEN {dice(47)} < 0.6 THEN 'PC' ELSE 'Mobile' END",
+        "device": f"CASE WHEN {number(47)} < 0.6 THEN 'PC' ELSE 'Mobile' END",
         "screen_size": "'1920*1080'",
         "ip": f"'10.' || {few(250, 48)} || '.' || {few(250, 49)} || '.' || {few(250, 50)}",
-        "country": pick(COUNTRIES, 51),
+        "country": any_of(COUNTRIES, 51),
         "city": f"'City ' || {few(400, 52)}",
-        "custom": f"MAP {{'plan': {pick(('free', 'team', 'company'), 53)}, 'cart': {few(9, 54)}::VARCHAR}}",
+        "custom": f"MAP {{'plan': {any_of(('free', 'team', 'company'), 53)}, 'cart': {few(9, 54)}::VARCHAR}}",
     }
 
 
-def _dice(salt: int, seed: int) -> str:
+def pick(values: tuple[str, ...], salt: int, seed: int) -> str:
+    """One of them, the first most often."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return f"[{listed}][1 + floor(pow({dice(salt, seed)}, 2) * {len(values)})::INTEGER]"
+
+
+def dice(salt: int, seed: int) -> str:
     """A number in [0, 1) that depends on the row, what it is for, and the seed alone."""
     return f"((hash(n * 1000003 + {salt * 7919 + seed * 104729}) % 1000000007) / 1000000007.0)"

@@ -603,6 +603,9 @@ class ServeSettings(_Section):
     scan_memory_bytes: Positive = Field(
         _SERVE.reads.scan_memory_bytes, description="memory for questions about the lines of all sessions"
     )
+    scan_bytes_max: Positive = Field(
+        _SERVE.reads.scan_bytes, description="of table files for one of these, cached ones included; above that 503"
+    )
     reads_at_once: Positive = Field(_SERVE.reads.at_once, description="table files that are read side by side")
     read_bytes_max: Positive = Field(
         _SERVE.reads.question_bytes, description="of table files for one question; above that 503"

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from schemas.units import MIB
+from schemas.units import GIB, MIB
 
 
 class ReadLimits(msgspec.Struct, frozen=True):
@@ -14,4 +14,5 @@ class ReadLimits(msgspec.Struct, frozen=True):
     question_bytes: int = 512 * MIB
     question_seconds: float = 30.0
     scan_memory_bytes: int = 512 * MIB  # of DuckDB, for questions over all sessions
+    scan_bytes: int = 4 * GIB  # of one of these, what is in memory already included
     scan_threads: int = 0  # as many as there are cores

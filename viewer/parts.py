@@ -67,7 +67,7 @@ class Viewer:
         self.index = SessionIndex(store, options.index_dir, options.index, options.questions)
         self.follower = Follower(self.index, options.refresh_seconds, now, self.forget_gone)
         self.tables = LineTables(store, options.reads, now, options.refresh_seconds)
-        self.lines = LineExplorer(self.tables.scan, self.index.questions, options.reads.question_bytes)
+        self.lines = LineExplorer(self.tables.scan, self.index.questions, options.reads.scan_bytes)
         self.happened = Happened(self.index, self.lines)
         self.error_groups = ErrorGroups(self.lines)
         self.overview = Overview(self.index, self.lines, self.error_groups)

@@ -119,6 +119,7 @@ def _options(settings: Settings, folder: Path) -> ServeOptions:
             cache_bytes=serving.read_cache_bytes,
             memory_bytes=serving.read_memory_bytes,
             scan_memory_bytes=serving.scan_memory_bytes,
+            scan_bytes=serving.scan_bytes_max,
             at_once=serving.reads_at_once,
             question_bytes=serving.read_bytes_max,
             question_seconds=serving.read_seconds_max,

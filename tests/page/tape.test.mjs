@@ -16,8 +16,8 @@ function tapeOf(count, load = async (chunk) => `text ${chunk}`) {
   stage.play = (ms) => {
     stage.now = ms;
   };
-  const on = { wait: (waiting) => told.push(waiting), finish: () => told.push("end"), fail: (error) => told.push(error.message) };
-  return { tape: new Tape(stage, track(count), { load, allowed: [], on }), stage, calls, told };
+  const on = { wait: (waiting) => told.push(waiting), finish: () => told.push("end"), fail: (error) => told.push(error.message), told: () => {} };
+  return { tape: new Tape(stage, track(count), { load, texts: new Map(), allowed: [], on }), stage, calls, told };
 }
 
 test("the chunk of a moment is the last that begins by then", () => {
@@ -31,7 +31,7 @@ test("the chunk of a moment is the last that begins by then", () => {
 test("a seek opens the chunk of that moment and adds what is near", async () => {
   const { tape, calls } = tapeOf(4);
   await tape.seek(CHUNK_MS + 20_000, true);
-  assert.deepEqual(calls.find(([name]) => name === "open")[1].texts, ["text 1"]);
+  assert.deepEqual(calls.find(([name]) => name === "open")[1].text, "text 1");
   assert.deepEqual(
     calls.filter(([name]) => name === "add").map(([, text]) => text),
     ["text 2"],
@@ -56,7 +56,7 @@ test("of two seeks the last one counts, whichever is loaded first", async () => 
   answers.get(0)("first");
   await Promise.all([first, second]);
   assert.deepEqual(
-    calls.filter(([name]) => name === "open").map(([, { texts }]) => texts[0]),
+    calls.filter(([name]) => name === "open").map(([, { text }]) => text),
     ["last"],
   );
 });

@@ -3,13 +3,14 @@
 import { readFile } from "node:fs/promises";
 import { chromium } from "playwright-core";
 import * as explorer from "./explorer.mjs";
+import * as explorers from "./explorers.mjs";
 import * as player from "./player.mjs";
 import * as security from "./security.mjs";
 import * as signing from "./signing.mjs";
 import * as watching from "./watching.mjs";
 
 const job = JSON.parse(await readFile(process.argv[2], "utf8"));
-const files = { explorer, player, security, signing, watching };
+const files = { explorer, explorers, player, security, signing, watching };
 const scenarios = Object.assign({}, ...job.files.map((name) => files[name]));
 const wanted = job.scenarios ?? Object.keys(scenarios);
 const own = [job.origin, ...Object.values(job.others)];

@@ -7,7 +7,7 @@ import { h, icon } from "./dom.js";
 import { fieldText } from "./format.js";
 import { LISTS } from "./lists.js";
 
-const SIGNS = { is: ":", not: ": not ", gt: " > ", lt: " < ", between: ": " };
+const SIGNS = { is: ": ", not: ": not ", gt: " > ", lt: " < ", between: ": " };
 const MEASURED = ["int64", "double", "timestamp"];
 
 /** `remove(kind, pair)`; `tables`: columns of each list by name. */

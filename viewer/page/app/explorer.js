@@ -163,6 +163,7 @@ export class Explorer {
         return h("a", { href: explorerAddress(next), "data-inside": true, "aria-current": isShown(table) ? "page" : null, onclick: () => this.tellLeft(left, words) }, words);
       }),
     );
+    this.tabs.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     this.again();
   }
 

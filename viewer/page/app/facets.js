@@ -20,14 +20,15 @@ export class Facets {
   update(facets, state) {
     const isKnown = ({ value }) => value !== null && value !== "";
     const shown = this.columns.filter((column) => facets[column]?.some(isKnown));
-    const focused = this.element.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+    const keyOf = (button) => [button.closest("details")?.dataset.column, button.className, button.title, button.getAttribute("aria-label")].join("\n");
+    const focused = this.element.contains(document.activeElement) ? keyOf(document.activeElement) : null;
     const top = this.element.scrollTop;
     show(
       this.element,
       shown.map((column, index) => this.group(column, facets[column].filter(isKnown), state, index < OPENED)),
     );
     this.element.scrollTop = top;
-    if (focused) [...this.element.querySelectorAll("button")].find((button) => button.getAttribute("aria-label") === focused)?.focus();
+    if (focused) [...this.element.querySelectorAll("button")].find((button) => keyOf(button) === focused)?.focus();
   }
 
   group(column, known, state, usuallyOpen) {
@@ -41,7 +42,7 @@ export class Facets {
         {},
         h(
           "button",
-          { class: "facet", type: "button", title: text, "aria-label": `${head(column, this.table)} ${text}, ${count(number)}`, "aria-pressed": String(pressed), onclick: () => this.filter(column, value, "is") },
+          { class: "facet", type: "button", title: text, "aria-pressed": String(pressed), onclick: () => this.filter(column, value, "is") },
           h("span", { class: "facet-bar", style: { width: `${(number / most) * 100}%` } }),
           h("span", { class: "facet-text" }, text),
           h("span", { class: "facet-count" }, count(number)),
@@ -49,7 +50,7 @@ export class Facets {
         h("button", { class: "facet-not", type: "button", title: "Exclude", "aria-label": `Exclude ${head(column, this.table)} ${text}`, onclick: () => this.filter(column, value, "not") }, "−"),
       );
     });
-    const details = h("details", { open: remembered(column) ?? usuallyOpen }, h("summary", {}, head(column, this.table)), h("ul", {}, rows));
+    const details = h("details", { dataset: { column }, open: remembered(column) ?? usuallyOpen }, h("summary", {}, head(column, this.table)), h("ul", {}, rows));
     details.addEventListener("toggle", () => remember(column, details.open));
     return details;
   }

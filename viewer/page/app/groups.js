@@ -18,7 +18,7 @@ export class Groups {
     const each = h("button", { class: "button", type: "button", title: "Each error (g)", onclick: () => explorer.switchTo("errors") }, icon("list"), "Each error");
     this.head = h("div", { class: "bar-row" }, this.total, explorer.filterButton, explorer.chips, h("span", { class: "grow" }), each);
     this.place = h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "Groups of errors" });
-    this.element = h("section", { class: "results whole", "aria-label": "Groups of errors" }, this.head, this.place);
+    this.element = h("section", { class: "results whole" }, this.head, this.place);
     this.at = -1;
   }
 

@@ -48,7 +48,7 @@ export class List {
     this.beside = h("div", { class: "beside", hidden: true });
     this.element = [
       this.facets.element,
-      h("section", { class: "results", "aria-label": own.title }, this.chart.element, this.head, this.rows.element, this.empty, h("nav", { class: "paging", "aria-label": "Pages of the list" }, this.first, this.next)),
+      h("section", { class: "results" }, this.chart.element, this.head, this.rows.element, this.empty, h("nav", { class: "paging", "aria-label": "Pages of the list" }, this.first, this.next)),
       this.beside,
     ];
   }
@@ -112,13 +112,18 @@ export class List {
 
   /** The address changed, but not the rows: other columns, another entry. */
   redraw(state) {
+    const isSame = String(this.rows.columns) === String(state.columns ?? this.usual);
     this.state = state;
-    if (this.data) this.draw();
+    if (this.data && !isSame) this.draw();
     this.showEntry().catch((error) => this.explorer.fail(error));
   }
 
+  get usual() {
+    return [...this.own.columns, ...(this.explorer.isManyApps ? ["app_id"] : [])];
+  }
+
   get columns() {
-    return this.state.columns ?? [...this.own.columns, ...(this.explorer.isManyApps ? ["app_id"] : [])];
+    return this.state.columns ?? this.usual;
   }
 
   get address() {
@@ -192,20 +197,22 @@ export class List {
     });
     this.beside.hidden = false;
     show(this.beside, this.entry.element);
+    this.rows.fit();
     await this.entry.show(row, isQuiet);
   }
 
   close() {
-    const row = this.rows.rows[this.rows.at];
     if (this.state.entry) go(explorerAddress({ ...this.state, entry: "", of: "" }));
     else this.closeEntry();
-    row?.focus({ preventScroll: true });
+    this.rows.rows[this.rows.at]?.focus({ preventScroll: true });
   }
 
   closeEntry() {
+    if (this.beside.hidden) return;
     this.opened = null;
     this.beside.hidden = true;
     show(this.beside);
+    this.rows.fit();
   }
 
   /** The menu of a value, in the list and beside it. */

@@ -10,7 +10,12 @@ import { leadAddress } from "./lead.js";
 import { wantStyle } from "./styles.js";
 
 const TOP = 8;
-const VITALS = { lcp: ["LCP", "Largest contentful paint", 2500, 4000], inp: ["INP", "Interaction to next paint", 200, 500], cls: ["CLS", "Cumulative layout shift", 0.1, 0.25] };
+/** Name, meaning, where good and fair end, column. @type {Record<string, [string, string, number, number, string]>} */
+const VITALS = {
+  lcp: ["LCP", "Largest contentful paint", 2500, 4000, "largest_contentful_paint"],
+  inp: ["INP", "Interaction to next paint", 200, 500, "interaction_to_next_paint"],
+  cls: ["CLS", "Cumulative layout shift", 0.1, 0.25, "cumulative_layout_shift"],
+};
 const RATINGS = { good: "good", middle: "fair", poor: "bad" };
 const percent = (share) => (share === null ? "–" : `${Number((share * 100).toPrecision(share < 0.1 ? 2 : 3))} %`);
 
@@ -20,7 +25,7 @@ export class Overview {
     this.note = h("p", { class: "hint", role: "status" });
     this.head = h("div", { class: "bar-row" }, explorer.filterButton, explorer.chips, h("span", { class: "grow" }), this.note);
     this.place = h("div", { class: "overview" });
-    this.element = h("section", { class: "results whole", "aria-label": "Overview" }, this.head, this.place);
+    this.element = h("section", { class: "results whole" }, this.head, this.place);
   }
 
   keys() {
@@ -42,16 +47,23 @@ export class Overview {
     show(
       this.place,
       this.numbers(found),
-      this.vitals(found.vitals),
+      this.vitals(found),
       this.errors(found),
-      this.slow("Slowest pages", found.slowest_pages, "p75 of loading time"),
-      this.slow("Slowest resources", found.slowest_resources, "p75 of duration"),
+      this.slow("Slowest pages", found.slowest_pages, "p75 of loading time", "-loading_time"),
+      this.slow("Slowest resources", found.slowest_resources, "p75 of duration", "-duration"),
       Object.entries(found.breakdowns).map(([column, rows]) => this.breakdown(column, rows)),
     );
   }
 
+  /** `more`: attributes of the link, and `sort`, the order of its list. @param {Record<string, string>} more */
   link(lead, content, more = {}) {
-    return h("a", { href: leadAddress(lead, this.state), "data-inside": true, ...more }, content);
+    const { sort = "", ...attributes } = more;
+    return h("a", { href: leadAddress(lead, this.state, sort), "data-inside": true, ...attributes }, content);
+  }
+
+  /** A p75 leads to the views, worst first. */
+  p75(vital, views, more = {}) {
+    return vital && vital.p75 !== null ? this.link(views, vitalText(vital), { sort: `-${VITALS[vital.name][4]}`, ...more }) : "–";
   }
 
   numbers({ visitors, sessions, views, errors, bounce, sessions_with_errors: broken }) {
@@ -68,20 +80,19 @@ export class Overview {
     );
   }
 
-  vitals(vitals) {
+  vitals({ vitals, views }) {
     const card = (vital) => {
       const [name, meaning, good, fair] = VITALS[vital.name];
       const kind = vital.p75 === null ? "" : vital.p75 <= good ? "good" : vital.p75 <= fair ? "fair" : "bad";
       const share = (one) =>
-        this.link(one, [h("span", { class: `swatch ${RATINGS[one.rating]}` }), `${one.rating} ${percent(one.share)}`, h("span", { class: "facet-count" }, count(one.count))], {
+        this.link(one, [h("span", { class: "visually-hidden" }, `${name} `), h("span", { class: `swatch ${RATINGS[one.rating]}` }), `${one.rating} ${percent(one.share)}`, h("span", { class: "facet-count" }, count(one.count))], {
           class: "vital-share",
-          "aria-label": `${name} ${one.rating}: ${count(one.count)} views, ${percent(one.share)}`,
         });
       return h(
         "section",
         { class: "card vital-card", "aria-label": meaning },
         h("h2", {}, name, h("span", { class: "hint" }, meaning)),
-        h("p", {}, h("strong", { class: `p75 ${kind}` }, vitalText(vital)), h("span", { class: "hint" }, ` p75 of ${count(vital.count)} views`)),
+        h("p", {}, h("strong", {}, this.p75(vital, views, { class: `p75 ${kind}` })), h("span", { class: "hint" }, ` p75 of ${count(vital.count)} views`)),
         h(
           "div",
           { class: "shares-bar", "aria-hidden": "true" },
@@ -119,13 +130,18 @@ export class Overview {
     return this.table("Top errors", ["Error", "Trend", "Errors", "Sessions", "Releases"], groups.map(line), all);
   }
 
-  slow(title, rows, words) {
-    const line = (one) => h("tr", {}, h("th", { scope: "row" }, this.link(one, one.value, { title: one.value })), h("td", { class: "number" }, durationNs(one.p75_ns)), h("td", { class: "number" }, this.link(one, count(one.count))));
+  slow(title, rows, words, sort) {
+    const line = (one) =>
+      h("tr", {}, h("th", { scope: "row" }, this.link(one, one.value, { title: one.value })), h("td", { class: "number" }, this.link(one, durationNs(one.p75_ns), { sort })), h("td", { class: "number" }, this.link(one, count(one.count))));
     return this.table(title, [title.split(" ")[1].replace(/^./, (first) => first.toUpperCase()), words, "Count"], rows.map(line));
   }
 
   breakdown(column, rows) {
-    const vital = (row, name) => vitalText(row.vitals.find((one) => one.name === name));
+    const vital = (row, name) =>
+      this.p75(
+        row.vitals.find((one) => one.name === name),
+        row.views,
+      );
     const line = (row) => {
       const only = explorerAddress({ ...nothingChosen("overview"), ...pick(this.state), is: [...this.state.is.filter((one) => !one.startsWith(`${column}:`)), pair(column, row.value ?? "")] });
       return h(
@@ -167,6 +183,5 @@ export class Overview {
 const pick = ({ app, range, from, to, q, every, not, gt, lt, between }) => ({ app, range, from, to, q, every, not, gt, lt, between });
 
 function vitalText(vital) {
-  if (!vital || vital.p75 === null) return "–";
   return vital.unit === "ms" ? duration(vital.p75) : String(Number(vital.p75.toFixed(3)));
 }

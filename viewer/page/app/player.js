@@ -132,10 +132,12 @@ export class Player {
     this.tabsBox.checked = this.isWithVisitor;
   }
 
-  /** Where to begin, before or after the stage is ready. */
-  start(track, ms, playing) {
-    this.wanted = { track, ms, playing };
-    if (this.isReady) this.go(track, ms, playing);
+  /** Where to begin, before or after the stage is ready; `aimed` is the entry that one comes for. */
+  start(track, ms, playing, aimed = null) {
+    this.wanted = { track, ms, playing, aimed };
+    if (!this.isReady) return;
+    this.go(track, ms, playing);
+    this.aimed = aimed;
   }
 
   begin() {
@@ -146,8 +148,9 @@ export class Player {
       (allowed) => {
         this.allowed = allowed;
         this.isReady = true;
-        const { track, ms, playing } = this.wanted ?? {};
+        const { track, ms, playing, aimed } = this.wanted ?? {};
         this.go(track ?? this.tracks[0]?.track, ms ?? null, playing ?? true);
+        this.aimed = aimed ?? null;
         this.draw();
         if (this.replay.live) this.poll();
       },

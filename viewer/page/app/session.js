@@ -167,7 +167,8 @@ export class SessionPage {
         moved: (ms, number) => this.moved(ms, number),
       });
       show(this.panels.replay, this.player.element);
-      return this.player.start(track ?? this.usualTrack(at), at, true);
+      const aimed = t === null && moment ? this.entries.find((entry) => Math.abs(entry.at - moment) < 1) : null;
+      return this.player.start(track ?? this.usualTrack(at), at, true, aimed);
     }
     if (at !== null && Math.abs(at - (this.shownAt ?? 0)) > 1500) this.player.start(track ?? this.usualTrack(at), at);
   }

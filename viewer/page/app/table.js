@@ -7,7 +7,7 @@ import { fieldText, fullTime } from "./format.js";
 import { openMenu } from "./menu.js";
 
 /** Widths of long texts that are tried, px, until all columns fit. */
-const WIDTHS = [150, 124, 104, 88, 74];
+const WIDTHS = [150, 124, 104, 88, 74, 60];
 
 export class Table {
   /** `list`: what the rows are. `act`: `sort(column)`, `open(row, {isQuiet})`, `items(column, value, text)` of a value's menu. */
@@ -41,6 +41,7 @@ export class Table {
   /** Long texts give way until the columns fit. */
   fit() {
     for (const width of WIDTHS) {
+      this.drawn.classList.toggle("tight", width < 100);
       this.drawn.style.setProperty("--long", `${width}px`);
       if (this.element.scrollWidth <= this.element.clientWidth) return;
     }
