@@ -109,6 +109,13 @@ def row_count(store: ObjectStore, key: str) -> int:
     return int(footer(store, key).num_rows)
 
 
+def plain_file(content: pa.Table) -> bytes:
+    """A file of a table that is not ours: no more than its rows."""
+    sink = io.BytesIO()
+    pq.write_table(content, sink, compression="zstd")
+    return sink.getvalue()
+
+
 def footer(store: ObjectStore, key: str) -> pq.FileMetaData:
     """What a file says of itself, with one request where it is short, else two. Raises ArrowInvalid for another."""
     tail = store.read_tail(key, _FOOTER_GUESS_BYTES).content

@@ -4,12 +4,10 @@ Bounds are kept of times and of the app only: a manifest must not hold ids of se
 need not look into it.
 """
 
-import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-import pyarrow.parquet as pq
 from pyiceberg.conversions import to_bytes
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.partitioning import PartitionSpec
@@ -18,11 +16,10 @@ from pyiceberg.typedef import Record
 from pyiceberg.types import PrimitiveType
 
 from sinks.iceberg.catalog import DAY_COLUMNS, DAY_FIELD
-from sinks.range_file import RangeFile
 from sinks.store import ObjectInfo, ObjectStore
+from sinks.table_files import footer
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_WHOLE_BYTES = 256 * 1024  # below that one request for everything is cheaper than two for the footer
 _TEXT_MAX = 128
 _POSITION_DELETES = (2147483546, 2147483545)  # ids that the specification gives to `file_path` and `pos`
 
@@ -40,11 +37,8 @@ class TableForm(msgspec.Struct, frozen=True):
 def data_file(store: ObjectStore, found: ObjectInfo, path: str, form: TableForm) -> DataFile:
     """The entry of a file. Raises ObjectMissing when it has gone."""
     schema = form.schema
-    is_small = found.size <= _WHOLE_BYTES
-    source = io.BytesIO(store.read(found.key)) if is_small else RangeFile(store, found.key, found.size)
-    with pq.ParquetFile(source) as file:
-        metadata = file.metadata
-        bounds = {name: _bounds(metadata, name) for name in _bounded(schema, metadata)}
+    metadata = footer(store, found.key)
+    bounds = {name: _bounds(metadata, name) for name in _bounded(schema, metadata)}
     spec_id, partition = _partition(bounds.get(DAY_COLUMNS.get(form.name, "")), form.specs)
     lower: dict[int, bytes] = {}
     upper: dict[int, bytes] = {}

@@ -12,7 +12,6 @@ What is due tomorrow leaves today, so that the bucket's own rule never deletes a
 """
 
 import hashlib
-import io
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -20,7 +19,6 @@ from functools import partial
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.table import Table
@@ -40,6 +38,7 @@ from sinks.parallel import in_parallel
 from sinks.retired import Registration, delete_retired, register, retire, retired_keys, retired_lists, say_left
 from sinks.store import ObjectInfo, ObjectMissing, ObjectStore
 from sinks.swap import visible_files
+from sinks.table_files import plain_file
 
 _TRIES = 10
 _LEAD = timedelta(days=1)  # a file leaves its table so long before it may be deleted
@@ -355,7 +354,6 @@ def _positions_file(group: dict[str, list[int]]) -> tuple[bytes, str, int]:
             pa.field("pos", pa.int64(), nullable=False, metadata={"PARQUET:field_id": str(position_id)}),
         ]
     )
-    sink = io.BytesIO()
-    pq.write_table(pa.table([paths, positions], schema=schema), sink, compression="zstd")
+    content = plain_file(pa.table([paths, positions], schema=schema))
     digest = hashlib.sha256(repr((paths, positions)).encode()).hexdigest()[:16]
-    return sink.getvalue(), digest, len(paths)
+    return content, digest, len(paths)

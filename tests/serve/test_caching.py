@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def test_many_viewers_are_all_answered_though_few_are_let_in_at_once(
 
 
 @pytest.fixture
-def viewer(samples: Path, tmp_path: Path) -> Viewer:
+def viewer(samples: Path, tmp_path: Path) -> Iterator[Viewer]:
     """Over a lake of two sessions, read."""
     store = LocalStore(tmp_path / "lake")
     messages = capture_messages([samples / "guance" / "gc-shop.jsonl.gz", samples / "datadog" / "dd-shop.jsonl.gz"])
@@ -125,7 +126,8 @@ def viewer(samples: Path, tmp_path: Path) -> Viewer:
     viewer = Viewer(open_lake(str(tmp_path / "lake"), {}), access, audit, ServeOptions(tmp_path), time.time)
     viewer.index.refresh()
     viewer.forget_gone()
-    return viewer
+    yield viewer
+    viewer.close()
 
 
 def plan_of(viewer: Viewer, app_id: str, session_id: str) -> Planned:

@@ -22,7 +22,9 @@ from schemas.errors import ReplayLakeError, causes
 
 # Values of a protocol inside one room, or answers to a request; none of them leaves a command.
 _INSIDE = {
+    "BadPerson",
     "BadRequest",
+    "BadSignIn",
     "Missing",
     "NotAllowed",
     "NotKnown",
