@@ -50,11 +50,11 @@ One file of each table and version is kept in `tests/golden/`; tests read them t
 ## Keys and joins
 
 What names a row, and what a row shares with the key of another table. `replaylake verify` checks that no key is there
-twice. A row is not named where its key has null, nor a segment whose `index_in_view` is 0 or -1: not every SDK sends ids.
+twice. A row is not named where its key has null, nor a segment whose `index_in_view` is 0 or -1: not every SDK has ids.
 All revisions of a row of `sessions` and `views` are filed under one day, so whoever looks for the latest may look at
-each `dt` for itself (`verify` checks that, too); all other tables only grow, and their `revision` says which revision of
-the window brought the row. A replay segment is filed under the day of its session, every other row under the day it was
-received on.
+each `dt` for itself (`verify` checks that, too); all other tables only grow, and their `revision` says which revision
+of the window brought the row. A replay segment is filed under the day of its session, every other row under the day it
+was received on.
 
 """
 
