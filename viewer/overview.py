@@ -120,25 +120,25 @@ class Overview:
         return {_set_of(row["bits"], [row[name] for name in BREAKDOWNS]): row["count"] for row in found.to_pylist()}
 
     def _bins(self, wanted: Wanted) -> _Bins:
+        """The vitals one after the other: rows are counted by all breakdowns at once, and these few counts by each."""
         of = LINES["views"]
         where = condition(wanted, of)
-        steps = ", ".join(f"ceil({one.column} / {one.step})::BIGINT AS {one.name}" for one in VITALS)
-        names = ", ".join((*BREAKDOWNS, *(one.name for one in VITALS)))
-        vitals = [("",), *((one.name,) for one in VITALS)]
-        sets = ", ".join(
-            f"({', '.join(name for name in (which, *vital) if name)})"
-            for vital in vitals
-            for which in ("", *BREAKDOWNS)
-        )
-        with self._lines.asking(wanted, of) as ask:
-            found = ask(
-                f""", hit AS NOT MATERIALIZED (SELECT {", ".join(BREAKDOWNS)}, {steps} FROM lines WHERE {where.sql})
-                SELECT GROUPING({names}) AS bits, {names}, count(*) AS count
-                FROM hit GROUP BY GROUPING SETS ({sets})""",
-                where.params,
-                [*used(wanted, of), *BREAKDOWNS, *(one.column for one in VITALS)],
-            )
-        return _binned(found)
+        names = ", ".join(BREAKDOWNS)
+        sets = ", ".join(f"({', '.join(name for name in (which, 'step') if name)})" for which in ("", *BREAKDOWNS))
+        bins: _Bins = {}
+        for vital in VITALS:
+            with self._lines.asking(wanted, of) as ask:
+                found = ask(
+                    f""", hit AS MATERIALIZED (
+                        SELECT {names}, ceil({vital.column} / {vital.step})::BIGINT AS step, count(*) AS count
+                        FROM lines WHERE {where.sql} GROUP BY ALL)
+                    SELECT GROUPING({names}) AS bits, {names}, step, sum(count)::BIGINT AS count
+                    FROM hit GROUP BY GROUPING SETS ({sets})""",
+                    where.params,
+                    [*used(wanted, of), *BREAKDOWNS, vital.column],
+                )
+            _add(bins, vital, found)
+        return bins
 
     def _slowest(self, wanted: Wanted, table: str, group: Sequence[str], column: str) -> list[Row]:
         of = LINES[table]
@@ -182,15 +182,15 @@ def _set_of(bits: int, values: Sequence[object]) -> tuple[str, object]:
     return "", None
 
 
-def _binned(found: pa.Table) -> _Bins:
-    bins: _Bins = {}
+def _add(bins: _Bins, vital: _Vital, found: pa.Table) -> None:
+    """The counts of a vital. Views that lack it have no step; with these the first vital counts all views."""
     for row in found.to_pylist():
-        kept = [one for one in VITALS if not row["bits"] >> (len(VITALS) - 1 - VITALS.index(one)) & 1]
-        which, value = _set_of(row["bits"] >> len(VITALS), [row[name] for name in BREAKDOWNS])
-        vital, step = (kept[0].name, row[kept[0].name]) if kept else ("", 0)
-        if step is not None:
-            bins.setdefault((vital, which, value), {})[step] = row["count"]
-    return bins
+        which, value = _set_of(row["bits"], [row[name] for name in BREAKDOWNS])
+        if vital is VITALS[0]:
+            views = bins.setdefault(("", which, value), {0: 0})
+            views[0] += row["count"]
+        if row["step"] is not None:
+            bins.setdefault((vital.name, which, value), {})[row["step"]] = row["count"]
 
 
 def _views(bins: _Bins) -> dict[tuple[str, object], int]:
