@@ -55,7 +55,7 @@ demo: $(READY) $(PLAYER) ## real broker, real S3, real recordings: streams them 
 
 .PHONY: test
 test: $(READY) $(PLAYER) .work/node-with-zstd ## run all tests, three at a time, because most wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
-	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal --durations 15 $(ARGS)
 
 # Pure code, the page's units, and flows that need no server.
 QUICK := tests/unit tests/property tests/page $(addprefix tests/flow/test_,clients.py late_signals.py names.py styles.py)
