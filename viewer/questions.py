@@ -17,6 +17,7 @@ from viewer.options import QuestionLimits
 
 Params = Sequence[object]
 _QUIET_SECONDS = 0.5  # for one slot
+_QUIET_LOOKS = 10
 
 
 class Bound(StrEnum):
@@ -140,17 +141,28 @@ class Questions:
             slot.end(Bound.CLOSED)
 
     @contextmanager
-    def quiet(self) -> Iterator[bool]:
-        """No question is being answered while the block lasts; False when that could not be had in good time."""
+    def quiet(self, meanwhile: Callable[[], None] = lambda: None) -> Iterator[bool]:
+        """No question is being answered while the block lasts; False when that could not be had in good time.
+
+        `meanwhile` is called again and again until then.
+        """
         with self._quiet:
             taken = 0
-            while taken < self._limits.at_once and self._free.acquire(timeout=_QUIET_SECONDS):
+            while taken < self._limits.at_once and self._took(meanwhile):
                 taken += 1
             try:
                 yield taken == self._limits.at_once
             finally:
                 if taken:
                     self._free.release(taken)
+
+    def _took(self, meanwhile: Callable[[], None]) -> bool:
+        """A place in good time."""
+        for _ in range(_QUIET_LOOKS):
+            meanwhile()
+            if self._free.acquire(timeout=_QUIET_SECONDS / _QUIET_LOOKS):
+                return True
+        return False
 
     @contextmanager
     def _place(self) -> Iterator[None]:

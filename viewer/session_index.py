@@ -215,8 +215,8 @@ class SessionIndex:
     @contextmanager
     def _nobody_asking(self) -> Iterator[None]:
         """A database is closed only when no question runs. Raises Busy."""
-        self.questions.end_all()
-        with self.questions.quiet() as is_quiet:
+        # Again and again: an interrupt that comes before a statement has begun is lost.
+        with self.questions.quiet(self.questions.end_all) as is_quiet:
             if not is_quiet:
                 raise Busy(Bound.CLOSED)
             yield

@@ -146,6 +146,7 @@ export class Player {
     this.stage = stage;
     this.source.allowed().then(
       (allowed) => {
+        if (this.isClosed) return;
         this.allowed = allowed;
         this.isReady = true;
         const { track, ms, playing, aimed } = this.wanted ?? {};
@@ -180,6 +181,7 @@ export class Player {
   }
 
   openTrack(number, ms, playing = this.tape?.playing ?? true) {
+    if (this.isClosed) return;
     const track = this.tracks.find((one) => one.track === number) ?? this.tracks[0];
     if (!track) {
       this.wait(false);
