@@ -11,6 +11,7 @@ from bench.sides.consumers import consume
 from bench.spent import charged
 from bench.topic import Topic
 from operators.decode import decode
+from operators.families.registry import family_of
 from operators.replay.frames import compress_frame
 from operators.wire.inflate import inflate
 from operators.wire.message import Message
@@ -53,7 +54,7 @@ def _both(bodies: Bodies) -> tuple[int, int]:
         segments = [inflate(body, GIB) for body in session]
         size = sum(map(len, segments))
         raw += size
-        stored += len(compress_frame(segments, size, family))
+        stored += len(compress_frame(segments, size, family_of(family).recording.min_match))
     return raw, stored
 
 
