@@ -115,23 +115,31 @@ class TableScan:
                 return self._ask(table, files, names, sql, params, question, extra)
             except ObjectMissing:  # expired, merged or erased since it was listed
                 question.errors.clear()
-                self._listings[table].until = -1.0
+                self.list_again(table)
         raise LakeRestless(f"files of {table} were replaced {_TRIES} times while they were read: try again")
 
     def rows(self, table: str, numbers: Mapping[str, Sequence[int]], question: Question) -> "RowsAt":
         """Whole rows by `filename` and `file_row_number`, in any order. Of each file only the row groups that have some
-        are read, so files are asked one by one. Raises Unreadable, ObjectMissing, TooMuch.
+        are read, so files are asked one by one. Raises Unreadable when one was left out now, ObjectMissing, TooMuch.
         """
 
         def read(name: str) -> pa.Table:
             sql = f"""SELECT * FROM read_parquet(?, hive_partitioning = false, file_row_number = true)
                 WHERE file_row_number IN ({", ".join(str(int(number)) for number in numbers[name])})"""
-            return self._duck.query(found_of(name), sql, (), question)
+            try:
+                return self._duck.query(found_of(name), sql, (), question)
+            except Unreadable as error:
+                self._leave_out(found_of(name), error)
+                raise
 
         parts = list(in_parallel(read, numbers))
         places = [(name, number) for name, part in parts for number in part["file_row_number"].to_pylist()]
         tables = [declared_columns(part, table) for _, part in parts]
         return RowsAt(places, pa.concat_tables(tables) if tables else arrow_schema(table).empty_table())
+
+    def list_again(self, table: str) -> None:
+        """The list of files is no longer good: one of them has gone."""
+        self._listings[table].until = -1.0
 
     def _ask(  # noqa: PLR0913 - as above
         self,

@@ -61,7 +61,11 @@ class Happened:
 
         Raises BadRequest, Busy, TooMuch, LakeRestless.
         """
-        asked = [(event(text, wanted.apps, wanted.app), text in has_not) for text in (*has, *has_not)]
+        asked = [
+            (event(text, wanted.apps, wanted.app), is_absent)
+            for texts, is_absent in ((has, False), (has_not, True))
+            for text in texts
+        ]
         condition(wanted)
         days = self._days(wanted) if asked else frozenset()
         sets = [

@@ -8,8 +8,11 @@ import pyarrow as pa
 
 from lake.block_files import Question, name_of
 from lake.file_bounds import Span
+from lake.parquet_duck import Unreadable
 from lake.table_scan import TableScan
 from schemas.units import US_PER_MS
+from sinks.store import ObjectMissing
+from sinks.swap import LakeRestless
 from viewer.explorer import Row, in_buckets, per_filter, shown
 from viewer.filters import BadRequest, Column, Condition, Wanted, column, condition, microseconds
 from viewer.listed import LINES, Listed
@@ -18,6 +21,7 @@ from viewer.questions import Questions
 from viewer.session_rows import as_json
 
 _PLACE = ("filename", "file_row_number")
+_TRIES = 10  # a folder is compacted once a day
 
 
 class LineExplorer:
@@ -29,7 +33,20 @@ class LineExplorer:
         self._question_bytes = question_bytes
 
     def page(self, table: str, wanted: Wanted, sort: str, limit: int, behind_cursor: str) -> Row:
-        """One page of rows, the way to the next, and how many there are in all."""
+        """One page of rows, the way to the next, and how many there are in all.
+
+        A file that goes between finding the rows and reading them, or turns out damaged then, makes it begin again.
+        """
+        for _ in range(_TRIES):
+            try:
+                return self._page(table, wanted, sort, limit, behind_cursor)
+            except ObjectMissing:
+                self._scan.list_again(table)
+            except Unreadable:
+                continue  # it is left out now
+        raise LakeRestless(f"files of {table} were replaced {_TRIES} times while they were read: try again")
+
+    def _page(self, table: str, wanted: Wanted, sort: str, limit: int, behind_cursor: str) -> Row:
         of = LINES[table]
         by = order(sort, of)
         where = condition(wanted, of)

@@ -66,6 +66,11 @@ def test_sessions_in_which_it_happened_and_those_in_which_it_did_not(
         assert sum(one["count"] for one in counted) == len(wanted)
 
 
+def test_what_happened_and_did_not_is_in_no_session(served: Served) -> None:
+    both = ("has", "errors.error_type:TypeError"), ("hasnot", "errors.error_type:TypeError")
+    assert ask(served, "/sessions", *both)["total"] == 0
+
+
 def test_all_of_several_must_hold_beside_other_filters(
     served: Served, rows: list[Row], lines: dict[str, list[Row]]
 ) -> None:
