@@ -43,7 +43,8 @@ class ErrorGroups:
             ).to_pylist()
             first, step = _steps(wanted, found)
             details = _details(ask, wanted, where, found, first, step) if found else {}
-        groups = [_shown(row, wanted, details[row["app_id"], row["error_fingerprint"]]) for row in found]
+        told = [(row, details[row["app_id"], row["error_fingerprint"]]) for row in found]
+        groups = [_shown(row, wanted, own) for row, own in told if own["sample"]]  # else erased between two statements
         total = found[0]["total"] if found else 0
         return {"groups": groups, "total": total, "from_ms": first / US_PER_MS, "step_ms": step / US_PER_MS}
 

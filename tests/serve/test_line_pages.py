@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,6 +17,7 @@ from sinks.store import LocalStore
 from sinks.tables import encode_rows
 from tests.required_columns import required
 from tests.serve.lakes import DAY, START_MS
+from viewer.error_groups import ErrorGroups
 from viewer.filters import Wanted
 from viewer.line_explorer import LineExplorer
 from viewer.options import QuestionLimits
@@ -44,7 +46,16 @@ def lines(tables: LineTables) -> LineExplorer:
 def put(store: LocalStore, name: str, *ids: str) -> str:
     usual = {**required("errors"), "app_id": "shop", "session_id": "s", "session_part": 0, "revision": 0}
     key = table_key("errors", 14, DAY, name)
-    rows = [{**usual, "error_id": one, "time": START_MS * 1000, "error_message": f"it broke: {one}" * 9} for one in ids]
+    rows = [
+        {
+            **usual,
+            "error_id": one,
+            "time": START_MS * 1000,
+            "error_fingerprint": one,
+            "error_message": f"it broke: {one}" * 9,
+        }
+        for one in ids
+    ]
     store.put({key: encode_rows("errors", rows)})
     return key
 
@@ -88,3 +99,24 @@ def test_a_file_whose_damage_shows_in_other_columns_is_left_out(
     page = lines.page("errors", EVERYTHING, "-time", 10, "")
     assert (ids(page), page["total"]) == (["good"], 1)
     assert tables.scan.counts.unreadable == 1
+
+
+def test_a_group_that_is_erased_between_two_statements_is_left_out(
+    store: LocalStore, tables: LineTables, lines: LineExplorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "0", "a")
+    key = put(store, "1", "b")
+    asked: Callable[..., pa.Table] = TableScan.ask
+    statements = []
+
+    def then_erased(scan: TableScan, *given: object) -> pa.Table:
+        statements.append(given)
+        found = asked(scan, *given)
+        store.delete([key])
+        scan.list_again("errors")
+        return found
+
+    monkeypatch.setattr(TableScan, "ask", then_erased)
+    page = ErrorGroups(lines).page(EVERYTHING, "-count", 10)
+    assert len(statements) > 1
+    assert len(page["groups"]) == 1
