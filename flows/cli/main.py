@@ -20,6 +20,7 @@ from flows.cli.job import backfill, demo, run
 from flows.cli.read import config, export, sessions, show, verify
 from flows.cli.retention import app as retention
 from flows.cli.serve import serve
+from flows.cli.sourcemaps import app as sourcemaps
 from flows.cli.sql import sql
 from flows.cli.tables import tables
 from flows.logs import say_error
@@ -44,6 +45,7 @@ app.command(rich_help_panel=_KEEPING)(erase)
 app.command("compact", rich_help_panel=_KEEPING)(compact_command)
 app.add_typer(iceberg, name="iceberg", rich_help_panel=_KEEPING)
 app.add_typer(retention, name="retention", rich_help_panel=_KEEPING)
+app.add_typer(sourcemaps, name="sourcemaps", rich_help_panel=_KEEPING)
 
 
 def _print_version(is_asked: bool) -> None:  # noqa: FBT001 - how Typer calls it

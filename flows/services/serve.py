@@ -68,6 +68,7 @@ def run_server(settings: Settings, said: Callable[[str], None]) -> None:
             Audit(target, time.time),
             _options(settings, folder),
             time.time,
+            SteadyStore(open_store(settings.source_maps_uri(), settings.s3.storage_options()), _NO_PATIENCE),
         )
         shown = _Shown(version("replaylake"), store.counts, viewer)
         host, port = listener.getsockname()[:2]
