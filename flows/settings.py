@@ -581,6 +581,9 @@ class ServeSettings(_Section):
     allow_recorded_origins: list[Annotated[str, Field(pattern=r"^https?://[a-zA-Z0-9.*-]+(:\d+)?$")]] = Field(
         [], description="origins whose images, styles and fonts a recording may load; none is safest"
     )
+    app_names: dict[str, Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        {}, description="what the page calls an app, by its id"
+    )
     refresh_seconds: Annotated[float, Field(gt=0)] = Field(
         _SERVE.refresh_seconds, description="how often to look for new sessions"
     )

@@ -9,16 +9,16 @@ Mapping = tuple[int, int, int, int] | tuple[int, int, int, int, int]  # column, 
 
 
 def source_map(
-    sources: dict[str, str | None], mappings: Iterable[Mapping], names: Sequence[str] = (), **more: Any
+    sources: dict[str, str | None], mappings: Iterable[Mapping], names: Sequence[str] = (), line: int = 1, **more: Any
 ) -> bytes:
-    """A map of a script of one line. `sources`: their text by name, None: not in the map."""
+    """A map of one line of a script. `sources`: their text by name, None: not in the map."""
     before = [0, 0, 0, 0, 0]
     segments = []
     for mapping in mappings:
         segments.append("".join(_vlq(value - before[place]) for place, value in enumerate(mapping)))
         before[: len(mapping)] = mapping
     content = {"version": 3, "sources": list(sources), "sourcesContent": list(sources.values()), "names": list(names)}
-    return json.dumps(content | {"mappings": ",".join(segments)} | more).encode()
+    return json.dumps(content | {"mappings": ";" * (line - 1) + ",".join(segments)} | more).encode()
 
 
 def _vlq(value: int) -> str:

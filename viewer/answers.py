@@ -52,6 +52,7 @@ class App(_Answer):
     """An app that the caller may read."""
 
     app_id: str
+    name: str | None = Field(description="what `serve.app_names` calls it")
     sessions: int = Field(description="windows in the lake")
     first_ms: float | None = Field(description="start of the earliest")
     last_ms: float | None = Field(description="start of the latest")

@@ -43,7 +43,9 @@ routes = APIRouter(prefix=PREFIX, responses=FAILURES, tags=["explorer"])
 @routes.get("/apps", response_model=answers.Apps, openapi_extra=SECURITY)
 def apps(request: Request, viewer: Parts, who: Who) -> Response:
     """The apps that the caller may read."""
-    return respond.json(request, {"apps": explorer.apps(viewer.index, who.apps)})
+    names = viewer.options.app_names
+    found = [app | {"name": names.get(str(app["app_id"]))} for app in explorer.apps(viewer.index, who.apps)]
+    return respond.json(request, {"apps": found})
 
 
 @routes.get("/lake", response_model=answers.Lake, openapi_extra=SECURITY)

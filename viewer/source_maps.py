@@ -205,6 +205,7 @@ def _lines(token: SourceMapCacheToken) -> Lines | None:
         text = text.rstrip("\r\n")
         return text if len(text) <= _TEXT_MAX else f"{text[:_TEXT_MAX]}…"
 
-    return Lines(
-        [cut(one) for one in token.pre_context], cut(token.context_line), [cut(one) for one in token.post_context]
-    )
+    after = [cut(one) for one in token.post_context]
+    while after and not after[-1]:
+        after.pop()  # the end of the file
+    return Lines([cut(one) for one in token.pre_context], cut(token.context_line), after)

@@ -130,6 +130,7 @@ def _options(settings: Settings, folder: Path) -> ServeOptions:
         link_seconds_max=serving.link_seconds_max,
         public_url=serving.public_url,
         origins=serving.allow_recorded_origins,
+        app_names=serving.app_names,
         sign_in_seconds=serving.sign_in_seconds,
         lake=settings.lake,
         own_names=_own_names(serving),

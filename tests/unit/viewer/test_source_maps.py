@@ -36,7 +36,7 @@ def test_a_frame_shows_the_source_with_the_lines_around(tmp_path: Path) -> None:
     assert frame.source is not None
     assert frame.source.line == "  throw new Error('no');"
     assert frame.source.before == ["export function pay(order) {", "  check(order);"]
-    assert frame.source.after == ["}", ""]
+    assert frame.source.after == ["}"]
     assert frame.recorded == at(25)
 
 
