@@ -1,5 +1,6 @@
 """What people choose for themselves, and stacks in the sources; in Chromium."""
 
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -85,3 +86,20 @@ def test_an_app_is_called_by_its_name_and_asked_for_by_its_id(seen: Any) -> None
     assert "Garden shop" in names["cells"]
     assert app_id not in names["cells"]
     assert "Garden shop" in names["head"]
+
+
+def test_the_page_speaks_the_language_that_was_chosen_else_the_browser_s(seen: Any) -> None:
+    languages = seen("languages")
+    assert languages["english"]["lang"] == "en"
+    assert languages["chinese"]["lang"] == languages["own"] == "zh"
+    assert languages["english"]["tabs"][1] == "Sessions"
+    assert languages["chinese"]["tabs"][1] == "会话"
+    assert "会话" in languages["chinese"]["total"]
+    assert any("错误" in chip for chip in languages["chips"])
+
+
+def test_no_english_of_the_page_is_left_in_chinese(seen: Any) -> None:
+    left = seen("languages")["left"]
+    data = re.compile(r"Garden shop|appid_a1b2c3d4e5f6|phc_\w+|Ada Example|GET .*|https?:.*")
+    words = {view: [one for one in found if not data.fullmatch(one)] for view, found in left.items()}
+    assert words == {"list": [], "overview": [], "player": []}
