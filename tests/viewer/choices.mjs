@@ -156,3 +156,42 @@ export async function languages({ page, job }) {
   await own.close();
   return seen;
 }
+
+/** Clicks of many sessions over a picture of the page. */
+export async function clickMap({ page, job }) {
+  const seen = {};
+  const { app } = job.sessions["gc-shop"];
+  await open(page, `/?table=actions&range=all&app=${encodeURIComponent(app)}`);
+  await page.getByRole("button", { name: "Click map", exact: true }).click();
+  await page.locator(".page-choice").waitFor();
+  await page.locator(".click-dot").first().waitFor();
+  seen.url = page.url();
+  seen.pages = await page.locator(".page-choice option").allInnerTexts();
+  await page.locator(".page-choice").selectOption({ value: "/shop/cart.html" });
+  await page.waitForFunction(() => location.search.includes("cart.html"));
+  await page.waitForTimeout(300);
+  await page.locator(".click-dot").first().waitFor();
+  seen.total = await page.locator(".total").innerText();
+  seen.rows = await page.locator(".click-map tbody tr").evaluateAll((all) => all.map((row) => [row.querySelector(".selector").innerText, Number(row.cells[1].innerText)]));
+  await page.waitForTimeout(500);
+  await page.locator(".click-map tbody tr", { hasText: "#pay" }).hover();
+  seen.placed = await page.evaluate(() => {
+    const sheet = document.querySelector(".click-sheet").getBoundingClientRect();
+    const stage = document.querySelector(".click-sheet iframe");
+    const inner = stage.contentDocument.querySelector("iframe");
+    const scale = stage.contentWindow.stage.size().scale;
+    const pay = inner.contentDocument.querySelector("#pay").getBoundingClientRect();
+    const mark = document.querySelector(".click-box.current").getBoundingClientRect();
+    return { off: [mark.left - sheet.left - pay.left * scale, mark.top - sheet.top - pay.top * scale], dots: document.querySelectorAll(".click-dot").length, boxes: document.querySelectorAll(".click-box").length, sandbox: inner.getAttribute("sandbox") };
+  });
+  await page.screenshot({ path: `${job.folder}/clicks.png` });
+  await page.getByRole("link", { name: "Pay now" }).click();
+  await idle(page);
+  seen.there = page.url();
+  await page.goBack();
+  await page.locator(".click-dot").first().waitFor();
+  await page.keyboard.press("m");
+  await idle(page);
+  seen.back = page.url();
+  return seen;
+}

@@ -103,3 +103,19 @@ def test_no_english_of_the_page_is_left_in_chinese(seen: Any) -> None:
     data = re.compile(r"Garden shop|appid_a1b2c3d4e5f6|phc_\w+|Ada Example|GET .*|https?:.*")
     words = {view: [one for one in found if not data.fullmatch(one)] for view, found in left.items()}
     assert words == {"list": [], "overview": [], "player": []}
+
+
+def test_clicks_of_many_sessions_stand_on_a_picture_of_the_page(seen: Any) -> None:
+    clicks = seen("clickMap")
+    assert "table=clicks" in clicks["url"]
+    assert any(one.startswith("/shop/cart.html (") for one in clicks["pages"])
+    counts = dict(clicks["rows"])
+    assert counts["#pay"] == max(counts.values())
+    assert clicks["total"] == f"{sum(counts.values())} clicks"
+    placed = clicks["placed"]
+    assert placed["off"] == pytest.approx([0, 0], abs=2)
+    assert placed["boxes"] >= 6
+    assert placed["dots"] >= placed["boxes"]
+    assert placed["sandbox"] == "allow-same-origin"
+    assert "is=action_name%3APay+now" in clicks["there"]
+    assert "table=actions" in clicks["back"]

@@ -1,7 +1,7 @@
 // Building a filter: a field of the list, or something that happened in the session; how it compares; a value, with suggestions.
 
 import { api } from "./api.js";
-import { FILTERS } from "./address.js";
+import { FILTERS, listOf } from "./address.js";
 import { head } from "./columns.js";
 import { h, show } from "./dom.js";
 import { count, fieldText } from "./format.js";
@@ -23,7 +23,7 @@ export class Builder {
     this.explorer = explorer;
     this.anchor = anchor;
     const { table } = explorer.state;
-    this.own = table in LISTS ? table : table === "groups" ? "errors" : "sessions";
+    this.own = listOf(table) in LISTS ? listOf(table) : "sessions";
     const choice = (label, change) => h("select", { class: "input", "aria-label": label, onchange: change });
     this.subject = choice(t`What`, () => this.chooseSubject());
     this.field = choice(t`Field`, () => this.chooseField());

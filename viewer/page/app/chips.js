@@ -1,6 +1,6 @@
 // The filters in force, each a chip that can be taken away.
 
-import { splitPair } from "./address.js";
+import { listOf, splitPair } from "./address.js";
 import { splitEvent } from "./carry.js";
 import { head } from "./columns.js";
 import { h, icon } from "./dom.js";
@@ -13,7 +13,7 @@ const MEASURED = ["int64", "double", "timestamp"];
 
 /** `remove(kind, pair)`; `tables`: columns of each list by name. */
 export function filterChips(state, tables, remove) {
-  const table = state.table in tables ? state.table : state.table === "groups" ? "errors" : "sessions";
+  const table = listOf(state.table) in tables ? listOf(state.table) : "sessions";
   const chip = (kind, pair, text) => h("span", { class: `chip ${kind}` }, text, h("button", { type: "button", "aria-label": t`Remove filter ${text}`, onclick: () => remove(kind, pair) }, icon("close")));
   const own = Object.keys(SIGNS).flatMap((kind) => state[kind].map((pair) => chip(kind, pair, words(kind, pair, table, tables[table]))));
   const happened = ["has", "hasnot"].flatMap((kind) => state[kind].map((pair) => chip(kind, pair, eventWords(kind, pair, tables))));

@@ -2,7 +2,7 @@
 
 import { account } from "./account.js";
 import { api } from "./api.js";
-import { explorerAddress, explorerState, FILTERS, go, pair, sessionAddress, splitPair } from "./address.js";
+import { explorerAddress, explorerState, FILTERS, go, listOf, pair, sessionAddress, splitPair } from "./address.js";
 import { carry } from "./carry.js";
 import { filterChips } from "./chips.js";
 import { announce, h, icon, show } from "./dom.js";
@@ -17,6 +17,13 @@ import { moments, RANGES, usualRange } from "./timerange.js";
 import { fromLocal, localText } from "./zone.js";
 
 const TABS = { overview: t`Overview`, ...Object.fromEntries(Object.entries(LISTS).map(([table, { title }]) => [table, title])) };
+const TITLES = { groups: t`Groups of errors`, clicks: t`Click map` };
+/** What is no list; the code of each is loaded when it is first wanted. */
+const BODIES = {
+  overview: () => import("./overview.js").then((module) => module.Overview),
+  groups: () => import("./groups.js").then((module) => module.Groups),
+  clicks: () => import("./clicks.js").then((module) => module.Clicks),
+};
 const REFRESHES = { "": t`No refresh`, 10: t`Every 10 s`, 60: t`Every minute`, 300: t`Every 5 min` };
 
 export class Explorer {
@@ -110,11 +117,11 @@ export class Explorer {
     const { table } = this.state;
     if (this.bodyOf === table) return;
     this.bodyOf = table;
-    const Body = await (table === "overview" ? import("./overview.js").then((module) => module.Overview) : table === "groups" ? import("./groups.js").then((module) => module.Groups) : List);
+    const Body = await (BODIES[table]?.() ?? List);
     if (this.isLeft || this.bodyOf !== table) return;
     this.body?.leave();
     this.body = new Body(this, table);
-    this.title.textContent = table === "groups" ? t`Groups of errors` : TABS[table];
+    this.title.textContent = TITLES[table] ?? TABS[table];
     document.title = t`${this.title.textContent} · Replay Lake`;
     show(this.place, this.body.element);
     this.body.head.prepend(this.title);
@@ -158,7 +165,7 @@ export class Explorer {
     this.rangeChoice.value = custom ? "custom" : state.range || usualRange(this.apps, Date.now());
     const remove = (kind, one) => this.change({ [kind]: this.state[kind].filter((other) => other !== one) });
     show(this.chips, filterChips(state, this.tables, remove));
-    const isShown = (table) => table === state.table || (table === "errors" && state.table === "groups");
+    const isShown = (table) => table === listOf(state.table);
     show(
       this.tabs,
       Object.entries(TABS).map(([table, words]) => {

@@ -43,10 +43,11 @@ export class List {
     this.columnsButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", onclick: () => this.chooseColumns() }, icon("columns"), t`Columns`);
     const csv = h("button", { class: "button", type: "button", title: t`What the list shows, as a file`, onclick: () => this.saveCsv() }, icon("save-file"), "CSV");
     const groups = this.table === "errors" ? h("button", { class: "button", type: "button", title: t`Groups (g)`, onclick: () => explorer.switchTo("groups") }, icon("list"), t`Groups`) : null;
+    const clicks = this.table === "actions" ? h("button", { class: "button", type: "button", title: t`Click map (m)`, onclick: () => explorer.switchTo("clicks") }, icon("click"), t`Click map`) : null;
     this.next = h("button", { class: "button", type: "button", onclick: () => explorer.change({ cursor: this.nextCursor }) }, t`Older`, icon("next"));
     this.first = h("button", { class: "button", type: "button", onclick: () => explorer.change({ cursor: "" }) }, icon("back"), t`First page`);
     this.empty = h("div", { class: "empty", hidden: true }, h("p", {}, t`No matching ${own.many}.`), h("button", { class: "button", type: "button", onclick: () => explorer.reset() }, t`Remove all filters`));
-    this.head = h("div", { class: "bar-row" }, this.total, explorer.filterButton, explorer.chips, h("span", { class: "grow" }), groups, csv, this.columnsButton);
+    this.head = h("div", { class: "bar-row" }, this.total, explorer.filterButton, explorer.chips, h("span", { class: "grow" }), groups, clicks, csv, this.columnsButton);
     this.beside = h("div", { class: "beside", hidden: true });
     this.element = [
       this.facets.element,
@@ -67,6 +68,7 @@ export class List {
       { keys: ["p", " "], does: this.table === "sessions" ? t`play the session` : t`play at that moment`, run: there("play") },
       ...(this.table === "sessions" ? [] : [{ keys: ["o"], does: t`details of its session`, run: there("details") }]),
       ...(this.table === "errors" ? [{ keys: ["g"], does: t`groups of errors`, run: () => this.explorer.switchTo("groups") }] : []),
+      ...(this.table === "actions" ? [{ keys: ["m"], does: t`click map`, run: () => this.explorer.switchTo("clicks") }] : []),
       { keys: ["n"], does: t`older ${this.own.many}`, run: () => this.next.disabled || this.next.click() },
     ];
   }

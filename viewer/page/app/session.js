@@ -1,6 +1,7 @@
 // One session: its head, and the tabs replay, timeline, pages, properties.
 
 import { account } from "./account.js";
+import { allowedOrigins } from "./allowed.js";
 import { api, ApiError } from "./api.js";
 import { explorerAddress, go, nothingChosen, pair, sessionAddress, sessionState } from "./address.js";
 import { announce, copy, h, icon, show } from "./dom.js";
@@ -361,18 +362,6 @@ async function shareLink(which, where) {
     if (error instanceof ApiError) return { url: plain.href };
     throw error;
   }
-}
-
-/** Origins whose images, styles and fonts the server lets the stage load: they stand in its policy. */
-async function allowedOrigins() {
-  const answer = await fetch("/page/stage.html", { method: "GET", cache: "force-cache" });
-  const policy = answer.headers.get("content-security-policy") ?? "";
-  const images =
-    policy
-      .split(";")
-      .map((one) => one.trim().split(/\s+/))
-      .find(([name]) => name === "img-src") ?? [];
-  return images.filter((one) => /^https?:\/\//.test(one)).map((one) => new URL(one).origin);
 }
 
 /** Why there is no player, as the server says it. */
