@@ -1,5 +1,8 @@
 // What people choose for themselves: time zone, widths and places of columns, language; and stacks in the sources.
+import { createRequire } from "node:module";
+import { readFile } from "node:fs/promises";
 
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const idle = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && !document.querySelector(".table-scroll").hasAttribute("aria-busy"));
 const heads = (page) => page.locator(".sessions thead .sort").allInnerTexts();
 const times = async (page) => (await page.locator(".sessions tbody tr time").allInnerTexts()).slice(0, 3);
@@ -195,3 +198,57 @@ export async function clickMap({ page, job }) {
   seen.back = page.url();
   return seen;
 }
+
+/** axe on every view at one width, light and dark. */
+async function accessibleAt(width, { page, job }) {
+  const bundle = await readFile(AXE, "utf8");
+  const found = {};
+  const check = async (name) => {
+    await page.evaluate(bundle);
+    const result = await page.evaluate(() => axe.run(document, { iframes: false, resultTypes: ["violations"] }));
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+    found[name] = [...result.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary?.split("\n")[1] ?? ""}`), ...(wide ? ["wider than the window"] : [])];
+  };
+  const { app, id } = job.sessions["gc-shop"];
+  const session = `/?app=${encodeURIComponent(app)}&session=${encodeURIComponent(id)}`;
+  await page.setViewportSize({ width, height: 860 });
+  for (const scheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const table of ["actions", "errors", "long_tasks", "console"]) {
+      await open(page, `/?table=${table}&range=all`);
+      await check(`${table} ${scheme}`);
+    }
+    await open(page, "/?table=errors&range=all&is=error_message:payment+failed&is=sdk_family:guance");
+    await page.locator(".sessions tbody tr").first().locator("td").nth(2).click();
+    await page.locator(".frames li").first().waitFor();
+    await check(`stack ${scheme}`);
+    await page.goto(`/?table=clicks&range=all&app=${encodeURIComponent(app)}&is=view_path_group:/shop/cart.html`);
+    await page.locator(".click-dot").first().waitFor();
+    await check(`clicks ${scheme}`);
+    await open(page, "/?range=all");
+    for (const name of ["Settings", "Columns", "Saved", "Live now"]) {
+      await page.getByRole("button", { name, exact: true }).click();
+      await page.locator(".menu.panel").waitFor();
+      await check(`${name} ${scheme}`);
+      await page.keyboard.press("Escape");
+    }
+    await page.goto(`${session}&tab=timeline`);
+    await page.locator(".timeline .entry").first().waitFor();
+    await page.locator(".entry.error .entry-main").first().click();
+    for (const tab of ["timeline", "pages", "properties"]) {
+      await page.locator(`#tab-${tab}`).click();
+      await check(`${tab} ${scheme}`);
+    }
+    await page.locator("#tab-replay").click();
+    await page.waitForFunction(() => document.querySelector(".clock")?.textContent);
+    await check(`replay ${scheme}`);
+    await page.keyboard.press("d");
+    await page.locator(".side").waitFor();
+    await check(`console and network ${scheme}`);
+  }
+  return found;
+}
+
+export const accessible1440 = (run) => accessibleAt(1440, run);
+export const accessible1024 = (run) => accessibleAt(1024, run);
+export const accessible400 = (run) => accessibleAt(400, run);

@@ -119,3 +119,10 @@ def test_clicks_of_many_sessions_stand_on_a_picture_of_the_page(seen: Any) -> No
     assert placed["sandbox"] == "allow-same-origin"
     assert "is=action_name%3APay+now" in clicks["there"]
     assert "table=actions" in clicks["back"]
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 400])
+def test_no_view_is_in_the_way_of_assistive_technology(seen: Any, width: int) -> None:
+    found = seen(f"accessible{width}")
+    assert len(found) == 2 * 15
+    assert {view: told for view, told in found.items() if told} == {}
