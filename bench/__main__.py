@@ -19,6 +19,7 @@ from bench.measurements import (
     requests,
     restart,
     scale,
+    start,
     storage,
 )
 from bench.options import Options
@@ -32,6 +33,7 @@ MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "storage": (storage.ABOUT, storage.measure),
     "requests": (requests.ABOUT, requests.measure),
     "memory": (memory.ABOUT, memory.measure),
+    "start": (start.ABOUT, start.measure),
     "restart": (restart.ABOUT, restart.measure),
     "latency": (latency.ABOUT, latency.measure),
     "scale": (scale.ABOUT, scale.measure),
