@@ -52,6 +52,7 @@ class App(_Answer):
     """An app that the caller may read."""
 
     app_id: str
+    name: str | None = Field(description="what `serve.app_names` calls it")
     sessions: int = Field(description="windows in the lake")
     first_ms: float | None = Field(description="start of the earliest")
     last_ms: float | None = Field(description="start of the latest")
@@ -327,6 +328,41 @@ class Timeline(_Answer):
     resources: list[ResourceRow]
     long_tasks: list[LongTaskRow]
     console: list[ConsoleRow]
+
+
+class StackWanted(_Answer):
+    """A stack as it was recorded."""
+
+    release: str = Field(max_length=256, description="`version` of the row that has the stack")
+    stack: str = Field(max_length=65_536)
+
+
+class SourceLines(_Answer):
+    """Lines of a source, cut at 300 characters."""
+
+    before: list[str]
+    line: str
+    after: list[str]
+
+
+class StackFrame(_Answer):
+    """A frame: in the source where a map tells it, else as recorded. Lines and columns count from 1; 0: not told."""
+
+    function: str = Field(description="empty: not known")
+    file: str
+    line: int
+    column: int
+    own: bool = Field(description="code of the page itself, not of a library, an extension or the browser")
+    mapped: bool
+    recorded: str = Field(description="the line of the stack as it was recorded")
+    source: SourceLines | None = Field(description="null without a map, without sources in it, and for links")
+
+
+class Stack(_Answer):
+    """A stack, the innermost frame first."""
+
+    frames: list[StackFrame]
+    without: list[str] = Field(description="paths of scripts without a usable map of this release")
 
 
 class ReplayChunk(_Answer):

@@ -26,6 +26,7 @@ from viewer.player import Player
 from viewer.session_index import SessionIndex
 from viewer.session_rows import SessionRows, as_json
 from viewer.shared_cache import SharedCache
+from viewer.source_maps import SourceMaps
 
 _SESSIONS_MAX = 256  # whose windows are kept until the lake changes
 _log = logging.getLogger("replaylake.serve")
@@ -60,8 +61,14 @@ class Found(msgspec.Struct, frozen=True):
 class Viewer:
     """Everything that answers."""
 
-    def __init__(
-        self, store: ObjectStore, access: Access, audit: Audit, options: ServeOptions, now: Callable[[], float]
+    def __init__(  # noqa: PLR0913 - what it is made of
+        self,
+        store: ObjectStore,
+        access: Access,
+        audit: Audit,
+        options: ServeOptions,
+        now: Callable[[], float],
+        source_maps: ObjectStore | None = None,
     ) -> None:
         self.store, self.access, self.audit, self.options = store, access, audit, options
         self.index = SessionIndex(store, options.index_dir, options.index, options.questions)
@@ -74,6 +81,7 @@ class Viewer:
         self.rows = SessionRows(self.tables, self.index)
         self.live = Live(store, now, options.rules)
         self.player = Player(store, self.rows)
+        self.source_maps = SourceMaps(source_maps, now)
         self._windows = SharedCache[tuple[str, str, int], list[Row]](_SESSIONS_MAX, lambda _: 1)
 
     def forget_gone(self) -> None:

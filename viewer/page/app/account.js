@@ -2,6 +2,7 @@
 
 import { api, ApiError } from "./api.js";
 import { h, icon } from "./dom.js";
+import { appName, fullTime } from "./format.js";
 import { closeMenu, openPanel } from "./menu.js";
 
 let known = null; // promise of what the server says of this browser
@@ -28,8 +29,8 @@ export function account() {
 }
 
 function panel(who, name) {
-  const apps = who.apps === null ? "all applications" : who.apps.join(", ");
-  const until = who.expires_ms ? `Until ${new Date(who.expires_ms).toLocaleString()}.` : "Your company's sign-in decides how long.";
+  const apps = who.apps === null ? "all applications" : who.apps.map(appName).join(", ");
+  const until = who.expires_ms ? `Until ${fullTime(who.expires_ms)}.` : "Your company's sign-in decides how long.";
   const out = h("button", { class: "button", type: "button", onclick: signOut }, "Sign out");
   return [h("p", {}, h("strong", {}, name)), h("p", { class: "hint" }, `May see ${apps}. ${until}`), who.how === "sign-in" ? out : null].filter(Boolean);
 }

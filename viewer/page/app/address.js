@@ -1,5 +1,7 @@
 // The address holds the whole state, so that a link, the back button and a reload give the same picture.
 
+import { ZONE } from "./zone.js";
+
 /** What can be listed; the first is meant where the address names none. */
 export const TABLES = ["sessions", "views", "actions", "errors", "resources", "long_tasks", "console"];
 const BODIES = [...TABLES, "overview", "groups"];
@@ -38,6 +40,7 @@ export function explorerAddress(state) {
   if (state.limit) parameters.set("limit", state.limit);
   if (state.sort !== usualSort(state.table)) parameters.set("sort", state.sort);
   if (state.columns) parameters.set("columns", state.columns.join(","));
+  if (ZONE) parameters.set("tz", ZONE);
   const text = parameters.toString();
   return text ? `/?${text}` : "/";
 }
@@ -68,6 +71,7 @@ export function sessionAddress({ app, id, part = null, tab = "", track = null, t
   for (const [name, value] of Object.entries({ part, tab, track, t, at, exp, sig })) {
     if (value !== null && value !== "") parameters.set(name, value);
   }
+  if (ZONE) parameters.set("tz", ZONE);
   return `/?${parameters}`;
 }
 

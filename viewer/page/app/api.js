@@ -36,7 +36,7 @@ const signature = () => {
   const { exp, sig } = Object.fromEntries(new URLSearchParams(location.search));
   return sig ? { exp, sig } : {};
 };
-const session = (which, below = "", parameters = {}) => json(path(which) + below + query({ ...parameters, ...signature() }));
+const session = (which, below = "", parameters = {}, options = {}) => json(path(which) + below + query({ ...parameters, ...signature() }), options);
 
 export const api = {
   who: () => json("/who"),
@@ -53,6 +53,8 @@ export const api = {
   session: (which) => session(which),
   timeline: (which) => session(which, "/timeline"),
   replay: (which) => session(which, "/replay"),
+  /** A stack in the sources, where there are source maps of the release. */
+  stack: (which, release, stack) => session(which, "/stack", {}, { method: "POST", body: { release, stack } }),
   /** Text of the JSON of events and notes, so that the playing frame parses it. */
   events: async (which, track, chunk) => (await call(`${path(which)}/replay/events${query({ track, chunk, notes: true, ...signature() })}`)).text(),
   /** A link that opens the session for so many seconds. */

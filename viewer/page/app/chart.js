@@ -2,6 +2,7 @@
 
 import { h, show, svg } from "./dom.js";
 import { count, counted, fullTime } from "./format.js";
+import { inZone, offset } from "./zone.js";
 
 const HEIGHT = 84;
 const FOOT = 18;
@@ -54,13 +55,13 @@ export class Chart {
     return [svg("rect", { ...box, class: "bar", y: HEIGHT - height, height }), errors > 0 && svg("rect", { ...box, class: "bar errors", y: HEIGHT - errors, height: errors })];
   }
 
-  /** Labels at round moments of the local clock. */
+  /** Labels at round moments of the zone's clocks. */
   ticks(width) {
     const { buckets, from_ms: from, step_ms: step } = this.data;
     const span = step * buckets.length;
     const every = TICKS.find((one) => span / one <= width / 110) ?? TICKS.at(-1);
-    const words = new Intl.DateTimeFormat(undefined, every >= DAY ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit", ...(every < MINUTE && { second: "2-digit" }), hour12: false });
-    const zone = new Date(from).getTimezoneOffset() * MINUTE;
+    const words = new Intl.DateTimeFormat(undefined, every >= DAY ? { ...inZone(), month: "short", day: "numeric" } : { ...inZone(), hour: "2-digit", minute: "2-digit", ...(every < MINUTE && { second: "2-digit" }), hour12: false });
+    const zone = -offset(from);
     const marks = [];
     for (let at = Math.ceil((from - zone) / every) * every + zone; at < from + span; at += every) {
       const x = ((at - from) / span) * width;

@@ -6,12 +6,14 @@ import { explorerAddress, explorerState, FILTERS, go, pair, sessionAddress, spli
 import { carry } from "./carry.js";
 import { filterChips } from "./chips.js";
 import { announce, h, icon, show } from "./dom.js";
-import { duration, span } from "./format.js";
+import { appName, duration, span } from "./format.js";
 import { bindKeys, showHelp } from "./keys.js";
 import { List } from "./list.js";
 import { LISTS } from "./lists.js";
 import { closeMenu, openPanel } from "./menu.js";
-import { localInput, moments, RANGES, usualRange } from "./timerange.js";
+import { settings } from "./settings.js";
+import { moments, RANGES, usualRange } from "./timerange.js";
+import { fromLocal, localText } from "./zone.js";
 
 const TABS = { overview: "Overview", ...Object.fromEntries(Object.entries(LISTS).map(([table, { title }]) => [table, title])) };
 const REFRESHES = { "": "No refresh", 10: "Every 10 s", 60: "Every minute", 300: "Every 5 min" };
@@ -59,7 +61,7 @@ export class Explorer {
     const brand = h("a", { class: "brand", href: "/", "data-inside": true }, h("img", { src: "/page/icon.svg", alt: "", width: 22, height: 22 }), "Replay Lake");
     show(
       page,
-      h("header", { class: "top" }, brand, this.appChoice, searching, this.rangeChoice, this.refreshChoice, account(), help),
+      h("header", { class: "top" }, brand, this.appChoice, searching, this.rangeChoice, this.refreshChoice, settings(), account(), help),
       h("div", { class: "kinds-row" }, this.tabs, h("div", { class: "kinds-tools" }, this.liveButton, this.viewsButton)),
       this.place,
     );
@@ -141,7 +143,7 @@ export class Explorer {
     show(
       this.appChoice,
       h("option", { value: "" }, "All apps"),
-      this.apps.map(({ app_id: id }) => h("option", { value: id }, id)),
+      this.apps.map(({ app_id: id }) => h("option", { value: id, title: id }, appName(id))),
     );
     this.appChoice.value = state.app;
     this.refreshChoice.value = Object.hasOwn(REFRESHES, state.every) ? state.every : "";
@@ -255,9 +257,9 @@ export class Explorer {
     const usual = { from_ms: Date.now() - 86_400_000, step_ms: 86_400_000, buckets: [0] };
     const { histogram } = /** @type {List} */ (this.body);
     const { from_ms: from, step_ms: step, buckets } = histogram?.buckets.length ? histogram : usual;
-    const start = h("input", { type: "datetime-local", class: "input", step: 1, value: localInput(this.state.from || from) });
-    const end = h("input", { type: "datetime-local", class: "input", step: 1, value: localInput(this.state.to || from + step * buckets.length) });
-    const moment = (field) => (field.value ? String(new Date(field.value).getTime()) : "");
+    const start = h("input", { type: "datetime-local", class: "input", step: 1, value: localText(this.state.from || from) });
+    const end = h("input", { type: "datetime-local", class: "input", step: 1, value: localText(this.state.to || from + step * buckets.length) });
+    const moment = (field) => (field.value ? String(fromLocal(field.value)) : "");
     const use = (event) => (event.preventDefault(), this.change({ range: "", from: moment(start), to: moment(end) }));
     openPanel(this.rangeChoice, "Time range", h("form", { class: "range-form", onsubmit: use }, h("label", {}, "From", start), h("label", {}, "To", end), h("button", { class: "button primary" }, "Use")));
   }

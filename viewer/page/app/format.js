@@ -1,11 +1,14 @@
 // Values as people read them. Times are Unix ms, durations of rows ns.
 
+import { inZone } from "./zone.js";
+
 /** @type {Intl.DateTimeFormatOptions} */
-const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
+const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false, ...inZone() };
 const dateTime = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", ...TIME });
 const dayTime = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", ...TIME });
 const timeOnly = new Intl.DateTimeFormat(undefined, { ...TIME, fractionalSecondDigits: 3 });
 const secondsOnly = new Intl.DateTimeFormat(undefined, TIME);
+const dayOnly = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "numeric", day: "numeric", ...inZone() });
 const wholes = new Intl.NumberFormat();
 
 export const NS_PER_MS = 1e6;
@@ -14,7 +17,7 @@ export const fullTime = (ms) => dateTime.format(ms);
 export const shortTime = (ms) => dayTime.format(ms);
 /** From one moment to another; the day once if it is the same. */
 export function span(from, to) {
-  const isOneDay = new Date(from).toDateString() === new Date(to).toDateString();
+  const isOneDay = dayOnly.format(from) === dayOnly.format(to);
   return `${dayTime.format(from)} – ${(isOneDay ? secondsOnly : dayTime).format(to)}`;
 }
 export const clockTime = (ms) => timeOnly.format(ms);
@@ -47,12 +50,23 @@ export function bytes(value) {
   return `${(value / 1000 ** power).toPrecision(3).replace(/\.0+$/, "")} ${["B", "kB", "MB", "GB", "TB"][power]}`;
 }
 
+const apps = new Map();
+
+/** From now on these apps are called what the settings say, where they do. */
+export function declareApps(known) {
+  for (const { app_id: id, name } of known) if (name) apps.set(id, name);
+}
+
+/** What an app is called. */
+export const appName = (id) => apps.get(id) ?? id;
+
 /** A field's value as text, by its type and unit in `/api/v1/fields`, which has those of lines too. */
 export function fieldText(value, field) {
   if (value === null || value === undefined || value === "") return "";
   if (field?.type === "timestamp" && typeof value === "number") return fullTime(value);
   if (field?.type?.startsWith("map") || typeof value === "object") return JSON.stringify(value);
   if (typeof value === "boolean") return value ? "yes" : "no";
+  if (field?.name === "app_id") return appName(value);
   if (typeof value !== "number") return String(value);
   if (field?.unit === "ns") return durationNs(value);
   if (field?.unit === "ms") return duration(value);

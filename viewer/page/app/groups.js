@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { explorerAddress, go, nothingChosen, pair, sessionAddress } from "./address.js";
 import { h, icon, show } from "./dom.js";
-import { count, counted, fullTime, shortTime } from "./format.js";
+import { appName, count, counted, fullTime, shortTime } from "./format.js";
 import { leadAddress } from "./lead.js";
 import { sparkline } from "./sparkline.js";
 import { wantStyle } from "./styles.js";
@@ -101,7 +101,7 @@ export class Groups {
         "td",
         { class: "group-name" },
         h("a", { class: "errors-of row-link", href: errors, "data-inside": true, title }, title),
-        h("span", { class: "hint" }, [group.error_type, this.explorer.isManyApps ? group.app_id : ""].filter(Boolean).join(" · ")),
+        h("span", { class: "hint" }, [group.error_type, this.explorer.isManyApps ? appName(group.app_id) : ""].filter(Boolean).join(" · ")),
       ),
       h("td", {}, sparkline(group.trend)),
       number(h("a", { href: errors, "data-inside": true }, count(group.count))),

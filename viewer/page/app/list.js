@@ -27,6 +27,7 @@ export class List {
     this.facets = new Facets(table, this.own.facets, this.fields, (column, value, kind) => explorer.filter(column, value, kind));
     this.rows = new Table(table, this.own, this.fields, {
       sort: (column) => explorer.change({ sort: this.state.sort === `-${column}` ? column : `-${column}` }),
+      moveColumn: (column, to, byKey) => this.moveColumn(column, to, byKey),
       open: (row) => this.open(row),
       items: (column, value, text) => this.items(column, value, text),
     });
@@ -247,6 +248,14 @@ export class List {
     this.setColumns(next);
   }
 
+  /** `byKey`: the focus stays on its head. */
+  moveColumn(column, to, byKey = false) {
+    const columns = this.columns.filter((one) => one !== column);
+    columns.splice(to, 0, column);
+    this.setColumns(columns);
+    if (byKey) this.rows.drawn.tHead.rows[0].cells[to + 1].querySelector("button").focus();
+  }
+
   setColumns(columns) {
     go(explorerAddress({ ...this.state, columns }));
   }
@@ -256,11 +265,7 @@ export class List {
     const box = (name) => {
       const tick = h("input", { type: "checkbox", onchange: () => this.toggleColumn(name) });
       tick.checked = this.columns.includes(name);
-      const move = (step) => () => {
-        const columns = this.columns.filter((one) => one !== name);
-        columns.splice(Math.max(0, this.columns.indexOf(name) + step), 0, name);
-        this.setColumns(columns);
-      };
+      const move = (step) => () => this.moveColumn(name, Math.max(0, this.columns.indexOf(name) + step));
       const arrow = (words, sign, step) => h("button", { type: "button", class: "button plain small", "aria-label": `Move ${head(name, this.table)} to the ${words}`, title: `Further ${words}`, onclick: move(step) }, icon(sign));
       const moving = tick.checked ? [arrow("left", "back", -1), arrow("right", "next", 1)] : [];
       return h("div", { class: "tick-row" }, h("label", { class: "tick", title: this.fields.get(name)?.doc ?? null }, tick, head(name, this.table)), moving);

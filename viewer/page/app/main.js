@@ -4,7 +4,7 @@ import { forget } from "./account.js";
 import { api, ApiError } from "./api.js";
 import { sessionState } from "./address.js";
 import { h, show } from "./dom.js";
-import { declareLabels } from "./format.js";
+import { declareApps, declareLabels } from "./format.js";
 import { closeMenu } from "./menu.js";
 import { wantStyle } from "./styles.js";
 
@@ -28,6 +28,7 @@ async function open() {
 /** Each view is loaded when it is first wanted; what it needs from the API is asked for meanwhile. */
 async function explorer() {
   const [{ Explorer }, known, { apps }] = await Promise.all([import("./explorer.js"), fieldsByName(), api.apps()]);
+  declareApps(apps);
   if (!apps.length) {
     const [{ EmptyLake }, lake] = await Promise.all([import("./emptylake.js"), api.lake()]);
     return new EmptyLake(page, lake, () => reopen());
@@ -36,8 +37,15 @@ async function explorer() {
 }
 
 async function sessionPage() {
-  const [{ SessionPage }, known] = await Promise.all([import("./session.js"), fieldsByName(), wantStyle("session"), wantStyle("player")]);
+  const [{ SessionPage }, known] = await Promise.all([import("./session.js"), fieldsByName(), wantStyle("session"), wantStyle("player"), appNames()]);
   return new SessionPage(page, known, fail);
+}
+
+/** Who came by a link may not ask which apps there are, and sees the id. */
+async function appNames() {
+  if (sessionState()?.sig) return;
+  const { apps } = await api.apps().catch(() => ({ apps: [] })); // what the session itself is answered counts
+  declareApps(apps);
 }
 
 /** The same address again, with a new view. */

@@ -2,7 +2,7 @@
 
 import { announce, copy, h, icon, show } from "./dom.js";
 import { EventList } from "./eventlist.js";
-import { duration, label, position, webAddress } from "./format.js";
+import { duration, fullTime, label, position, webAddress } from "./format.js";
 import { closeMenu, openMenu, openPanel } from "./menu.js";
 import { Missing } from "./missing.js";
 import { file, fileName, picture, save } from "./moment.js";
@@ -507,7 +507,7 @@ export class Player {
     const seconds = this.seconds();
     const link = await this.source.link(seconds, this.track?.track ?? null);
     const field = h("input", { class: "input", readonly: true, value: link.url, "aria-label": "Link" });
-    const valid = link.expires_ms ? h("p", { class: "hint" }, `Whoever has this link can watch until ${new Date(link.expires_ms).toLocaleString()}.`) : h("p", { class: "hint" }, "Opens the replay at this moment.");
+    const valid = link.expires_ms ? h("p", { class: "hint" }, `Whoever has this link can watch until ${fullTime(link.expires_ms)}.`) : h("p", { class: "hint" }, "Opens the replay at this moment.");
     openPanel(this.shareButton, "Share", h("p", { class: "menu-title" }, `Link to ${position(seconds * 1000)}`), field, valid, h("button", { class: "button primary", type: "button", onclick: () => copy(link.url) }, icon("copy"), "Copy"));
     field.select();
   }

@@ -5,12 +5,13 @@ import { api, ApiError } from "./api.js";
 import { explorerAddress, go, nothingChosen, pair, sessionAddress, sessionState } from "./address.js";
 import { announce, copy, h, icon, show } from "./dom.js";
 import { KINDS, makeEntries } from "./entries.js";
-import { counted, durationNs, fullTime, NS_PER_MS, position } from "./format.js";
+import { appName, counted, durationNs, fullTime, NS_PER_MS, position } from "./format.js";
 import { bindKeys, showHelp } from "./keys.js";
 import { LISTS } from "./lists.js";
 import { Pages } from "./pages.js";
 import { Player } from "./player.js";
 import { properties } from "./properties.js";
+import { settings } from "./settings.js";
 import { Timeline } from "./timeline.js";
 
 const TABS = { replay: "Replay", timeline: "Timeline", pages: "Pages", properties: "Properties" };
@@ -92,7 +93,11 @@ export class SessionPage {
     this.partChoice = h("select", { class: "input", "aria-label": "Part of the session", hidden: this.windows.length < 2, onchange: () => this.goPart(Number(this.partChoice.value)) });
     const help = h("button", { class: "button plain", type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: showHelp }, icon("help"));
     const back = h("a", { class: "button plain", href: "/", title: "All sessions", "aria-label": "All sessions", onclick: (event) => this.back(event) }, icon("back"));
-    show(this.page, h("header", { class: "top session-top" }, back, this.neighbours(), this.head, h("span", { class: "grow" }), this.partChoice, bar, account(), help), h("main", { class: "session" }, Object.values(this.panels)));
+    show(
+      this.page,
+      h("header", { class: "top session-top" }, back, this.neighbours(), this.head, h("span", { class: "grow" }), this.partChoice, bar, settings(), account(), help),
+      h("main", { class: "session" }, Object.values(this.panels)),
+    );
   }
 
   /** The window that the address names, or the first. */
@@ -128,7 +133,7 @@ export class SessionPage {
     const badge = (number, one, kind) => (number > 0 ? h("span", { class: `badge ${kind}` }, counted(number, one)) : null);
     return [
       h("h1", { title: user }, user),
-      h("p", { class: "hint" }, [fullTime(part.start), durationNs(part.time_spent), part.app_id, where].filter(Boolean).join("  ·  ")),
+      h("p", { class: "hint" }, [fullTime(part.start), durationNs(part.time_spent), appName(part.app_id), where].filter(Boolean).join("  ·  ")),
       this.isLive ? h("span", { class: "badge live" }, "live") : null,
       badge(part.session_error_count, "error", "bad"),
       badge(part.frustration_count, "frustration", "warn"),

@@ -4,13 +4,14 @@ import { isForBrowser, sessionAddress } from "./address.js";
 import { cellContent, fieldOf, head, isNumeric, valueOf } from "./columns.js";
 import { h, icon, show } from "./dom.js";
 import { fieldText, fullTime } from "./format.js";
+import { Heads } from "./heads.js";
 import { openMenu } from "./menu.js";
 
 /** Widths of long texts that are tried, px, until all columns fit. */
 const WIDTHS = [150, 124, 104, 88, 74, 60];
 
 export class Table {
-  /** `list`: what the rows are. `act`: `sort(column)`, `open(row, {isQuiet})`, `items(column, value, text)` of a value's menu. */
+  /** `list`: what the rows are. `act`: `sort(column)`, `moveColumn(column, to)`, `open(row, {isQuiet})`, `items(column, value, text)` of a value's menu. */
   constructor(table, list, fields, act) {
     this.table = table;
     this.list = list;
@@ -19,6 +20,7 @@ export class Table {
     this.element = h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": list.title });
     this.rows = [];
     this.at = -1;
+    this.heads = new Heads(table, fields, { sort: act.sort, moveColumn: act.moveColumn, resized: () => this.fit() });
   }
 
   /** The page is replaced, and scrolled up unless the rows are the same ones. */
@@ -30,7 +32,7 @@ export class Table {
     this.data = rows;
     this.rows = rows.map((row, place) => this.row(row, place));
     this.at = -1;
-    const heads = columns.map((column) => this.head(column));
+    const heads = this.heads.of(columns, state);
     this.drawn = h("table", { class: `sessions ${this.table}` }, h("thead", {}, h("tr", {}, h("th", { class: "play-column" }, h("span", { class: "visually-hidden" }, "Replay")), heads)), h("tbody", {}, this.rows));
     show(this.element, this.drawn);
     this.fit();
@@ -40,18 +42,12 @@ export class Table {
 
   /** Long texts give way until the columns fit. */
   fit() {
+    this.heads.apply(this.drawn);
     for (const width of WIDTHS) {
       this.drawn.classList.toggle("tight", width < 100);
       this.drawn.style.setProperty("--long", `${width}px`);
       if (this.element.scrollWidth <= this.element.clientWidth) return;
     }
-  }
-
-  head(column) {
-    const name = fieldOf(column);
-    const [down, up] = [this.state.sort === `-${name}`, this.state.sort === name];
-    const button = h("button", { type: "button", class: "sort", onclick: () => this.act.sort(name) }, head(column, this.table), h("span", { class: "arrow", "aria-hidden": "true" }, down ? "↓" : up ? "↑" : ""));
-    return h("th", { scope: "col", class: isNumeric(column, this.fields) ? "number" : null, "aria-sort": down ? "descending" : up ? "ascending" : null }, button);
   }
 
   row(row, place) {

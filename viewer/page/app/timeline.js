@@ -4,6 +4,7 @@ import { h, icon, show } from "./dom.js";
 import { isRage, KINDS } from "./entries.js";
 import { clockTime, duration, fullTime, position } from "./format.js";
 import { propertyList } from "./properties.js";
+import { stackBlock } from "./stack.js";
 
 const BATCH = 250;
 /** What every line of a session carries. */
@@ -105,8 +106,8 @@ export function entryBody({ kind, row }, fields, items = null) {
   const extended = Object.entries(row.custom ?? {}).map(([name, value]) => [`custom.${name}`, value]);
   return [
     message(kind === "console" ? row.message : row.error_message),
-    stack("Stack", kind === "console" ? row.stack : row.error_stack),
-    stack("Reported at", row.error_handling_stack),
+    stackBlock("Stack", kind === "console" ? row.stack : row.error_stack, row),
+    stackBlock("Reported at", row.error_handling_stack, row),
     propertyList(known, fields, items),
     extended.length ? [h("h2", {}, "Extended fields"), propertyList(extended, fields, items)] : null,
   ];
@@ -114,8 +115,4 @@ export function entryBody({ kind, row }, fields, items = null) {
 
 function message(text) {
   return text ? h("pre", { class: "message" }, text) : null;
-}
-
-function stack(title, text) {
-  return text ? [h("h2", {}, title), h("pre", { class: "stack", tabindex: 0 }, text)] : null;
 }

@@ -29,9 +29,3 @@ export function moments(state, apps, now) {
   const length = RANGES.find(([name]) => name === (state.range || usualRange(apps, now)))?.[2];
   return length ? { from: String(now - length) } : {};
 }
-
-/** For `<input type=datetime-local>`, local time. */
-export function localInput(ms) {
-  const at = new Date(Number(ms));
-  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
-}
