@@ -246,6 +246,45 @@ class ErrorGroups(_Answer):
     step_ms: float
 
 
+class ClickPoint(_Answer):
+    """Clicks on a part of an element, which is cut into 20 by 20; null: where in it is not known."""
+
+    x: int | None = Field(ge=0, le=19)
+    y: int | None = Field(ge=0, le=19)
+    count: int
+
+
+class ClickedElement(_Answer):
+    """An element of a page that was clicked."""
+
+    selector: str = Field(description="CSS selector, as the SDK says it")
+    name: str | None = Field(description="what most of its clicks are called")
+    count: int
+    sessions: int = Field(description="windows in which it was clicked")
+    frustrated: int = Field(description="clicks with a sign of frustration")
+    points: list[ClickPoint] = Field(description="the most frequent ones, at most 40")
+
+
+class Picture(_Answer):
+    """A moment of a replay."""
+
+    app_id: str
+    session_id: str
+    session_part: int
+    view_id: str | None
+    time: float
+
+
+class Clicks(_Answer):
+    """Where visitors clicked on a page."""
+
+    page: str
+    elements: list[ClickedElement] = Field(description="those clicked most first")
+    total: int = Field(description="of all clicks on the page")
+    without: int = Field(description="of clicks of which no SDK says the element")
+    picture: Picture | None = Field(description="the latest click of a session that has a replay, as far as rows know")
+
+
 class Counted(Leads):
     """A number, and the way to what it counts."""
 

@@ -15,6 +15,7 @@ from sinks.tables import as_declared
 from viewer import explorer
 from viewer.access import Access
 from viewer.audit import Audit
+from viewer.click_map import ClickMap
 from viewer.error_groups import ErrorGroups
 from viewer.follower import Follower
 from viewer.happened import Happened
@@ -77,6 +78,7 @@ class Viewer:
         self.lines = LineExplorer(self.tables.scan, self.index.questions, options.reads.scan_bytes)
         self.happened = Happened(self.index, self.lines)
         self.error_groups = ErrorGroups(self.lines)
+        self.click_map = ClickMap(self.lines)
         self.overview = Overview(self.index, self.lines, self.error_groups)
         self.rows = SessionRows(self.tables, self.index)
         self.live = Live(store, now, options.rules)

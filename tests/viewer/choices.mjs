@@ -113,3 +113,85 @@ export async function names({ page, job }) {
   await page.screenshot({ path: `${job.folder}/names.png` });
   return seen;
 }
+
+/** Another language: chosen, kept, said to assistive technology, and the browser's own where nobody chose. */
+export async function languages({ page, job }) {
+  const seen = {};
+  const look = async () => ({ lang: await page.evaluate(() => document.documentElement.lang), tabs: await page.locator(".kinds a").allInnerTexts(), heads: await heads(page), total: await page.locator(".total").innerText() });
+  await open(page, "/?range=all");
+  seen.english = await look();
+  await page.getByRole("button", { name: "Settings", exact: true }).click();
+  await page.getByRole("dialog", { name: "Settings" }).getByLabel("Language").selectOption("zh");
+  await page.waitForFunction(() => document.documentElement.lang === "zh");
+  await idle(page);
+  seen.chinese = await look();
+  await page.screenshot({ path: `${job.folder}/chinese.png` });
+  await open(page, "/?range=all&has=errors.error_type:TypeError&gt=time_spent:30000000000");
+  seen.chips = await page.locator(".chip").allInnerTexts();
+  const words = () =>
+    page.evaluate(() => {
+      const found = [];
+      for (const one of document.querySelectorAll("button, a.button, h1, h2, h3, label, summary, option, [aria-label], [title], [placeholder]")) {
+        const own = one.closest(".facets ul, tbody, .chip, .properties, .entry-body, .frames, dialog kbd, .events, .zone, .choice") ? [] : [one.getAttribute("aria-label"), one.getAttribute("placeholder"), one.children.length ? null : one.textContent];
+        found.push(...own);
+      }
+      return [...new Set(found.filter((text) => text && /[a-z]{3}/.test(text) && !/[\u4e00-\u9fff]/.test(text)))];
+    });
+  seen.left = { list: await words() };
+  await page.goto("/?table=overview&range=all");
+  await page.locator(".tile").first().waitFor();
+  seen.left.overview = await words();
+  await page.screenshot({ path: `${job.folder}/chinese-overview.png` });
+  const { app, id } = job.sessions["gc-shop"];
+  await page.goto(`/?app=${encodeURIComponent(app)}&session=${encodeURIComponent(id)}&tab=replay&t=30`);
+  await page.locator(".scrubber").waitFor();
+  await page.waitForTimeout(2000);
+  seen.left.player = await words();
+  await page.screenshot({ path: `${job.folder}/chinese-player.png` });
+  const own = await page.context().browser().newContext({ locale: "zh-CN", baseURL: job.origin });
+  const there = await own.newPage();
+  await there.goto("/?range=all");
+  await idle(there);
+  seen.own = await there.evaluate(() => document.documentElement.lang);
+  await own.close();
+  return seen;
+}
+
+/** Clicks of many sessions over a picture of the page. */
+export async function clickMap({ page, job }) {
+  const seen = {};
+  const { app } = job.sessions["gc-shop"];
+  await open(page, `/?table=actions&range=all&app=${encodeURIComponent(app)}`);
+  await page.getByRole("button", { name: "Click map", exact: true }).click();
+  await page.locator(".page-choice").waitFor();
+  await page.locator(".click-dot").first().waitFor();
+  seen.url = page.url();
+  seen.pages = await page.locator(".page-choice option").allInnerTexts();
+  await page.locator(".page-choice").selectOption({ value: "/shop/cart.html" });
+  await page.waitForFunction(() => location.search.includes("cart.html"));
+  await page.waitForTimeout(300);
+  await page.locator(".click-dot").first().waitFor();
+  seen.total = await page.locator(".total").innerText();
+  seen.rows = await page.locator(".click-map tbody tr").evaluateAll((all) => all.map((row) => [row.querySelector(".selector").innerText, Number(row.cells[1].innerText)]));
+  await page.waitForTimeout(500);
+  await page.locator(".click-map tbody tr", { hasText: "#pay" }).hover();
+  seen.placed = await page.evaluate(() => {
+    const sheet = document.querySelector(".click-sheet").getBoundingClientRect();
+    const stage = document.querySelector(".click-sheet iframe");
+    const inner = stage.contentDocument.querySelector("iframe");
+    const scale = stage.contentWindow.stage.size().scale;
+    const pay = inner.contentDocument.querySelector("#pay").getBoundingClientRect();
+    const mark = document.querySelector(".click-box.current").getBoundingClientRect();
+    return { off: [mark.left - sheet.left - pay.left * scale, mark.top - sheet.top - pay.top * scale], dots: document.querySelectorAll(".click-dot").length, boxes: document.querySelectorAll(".click-box").length, sandbox: inner.getAttribute("sandbox") };
+  });
+  await page.screenshot({ path: `${job.folder}/clicks.png` });
+  await page.getByRole("link", { name: "Pay now" }).click();
+  await idle(page);
+  seen.there = page.url();
+  await page.goBack();
+  await page.locator(".click-dot").first().waitFor();
+  await page.keyboard.press("m");
+  await idle(page);
+  seen.back = page.url();
+  return seen;
+}

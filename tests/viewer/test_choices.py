@@ -1,5 +1,6 @@
 """What people choose for themselves, and stacks in the sources; in Chromium."""
 
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -85,3 +86,36 @@ def test_an_app_is_called_by_its_name_and_asked_for_by_its_id(seen: Any) -> None
     assert "Garden shop" in names["cells"]
     assert app_id not in names["cells"]
     assert "Garden shop" in names["head"]
+
+
+def test_the_page_speaks_the_language_that_was_chosen_else_the_browser_s(seen: Any) -> None:
+    languages = seen("languages")
+    assert languages["english"]["lang"] == "en"
+    assert languages["chinese"]["lang"] == languages["own"] == "zh"
+    assert languages["english"]["tabs"][1] == "Sessions"
+    assert languages["chinese"]["tabs"][1] == "会话"
+    assert "会话" in languages["chinese"]["total"]
+    assert any("错误" in chip for chip in languages["chips"])
+
+
+def test_no_english_of_the_page_is_left_in_chinese(seen: Any) -> None:
+    left = seen("languages")["left"]
+    data = re.compile(r"Garden shop|appid_a1b2c3d4e5f6|phc_\w+|Ada Example|GET .*|https?:.*")
+    words = {view: [one for one in found if not data.fullmatch(one)] for view, found in left.items()}
+    assert words == {"list": [], "overview": [], "player": []}
+
+
+def test_clicks_of_many_sessions_stand_on_a_picture_of_the_page(seen: Any) -> None:
+    clicks = seen("clickMap")
+    assert "table=clicks" in clicks["url"]
+    assert any(one.startswith("/shop/cart.html (") for one in clicks["pages"])
+    counts = dict(clicks["rows"])
+    assert counts["#pay"] == max(counts.values())
+    assert clicks["total"] == f"{sum(counts.values())} clicks"
+    placed = clicks["placed"]
+    assert placed["off"] == pytest.approx([0, 0], abs=2)
+    assert placed["boxes"] >= 6
+    assert placed["dots"] >= placed["boxes"]
+    assert placed["sandbox"] == "allow-same-origin"
+    assert "is=action_name%3APay+now" in clicks["there"]
+    assert "table=actions" in clicks["back"]

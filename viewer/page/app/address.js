@@ -4,7 +4,12 @@ import { ZONE } from "./zone.js";
 
 /** What can be listed; the first is meant where the address names none. */
 export const TABLES = ["sessions", "views", "actions", "errors", "resources", "long_tasks", "console"];
-const BODIES = [...TABLES, "overview", "groups"];
+/** What is shown of a list in another way: groups of errors, clicks of a page. */
+const VIEWS_OF = { groups: "errors", clicks: "actions" };
+const BODIES = [...TABLES, "overview", ...Object.keys(VIEWS_OF)];
+
+/** The list whose columns and filters it has. */
+export const listOf = (table) => VIEWS_OF[table] ?? table;
 const TEXTS = ["app", "range", "from", "to", "q", "cursor", "every", "entry", "of"];
 /** Filters: each may stand in the address several times. */
 export const FILTERS = ["is", "not", "gt", "lt", "between", "has", "hasnot"];

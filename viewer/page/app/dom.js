@@ -1,5 +1,7 @@
 // Building elements. Every value becomes text or an attribute, never markup: what was recorded cannot become part of the page.
 
+import { t } from "./texts.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An element: `h("button", {class: "x", onclick: f, "aria-label": "…"}, "text", child)`. Null children are left out. */
@@ -88,7 +90,7 @@ export function announce(text, { visible = true } = {}) {
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
-    announce("Copied");
+    announce(t`Copied`);
   } catch {
     const area = h("textarea", { class: "visually-hidden" });
     area.value = text;
@@ -96,6 +98,6 @@ export async function copy(text) {
     area.select();
     const copied = document.execCommand("copy");
     area.remove();
-    announce(copied ? "Copied" : "The browser does not allow copying here");
+    announce(copied ? t`Copied` : t`The browser does not allow copying here`);
   }
 }

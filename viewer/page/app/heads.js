@@ -2,6 +2,7 @@
 
 import { fieldOf, head, isNumeric } from "./columns.js";
 import { h } from "./dom.js";
+import { t } from "./texts.js";
 import { bounded, setWidth, widthsOf } from "./widths.js";
 
 const STEP = 16; // px a key
@@ -28,7 +29,7 @@ export class Heads {
     const words = head(column, this.table);
     const button = h(
       "button",
-      { type: "button", class: "sort", draggable: "true", title: "Drag to move; keys: alt and arrows move, shift and arrows change the width", onclick: () => this.act.sort(name), onkeydown: (event) => this.keys(event, column) },
+      { type: "button", class: "sort", draggable: "true", title: t`Drag to move; keys: alt and arrows move, shift and arrows change the width`, onclick: () => this.act.sort(name), onkeydown: (event) => this.keys(event, column) },
       words,
       h("span", { class: "arrow", "aria-hidden": "true" }, down ? "↓" : up ? "↑" : ""),
     );

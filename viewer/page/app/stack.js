@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { h, show } from "./dom.js";
+import { t } from "./texts.js";
 
 const LONGEST = 65_536; // characters that the server takes
 
@@ -19,15 +20,15 @@ async function resolve(row, text, place, recorded) {
   const found = await api.stack({ app: row.app_id, id: row.session_id }, row.version, text.slice(0, LONGEST)).catch(() => null);
   if (!found?.frames.some((frame) => frame.mapped)) {
     const names = (found?.without ?? []).map((path) => path.split("/").at(-1));
-    if (names.length) place.append(h("p", { class: "hint" }, `No source map of release ${row.version} for ${names.join(", ")}.`));
+    if (names.length) place.append(h("p", { class: "hint" }, t`No source map of release ${row.version} for ${names.join(", ")}.`));
     return;
   }
   const { own, others } = sorted(found.frames);
   show(
     place,
     own.length ? h("ol", { class: "frames" }, own.map(frameItem)) : null,
-    others.length ? h("details", { class: "lines" }, h("summary", {}, `Libraries and the browser (${others.length})`), h("ol", { class: "frames" }, others.map(frameItem))) : null,
-    h("details", { class: "lines" }, h("summary", {}, "As recorded"), recorded),
+    others.length ? h("details", { class: "lines" }, h("summary", {}, t`Libraries and the browser (${others.length})`), h("ol", { class: "frames" }, others.map(frameItem))) : null,
+    h("details", { class: "lines" }, h("summary", {}, t`As recorded`), recorded),
   );
 }
 
@@ -40,7 +41,7 @@ export function sorted(frames) {
 function frameItem(frame) {
   const { number, file, line, column, source, recorded } = frame;
   const position = [file, line || null, column || null].filter(Boolean).join(":");
-  return h("li", { value: number, title: recorded }, h("span", { class: "frame-function" }, frame.function || "(no name)"), " ", h("span", { class: "frame-file" }, position), source ? sourceLines(source, line) : null);
+  return h("li", { value: number, title: recorded }, h("span", { class: "frame-function" }, frame.function || t`(no name)`), " ", h("span", { class: "frame-file" }, position), source ? sourceLines(source, line) : null);
 }
 
 function sourceLines({ before, line, after }, number) {

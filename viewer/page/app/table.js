@@ -6,6 +6,7 @@ import { h, icon, show } from "./dom.js";
 import { fieldText, fullTime } from "./format.js";
 import { Heads } from "./heads.js";
 import { openMenu } from "./menu.js";
+import { t } from "./texts.js";
 
 /** Widths of long texts that are tried, px, until all columns fit. */
 const WIDTHS = [150, 124, 104, 88, 74, 60];
@@ -33,7 +34,7 @@ export class Table {
     this.rows = rows.map((row, place) => this.row(row, place));
     this.at = -1;
     const heads = this.heads.of(columns, state);
-    this.drawn = h("table", { class: `sessions ${this.table}` }, h("thead", {}, h("tr", {}, h("th", { class: "play-column" }, h("span", { class: "visually-hidden" }, "Replay")), heads)), h("tbody", {}, this.rows));
+    this.drawn = h("table", { class: `sessions ${this.table}` }, h("thead", {}, h("tr", {}, h("th", { class: "play-column" }, h("span", { class: "visually-hidden" }, t`Replay`)), heads)), h("tbody", {}, this.rows));
     show(this.element, this.drawn);
     this.fit();
     this.element.scrollTop = isSame ? top : 0;
@@ -53,9 +54,9 @@ export class Table {
   row(row, place) {
     const moment = row[this.table === "sessions" ? "start" : "time"];
     const { play, details } = addresses(this.table, row);
-    const name = `${this.list.one} of ${fullTime(moment)}`;
+    const name = t`${this.list.one} of ${fullTime(moment)}`;
     const canPlay = row.session_has_replay || (this.table !== "sessions" && row.session_has_replay === null); // not every SDK says it on a line
-    const player = canPlay ? h("a", { class: "play-button", href: play, "data-inside": true, "aria-label": `Play ${name}`, title: "Play (p)" }, icon("play")) : h("span", { class: "none", title: "No replay" }, "–");
+    const player = canPlay ? h("a", { class: "play-button", href: play, "data-inside": true, "aria-label": t`Play ${name}`, title: t`Play (p)` }, icon("play")) : h("span", { class: "none", title: t`No replay` }, "–");
     const cells = this.columns.map((column) => this.cell(column, row, details, place));
     const line = h("tr", { tabindex: -1, dataset: { play: canPlay ? play : "", details } }, h("td", { class: "play-column" }, player), cells);
     line.addEventListener("click", (event) => {
@@ -72,7 +73,7 @@ export class Table {
     const empty = value === null || value === undefined || value === "";
     const content = cellContent(column, row, this.fields);
     const text = fieldText(value, this.fields.get(name));
-    const more = h("button", { class: "cell-menu", type: "button", tabindex: -1, "aria-haspopup": "menu", "aria-label": `${head(column, this.table)} ${text || "empty"}: filter, column, copy` }, icon("more"));
+    const more = h("button", { class: "cell-menu", type: "button", tabindex: -1, "aria-haspopup": "menu", "aria-label": t`${head(column, this.table)} ${text || t`empty`}: filter, column, copy` }, icon("more"));
     more.addEventListener("click", () => openMenu(more, `${head(name, this.table)}: ${text.slice(0, 60)}`, this.act.items(name, value, text)));
     return h("td", { class: isNumeric(column, this.fields) ? "number" : null }, h("div", { class: "cell" }, this.link(column, details, place, content), empty ? null : more));
   }
