@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bench.measurements import (
     day,
+    epochs,
     explore,
     explorer,
     following,
@@ -30,6 +31,7 @@ from bench.results import Figure, Result, load_all, place, save
 Measure = Callable[[Options], tuple[dict[str, str | float], list[Figure]]]
 MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "lines": (lines.ABOUT, lines.measure),
+    "epochs": (epochs.ABOUT, epochs.measure),
     "replay": (replay.ABOUT, replay.measure),
     "storage": (storage.ABOUT, storage.measure),
     "requests": (requests.ABOUT, requests.measure),
