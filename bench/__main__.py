@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from bench.measurements import (
     day,
+    epochs,
     explore,
     explorer,
+    following,
     index,
     intake,
     latency,
@@ -19,6 +21,7 @@ from bench.measurements import (
     requests,
     restart,
     scale,
+    start,
     storage,
 )
 from bench.options import Options
@@ -28,10 +31,12 @@ from bench.results import Figure, Result, load_all, place, save
 Measure = Callable[[Options], tuple[dict[str, str | float], list[Figure]]]
 MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "lines": (lines.ABOUT, lines.measure),
+    "epochs": (epochs.ABOUT, epochs.measure),
     "replay": (replay.ABOUT, replay.measure),
     "storage": (storage.ABOUT, storage.measure),
     "requests": (requests.ABOUT, requests.measure),
     "memory": (memory.ABOUT, memory.measure),
+    "start": (start.ABOUT, start.measure),
     "restart": (restart.ABOUT, restart.measure),
     "latency": (latency.ABOUT, latency.measure),
     "scale": (scale.ABOUT, scale.measure),
@@ -39,6 +44,7 @@ MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "explorer": (explorer.ABOUT, explorer.measure),
     "explore": (explore.ABOUT, explore.measure),
     "index": (index.ABOUT, index.measure),
+    "following": (following.ABOUT, following.measure),
     "playing": (playing.ABOUT, playing.measure),
     "open_session": (open_session.ABOUT, open_session.measure),
     "day": (day.ABOUT, day.measure),

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from flows.cli.job import CommandFailed, JsonOption, LakeOption, opened_lake
+from flows.cli.options import CommandFailed, JsonOption, LakeOption, opened_lake
 from flows.settings import Settings, load_settings
 from flows.shown import console, counted, moment, plain, plain_table, printable, size
 from schemas.units import MS_PER_SECOND
