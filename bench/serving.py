@@ -76,12 +76,12 @@ def client(url: str) -> Ask:
     return asked
 
 
-def status_client(url: str) -> Callable[[str, Parameters], tuple[int, Any]]:
+def status_client(url: str, prefix: str = "/api/v1") -> Callable[[str, Parameters], tuple[int, Any]]:
     """The same with the status of each answer."""
     connection = HTTPConnection(urlsplit(url).netloc, timeout=600)
 
     def ask(path: str, parameters: Parameters) -> tuple[int, Any]:
-        connection.request("GET", f"/api/v1{path}?{urlencode(parameters)}", headers={"Accept-Encoding": "zstd"})
+        connection.request("GET", f"{prefix}{path}?{urlencode(parameters)}", headers={"Accept-Encoding": "zstd"})
         answer = connection.getresponse()
         body = answer.read()
         if answer.getheader("content-encoding") is not None:

@@ -52,6 +52,8 @@ COMMANDS = {
         "The lake's files as Apache Iceberg tables: one state for every reader, superseded rows left out."),
     "retention": Place("retention:app", _KEEPING,
         "How long data lives. A class of N days means: gone at latest N + 2 days after the day it was received."),
+    "sourcemaps": Place("sourcemaps:app", _KEEPING,
+        "Source maps by app and release, so that `serve` shows stacks in the sources."),
 }
 # fmt: on
 

@@ -1,4 +1,4 @@
-"""The in-memory twin of a broker and of `flows/kafka_log.py`; tests/source/test_logs.py holds both to one suite."""
+"""The in-memory twin of a broker and of `flows/kafka_log.py`; tests/contract/test_logs.py holds both to one suite."""
 
 from collections.abc import Mapping
 

@@ -13,7 +13,7 @@ import yaml
 
 from schemas.metrics import METRICS, Metric, MetricKind
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PROMETHEUS = REPOSITORY / "docker" / "prometheus"
 GRAFANA = REPOSITORY / "docker" / "grafana"
 DASHBOARD_WIDTH = 24

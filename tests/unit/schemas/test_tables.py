@@ -14,7 +14,7 @@ from schemas.tables import TABLES, arrow_schema
 from schemas.tables_doc import tables_markdown
 from schemas.visitor_doc import visitor_markdown
 
-PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
+PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
 LINE_TABLES = sorted(LINE_TABLE.values())
 
 SESSION_COLUMNS = """

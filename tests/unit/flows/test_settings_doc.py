@@ -7,7 +7,7 @@ import pytest
 from flows.settings import load_settings
 from flows.settings_doc import ONCE_THERE_IS_STATE, keys, settings_markdown
 
-PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 LINES = {line.split("`")[1]: line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")}
 
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 IMPORT = re.compile(
     r"^\s*(import pyarrow\.parquet|from pyarrow import .*\bparquet\b|from pyarrow\.parquet )", re.MULTILINE
 )

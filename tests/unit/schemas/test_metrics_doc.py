@@ -9,7 +9,7 @@ import pytest
 from schemas.metrics import METRICS, Metric, MetricKind
 from schemas.metrics_doc import metrics_markdown
 
-PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 
 
 def test_the_page_about_the_metrics_is_up_to_date() -> None:

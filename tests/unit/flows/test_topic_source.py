@@ -11,7 +11,7 @@ from flows.topic_source import Begin, Reader, SourceOptions, SourceWatch
 from flows.topics import Topics
 from operators.input.positions import OnLost
 from operators.input.receive_clock import ClockRules, Input
-from tests.source.memory_log import MemoryBroker, MemoryLog
+from tests.contract.memory_log import MemoryBroker, MemoryLog
 
 NOW_MS = 1_795_000_000_000
 RULES = ClockRules(ahead_ms=120_000, margin_ms=5_000, outage_hold_ms=60_000)

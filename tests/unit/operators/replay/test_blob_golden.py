@@ -12,7 +12,7 @@ from schemas.blob import BlobIndex, FrameEntry, Snapshot, Totals, ViewEntry
 from schemas.items import Family, SegmentMeta
 from schemas.style import encode_style, open_style
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "replay-v1.jsonl.zst"
+GOLDEN = Path(__file__).parents[3] / "golden" / "replay-v1.jsonl.zst"
 STYLED = GOLDEN.with_name("replay-v2.jsonl.zst")
 CONTINUED = GOLDEN.with_name("replay-v3.jsonl.zst")
 STYLE = GOLDEN.with_name("replay-v2-style.zst")

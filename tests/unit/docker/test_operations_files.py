@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from flows.settings import CONFIG_VARIABLE, PREFIX, Settings, load_settings
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 DOCKER = REPOSITORY / "docker"
 KUBERNETES = DOCKER / "kubernetes"
 STATE = "/var/lib/replaylake"

@@ -278,7 +278,7 @@ def test_the_documented_commands_print_the_segments(*, share_styles: bool, tmp_p
     segments = [segment(0, ("link", A)), segment(1, ("link", A), ("link", B))]
     stored(tmp_path, cut_all(segments, CutLimits(frames=FrameLimits(raw_bytes=1), share_styles=share_styles)))
     alone = 'zstd -dc "$BLOB"'
-    documented = (Path(__file__).parents[2] / "docs" / "formats.md").read_text().split("```sh\n")[1].split("```")[0]
+    documented = (Path(__file__).parents[4] / "docs" / "formats.md").read_text().split("```sh\n")[1].split("```")[0]
     assert (_shell(alone, tmp_path).returncode == 0) is not share_styles
     done = _shell(documented if share_styles else alone, tmp_path)
     assert done.stdout == b"".join(one.body for one in segments)

@@ -12,7 +12,7 @@ from operators.wire.message import Message
 from operators.wire.unusable import Limits
 from schemas.items import Family, Item, Rejected
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 OUTSIDE = ("flows", "intake", "lake", "operators", "sinks", "viewer")
 SHARED = {"family", "registry"}
 NAMES = {folder.name for folder in (ROOT / "operators" / "families").iterdir() if (folder / "family.py").is_file()}
