@@ -1,5 +1,8 @@
 // What people choose for themselves: time zone, widths and places of columns, language; and stacks in the sources.
+import { createRequire } from "node:module";
+import { readFile } from "node:fs/promises";
 
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const idle = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && !document.querySelector(".table-scroll").hasAttribute("aria-busy"));
 const heads = (page) => page.locator(".sessions thead .sort").allInnerTexts();
 const times = async (page) => (await page.locator(".sessions tbody tr time").allInnerTexts()).slice(0, 3);
@@ -195,3 +198,66 @@ export async function clickMap({ page, job }) {
   seen.back = page.url();
   return seen;
 }
+
+/** What axe finds at one width, light and dark, in what stands on the page: `check(name)`, and `found`. */
+async function checker(width, page) {
+  const bundle = await readFile(AXE, "utf8");
+  const found = {};
+  await page.setViewportSize({ width, height: 860 });
+  const check = async (name) => {
+    await page.evaluate(bundle);
+    for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+      await page.emulateMedia({ colorScheme });
+      const result = await page.evaluate(() => axe.run(document, { iframes: false, resultTypes: ["violations"] }));
+      found[`${name} ${colorScheme}`] = result.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary?.split("\n")[1] ?? ""}`);
+    }
+    if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) found[name] = ["wider than the window"];
+  };
+  return { check, found };
+}
+
+async function accessibleLists(width, { page, job }) {
+  const { check, found } = await checker(width, page);
+  for (const table of ["actions", "long_tasks", "console"]) {
+    await open(page, `/?table=${table}&range=all`);
+    await check(table);
+  }
+  await open(page, "/?table=errors&range=all&is=error_message:payment+failed&is=sdk_family:guance");
+  await page.locator(".sessions tbody tr").first().locator("td").nth(2).click();
+  await page.locator(".frames li").first().waitFor();
+  await check("errors, stack");
+  await page.goto(`/?table=clicks&range=all&app=${encodeURIComponent(job.sessions["gc-shop"].app)}&is=view_path_group:/shop/cart.html`);
+  await page.locator(".click-dot").first().waitFor();
+  await check("clicks");
+  return found;
+}
+
+async function accessibleRest(width, { page, job }) {
+  const { check, found } = await checker(width, page);
+  await open(page, "/?range=all&limit=10");
+  for (const name of ["Settings", "Columns", "Saved", "Live now"]) {
+    await page.getByRole("button", { name, exact: true }).click();
+    await page.locator(".menu.panel").waitFor();
+    await check(name);
+    await page.keyboard.press("Escape");
+  }
+  const { app, id } = job.sessions["gc-shop"];
+  await page.goto(`/?app=${encodeURIComponent(app)}&session=${encodeURIComponent(id)}&tab=pages`);
+  await page.locator(".page").first().waitFor();
+  await check("pages");
+  await page.locator("#tab-properties").click();
+  await check("properties");
+  await page.locator("#tab-replay").click();
+  await page.waitForFunction(() => document.querySelector(".clock")?.textContent);
+  await page.keyboard.press("d");
+  await page.locator(".side").waitFor();
+  await check("replay, console and network");
+  return found;
+}
+
+export const accessibleLists1440 = (run) => accessibleLists(1440, run);
+export const accessibleLists1024 = (run) => accessibleLists(1024, run);
+export const accessibleLists400 = (run) => accessibleLists(400, run);
+export const accessibleRest1440 = (run) => accessibleRest(1440, run);
+export const accessibleRest1024 = (run) => accessibleRest(1024, run);
+export const accessibleRest400 = (run) => accessibleRest(400, run);

@@ -8,7 +8,7 @@ import pytest
 
 from tests.viewer.test_viewer import APP_NAMES, drive, seen_in, shots
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +119,11 @@ def test_clicks_of_many_sessions_stand_on_a_picture_of_the_page(seen: Any) -> No
     assert placed["sandbox"] == "allow-same-origin"
     assert "is=action_name%3APay+now" in clicks["there"]
     assert "table=actions" in clicks["back"]
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 400])
+@pytest.mark.parametrize(("views", "count"), [("Lists", 5), ("Rest", 7)])
+def test_no_view_is_in_the_way_of_assistive_technology(seen: Any, views: str, count: int, width: int) -> None:
+    found = seen(f"accessible{views}{width}")
+    assert len(found) == 2 * count
+    assert {view: told for view, told in found.items() if told} == {}

@@ -90,7 +90,7 @@ export class Clicks {
   }
 
   rows({ elements, page }) {
-    const heads = [t`Element`, t`Clicks`, t`Sessions`, t`With frustration`];
+    const heads = [t`Element`, t`Clicks`, t`Sessions`, t`Frustrations`];
     const number = (value) => h("td", { class: "number" }, count(value));
     const line = (one) => {
       const named = { ...nothingChosen("actions"), app: this.app, range: this.state.range, from: this.state.from, to: this.state.to, is: [pair(PAGE, page), pair("action_name", one.name ?? "")] };

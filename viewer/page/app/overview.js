@@ -18,6 +18,7 @@ const VITALS = {
   cls: ["CLS", t`Cumulative layout shift`, 0.1, 0.25, "cumulative_layout_shift"],
 };
 const RATINGS = { good: "good", middle: "fair", poor: "bad" };
+const RATED = { good: t`good`, middle: t`middle`, poor: t`poor` };
 const percent = (share) => (share === null ? "–" : `${Number((share * 100).toPrecision(share < 0.1 ? 2 : 3))} %`);
 
 export class Overview {
@@ -86,7 +87,7 @@ export class Overview {
       const [name, meaning, good, fair] = VITALS[vital.name];
       const kind = vital.p75 === null ? "" : vital.p75 <= good ? "good" : vital.p75 <= fair ? "fair" : "bad";
       const share = (one) =>
-        this.link(one, [h("span", { class: "visually-hidden" }, `${name} `), h("span", { class: `swatch ${RATINGS[one.rating]}` }), `${one.rating} ${percent(one.share)}`, h("span", { class: "facet-count" }, count(one.count))], {
+        this.link(one, [h("span", { class: "visually-hidden" }, `${name} `), h("span", { class: `swatch ${RATINGS[one.rating]}` }), `${RATED[one.rating]} ${percent(one.share)}`, h("span", { class: "facet-count" }, count(one.count))], {
           class: "vital-share",
         });
       return h(
