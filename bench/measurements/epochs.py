@@ -20,7 +20,7 @@ _BASE = "100,000 lines"
 
 def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
     """Microseconds of CPU a line, by lines an epoch."""
-    load = Load(sessions=options.size(2_500, 6_000), lines_per_session=80, hours=2, seed=options.seed)
+    load = Load(sessions=options.size(1_300, 4_000), lines_per_session=80, hours=2, seed=options.seed)
     spent: dict[str, list[Spent]] = defaultdict(list)
     for _ in range(options.rounds):
         for lines in _LINES:

@@ -33,7 +33,7 @@ _CONSUMERS = {"consume": "consume", "consume and orjson": "orjson", _BASE: "loop
 
 def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
     """Lines per CPU second and per second of wall time."""
-    load = Load(sessions=options.size(2_000, 6_000), lines_per_session=80, hours=2, seed=options.seed)
+    load = Load(sessions=options.size(500, 2_000), lines_per_session=80, hours=2, seed=options.seed)
     spent: dict[str, list[Spent]] = defaultdict(list)
     with start_broker() as broker, tempfile.TemporaryDirectory(prefix="replaylake-bench-") as folder:
         topics = {form: _topic(broker, load, form, number) for number, form in enumerate(FORMS)}
