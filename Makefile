@@ -45,7 +45,7 @@ $(READY): pyproject.toml uv.lock
 
 # The player of the web page is an npm package. A machine without npm gets one from a Python package, for this once.
 $(PLAYER): $(PAGE)/package-lock.json | $(READY)
-	@npm=npm; command -v npm >/dev/null || npm="$(UV) tool run --quiet --from $(NODE_WHEEL) npm"; \
+	@export npm_config_update_notifier=false; npm=npm; command -v npm >/dev/null || npm="$(UV) tool run --quiet --from $(NODE_WHEEL) npm"; \
 	if $$npm ci --prefix $(PAGE) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null; then \
 		mkdir -p $(@D) && cp $(PAGE)/node_modules/@rrweb/replay/dist/replay.umd.min.cjs $(@D)/replay.js && \
 		cp $(PAGE)/node_modules/@rrweb/replay/dist/style.min.css $(@D)/replay.css && touch $@; \
@@ -71,8 +71,8 @@ demo: $(READY) $(PLAYER) $(LEAF) ## real broker, real S3, real recordings: strea
 	@$(BIN)/replaylake demo $(ARGS)
 
 .PHONY: test
-test: $(READY) $(PLAYER) $(LEAF) .work/node-with-zstd ## run all tests, three at a time, because most wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
-	$(BIN)/python -m pytest -n 3 --dist worksteal --durations 15 $(ARGS)
+test: $(READY) $(PLAYER) $(LEAF) .work/node-with-zstd ## run all tests, four at a time, because many wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
+	$(BIN)/python -m pytest -n 4 --dist worksteal --durations 25 $(ARGS)
 
 # Pure code, the page's units, and flows that need no server.
 QUICK := tests/unit tests/property tests/page $(addprefix tests/flow/test_,clients.py late_signals.py names.py styles.py)

@@ -16,7 +16,6 @@ from bytewax.testing import cluster_main, run_main
 
 from flows.http_server import serve
 from flows.job_watch import watched
-from flows.known_sessions import known_sessions
 from flows.logs import LOGGER
 from flows.process_memory import settle_memory
 from flows.recovery_folder import RecoveryFolder, open_recovery_folder
@@ -86,6 +85,8 @@ def _known(folder: RecoveryFolder, store: ObjectStore, settings: Settings) -> It
     """Sessions that another job has closed, where this one has taken its lake over."""
     if not folder.has_taken_over:
         return ()
+    from flows.known_sessions import known_sessions  # noqa: PLC0415 - reads tables; few starts do
+
     return known_sessions(store, settings.sessions.rules(), int(time.time() * MS_PER_SECOND))
 
 

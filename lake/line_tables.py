@@ -45,7 +45,7 @@ class LineTables:
         self.counts = ReadCounts()
         self._limits = limits
         self._days = DayFiles(store, TABLES, now, seconds)
-        self._duck = ParquetDuck(self.blocks, limits.memory_bytes)
+        self._duck = ParquetDuck(self.blocks, limits.memory_bytes, is_look_up=True)
         self._scan_duck = ParquetDuck(self.blocks, limits.scan_memory_bytes, limits.scan_threads)
         self.scan = TableScan(store, self.blocks, self._scan_duck, now, seconds)
         self._pool = ThreadPoolExecutor(limits.at_once, "replaylake-lines")

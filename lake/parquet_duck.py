@@ -15,6 +15,12 @@ from schemas.units import MIB
 from sinks.store import ObjectInfo
 
 _FOOTERS_BYTES = 24 * MIB  # as DuckDB counts them; measured, they take eight times that
+# Planning is a third of a look-up of a hundred columns, most of it in optimizers that can do nothing for it.
+_WITHOUT = """
+    SET VARIABLE others = (SELECT string_agg(name, ',') FROM duckdb_optimizers()
+        WHERE name NOT IN ('expression_rewriter', 'filter_pushdown', 'unused_columns'));
+    SET disabled_optimizers = getvariable('others');
+"""
 _FOOTERS = "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'OBJECT_CACHE'"
 
 
@@ -23,12 +29,16 @@ class Unreadable(Damaged):
 
 
 class ParquetDuck:
-    """For any thread. `memory_bytes`, `threads`: of all queries that run at once; 0 threads: one a core."""
+    """For any thread. `memory_bytes`, `threads`: of all queries that run at once; 0 threads: one a core.
 
-    def __init__(self, blocks: BlockCache, memory_bytes: int, threads: int = 1) -> None:
+    `is_look_up`: queries find few rows of one file, and are planned with no more than that needs.
+    """
+
+    def __init__(self, blocks: BlockCache, memory_bytes: int, threads: int = 1, *, is_look_up: bool = False) -> None:
         self._files = BlockFiles(blocks)
         self._memory_bytes = memory_bytes
         self._threads = threads
+        self._is_look_up = is_look_up
         self._lock = Lock()
         self._names: set[str] = set()  # of files whose footers are kept
         self._connection = self._connected()
@@ -87,6 +97,8 @@ class ParquetDuck:
         threads = {"threads": self._threads} if self._threads else {}
         connection = duckdb.connect(config={"memory_limit": f"{self._memory_bytes}B", **threads})
         connection.register_filesystem(self._files)
+        if self._is_look_up:
+            connection.execute(_WITHOUT)
         return connection.execute(f"""
             SET GLOBAL parquet_metadata_cache = true;
             SET GLOBAL TimeZone = 'UTC';

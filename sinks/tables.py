@@ -107,12 +107,14 @@ def declared_columns(content: pa.Table, table: str) -> pa.Table:
     schema = arrow_schema(table)
     if content.schema.equals(schema):
         return content
-    arrays = [
-        content[field.name].cast(field.type)
-        if field.name in content.column_names
-        else pa.nulls(content.num_rows, field.type)
-        for field in schema
-    ]
+    there = {field.name: place for place, field in enumerate(content.schema)}
+    arrays = []
+    for field in schema:
+        if field.name not in there:
+            arrays.append(pa.nulls(content.num_rows, field.type))
+            continue
+        column = content.column(there[field.name])
+        arrays.append(column if column.type.equals(field.type) else column.cast(field.type))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 

@@ -101,11 +101,9 @@ def known_sessions(index: SessionIndex, asked: Iterable[tuple[str, str]]) -> set
 
 def window_rows(index: SessionIndex, app_id: str, session_id: str) -> list[Row]:
     """The windows of one session, first part first."""
-    found = index.ask(
-        f"SELECT {_NAMES} FROM sessions WHERE {OF_SESSION} ORDER BY session_part",
-        [app_id, session_id, app_id, session_id],
-    )
-    return [as_row(values) for values in found]
+    found = index.ask(f"SELECT {_NAMES} FROM sessions WHERE {OF_SESSION}", [app_id, session_id, app_id, session_id])
+    # A handful; in the query, sorting rows of so many columns would be a third of its time.
+    return sorted(map(as_row, found), key=lambda row: int(str(row["session_part"])))
 
 
 def facets(

@@ -16,6 +16,7 @@ from lake.line_tables import LineTables
 from lake.open_session import OpenWindow
 from schemas.items import LINE_TABLE
 from schemas.keys import FIRST_REVISIONS, TABLE_ENDING
+from schemas.session_columns import COUNTED
 from schemas.tables import TABLES as DECLARED
 from schemas.units import MS_PER_DAY
 from sinks.tables import as_declared
@@ -23,6 +24,7 @@ from viewer.explorer import milliseconds
 from viewer.session_index import OF_SESSION, SessionIndex
 
 TIMELINE = tuple(LINE_TABLE.values())
+_COUNTS = COUNTED | {"replay_segments": "replay_segment_count"}
 _TIMES = {
     field.name
     for table in (*TIMELINE, "replay_segments", "sessions")
@@ -57,11 +59,16 @@ class SessionRows:
         return found
 
     def rows(self, tables: Sequence[str], app_id: str, session_id: str, windows: Iterable[Row]) -> dict[str, list[Row]]:
-        """Rows of the session by table; times as epoch ms. Raises LakeRestless, TooMuch."""
+        """Rows of the session by table; times as epoch ms. Raises LakeRestless, TooMuch.
+
+        A table of which the windows count no rows is not looked into.
+        """
+        windows = list(windows)
+        some = [table for table in tables if any(row[_COUNTS[table]] != 0 for row in windows)]
         days = sorted({day for row in windows for day in _days(row)})
         epochs = self._epochs(app_id, session_id)
         news = self._index.changes  # after the windows were read
-        read = self._tables.session(tables, days, app_id, session_id, news, lambda key: _may_hold(key, epochs))
+        read = self._tables.session(some, days, app_id, session_id, news, lambda key: _may_hold(key, epochs))
         return {table: as_json(read[table]) if table in read else [] for table in tables}
 
     def partition(self, app_id: str, session_id: str) -> str:

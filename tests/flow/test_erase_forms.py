@@ -30,7 +30,7 @@ from sinks.session_journal import SessionJournal
 from sinks.store import LocalStore
 from sinks.writer import LakeLimits, LakeWriter, Refusal, ShardPlace
 from tests.flow.harness import run
-from tests.unit.test_erase_texts import JANE, WRAPS
+from tests.unit.sinks.test_erase_texts import JANE, WRAPS
 
 T0 = 1_795_229_663_252
 SESSION = "jane-session-0001"

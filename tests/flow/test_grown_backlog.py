@@ -17,7 +17,7 @@ from operators.input.positions import OnLost
 from operators.input.receive_clock import ClockRules
 from operators.shards import shard_of
 from sinks.store import LocalStore
-from tests.source.memory_log import MemoryBroker, MemoryLog
+from tests.contract.memory_log import MemoryBroker, MemoryLog
 from tests.torture.truth import action
 
 RUM, READERS = "rum", 4

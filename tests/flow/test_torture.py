@@ -60,11 +60,8 @@ def test_a_store_that_fails_at_random_changes_nothing_and_every_metric_moves(sta
     """Late, doubled and broken input is in the traffic, so no panel of the dashboard may stay at zero."""
     highest = store_faulty(stage, 12, print)
     zero = [metric for metric in JOB_METRICS if not highest.get(exposed_name(metric))]
-    odd_input = [
-        TOMBSTONES,
-        REPLACED_STAMPS,
-        CLOCK_CORRECTIONS,
-    ]  # tests/source/test_reader.py, SKIPPED: test_odd_guance.py
+    # tests/unit/flows/test_topic_source.py has these; SKIPPED: test_odd_guance.py
+    odd_input = [TOMBSTONES, REPLACED_STAMPS, CLOCK_CORRECTIONS]
     assert zero == [*odd_input, SKIPPED, ERASED], "which needs an erasure: tests/integration/test_erase.py"
 
 

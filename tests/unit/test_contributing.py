@@ -60,3 +60,9 @@ def test_paths_and_targets_that_a_guide_names_exist(guide: str) -> None:
             assert (ROOT / quoted).exists(), quoted
     for target in re.findall(r"`make ([a-z]+)", text):
         assert f"\n{target}:" in MAKEFILE, target
+
+
+def test_each_folder_of_unit_tests_is_one_of_the_source() -> None:
+    here = Path(__file__).parent
+    folders = {file.parent.relative_to(here) for file in here.rglob("*.py")}
+    assert [folder for folder in sorted(folders) if not (ROOT / folder).is_dir()] == []
