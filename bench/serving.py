@@ -6,6 +6,7 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -21,6 +22,7 @@ Parameters = dict[str, Any] | list[tuple[str, Any]]
 Ask = Callable[[str, Parameters], Any]
 
 
+_POLL_SECONDS = 0.05
 BESIDE = "BENCH_BESIDE"  # a checkout with its .venv
 
 
@@ -48,19 +50,26 @@ def serving(
     """Its address and process. `work`: for scratch files and its log; `settings`: by variable."""
     command = python(checkout, "-m", "flows.cli", "serve", "--lake", str(lake), "--port", "0")
     environment = {"PATH": os.environ["PATH"], "TMPDIR": str(work), "PYTHONPATH": str(checkout), **(settings or {})}
-    log = (work / "serve.log").open("w+b")
-    with log, subprocess.Popen(
-        command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    log = work / "serve.log"
+    with log.open("wb") as into, subprocess.Popen(
+        command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=into  # a pipe would fill up
     ) as process:  # fmt: skip
-        assert process.stderr is not None
         try:
-            found = re.search(r"http://\S+", process.stderr.readline().decode())
-            if found is None:
-                raise RuntimeError(process.stderr.read().decode())
-            yield found[0], process.pid
+            yield _address(log, process), process.pid
         finally:
             process.terminate()
-            log.write(process.communicate()[1])
+
+
+def _address(log: Path, process: "subprocess.Popen[bytes]") -> str:
+    """Where it listens, which is the first thing that it says."""
+    while True:
+        has_ended = process.poll() is not None
+        found = re.search(r"http://\S+(?=\s)", log.read_text())
+        if found is not None:
+            return found[0]
+        if has_ended:
+            raise RuntimeError(log.read_text())
+        time.sleep(_POLL_SECONDS)
 
 
 def client(url: str) -> Ask:

@@ -22,6 +22,7 @@ from flows.recovery_folder import RecoveryFolder, open_recovery_folder
 from flows.settings import ConfigurationError, Settings
 from flows.stopping import request_stop, stop_requested
 from flows.wiring import Job, Known, kafka_job, lake_store
+from operators.native import LEAF
 from schemas.errors import MustAct, ReplayLakeError, causes
 from schemas.keys import FOLDERS, TABLES
 from schemas.units import MS_PER_SECOND
@@ -60,6 +61,8 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
             if is_new_lake:
                 _log.info("nothing was at %s: made a new lake there", store.uri)
             check_retention(store, settings)
+        if LEAF is None:
+            _log.info("the compiled leaf is not installed: lines take more CPU, the lake is the same")
         _log.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
         _set_up_engine_api(settings)
         with (

@@ -17,6 +17,7 @@ from viewer.answers import Standing
 from viewer.questions import Busy
 from viewer.session_index import SessionIndex
 
+_CLEAN_AGAIN_SECONDS = 15.0  # after questions have left no moment for it; to ask for one stops them for a moment
 _REST_TIMES = 4  # a look at a large lake is followed by a rest of so many times its length
 _log = logging.getLogger("replaylake.serve")
 
@@ -42,6 +43,7 @@ class Follower:
         self._told_version = index.version
         self._read_at = now()
         self._look_due = 0.0  # by the loop's clock
+        self._clean_due = 0.0
         self._looked = asyncio.Event()
         self._trouble = ""
         self.looks: Counter[str] = Counter()  # by outcome, `ok` or `failed`
@@ -95,13 +97,23 @@ class Follower:
             self._read_at = self._now()
             self._look_due = began + max(self._refresh_seconds, _REST_TIMES * (_clock() - began))
             self.looks["ok"] += 1
-        more = await asyncio.to_thread(self._index.take) or await asyncio.to_thread(self._index.clean)
+        more = await asyncio.to_thread(self._index.take) or await self._clean()
         version = self._index.version
         if version != self._told_version:
             with suppress(Busy):  # told after the next look
                 await asyncio.to_thread(self._changed)
                 self._told_version = version
         return more
+
+    async def _clean(self) -> bool:
+        """Some cleaning, if it is due; whether there is more of it to be done at once."""
+        if _clock() < self._clean_due:
+            return False
+        try:
+            return await asyncio.to_thread(self._index.clean)
+        except Busy:
+            self._clean_due = _clock() + _CLEAN_AGAIN_SECONDS
+            return False
 
     def _failed(self, trouble: str) -> bool:
         self._trouble = trouble

@@ -3,13 +3,16 @@
 A pass goes through the row groups that there are at its begin, from the last one down, and writes those anew of which
 rows were deleted; a group without rows is dropped by the next checkpoint. Then what is free in the file is overwritten.
 Groups only move down meanwhile, so none is missed. A step is one group: the index follows the lake between two of them.
+
+DuckDB refuses a checkpoint beside a question, so it waits for a moment without any. There may be none for a while: then
+the pass goes on later.
 """
 
 from collections.abc import Iterator
 
 import duckdb
 
-from viewer.questions import Questions
+from viewer.questions import Bound, Busy, Questions
 
 _GROUPS = """
     SELECT sum(count) FROM pragma_storage_info('sessions')
@@ -25,12 +28,15 @@ class Cleaning:
     def __init__(self, connection: duckdb.DuckDBPyConnection, questions: Questions) -> None:
         self._connection = connection
         self._questions = questions
+        self._next: int | None = None  # group; None: not begun
         self._is_superseded_clean = False
-        connection.execute("CHECKPOINT")
-        self._next = len(list(self._groups())) - 1
+        self._is_filled = False
 
     def step(self) -> bool:
-        """One group, or the end; whether the pass is over."""
+        """One group, or the end; whether the pass is over. Raises Busy when questions leave no moment for it."""
+        if self._next is None:
+            self._checkpoint()
+            self._next = len(list(self._groups())) - 1
         groups = list(self._groups())
         self._next = min(self._next, len(groups) - 1)
         while self._next >= 0:
@@ -42,7 +48,17 @@ class Cleaning:
         if not self._is_superseded_clean:
             self._connection.execute("CREATE OR REPLACE TABLE superseded AS FROM superseded")
             self._is_superseded_clean = True
-        return self._end()
+        if not self._is_filled:
+            self._fill()
+            self._is_filled = True
+        self._checkpoint("DROP TABLE filling; CHECKPOINT")
+        return True
+
+    def _checkpoint(self, then: str = "") -> None:
+        with self._questions.quiet() as is_quiet:  # a group that somebody reads is not dropped
+            if not is_quiet:
+                raise Busy(Bound.SLOTS)
+            self._connection.execute(f"CHECKPOINT; {then}")
 
     def _groups(self) -> Iterator[tuple[int, int]]:
         """Row numbers of each group, the end not included."""
@@ -64,22 +80,15 @@ class Cleaning:
             INSERT INTO sessions FROM sessions WHERE rowid >= {first} AND rowid < {end};
             DELETE FROM sessions WHERE rowid >= {first} AND rowid < {end};
             COMMIT;
-            CHECKPOINT;
         """)
 
-    def _end(self) -> bool:
-        with self._questions.quiet() as is_quiet:  # a group that somebody reads is not dropped
-            if not is_quiet:
-                return False
-            self._connection.execute("CHECKPOINT")
+    def _fill(self) -> None:
+        """Free the blocks of what is gone, and write numbers over them."""
+        self._checkpoint()
         free = self._connection.execute("SELECT free_blocks, block_size FROM pragma_database_size()").fetchone()
         assert free is not None
         numbers = (free[0] + _SPARE_BLOCKS) * free[1] // _NUMBER_BYTES
         self._connection.execute(f"""
             CREATE OR REPLACE TABLE filling (number UBIGINT USING COMPRESSION uncompressed);
             INSERT INTO filling SELECT hash(range) FROM range({numbers});
-            CHECKPOINT;
-            DROP TABLE filling;
-            CHECKPOINT;
         """)
-        return True

@@ -16,7 +16,7 @@ from schemas.errors import TryAgain
 from viewer.options import QuestionLimits
 
 Params = Sequence[object]
-_QUIET_SECONDS = 0.5  # for one slot
+_QUIET_SECONDS = 1.0  # for one slot
 _QUIET_LOOKS = 10
 
 
@@ -112,6 +112,8 @@ class Questions:
         self._limits = limits
         self._free = threading.Semaphore(limits.at_once)
         self._quiet = threading.Lock()
+        self._open = threading.Event()  # not while somebody waits for quiet
+        self._open.set()
         self._given: set[Slot] = set()
         self.asked = 0  # slots that were given
         self.refused: Counter[Bound] = Counter()
@@ -144,15 +146,17 @@ class Questions:
     def quiet(self, meanwhile: Callable[[], None] = lambda: None) -> Iterator[bool]:
         """No question is being answered while the block lasts; False when that could not be had in good time.
 
-        `meanwhile` is called again and again until then.
+        `meanwhile` is called again and again until then. Questions that come meanwhile wait.
         """
         with self._quiet:
             taken = 0
+            self._open.clear()
             while taken < self._limits.at_once and self._took(meanwhile):
                 taken += 1
             try:
                 yield taken == self._limits.at_once
             finally:
+                self._open.set()
                 if taken:
                     self._free.release(taken)
 
@@ -166,7 +170,8 @@ class Questions:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        if not self._free.acquire(timeout=self._limits.wait_seconds):
+        wait_seconds = self._limits.wait_seconds
+        if not self._open.wait(wait_seconds) or not self._free.acquire(timeout=wait_seconds):
             raise Busy(Bound.SLOTS)
         self.asked += 1
         try:

@@ -179,10 +179,12 @@ class SessionIndex:
             return bool(self._pending)
 
     def clean(self) -> bool:
-        """Go on removing deleted rows from the database file; whether there is more to do."""
+        """Go on removing deleted rows from the database file; whether there is more to do. Raises Busy: later."""
         with self._changing:
             try:
                 return self._clean()
+            except Busy:
+                raise
             except BaseException:
                 _end(self._connection)
                 self._cleaning = None

@@ -80,7 +80,7 @@ class SourceMaps:
         used: dict[str, _Map | None] = {}
         tokens = [self._token(app_id, release, frame, used) for frame in found]
         shown = []
-        for frame, token, caller in zip(found, tokens, [*tokens[1:], None], strict=True):
+        for frame, token, caller in zip(found, tokens, [*tokens[1:], None], strict=False):
             called = caller.name if caller is not None else None  # what stands where it was called
             shown.append(_shown(frame, token, called) if with_lines else _without_lines(_shown(frame, token, called)))
         return Resolved(shown, sorted(path for path, one in used.items() if one is None))

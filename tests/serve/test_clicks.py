@@ -50,7 +50,7 @@ def test_elements_are_counted_as_the_rows_say(served: Served, clicks: list[Row],
 def test_where_in_the_element_is_a_cell_of_it(served: Served, clicks: list[Row]) -> None:
     pay = [row for row in of(clicks, GUANCE) if json.loads(row["action_target"])["selector"] == "#pay"]
     (element,) = (one for one in ask(served, app=GUANCE, page=PAGE).json()["elements"] if one["selector"] == "#pay")
-    cells = Counter()
+    cells: Counter[tuple[int, int]] = Counter()
     for row in pay:
         target, position = json.loads(row["action_target"]), json.loads(row["action_position"])
         cells[int(position["x"] / target["width"] * 20), int(position["y"] / target["height"] * 20)] += 1
@@ -67,7 +67,8 @@ def test_the_picture_is_a_moment_that_plays(served: Served) -> None:
 def test_filters_hold_and_the_limit_too(served: Served, clicks: list[Row]) -> None:
     session = of(clicks, GUANCE)[0]["session_id"]
     own = [row for row in of(clicks, GUANCE) if row["session_id"] == session]
-    answer = ask(served, app=GUANCE, page=PAGE, **{"is": [f"session_id:{session}"]}, limit=1).json()
+    only: Row = {"is": [f"session_id:{session}"], "limit": 1}
+    answer = ask(served, app=GUANCE, page=PAGE, **only).json()
     assert answer["total"] == len(own)
     assert len(answer["elements"]) == 1
     nothing = ask(served, app=GUANCE, page=PAGE, to=1000).json()

@@ -49,6 +49,11 @@ def test_a_stack_is_shown_in_the_sources_of_its_own_app(mapped: Served, rows: li
         assert frame["source"] == {"before": [], "line": f"secret of {app}", "after": []}
 
 
+def test_a_stack_without_frames_has_none(mapped: Served, rows: list[Row]) -> None:
+    answer = ask(mapped, of(rows, GUANCE), {"release": "", "stack": ""})
+    assert (answer.status, answer.json()) == (200, {"frames": [], "without": []})
+
+
 def test_a_token_of_one_app_gets_no_source_of_another(mapped: Served, rows: list[Row]) -> None:
     assert ask(mapped, of(rows, GUANCE), {"release": "1", "stack": STACK}, TOKEN_ONE).status == 200
     answer = ask(mapped, of(rows, DATADOG), {"release": "1", "stack": STACK}, TOKEN_ONE)
@@ -90,6 +95,8 @@ def test_a_link_shows_positions_and_no_source(mapped: Served, rows: list[Row]) -
     [
         {},
         {"release": "1"},
+        {"release": "\ud800", "stack": STACK},
+        {"release": "1", "stack": "\ud800"},
         {"release": 1, "stack": STACK},
         {"release": "x" * 257, "stack": ""},
         {"release": "1", "stack": "x" * 65_537},

@@ -131,3 +131,11 @@ def test_only_some_maps_are_read_for_one_stack(tmp_path: Path) -> None:
 
 def test_without_a_store_stacks_are_as_recorded() -> None:
     assert not SourceMaps(None, lambda: 0.0).resolved("shop", "1.5.0", at(25), with_lines=True).frames[0].mapped
+
+
+@pytest.mark.parametrize(
+    "stack", ["", "Error: no frames", "\n\n", "\ud800 at x", "at \x00 (\x00:1:1)", f"at a ({SITE}/%00/%ff.js:1:1)"]
+)
+def test_a_stack_may_be_anything(tmp_path: Path, stack: str) -> None:
+    shown = maps(tmp_path).resolved("shop", "1.5.0", stack, with_lines=True)
+    assert not any(frame.mapped for frame in shown.frames)
