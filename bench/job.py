@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -11,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
-from bench.spent import memory_bytes
+from bench.serving import interpreter
+from bench.spent import REPOSITORY, memory_bytes
 from bench.topic import Topic
 from flows.server_process import LOOPBACK, free_ports, listens
 
@@ -23,8 +23,14 @@ class Job:
     """A started job of one process or a cluster on this machine. `settings`: more of its environment."""
 
     def __init__(
-        self, topic: Topic, folder: Path, settings: Mapping[str, str] | None = None, processes: int = 1
+        self,
+        topic: Topic,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        processes: int = 1,
+        checkout: Path = REPOSITORY,
     ) -> None:
+        folder.mkdir(exist_ok=True)
         self._ports = _adjacent_ports(processes)
         self._log = folder / "job.log"
         environment = os.environ | {
@@ -35,9 +41,12 @@ class Job:
             "REPLAYLAKE_HTTP__ADDRESS": f"{LOOPBACK}:{self._ports[0]}",
             **(settings or {}),
         }
-        command = [sys.executable, "-m", "flows.cli", "run", "--processes", str(processes)]
+        environment["PYTHONPATH"] = str(checkout)
+        command = [interpreter(checkout), "-m", "flows.cli", "run", "--processes", str(processes)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, cwd=checkout, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -45,6 +54,11 @@ class Job:
     def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
             self.kill()
+
+    @property
+    def process_id(self) -> int:
+        """Of the one process."""
+        return self._process.pid
 
     def kill(self) -> None:
         """kill -9 of every process of the job."""

@@ -51,7 +51,7 @@ def _standing(results: Mapping[str, Result]) -> Iterator[str]:
     yield "| --- | ---: | ---: | --- |"
     for goal, value in standing(results):
         yield f"| {goal.what} | {_bound(goal)} | {' | '.join(_outcome(goal, value))} |"
-    yield "\nWhy not the first three, about lines: [decision 8](decisions/0008-speed-of-lines.md).\n"
+    yield "\nWhat a line costs, and why: [decision 8](decisions/0008-speed-of-lines.md).\n"
 
 
 def _bound(goal: Goal) -> str:

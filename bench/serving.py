@@ -33,9 +33,14 @@ def checkouts() -> dict[str, Path]:
 
 
 def python(checkout: Path, *arguments: str) -> list[str]:
-    """A command line of the checkout's Python, or of this one where it has none. It leaves no files there."""
+    """A command line of the checkout's Python that leaves no files there."""
+    return [interpreter(checkout), "-B", *arguments]
+
+
+def interpreter(checkout: Path) -> str:
+    """The checkout's Python, or this one where it has none."""
     own = checkout / ".venv" / "bin" / "python"
-    return [str(own) if own.exists() else sys.executable, "-B", *arguments]
+    return str(own) if own.exists() else sys.executable
 
 
 @contextmanager

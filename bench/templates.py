@@ -1,20 +1,15 @@
-"""Real Guance RUM lines with holes: what a generated line is made of."""
+"""A generated line: ids and times for the holes of a template."""
 
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
+from datetime import UTC, datetime
 
 import msgspec
 
-from flows.captures import CaptureCounts, read_captures
-from operators.decode import decode
-from operators.wire.unusable import Limits
-from schemas.items import Item, Kind
+from bench.forms import JSON, LINE_KINDS, SAMPLES, recorded
+from schemas.items import Kind
+from schemas.units import MS_PER_SECOND
 
-SAMPLES = Path(__file__).parent.parent / "samples"
-LINE_KINDS = (Kind.VIEW, Kind.ACTION, Kind.ERROR, Kind.RESOURCE, Kind.LONG_TASK)
-_CAPTURE = SAMPLES / "guance" / "gc-spa-json.jsonl.gz"
-_OWN_ID = {Kind.ERROR: "error_id", Kind.RESOURCE: "resource_id", Kind.LONG_TASK: "long_task_id"}
+__all__ = ["LINE_KINDS", "SAMPLES", "Line", "line_templates"]
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -38,30 +33,11 @@ class Line(msgspec.Struct, frozen=True):
             b"user": self.user_id.encode(),
             b"time": self.time_ms,
             b"spent": self.time_spent_ns,
+            b"seconds": self.time_ms / MS_PER_SECOND,
+            b"iso": datetime.fromtimestamp(self.time_ms / MS_PER_SECOND, UTC).isoformat().encode(),
         }
 
 
-@cache
 def line_templates() -> Mapping[Kind, list[bytes]]:
-    """Every line of one real session, by kind."""
-    found: dict[Kind, list[bytes]] = {kind: [] for kind in LINE_KINDS}
-    for captured in read_captures([_CAPTURE], CaptureCounts()):
-        for item in decode(captured.message, Limits()):
-            if isinstance(item, Item) and item.kind != Kind.SEGMENT:
-                found[Kind(item.kind)].append(_template(Kind(item.kind), item.body))
-    return found
-
-
-def _template(kind: Kind, body: bytes) -> bytes:
-    row = msgspec.json.decode(body)
-    tags, fields = row["tags"], row["fields"]
-    tags |= {"app_id": "%(app)b", "session_id": "%(session)b", "view_id": "%(view)b", "userid": "%(user)b"}
-    row["time"] = "%(time)d"
-    if kind is Kind.VIEW:
-        fields["time_spent"] = "%(spent)d"
-    elif kind is Kind.ACTION:
-        fields["action_id"] = "%(line)b"
-    else:
-        tags[_OWN_ID[kind]] = "%(line)b"
-    text = msgspec.json.encode(row).replace(b"%", b"%%").replace(b"%%(", b"%(")
-    return text.replace(b'"%(time)d"', b"%(time)d").replace(b'"%(spent)d"', b"%(spent)d")
+    """Every line of one real session of a Guance SDK that sends JSON, by kind."""
+    return recorded(JSON).templates

@@ -28,6 +28,7 @@ class Topic(msgspec.Struct):
     name: str
     ends: list[int]  # offset after the last message, by partition
     messages: int = 0
+    lines: int = 0
     bytes: int = 0
 
     def facts(self) -> dict[str, TopicFacts]:
@@ -63,6 +64,7 @@ def fill(bootstrap: str, name: str, partitions: int, sent: Iterable[Sent], *, co
                 producer.poll(0.1)
         producer.poll(0)
         topic.messages += 1
+        topic.lines += one.lines
         topic.bytes += len(one.value)
     left = producer.flush(120)
     if failed or left:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from bench.templates import LINE_KINDS, Line, line_templates
+from bench.forms import FORMS, JSON, LINE_KINDS, Form, recorded
+from bench.templates import Line
 from schemas.units import MIB, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND
 
 START_MS = 1_795_000_000_000  # 18 November 2026: fixed, so that a run can be repeated
@@ -25,6 +26,7 @@ _STAYS = (  # (share of sessions, shortest, longest stay in minutes)
     (2, 60.0, 250.0),
 )
 _FLUSH_MS = 30 * MS_PER_SECOND  # an SDK holds a line back so long at most
+_BATCH_MS = 10 * MS_PER_MINUTE  # less than what ends a session
 _LAG_MEAN_MS = 6 * MS_PER_SECOND
 _VIEW_LINES = 12  # lines a view, on average
 _MEAN_MINUTES = sum(share * (low + high) / 2 for share, low, high in _STAYS) / sum(share for share, _, _ in _STAYS)
@@ -40,6 +42,7 @@ class Sent(NamedTuple):
     type: bytes
     headers: dict[str, bytes]
     value: bytes
+    lines: int = 1
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -53,6 +56,7 @@ class Load(msgspec.Struct, frozen=True):
     late_final_share: float = 0.002  # of sessions: one more state of a view, 0.25 h to 18 h later
     oversize: int = 0  # lines beyond the job's message limit
     oversize_bytes: int = 9 * MIB
+    form: str = JSON  # of `bench.forms.FORMS`
     seed: int = 1
 
 
@@ -83,20 +87,22 @@ def merged(sessions: Iterable[tuple[int, Sequence[Sent]]]) -> Iterator[Sent]:
 def session_messages(load: Load, number: int, start_ms: int, *, is_oversize: bool = False) -> list[Sent]:
     """One visitor's messages, in the order in which the lines were made."""
     dice = random.Random(load.seed * 1_000_003 + number)
+    lots = random.Random(load.seed * 1_000_003 + number)  # of templates, whose number depends on the form
     session_id = f"{load.seed:08x}-0000-4000-8000-{number:012x}"
     app_id = f"app-{number % load.apps:04d}"
     minutes = _stay_minutes(dice)
     count = max(2, round(load.lines_per_session * (0.5 + 0.5 * minutes / _MEAN_MINUTES) * dice.uniform(0.7, 1.3)))
     stay_ms = int(minutes * MS_PER_MINUTE)
     times = sorted(start_ms + dice.randrange(stay_ms) for _ in range(count))
-    templates = line_templates()
+    form = recorded(load.form)
+    templates = form.templates
     kinds = [LINE_KINDS[0], *dice.choices(LINE_KINDS, _KIND_WEIGHTS, k=count - 1)]  # a session begins with a view
     key = session_id.encode()
     view_number, view_ms = 0, times[0]
     found: list[Sent] = []
 
     def send(received_ms: int, value: bytes) -> None:
-        found.append(Sent(received_ms, number, len(found), key, b"guance.rum", {}, value))
+        found.append(Sent(received_ms, number, len(found), key, form.type, form.headers, value))
 
     value = b""
     for position, (time_ms, kind) in enumerate(zip(times, kinds, strict=True)):
@@ -112,7 +118,7 @@ def session_messages(load: Load, number: int, start_ms: int, *, is_oversize: boo
             time_ms=view_ms if is_view else time_ms,
             time_spent_ns=(time_ms - view_ms) * 1_000_000,
         )
-        value = line.fill(dice.choice(templates[kind]))
+        value = line.fill(lots.choice(templates[kind]))
         if is_oversize and position == 0:
             value = value[:-1] + b',"padding":"' + b"x" * load.oversize_bytes + b'"}'
         received_ms = time_ms + min(_FLUSH_MS, int(dice.expovariate(1 / _LAG_MEAN_MS)))
@@ -125,7 +131,27 @@ def session_messages(load: Load, number: int, start_ms: int, *, is_oversize: boo
             app_id, session_id, f"{number:08x}-{view_number:04x}", "", f"u-{number}", view_ms, late_ms * 1_000_000
         )
         send(times[-1] + late_ms, last.fill(templates[LINE_KINDS[0]][0]))
-    return found
+    return _in_requests(found, FORMS[load.form]) if FORMS[load.form].lines > 1 else found
+
+
+def _in_requests(lines: list[Sent], form: Form) -> list[Sent]:
+    """Lines in requests as an SDK makes them: ten, or fewer where they come slowly.
+
+    Lines of a real page come in bursts, these evenly; so a request waits longer for its ten than an SDK does.
+    """
+    requests: list[list[Sent]] = []
+    for line in sorted(lines):
+        if (
+            not requests
+            or len(requests[-1]) == form.lines
+            or line.received_ms > requests[-1][0].received_ms + _BATCH_MS
+        ):
+            requests.append([])
+        requests[-1].append(line)
+    return [
+        of[-1]._replace(position=at, value=form.join([one.value for one in of]), lines=len(of))
+        for at, of in enumerate(requests)
+    ]
 
 
 def _stay_minutes(dice: random.Random) -> float:

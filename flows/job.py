@@ -16,13 +16,13 @@ from bytewax.testing import cluster_main, run_main
 
 from flows.http_server import serve
 from flows.job_watch import watched
-from flows.known_sessions import known_sessions
 from flows.logs import LOGGER
 from flows.process_memory import settle_memory
 from flows.recovery_folder import RecoveryFolder, open_recovery_folder
 from flows.settings import ConfigurationError, Settings
 from flows.stopping import request_stop, stop_requested
 from flows.wiring import Job, Known, kafka_job, lake_store
+from operators.native import LEAF
 from schemas.errors import MustAct, ReplayLakeError, causes
 from schemas.keys import FOLDERS, TABLES
 from schemas.units import MS_PER_SECOND
@@ -61,6 +61,8 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
             if is_new_lake:
                 _log.info("nothing was at %s: made a new lake there", store.uri)
             check_retention(store, settings)
+        if LEAF is None:
+            _log.info("the compiled leaf is not installed: lines take more CPU, the lake is the same")
         _log.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
         _set_up_engine_api(settings)
         with (
@@ -83,6 +85,8 @@ def _known(folder: RecoveryFolder, store: ObjectStore, settings: Settings) -> It
     """Sessions that another job has closed, where this one has taken its lake over."""
     if not folder.has_taken_over:
         return ()
+    from flows.known_sessions import known_sessions  # noqa: PLC0415 - reads tables; few starts do
+
     return known_sessions(store, settings.sessions.rules(), int(time.time() * MS_PER_SECOND))
 
 

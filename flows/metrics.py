@@ -17,6 +17,7 @@ import schemas.metrics as names
 from flows.settings import HttpSettings
 from flows.topic_source import Reader
 from operators.input.receive_clock import Input, StampFault
+from operators.native import LEAF, LEAF_VERSION
 from operators.windows.tracker import SessionTracker
 from schemas.exposition import Labels, family
 from schemas.items import CloseReason, RejectReason, SkipReason
@@ -57,7 +58,7 @@ class JobMetrics(Collector):
         self.registry.register(self)
 
     def collect(self) -> Iterator[Family]:
-        yield family(names.BUILD, {(self._version,): 1})
+        yield family(names.BUILD, {(self._version, LEAF_VERSION if LEAF else "none"): 1})
         yield from self._of_readers()
         yield from self._of_sessions()
         yield from self._of_lake()

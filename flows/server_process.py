@@ -17,6 +17,7 @@ from pathlib import Path
 from schemas.errors import MustAct
 
 LOOPBACK = "127.0.0.1"
+STOP_SECONDS = 10.0  # SeaweedFS takes 2 s to 4 s
 GRPC_OFFSET = 10_000  # SeaweedFS serves gRPC at the HTTP port + 10,000; the other servers leave the twin unused
 
 _FIRST_PORT = 12_000
@@ -52,7 +53,7 @@ class ServerCommand:
     environment: Mapping[str, str]
     awaits: Callable[[], str]
     ready_seconds: float = 30.0
-    stop_seconds: float = 10.0  # after SIGTERM; then it is killed. SeaweedFS takes 2 s to 4 s
+    stop_seconds: float = STOP_SECONDS  # after SIGTERM; then it is killed
 
 
 @contextmanager

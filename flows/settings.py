@@ -31,6 +31,7 @@ from operators.windows.memos import MemoLimits
 from operators.windows.rules import WindowRules
 from operators.wire.unusable import Limits
 from schemas.errors import MustAct
+from schemas.keys import SOURCE_MAPS
 from schemas.lifecycle import PACK_DAYS
 from schemas.promoted import Promoted, PromotedType, taken_names
 from schemas.retention import RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, AppRetention, Retention
@@ -580,6 +581,9 @@ class ServeSettings(_Section):
     allow_recorded_origins: list[Annotated[str, Field(pattern=r"^https?://[a-zA-Z0-9.*-]+(:\d+)?$")]] = Field(
         [], description="origins whose images, styles and fonts a recording may load; none is safest"
     )
+    app_names: dict[str, Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        {}, description="what the page calls an app, by its id"
+    )
     refresh_seconds: Annotated[float, Field(gt=0)] = Field(
         _SERVE.refresh_seconds, description="how often to look for new sessions"
     )
@@ -638,6 +642,20 @@ class ServeSettings(_Section):
     def asks_who(self) -> bool:
         """Nobody reads without being known."""
         return bool(self.tokens) or self.proxy is not None
+
+
+class SourceMapSettings(_Section):
+    """Source maps of the pages' scripts: `replaylake sourcemaps`, and the stacks that `serve` shows."""
+
+    uri: str = Field("", description="where they are, a local path or s3://bucket/prefix; when not set in the lake")
+
+    @field_validator("uri")
+    @classmethod
+    def _check_uri(cls, uri: str) -> str:
+        fault = lake_fault(uri) if uri else ""
+        if fault:
+            raise ValueError(fault)
+        return uri
 
 
 class IcebergSettings(_Section):
@@ -715,6 +733,7 @@ class Settings(BaseSettings):
     intake: IntakeSettings = IntakeSettings()
     serve: ServeSettings = ServeSettings()
     iceberg: IcebergSettings = IcebergSettings()
+    source_maps: SourceMapSettings = SourceMapSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")
@@ -747,6 +766,10 @@ class Settings(BaseSettings):
         if path is not None:
             sources.append(TomlConfigSettingsSource(settings_cls, path))
         return tuple(sources)
+
+    def source_maps_uri(self) -> str:
+        """Where the source maps are."""
+        return self.source_maps.uri or f"{self.lake.rstrip('/')}/{SOURCE_MAPS.rstrip('/')}"
 
     def retention_rules(self) -> Retention:
         default = AppRetention(self.retention.days, self.retention.replay_days)

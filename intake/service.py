@@ -4,13 +4,12 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from intake.cors import Cors, RawHeaders
 from intake.counts import Counts
 from intake.policy import Policy
 from intake.preparing import Prepared, Preparer
@@ -25,7 +24,8 @@ from operators.wire.unusable import Unusable
 _IN_A_THREAD_BYTES = 64 << 10  # a larger body would hold up the other requests while it is taken apart
 _THREADS = 2
 _DRAINED_FACTOR = 8  # up to so many times the limit is read and thrown away, so that the sender hears the answer
-_JSON = "application/json"
+_NO_BODY = {204, 304}
+_JSON = (b"content-type", b"application/json")
 _READ_BY_SDKS = sorted(
     {"retry-after"}.union(*(family.refusal_headers(status, 1) for family in FAMILIES for status in STATUS.values()))
 )
@@ -46,16 +46,59 @@ class Clocks(Protocol):
 
 
 def application(policy: Policy, preparer: Preparer, writer: Writer, counts: Counts, clocks: Clocks) -> ASGIApp:
-    """The whole: CORS around the service. Origins are mirrored, because SDKs that fall back to XHR send credentials."""
-    return CORSMiddleware(
-        Service(policy, preparer, writer, counts, clocks),
+    """The whole: the service, and answers to what browsers ask before they send."""
+    service = Service(policy, preparer, writer, counts, clocks)
+    asked_before = CORSMiddleware(
+        service,
         allow_origins=policy.origins,
         allow_methods=("GET", "POST", "OPTIONS"),
         allow_headers=("*",),
         allow_credentials=True,
-        expose_headers=_READ_BY_SDKS,
         max_age=86_400,
     )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (asked_before if _is_preflight(scope) else service)(scope, receive, send)
+
+    return app
+
+
+def _is_preflight(scope: Scope) -> bool:
+    names = {name for name, _ in scope["headers"]} if scope["method"] == "OPTIONS" else set()
+    return {b"origin", b"access-control-request-method"} <= names
+
+
+class _Asked:
+    """A request, its head read once. Of a header that is there twice, the first counts."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: str = scope["query_string"].decode("latin-1")
+        self.address: str = scope["client"][0] if scope.get("client") else ""
+        self.headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in reversed(scope["headers"])}
+
+    @property
+    def declared_bytes(self) -> int:
+        """Of the body; 0 where the head does not say."""
+        text = self.headers.get("content-length", "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = {}
+
+    async def send(self, send: Send, cors: RawHeaders) -> None:
+        """As HTTP has it: without a length where the status allows no body."""
+        head = [(name.encode("latin-1"), text.encode("latin-1")) for name, text in self.headers.items()]
+        if self.status not in _NO_BODY:
+            head.append((b"content-length", str(len(self.body)).encode()))
+        if self.body:
+            head.append(_JSON)
+        await send({"type": "http.response.start", "status": self.status, "headers": [*head, *cors]})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 class Service:
@@ -67,33 +110,34 @@ class Service:
         self._writer = writer
         self._counts = counts
         self._clocks = clocks
+        self._cors = Cors(policy.origins, _READ_BY_SDKS)
         self._addresses = _buckets(policy, policy.address_rate.per_second, policy.address_rate.burst, clocks.seconds)
         self._apps = _buckets(policy, policy.app_rate.per_second, policy.app_rate.burst, clocks.seconds)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="prepare")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        route = route_of(scope["path"], scope["query_string"].decode("latin-1"))
+        asked = _Asked(scope)
+        route = route_of(asked.path, asked.query)
         kind = kind_of_path(route)
         family = family_of_kind(kind)
         if kind is None or family is None:
-            response = self._other(request, route)
+            answer = self._other(asked, route)
         else:
             started = self._clocks.seconds()
-            response = await self._answer(request, route, kind, family)
-            self._counts.requests[kind, str(response.status_code)] += 1
+            answer = await self._answer(asked, receive, route, kind, family)
+            self._counts.requests[kind, str(answer.status)] += 1
             self._counts.observe_seconds(self._clocks.seconds() - started)
-        await response(scope, receive, send)
+        await answer.send(send, self._cors.headers(asked.headers.get("origin")))
 
-    def _other(self, request: Request, route: str) -> Response:
-        start = _start_answer(route) if request.method in {"GET", "POST"} else None
+    def _other(self, asked: _Asked, route: str) -> _Answer:
+        start = _start_answer(route) if asked.method in {"GET", "POST"} else None
         kind, status = (start.name, 200) if start is not None else ("unknown route", 404)
         self._counts.requests[kind, str(status)] += 1
-        return Response(start.body if start else b'{"error":"unknown route"}', status, media_type=_JSON)
+        return _Answer(status, start.body if start else b'{"error":"unknown route"}')
 
-    async def _answer(self, request: Request, route: str, kind: str, family: Family) -> Response:
+    async def _answer(self, asked: _Asked, receive: Receive, route: str, kind: str, family: Family) -> _Answer:
         try:
-            message = await self._take(request, route, kind)
+            message = await self._take(asked, receive, route, kind)
         except Refused as refused:
             self._counts.refused[refused.reason] += 1
             status = family.refusal_status(STATUS[refused.reason])
@@ -103,34 +147,29 @@ class Service:
                 headers["retry-after"] = str(wait_seconds)
             if refused.reason is Refusal.METHOD:
                 headers["allow"] = "POST, OPTIONS"
-            if refused.reason is Refusal.TOO_LARGE and not self._is_drained(request):
+            if refused.reason is Refusal.TOO_LARGE and not self._is_drained(asked):
                 headers["connection"] = "close"
-            body = b'{"error":"%b"}' % refused.reason.value.encode()
-            return Response(body, status, headers, media_type=_JSON)
-        status, body = family.taken(message)
-        return Response(body, status, media_type=_JSON if body else None)
+            return _Answer(status, b'{"error":"%b"}' % refused.reason.value.encode(), headers)
+        return _Answer(*family.taken(message))
 
-    async def _take(self, request: Request, route: str, kind: str) -> Message:
+    async def _take(self, asked: _Asked, receive: Receive, route: str, kind: str) -> Message:
         """What came. Raises Refused unless everything of it that may be stored is in Kafka."""
         policy, counts = self._policy, self._counts
-        if request.method != "POST":
+        if asked.method != "POST":
             raise Refused(Refusal.METHOD)
-        origin = request.headers.get("origin")
-        if origin is not None and "*" not in policy.origins and origin not in policy.origins:
+        origin = asked.headers.get("origin")
+        if origin is not None and not self._cors.allows(origin):
             raise Refused(Refusal.ORIGIN)
-        address = request.client.host if request.client else ""
-        _wait(self._addresses.take(address), Refusal.ADDRESS_RATE)
-        declared = _declared_bytes(request.headers)
-        if declared > policy.limits.message_bytes:
+        _wait(self._addresses.take(asked.address), Refusal.ADDRESS_RATE)
+        if asked.declared_bytes > policy.limits.message_bytes:
             raise Refused(Refusal.TOO_LARGE)
         held = _Held(counts, policy.pending_bytes)
         try:
-            body = await self._body(request, held)
+            body = await self._body(receive, held)
             if not body:
                 raise Refused(Refusal.EMPTY)
-            query = request.scope["query_string"].decode("latin-1")
-            message = request_message(kind, query, request.headers, body, self._clocks.wall_ms(), route)
-            prepared = await self._prepared(request.headers, message, address)
+            message = request_message(kind, asked.query, asked.headers, body, self._clocks.wall_ms(), route)
+            prepared = await self._prepared(message, asked)
             for app_id in prepared.apps:
                 _wait(self._apps.take(app_id), Refusal.APP_RATE)
             if prepared.keyed:  # of a request there may be nothing to store, without a fault
@@ -140,37 +179,39 @@ class Service:
         counts.stored(kind, prepared)
         return message
 
-    async def _body(self, request: Request, held: "_Held") -> bytes:
+    async def _body(self, receive: Receive, held: "_Held") -> bytes:
         chunks: list[bytes] = []
         size = 0
         try:
             async with asyncio.timeout(self._policy.body_seconds):
-                async for chunk in request.stream():
-                    chunks.append(chunk)
-                    size += len(chunk)
+                is_whole = False
+                while not is_whole:
+                    event = await receive()
+                    if event["type"] != "http.request":
+                        raise Refused(Refusal.CUT_OFF)
+                    chunks.append(event.get("body", b""))
+                    size += len(chunks[-1])
                     if size > self._policy.limits.message_bytes:
                         raise Refused(Refusal.TOO_LARGE)
                     held.grow(size)
+                    is_whole = not event.get("more_body", False)
         except TimeoutError:
             raise Refused(Refusal.SLOW) from None
-        except ClientDisconnect:
-            raise Refused(Refusal.CUT_OFF) from None
         return b"".join(chunks)
 
-    async def _prepared(self, headers: Mapping[str, str], message: Message, address: str) -> Prepared:
-        if "content-encoding" in headers:
+    async def _prepared(self, message: Message, asked: _Asked) -> Prepared:
+        if "content-encoding" in asked.headers:
             try:
                 without_coding(message, self._policy.limits)
             except Unusable:
                 raise Refused(Refusal.ENCODING) from None
         if len(message.value) <= _IN_A_THREAD_BYTES:
-            return self._preparer.prepare(message, address)
+            return self._preparer.prepare(message, asked.address)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._preparer.prepare, message, address)
+        return await loop.run_in_executor(self._threads, self._preparer.prepare, message, asked.address)
 
-    def _is_drained(self, request: Request) -> bool:
-        declared = _declared_bytes(request.headers)
-        return 0 < declared <= _DRAINED_FACTOR * self._policy.limits.message_bytes
+    def _is_drained(self, asked: _Asked) -> bool:
+        return 0 < asked.declared_bytes <= _DRAINED_FACTOR * self._policy.limits.message_bytes
 
 
 class _Held:
@@ -204,8 +245,3 @@ def _buckets(policy: Policy, rate: float, burst: float, clock: Callable[[], floa
 def _wait(seconds: float, reason: Refusal) -> None:
     if seconds:
         raise Refused(reason, seconds)
-
-
-def _declared_bytes(headers: Mapping[str, str]) -> int:
-    text = headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0

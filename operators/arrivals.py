@@ -70,6 +70,8 @@ def decode_poll(poll: Poll, limits: Limits, clients: Clients) -> DecodedPoll:
             if isinstance(result, Item):
                 item = result if client is None else msgspec.structs.replace(result, client=client)
                 arrivals.append(Arrival(one.clock_ms, one.topic, one.partition, one.offset, item))
+                if result.scan is None:
+                    continue
                 parts: Iterable[Rejected] = unusable_records(result, limits)
             elif isinstance(result, Skipped):
                 skipped[result.reason] += 1

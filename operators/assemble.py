@@ -22,7 +22,7 @@ from operators.rows.error_groups import fingerprint
 from operators.rows.session_row import ReplayTotals, Row, session_row
 from operators.rows.signals import Activity, Window, action_times_ms, activity, in_order, is_slow, view_signals
 from operators.rows.views import ViewLine, add_note, final_views, note_order
-from operators.windows.tracker import CloseOrder, unpack_moments
+from operators.windows.tracker import CloseOrder, places
 from schemas.items import LINE_TABLE, Client, Item, Kind, RejectReason
 from schemas.line_columns import VIEW
 from schemas.pack import PackEntry
@@ -125,7 +125,7 @@ def assemble_open(
 
 def references(order: CloseOrder) -> list[Reference]:
     """Which pack entries `assemble` needs."""
-    return [(m.seq, m.ordinal) for m in unpack_moments(order.moments + order.new_moments)]
+    return [(seq, ordinal) for _, seq, ordinal in places(order.moments + order.new_moments)]
 
 
 def _rows(
@@ -210,10 +210,10 @@ def _revisions(order: CloseOrder, entries: Mapping[Reference, PackEntry]) -> lis
 def _pick(entries: Mapping[Reference, PackEntry], packed: bytes) -> list[PackEntry]:
     """The entries of some moments, one per identity: the copy with the most content, as if received first."""
     best: dict[int, PackEntry] = {}
-    for moment in unpack_moments(packed):
-        entry = entries[moment.seq, moment.ordinal]
-        known = best.get(moment.ident)
-        best[moment.ident] = entry if known is None else _richer(known, entry)
+    for ident, seq, ordinal in places(packed):
+        entry = entries[seq, ordinal]
+        known = best.get(ident)
+        best[ident] = entry if known is None else _richer(known, entry)
     return list(best.values())
 
 

@@ -48,6 +48,8 @@ def route_of(path: str, query: str) -> str:
 def _parameter(query: str, name: str) -> str:
     if f"{name}=" not in query or query.count("&") >= _PARAMETERS_MAX:
         return ""
+    if "%" not in query and "+" not in query:
+        return next((text for one in query.split("&") if (text := one.removeprefix(f"{name}=")) and text != one), "")
     return parse_qs(query, max_num_fields=_PARAMETERS_MAX).get(name, [""])[0]
 
 

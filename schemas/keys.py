@@ -8,6 +8,7 @@
     _job/owner.json    _job/fence/<shard>    _job/published/<shard>    _job/notices/<name>    _job/heard/<shard>
     _job/removed/<name>    _job/receipts/<name>.json    _job/lock/<token>    _job/compaction.json
     _job/iceberg.json    _job/retired/<name>    iceberg/<table>/...
+    sourcemaps/app_id=<app>/release=<release>/<path>.map
 
 Ids are data, never paths: whatever is not plain is percent-encoded, and long ones end in a hash.
 """
@@ -34,6 +35,7 @@ SWAP = "_job/compaction.json"  # which files a command is replacing by which one
 REGISTRAR = "_job/iceberg.json"  # who keeps Iceberg tables of this lake
 RETIRED = "_job/retired/"  # files that only an older Iceberg snapshot still needs
 ICEBERG = "iceberg/"  # metadata of the Iceberg tables
+SOURCE_MAPS = "sourcemaps/"  # of the scripts of pages; a person or a build puts them there
 FOLDERS = frozenset({"tables", "replays", "packs", "staging", "_job"})  # a lake has some of them, and no others
 FIRST_REVISIONS = "-r0"  # end of a file's name: every row in it is of revision 0, so it supersedes nothing
 TABLE_ENDING = ".parquet"  # of the name of a table file

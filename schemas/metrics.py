@@ -24,7 +24,7 @@ class Metric(msgspec.Struct, frozen=True):
 
 _C, _G, _H = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
 
-BUILD = Metric("replaylake_build_info", _G, "Always 1; the labels say what runs.", ("version",))
+BUILD = Metric("replaylake_build_info", _G, "Always 1; the labels say what runs.", ("version", "leaf"))
 LAG = Metric("replaylake_lag_messages", _G, "Messages on the broker that are not read yet.", ("topic", "partition"))
 PARTITION_WAIT = Metric(
     "replaylake_partition_wait_seconds",

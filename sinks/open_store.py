@@ -6,7 +6,6 @@ from pathlib import Path
 
 from schemas.errors import MustAct
 from schemas.keys import FOLDERS
-from sinks.s3 import S3Store
 from sinks.store import LocalStore, ObjectStore
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/", re.IGNORECASE)
@@ -34,7 +33,11 @@ def open_store(uri: str, s3_options: Mapping[str, object] | None = None) -> Obje
     fault = lake_fault(uri)
     if fault:
         raise ValueError(f"lake: {fault}")
-    return S3Store(uri, s3_options) if uri.startswith("s3://") else LocalStore(Path(uri))
+    if not uri.startswith("s3://"):
+        return LocalStore(Path(uri))
+    from sinks.s3 import S3Store  # noqa: PLC0415 - its client takes longer to load than all else together
+
+    return S3Store(uri, s3_options)
 
 
 def open_lake(uri: str, s3_options: Mapping[str, object] | None = None) -> ObjectStore:

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import pyarrow as pa
 
+from operators.native import LEAF
 from schemas.keys import FIRST_REVISIONS
 from schemas.tables import REVISED, TABLES, arrow_schema
+from sinks.leaf_columns import arrow_array
 from sinks.table_files import encode
 
 Row = dict[str, object]
@@ -76,6 +78,18 @@ def _encoded(table: str, content: pa.Table) -> bytes:
 
 def as_declared(table: str, rows: Sequence[Row]) -> pa.Table:
     """Rows with every column of the table, of its type. Raises ValueError for a column that it does not declare."""
+    if LEAF is None:
+        return _as_declared(table, rows)
+    columns = LEAF.tables.columns(table, list(rows)) if rows else None
+    if columns is None:
+        return _as_declared(table, [dict(row) for row in rows])
+    schema = arrow_schema(table)
+    arrays = [arrow_array(field.type, len(rows), one) for field, one in zip(schema, columns, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _as_declared(table: str, rows: Sequence[Row]) -> pa.Table:
+    """The same of dictionaries, without the compiled leaf."""
     schema = arrow_schema(table)
     filled = set().union(*rows)
     if not filled.issubset(schema.names):

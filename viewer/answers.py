@@ -52,6 +52,7 @@ class App(_Answer):
     """An app that the caller may read."""
 
     app_id: str
+    name: str | None = Field(description="what `serve.app_names` calls it")
     sessions: int = Field(description="windows in the lake")
     first_ms: float | None = Field(description="start of the earliest")
     last_ms: float | None = Field(description="start of the latest")
@@ -245,6 +246,45 @@ class ErrorGroups(_Answer):
     step_ms: float
 
 
+class ClickPoint(_Answer):
+    """Clicks on a part of an element, which is cut into 20 by 20; null: where in it is not known."""
+
+    x: int | None = Field(ge=0, le=19)
+    y: int | None = Field(ge=0, le=19)
+    count: int
+
+
+class ClickedElement(_Answer):
+    """An element of a page that was clicked."""
+
+    selector: str = Field(description="CSS selector, as the SDK says it")
+    name: str | None = Field(description="what most of its clicks are called")
+    count: int
+    sessions: int = Field(description="windows in which it was clicked")
+    frustrated: int = Field(description="clicks with a sign of frustration")
+    points: list[ClickPoint] = Field(description="the most frequent ones, at most 40")
+
+
+class Picture(_Answer):
+    """A moment of a replay."""
+
+    app_id: str
+    session_id: str
+    session_part: int
+    view_id: str | None
+    time: float
+
+
+class Clicks(_Answer):
+    """Where visitors clicked on a page."""
+
+    page: str
+    elements: list[ClickedElement] = Field(description="those clicked most first")
+    total: int = Field(description="of all clicks on the page")
+    without: int = Field(description="of clicks of which no SDK says the element")
+    picture: Picture | None = Field(description="the latest click of a session that has a replay, as far as rows know")
+
+
 class Counted(Leads):
     """A number, and the way to what it counts."""
 
@@ -327,6 +367,41 @@ class Timeline(_Answer):
     resources: list[ResourceRow]
     long_tasks: list[LongTaskRow]
     console: list[ConsoleRow]
+
+
+class StackWanted(_Answer):
+    """A stack as it was recorded."""
+
+    release: str = Field(max_length=256, description="`version` of the row that has the stack")
+    stack: str = Field(max_length=65_536)
+
+
+class SourceLines(_Answer):
+    """Lines of a source, cut at 300 characters."""
+
+    before: list[str]
+    line: str
+    after: list[str]
+
+
+class StackFrame(_Answer):
+    """A frame: in the source where a map tells it, else as recorded. Lines and columns count from 1; 0: not told."""
+
+    function: str = Field(description="empty: not known")
+    file: str
+    line: int
+    column: int
+    own: bool = Field(description="code of the page itself, not of a library, an extension or the browser")
+    mapped: bool
+    recorded: str = Field(description="the line of the stack as it was recorded")
+    source: SourceLines | None = Field(description="null without a map, without sources in it, and for links")
+
+
+class Stack(_Answer):
+    """A stack, the innermost frame first."""
+
+    frames: list[StackFrame]
+    without: list[str] = Field(description="paths of scripts without a usable map of this release")
 
 
 class ReplayChunk(_Answer):

@@ -21,6 +21,7 @@ from viewer import (
     routes_replay,
     routes_session,
     routes_sign_in,
+    routes_stack,
 )
 from viewer.access import NotAllowed, NotKnown
 from viewer.asking import COOKIES
@@ -70,7 +71,15 @@ def build(viewer: Viewer, answered: Answered) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.viewer = viewer
-    for module in (routes_sign_in, routes_explorer, routes_overview, routes_lines, routes_session, routes_replay):
+    for module in (
+        routes_sign_in,
+        routes_explorer,
+        routes_overview,
+        routes_lines,
+        routes_session,
+        routes_stack,
+        routes_replay,
+    ):
         app.include_router(module.routes)
     _errors(app)
     _description(app)

@@ -1,4 +1,4 @@
-"""Who watched what: one JSON line for every answer that holds content of a session. Never the content."""
+"""Who watched what: one JSON line for every answer that holds content of sessions. Never the content."""
 
 import threading
 from collections.abc import Callable
@@ -24,16 +24,19 @@ class Audit:
         self._lock = threading.Lock()
 
     def note(self, caller: Caller, client: str, what: str, app_id: str, session_id: str, **more: int) -> None:
-        """Written before the answer is sent. Raises AuditFailed."""
-        line = {
-            "time": datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds"),
-            "who": caller.name,
-            "client": client,
-            "what": what,
-            "app_id": app_id,
-            "session_id": session_id,
-            **more,
-        }
+        """Of one session. Written before the answer is sent. Raises AuditFailed."""
+        self._write(caller, client, {"what": what, "app_id": app_id, "session_id": session_id, **more})
+
+    def note_rows(self, caller: Caller, client: str, what: str, table: str, app_id: str | None, rows: int) -> None:  # noqa: PLR0913 - a line names all of this
+        """Of rows of many sessions; `app_id`: the one that was asked for, None: all that the caller may read.
+
+        Raises AuditFailed.
+        """
+        self._write(caller, client, {"what": what, "table": table, "app_id": app_id, "rows": rows})
+
+    def _write(self, caller: Caller, client: str, about: dict[str, object]) -> None:
+        time = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+        line = {"time": time, "who": caller.name, "client": client, **about}
         try:
             with self._lock:
                 self._target.write(msgspec.json.encode(line) + b"\n")

@@ -1,7 +1,8 @@
 """What an operator decides of the service, as its parts need it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -39,5 +40,6 @@ class ServeOptions(msgspec.Struct, frozen=True):
     lake: str = ""  # how people call it
     public_url: str = ""
     origins: Sequence[str] = ()
+    app_names: Mapping[str, str] = MappingProxyType({})  # what people call an app, by its id
     own_names: frozenset[str] | None = None  # only these host names are answered; None: any
     rules: WindowRules = WindowRules()  # those of the job

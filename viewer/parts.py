@@ -15,6 +15,7 @@ from sinks.tables import as_declared
 from viewer import explorer
 from viewer.access import Access
 from viewer.audit import Audit
+from viewer.click_map import ClickMap
 from viewer.error_groups import ErrorGroups
 from viewer.follower import Follower
 from viewer.happened import Happened
@@ -26,6 +27,7 @@ from viewer.player import Player
 from viewer.session_index import SessionIndex
 from viewer.session_rows import SessionRows, as_json
 from viewer.shared_cache import SharedCache
+from viewer.source_maps import SourceMaps
 
 _SESSIONS_MAX = 256  # whose windows are kept until the lake changes
 _log = logging.getLogger("replaylake.serve")
@@ -60,8 +62,14 @@ class Found(msgspec.Struct, frozen=True):
 class Viewer:
     """Everything that answers."""
 
-    def __init__(
-        self, store: ObjectStore, access: Access, audit: Audit, options: ServeOptions, now: Callable[[], float]
+    def __init__(  # noqa: PLR0913 - what it is made of
+        self,
+        store: ObjectStore,
+        access: Access,
+        audit: Audit,
+        options: ServeOptions,
+        now: Callable[[], float],
+        source_maps: ObjectStore | None = None,
     ) -> None:
         self.store, self.access, self.audit, self.options = store, access, audit, options
         self.index = SessionIndex(store, options.index_dir, options.index, options.questions)
@@ -70,10 +78,12 @@ class Viewer:
         self.lines = LineExplorer(self.tables.scan, self.index.questions, options.reads.scan_bytes)
         self.happened = Happened(self.index, self.lines)
         self.error_groups = ErrorGroups(self.lines)
+        self.click_map = ClickMap(self.lines)
         self.overview = Overview(self.index, self.lines, self.error_groups)
         self.rows = SessionRows(self.tables, self.index)
         self.live = Live(store, now, options.rules)
         self.player = Player(store, self.rows)
+        self.source_maps = SourceMaps(source_maps, now)
         self._windows = SharedCache[tuple[str, str, int], list[Row]](_SESSIONS_MAX, lambda _: 1)
 
     def forget_gone(self) -> None:

@@ -6,8 +6,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from schemas.fields import GROUPS
 from viewer import answers, explorer, respond
-from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Parts, Responses, SessionFilter, Who
+from viewer.access import Caller
+from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Parts, Responses, SessionFilter, Who, client
+from viewer.filters import Wanted
 from viewer.listed import LINES, SESSIONS, Listed
+from viewer.parts import Viewer
 
 _COLUMNS = 40
 
@@ -40,7 +43,9 @@ routes = APIRouter(prefix=PREFIX, responses=FAILURES, tags=["explorer"])
 @routes.get("/apps", response_model=answers.Apps, openapi_extra=SECURITY)
 def apps(request: Request, viewer: Parts, who: Who) -> Response:
     """The apps that the caller may read."""
-    return respond.json(request, {"apps": explorer.apps(viewer.index, who.apps)})
+    names = viewer.options.app_names
+    found = [app | {"name": names.get(str(app["app_id"]))} for app in explorer.apps(viewer.index, who.apps)]
+    return respond.json(request, {"apps": found})
 
 
 @routes.get("/lake", response_model=answers.Lake, openapi_extra=SECURITY)
@@ -68,6 +73,7 @@ AS_CSV: Responses = {200: {"content": {"text/csv": {"schema": {"type": "string"}
 def sessions(  # noqa: PLR0913 - FastAPI takes parameters so
     request: Request,
     viewer: Parts,
+    who: Who,
     wanted: SessionFilter,
     sort: Sort = "-start",
     limit: Limit = 50,
@@ -75,10 +81,19 @@ def sessions(  # noqa: PLR0913 - FastAPI takes parameters so
     format: Format = None,  # noqa: A002 - the name of the parameter
 ) -> Response:
     """One page of windows, newest first unless sorted otherwise."""
-    if respond.wants_csv(request, format):
-        found = explorer.sessions(viewer.index, wanted, sort, CSV_ROWS, cursor)
-        return respond.csv(request, "sessions", list(SESSIONS.columns), found)
-    return respond.json(request, explorer.sessions(viewer.index, wanted, sort, limit, cursor))
+    as_csv = respond.wants_csv(request, format)
+    found = explorer.sessions(viewer.index, wanted, sort, CSV_ROWS if as_csv else limit, cursor)
+    note_rows(request, viewer, who, wanted, "sessions", found, as_csv=as_csv)
+    return respond.csv(request, "sessions", list(SESSIONS.columns), found) if as_csv else respond.json(request, found)
+
+
+def note_rows(  # noqa: PLR0913 - a line of the audit log names all of this
+    request: Request, viewer: Viewer, who: Caller, wanted: Wanted, table: str, found: explorer.Row, *, as_csv: bool
+) -> None:
+    """Put a list into the audit log."""
+    rows = found[table]
+    count = len(rows) if isinstance(rows, list) else 0
+    viewer.audit.note_rows(who, client(request), "csv" if as_csv else "list", table, wanted.app, count)
 
 
 @routes.get("/live", response_model=answers.LiveSessions, openapi_extra=SECURITY)

@@ -3,9 +3,22 @@
 from fastapi import APIRouter, Request, Response
 
 from viewer import answers, respond
-from viewer.asking import FAILURES, PREFIX, SECURITY, Filter, Parts
+from viewer.asking import FAILURES, PREFIX, SECURITY, Filter, Parts, Who
 from viewer.listed import LINES
-from viewer.routes_explorer import AS_CSV, CSV_ROWS, After, Buckets, Columns, Format, Limit, Own, Sort, Top, names_of
+from viewer.routes_explorer import (
+    AS_CSV,
+    CSV_ROWS,
+    After,
+    Buckets,
+    Columns,
+    Format,
+    Limit,
+    Own,
+    Sort,
+    Top,
+    names_of,
+    note_rows,
+)
 
 routes = APIRouter(prefix=PREFIX, responses=FAILURES, tags=["explorer"])
 
@@ -16,16 +29,19 @@ def _add(table: str) -> None:
     def rows(  # noqa: PLR0913 - FastAPI takes parameters so
         request: Request,
         viewer: Parts,
+        who: Who,
         wanted: Filter,
         sort: Sort = "-time",
         limit: Limit = 50,
         cursor: After = "",
         format: Format = None,  # noqa: A002 - the name of the parameter
     ) -> Response:
-        if respond.wants_csv(request, format):
-            found = viewer.lines.page(table, wanted, sort, CSV_ROWS, cursor)
-            return respond.csv(request, table, list(LINES[table].columns), found)
-        return respond.json(request, viewer.lines.page(table, wanted, sort, limit, cursor))
+        as_csv = respond.wants_csv(request, format)
+        found = viewer.lines.page(table, wanted, sort, CSV_ROWS if as_csv else limit, cursor)
+        note_rows(request, viewer, who, wanted, table, found, as_csv=as_csv)
+        return (
+            respond.csv(request, table, list(LINES[table].columns), found) if as_csv else respond.json(request, found)
+        )
 
     def facets(  # noqa: PLR0913 - FastAPI takes parameters so
         request: Request,

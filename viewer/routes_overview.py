@@ -1,4 +1,4 @@
-"""Routes of what is put together: groups of errors, and the overview of an application."""
+"""Routes of what is put together: groups of errors, clicks of a page, and the overview of an application."""
 
 from typing import Annotated
 
@@ -20,6 +20,22 @@ def groups(
 ) -> Response:
     """Errors by app and fingerprint, the most frequent first unless sorted otherwise."""
     return respond.json(request, viewer.error_groups.page(wanted, sort, limit))
+
+
+@routes.get("/actions/clicks", response_model=answers.Clicks, openapi_extra=SECURITY)
+def clicks(  # noqa: PLR0913 - FastAPI takes parameters so
+    request: Request,
+    viewer: Parts,
+    wanted: Filter,
+    app: Annotated[str, Query(max_length=TEXT, description="of this app")],  # noqa: ARG001 - a page is one of an app
+    page: Annotated[str, Query(max_length=TEXT, description="a page, by its `view_path_group`")],
+    limit: Annotated[int, Query(ge=1, le=500, description="elements")] = 200,
+) -> Response:
+    """Where visitors clicked on a page: the elements that were clicked most, and where in them.
+
+    The filter names columns of actions. `picture` is a moment in a replay that shows the page.
+    """
+    return respond.json(request, viewer.click_map.of(wanted, page, limit))
 
 
 @routes.get("/overview", response_model=answers.Overview, openapi_extra=SECURITY)

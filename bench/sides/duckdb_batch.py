@@ -18,13 +18,13 @@ from bench.spent import charged
 from schemas.items import LINE_TABLE, Kind
 from schemas.tables import TABLES
 
-_VISITOR = (
+VISITOR = (
     *("env", "service", "version", "source", "sdk_name", "sdk_version", "userid", "user_name", "is_signin"),
     *("os", "os_version", "os_version_major", "browser", "browser_version", "browser_version_major"),
     *("device", "screen_size", "network_type", "time_zone", "session_type"),
 )
-_VIEW = ("view_id", "view_url", "view_host", "view_path", "view_path_group")
-_TAGS = ("app_id", "session_id", "view_referrer", "resource_id", "error_id", "long_task_id", *_VIEW, *_VISITOR)
+VIEW = ("view_id", "view_url", "view_host", "view_path", "view_path_group")
+_TAGS = ("app_id", "session_id", "view_referrer", "resource_id", "error_id", "long_task_id", *VIEW, *VISITOR)
 _VIEW_FIELDS = ("view_error_count", "view_resource_count", "view_action_count", "view_long_task_count")
 _FIELDS = {
     "time_spent": "BIGINT",
@@ -55,9 +55,9 @@ def _read(jsonl: str) -> str:
 
 def _query(source: str) -> str:
     first_last = ", ".join(
-        f"arg_min({name}, begin_us) AS first_{name}, arg_max({name}, begin_us) AS last_{name}" for name in _VIEW
+        f"arg_min({name}, begin_us) AS first_{name}, arg_max({name}, begin_us) AS last_{name}" for name in VIEW
     )
-    visitor = ", ".join(f"arg_max({name}, begin_us) AS {name}" for name in _VISITOR)
+    visitor = ", ".join(f"arg_max({name}, begin_us) AS {name}" for name in VISITOR)
     claimed = ", ".join(
         f"sum({name}) FILTER (measurement = 'view') AS claimed_{name.removeprefix('view_')}" for name in _VIEW_FIELDS
     )
@@ -91,17 +91,22 @@ FROM parts GROUP BY ALL
 """
 
 
-def _load(jsonl: str, texts_in_fields: Collection[str]) -> str:
-    """All lines with all attributes that are columns of a line table: text in tags, unless it is known otherwise."""
+def columns_of_lines(texts_in_fields: Collection[str]) -> dict[str, dict[str, str]]:
+    """Attributes that are columns of a line table, with SQL types: text in tags, unless it is known otherwise."""
     columns = {
         field.name: _SQL_TYPES[field.type]
         for table in LINE_TABLE.values()
         for field in TABLES[table].fields
         if field.guance and field.type in _SQL_TYPES
     }
-    in_tags = [name for name, kind in columns.items() if kind == "VARCHAR" and name not in texts_in_fields]
-    tags = ", ".join(f"{name} VARCHAR" for name in in_tags)
-    fields = ", ".join(f"{name} {kind}" for name, kind in columns.items() if name not in in_tags)
+    in_tags = {name: kind for name, kind in columns.items() if kind == "VARCHAR" and name not in texts_in_fields}
+    return {"tags": in_tags, "fields": {name: kind for name, kind in columns.items() if name not in in_tags}}
+
+
+def _load(jsonl: str, texts_in_fields: Collection[str]) -> str:
+    """All lines with all these attributes."""
+    places = columns_of_lines(texts_in_fields)
+    tags, fields = (", ".join(f"{name} {kind}" for name, kind in places[one].items()) for one in ("tags", "fields"))
     return f"""
 CREATE TEMP TABLE every_line AS SELECT measurement, time, tags.*, fields.*
 FROM read_json('{jsonl}', format = 'newline_delimited', columns = {{

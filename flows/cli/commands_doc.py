@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
-import typer
 from typer.core import TyperCommand, TyperGroup
 
-from flows.cli.main import app
+from flows.cli.commands import COMMANDS, imported
 
 _HEAD = """\
 # Commands
@@ -21,8 +20,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. Without `--lake` t
 
 def commands_markdown() -> str:
     """The whole page."""
-    group = typer.main.get_command(app)
-    return _HEAD + "".join(_section(name, command) for name, command in _commands(group, "replaylake"))
+    found = [one for name in COMMANDS for one in _commands(imported(name), f"replaylake {name}")]
+    return _HEAD + "".join(_section(path, command) for path, command in found)
 
 
 def _commands(command: object, path: str) -> Iterator[tuple[str, TyperCommand]]:

@@ -7,9 +7,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from flows.cli.erase import StoppedOption, WaitOption, now_ms, telling
-from flows.cli.job import JsonOption, LakeOption, opened_lake
-from flows.settings import ConfigurationError, load_settings
+from flows.cli.maintaining import StoppedOption, WaitOption, now_ms, telling
+from flows.cli.options import JsonOption, LakeOption, opened_lake, settings_with
+from flows.settings import ConfigurationError
 from flows.shown import counted, printable, size, today
 from schemas.notices import Notice, NoticeKind
 from schemas.units import MIB, MS_PER_DAY
@@ -40,7 +40,7 @@ def compact_command(  # noqa: PLR0913 - one option per setting
     Example: replaylake compact --lake s3://my-bucket/rum
     """
     last = _day(until)
-    settings = load_settings(**({} if lake is None else {"lake": lake}))
+    settings = settings_with(lake)
     store = opened_lake(settings)
     if dry_run:
         done = would_compact(plan(store, last, today(), target_mb * MIB))

@@ -3,24 +3,19 @@
 import time
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from flows.cli.job import JsonOption, LakeOption, opened_lake
+from flows.cli.maintaining import StoppedOption, WaitOption, instant, now_ms, telling
+from flows.cli.options import JsonOption, LakeOption, opened_lake, settings_with
 from flows.recovery_folder import FolderInUse, unused_folder
-from flows.settings import ConfigurationError, Settings, load_settings
+from flows.settings import ConfigurationError, Settings
 from flows.shown import counted, printable, size
 from schemas.erasure import Failure, Receipt, SessionKey, Subject
 from schemas.errors import ReplayLakeError
-from schemas.units import MS_PER_SECOND
 from sinks.erase import Eraser
 from sinks.erase_find import Progress as Told
 from sinks.erase_recovery import erase_in_folder
@@ -30,11 +25,6 @@ from sinks.maintenance import maintenance
 from sinks.retired import registration
 from sinks.store import ObjectStore
 
-WaitOption = Annotated[
-    float,
-    typer.Option("--wait", min=1, help="seconds to wait for a running job to confirm"),
-]
-StoppedOption = Annotated[bool, typer.Option("--job-is-stopped", help="no job is running: do not wait for one")]
 UnreadableOption = Annotated[
     bool,
     typer.Option("--with-unreadable", help="also erase quarantined input that cannot be read, whosever it is"),
@@ -70,7 +60,7 @@ def erase(  # noqa: PLR0913 - one option per setting
         raise ConfigurationError("erase: name --session, --user-id, --user-email or --app")
     if session and (user_id or user_email):
         raise ConfigurationError("erase: a session, or a person, not both")
-    settings = load_settings(**({} if lake is None else {"lake": lake}))
+    settings = settings_with(lake)
     store = opened_lake(settings)
     with telling() as tell:
         eraser = Eraser(
@@ -126,25 +116,6 @@ def _out_of_iceberg(settings: Settings, store: ObjectStore, tell: Told) -> Itera
         open_registrar(store, settings.iceberg.options(settings.s3), now_ms).forget(time.sleep)
     except ReplayLakeError as error:
         yield Failure("Iceberg tables", f"older snapshots may still reach what was erased: {error}; run it again")
-
-
-def now_ms() -> int:
-    return int(time.time() * MS_PER_SECOND)
-
-
-def instant(epoch_ms: int) -> str:
-    """A time in ISO 8601."""
-    return datetime.fromtimestamp(epoch_ms / MS_PER_SECOND, UTC).isoformat(timespec="seconds")
-
-
-@contextmanager
-def telling() -> Iterator[Told]:
-    """What is being done, on a terminal."""
-    console = Console(stderr=True)
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("")
-        yield lambda text: progress.update(task, description=escape(printable(text)))
 
 
 def _show(done: Receipt, *, is_done: bool) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from flows.cli.erase import now_ms
-from flows.cli.job import JsonOption, LakeOption, opened_lake
-from flows.logs import LOGGER, set_up_logging
-from flows.settings import load_settings
+from flows.cli.maintaining import now_ms
+from flows.cli.options import JsonOption, LakeOption, opened_lake, settings_with
+from flows.log_setup import set_up_logging
+from flows.logs import LOGGER
 from flows.shown import counted, printable
 from flows.stopping import STOP, install_stop_handlers
 from schemas.errors import TryAgain
@@ -19,6 +19,7 @@ from sinks.store import StoreUnavailable
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="The lake's files as Apache Iceberg tables: one state for every reader, superseded rows left out.",
 )
 _log = logging.getLogger(LOGGER)
@@ -38,7 +39,7 @@ def sync_command(
     changed. Run one of them, every 1 to 5 minutes; it also deletes what compact and erase have replaced.
     Example: replaylake iceberg sync --every 60 --lake s3://my-bucket/rum
     """
-    settings = load_settings(**_lake(lake))
+    settings = settings_with(lake)
     store = opened_lake(settings)
     registrar = open_registrar(store, settings.iceberg.options(settings.s3), now_ms)
     if every is None:
@@ -72,7 +73,7 @@ def verify_command(lake: LakeOption = None, as_json: JsonOption = False) -> None
     Exit code 1 and a list if not. Files that came since the last sync are no problem.
     Example: replaylake iceberg verify --lake s3://my-bucket/rum
     """
-    settings = load_settings(**_lake(lake))
+    settings = settings_with(lake)
     store = opened_lake(settings)
     problems = open_registrar(store, settings.iceberg.options(settings.s3), now_ms).problems()
     if as_json:
@@ -92,11 +93,7 @@ def drop_command(lake: LakeOption = None) -> None:
     First stop the registrar.
     Example: replaylake iceberg drop --lake s3://my-bucket/rum
     """
-    settings = load_settings(**_lake(lake))
+    settings = settings_with(lake)
     store = opened_lake(settings)
     open_registrar(store, settings.iceberg.options(settings.s3), now_ms).drop()
     print("dropped; the lake is as before")
-
-
-def _lake(lake: str | None) -> dict[str, str]:
-    return {} if lake is None else {"lake": lake}

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.job import as_arguments, settings_with
-from flows.logs import LOGGER, set_up_logging
+from flows.cli.options import as_arguments, settings_with
+from flows.log_setup import set_up_logging
+from flows.logs import LOGGER
 from flows.services.intake import run_intake
 from flows.services.intake_workers import run_workers
 from flows.stopping import install_stop_handlers

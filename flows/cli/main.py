@@ -12,16 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from flows.cli.compact import compact_command
-from flows.cli.erase import erase
-from flows.cli.iceberg import app as iceberg
-from flows.cli.intake import intake
-from flows.cli.job import backfill, demo, run
-from flows.cli.read import config, export, sessions, show, verify
-from flows.cli.retention import app as retention
-from flows.cli.serve import serve
-from flows.cli.sql import sql
-from flows.cli.tables import tables
+from flows.cli.commands import ImportedWhenCalled
 from flows.logs import say_error
 from flows.stopping import Stopped
 from schemas.errors import ReplayLakeError, causes
@@ -32,18 +23,14 @@ Start with `replaylake demo`, then `replaylake sessions --lake demo-lake`.
 """
 
 app = typer.Typer(
-    help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
+    cls=ImportedWhenCalled,
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
 )
 _OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-_WRITING, _READING, _KEEPING = "Write a lake", "Read a lake", "Maintain a lake"
-for writing in (demo, run, intake, backfill):
-    app.command(rich_help_panel=_WRITING)(writing)
-for reading in (sessions, show, export, serve, sql, tables, verify, config):
-    app.command(rich_help_panel=_READING)(reading)
-app.command(rich_help_panel=_KEEPING)(erase)
-app.command("compact", rich_help_panel=_KEEPING)(compact_command)
-app.add_typer(iceberg, name="iceberg", rich_help_panel=_KEEPING)
-app.add_typer(retention, name="retention", rich_help_panel=_KEEPING)
 
 
 def _print_version(is_asked: bool) -> None:  # noqa: FBT001 - how Typer calls it

@@ -1,4 +1,4 @@
-"""The commands that read a lake: `sessions`, `show`, `export`, `verify`, `config`."""
+"""The commands that read sessions: `sessions`, `show`, `export`."""
 
 import json
 import operator
@@ -11,15 +11,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from flows.cli.job import CommandFailed, JsonOption, LakeOption, opened_lake
-from flows.settings import ConfigurationError, load_settings
-from flows.shown import console, counted, duration, moment, plain, plain_table, printable, size, today
+from flows.cli.options import CommandFailed, JsonOption, LakeOption, opened_lake, settings_with
+from flows.settings import ConfigurationError
+from flows.shown import console, counted, duration, moment, plain, plain_table, printable, size
 from lake.blob_reader import BlobReader
 from lake.catalog import Row, latest_sessions, latest_views, session_rows, table_rows
 from lake.export import NoReplay, blob_keys, native_segments, readable_blobs, rrweb_tracks
 from lake.notes import Note, NoteKind, stored_notes, track_notes
-from lake.verify import Expiry
-from lake.verify import verify as verify_lake
 from operators.rrweb.track import Track
 from schemas.tables import TABLES
 from sinks.store import ObjectStore
@@ -35,7 +33,6 @@ _OPERATORS: dict[str, Callable[[object, object], bool]] = {
 _CONDITION = re.compile(r"(\w+)(!=|>=|<=|=|>|<)(.*)", re.DOTALL)
 _RELATIVE = re.compile(r"(\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_PROBLEMS_SHOWN = 50
 _SHOWN = ("views", "actions", "errors", "console")  # tables of the timeline, in the order of rows of one moment
 _APPS_NAMED = 5
 _WORDS = {"int64": "an integer", "bool": "true or false", "timestamp": "a time"}
@@ -74,7 +71,7 @@ def sessions(  # noqa: PLR0913 - one option per filter
         conditions.append(lambda row: int(str(row["session_error_count"] or 0)) > 0)
     if user is not None:
         conditions.append(lambda row: user in (row["userid"], row["user_name"], row["user_email"]))
-    store = opened_lake(load_settings(**_lake(lake)))
+    store = opened_lake(settings_with(lake))
     rows = latest_sessions(table_rows(store, "sessions"))
     found = [row for row in rows if all(condition(row) for condition in conditions)]
     if as_json:
@@ -99,7 +96,7 @@ def show(
 
     Example: replaylake show 230f3e7c --lake ./demo-lake
     """
-    store = opened_lake(load_settings(**_lake(lake)))
+    store = opened_lake(settings_with(lake))
     windows = [row for row in _windows(store, session_id, app) if part is None or row["session_part"] == part]
     if not windows:
         raise CommandFailed(f"session {session_id!r} has no part {part}")
@@ -135,7 +132,7 @@ def export(  # noqa: PLR0913 - one option per choice
     """
     if native and as_json:
         raise ConfigurationError("export: --native or --json, not both")
-    store = opened_lake(load_settings(**_lake(lake)))
+    store = opened_lake(settings_with(lake))
     windows = _windows(store, session_id, app)
     rows = session_rows(store, "replay_segments", str(windows[0]["app_id"]), str(windows[0]["session_id"]))
     notes = stored_notes(windows, rows)
@@ -206,67 +203,6 @@ def _why_nothing(notes: list[Note]) -> str:
 def _warn(notes: list[Note]) -> None:
     for note in notes:
         print(f"warning: {printable(note.text)}", file=sys.stderr)
-
-
-def verify(
-    lake: LakeOption = None,
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="also fail if a recording cannot be played although it is stored as received"),
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Read the whole lake back: checksums, index against bytes, counts, orphans. Exit code 1 if the lake is damaged.
-
-    A recording that is stored as it came and cannot be played is a warning: any visitor can send one.
-    Example: replaylake verify --lake s3://my-bucket/rum
-    """
-    settings = load_settings(**_lake(lake))
-    store, expiry = opened_lake(settings), Expiry(today(), settings.retention_rules())
-    out = console()
-    if as_json or not out.is_terminal:
-        report = verify_lake(store, expiry=expiry)
-    else:
-        with out.status("reading") as status:
-            report = verify_lake(store, lambda key: status.update(plain(f"reading {key}")), expiry)
-    if as_json:
-        summary = {name: getattr(report, name) for name in report.__struct_fields__}
-        print(json.dumps(summary))
-    else:
-        files, rows = counted(report.files, "file"), counted(sum(report.rows.values()), "row")
-        print(f"{files}, {rows}, {counted(report.blobs, 'blob')} of {size(report.blob_bytes)}", end=", ")
-        print(f"{counted(report.styles, 'style')} of {size(report.style_bytes)}", end="; ")
-        print(f"{counted(report.packs, 'pack')} and {counted(report.staged, 'staged object')} (lifecycle removes them)")
-        for problem in report.problems[:_PROBLEMS_SHOWN]:
-            print(f"  {printable(problem)}")
-        for reason in report.unplayable[:_PROBLEMS_SHOWN]:
-            print(f"  as received: {printable(reason)}")
-        if report.unplayable:
-            print(f"{counted(len(report.unplayable), 'part')} of recordings cannot be played, as received")
-        sound = "the lake is consistent" if report.files or report.blobs else f"{store.uri} has no sessions yet"
-        print(counted(len(report.problems), "problem") if report.problems else sound)
-    if report.problems or (strict and report.unplayable):
-        raise typer.Exit(1)
-
-
-def config(lake: LakeOption = None, as_json: JsonOption = False) -> None:
-    """The effective settings, secrets hidden.
-
-    Example: REPLAYLAKE_LAKE=s3://my-bucket/rum replaylake config
-    """
-    settings = load_settings(**_lake(lake))
-    dumped = settings.model_dump(mode="json")
-    if as_json:
-        print(json.dumps(_hidden(dumped), indent=2))
-        return
-    table = plain_table("setting", "value", "meaning")
-    for name, value, meaning in _flat(settings, _hidden(dumped)):
-        table.add_row(plain(name), plain(json.dumps(value)), plain(meaning))
-    console().print(table)
-
-
-def _lake(lake: str | None) -> dict[str, str]:
-    return {} if lake is None else {"lake": lake}
 
 
 def _at(row: Row) -> datetime:
@@ -454,32 +390,3 @@ def _plain_value(value: object) -> object:
     if isinstance(value, list):
         return dict(value)
     return value
-
-
-def _hidden(dumped: dict[str, object]) -> dict[str, object]:
-    """Pass-through options may hold credentials: only their names are shown."""
-    hidden: dict[str, object] = {}
-    for name, value in dumped.items():
-        if isinstance(value, dict) and name in {"client", "options", "catalog"}:
-            hidden[name] = dict.fromkeys(value, "**********")
-        else:
-            hidden[name] = _hidden(value) if isinstance(value, dict) else value
-    return hidden
-
-
-def _flat(model: object, dumped: dict[str, object], prefix: str = "") -> list[tuple[str, object, str]]:
-    rows: list[tuple[str, object, str]] = []
-    fields = getattr(type(model), "model_fields", {})
-    for name, value in dumped.items():
-        child = model[name] if isinstance(model, dict) else getattr(model, name, None)
-        is_section = hasattr(type(child), "model_fields")
-        if isinstance(value, dict) and (is_section or (isinstance(child, dict) and _holds_sections(child))):
-            rows += _flat(child, value, f"{prefix}{name}.")
-        else:
-            rows.append((prefix + name, value, fields[name].description or "" if name in fields else ""))
-    return rows
-
-
-def _holds_sections(settings: dict[str, object]) -> bool:
-    """Whether these are sections by a name of the operator's, such as those of apps."""
-    return any(hasattr(type(one), "model_fields") for one in settings.values())

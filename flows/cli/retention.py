@@ -8,9 +8,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from flows.cli.erase import StoppedOption, WaitOption, instant, now_ms, telling
-from flows.cli.job import CommandFailed, JsonOption, LakeOption, opened_lake
-from flows.settings import Settings, load_settings
+from flows.cli.maintaining import StoppedOption, WaitOption, instant, now_ms, telling
+from flows.cli.options import CommandFailed, JsonOption, LakeOption, opened_lake, settings_with
+from flows.settings import Settings
 from flows.shown import console, counted, plain_table, printable, size, today
 from schemas.keys import STAGING
 from schemas.lifecycle import PROMISE_DAYS
@@ -28,6 +28,7 @@ from sinks.store import Lifecycle, ObjectStore
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="How long data lives. A class of N days means: gone at latest N + 2 days after the day it was received.",
 )
 _SIGNS = {Action.ADD: "+", Action.CHANGE: "~", Action.REMOVE: "-", Action.KEEP: " "}
@@ -50,7 +51,7 @@ def plan_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
 
     Example: replaylake retention plan --lake s3://my-bucket/rum
     """
-    settings = load_settings(**_lake(lake))
+    settings = settings_with(lake)
     store = _bucket(settings)
     lifecycle = _lifecycle(store)
     _show(
@@ -66,7 +67,7 @@ def apply_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
 
     Example: replaylake retention apply --lake s3://my-bucket/rum
     """
-    settings = load_settings(**_lake(lake))
+    settings = settings_with(lake)
     store = _bucket(settings)
     _show(
         apply_rules(_lifecycle(store), wanted_prefixes(store, settings.retention_rules())),
@@ -82,7 +83,7 @@ def verify_command(lake: LakeOption = None, as_json: JsonOption = False) -> None
     On a local lake: that nothing is overdue. Exit code 1 and a list if not.
     Example: replaylake retention verify --lake s3://my-bucket/rum
     """
-    settings = load_settings(**_lake(lake))
+    settings = settings_with(lake)
     store = _bucket(settings)
     if store.lifecycle() is None:  # without rules there is only what is there to look at
         store = opened_lake(settings)
@@ -114,7 +115,7 @@ def sweep_command(
 
     Example: replaylake retention sweep --lake ./lake --dry-run
     """
-    store = opened_lake(load_settings(**_lake(lake)))
+    store = opened_lake(settings_with(lake))
     found = [one for one, _ in overdue(store, today())]
     if not dry_run:
         store.delete(one.key for one in found)
@@ -142,7 +143,7 @@ def migrate_command(
     their data: `replaylake retention sweep` deletes them in time.
     Example: replaylake retention migrate --dry-run
     """
-    settings = load_settings(**_lake(lake))
+    settings = settings_with(lake)
     store, retention = opened_lake(settings), settings.retention_rules()
     notices = Notices(all_notices(store).values())
 
@@ -177,7 +178,7 @@ def hold_command(  # noqa: PLR0913 - one option per setting
 
     Example: replaylake retention hold --app shop --session 5f0e...
     """
-    store = opened_lake(load_settings(**_lake(lake)))
+    store = opened_lake(settings_with(lake))
     name = _hold_name(app_id, session)
     if session is not None and Notices(all_notices(store).values()).is_erased(app_id, session):
         raise CommandFailed(f"session {session!r} of {app_id!r} is erased, or is being erased")
@@ -203,7 +204,7 @@ def release_command(  # noqa: PLR0913 - one option per setting
 
     Example: replaylake retention release --app shop --session 5f0e...
     """
-    settings = load_settings(**_lake(lake))
+    settings = settings_with(lake)
     store, retention = opened_lake(settings), settings.retention_rules()
     held = _hold_name(app_id, session)
     if held not in all_notices(store):
@@ -228,7 +229,7 @@ def holds_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
 
     Example: replaylake retention holds
     """
-    store = opened_lake(load_settings(**_lake(lake)))
+    store = opened_lake(settings_with(lake))
     holds = [notice for notice in all_notices(store).values() if notice.kind == NoticeKind.HOLD]
     if as_json:
         print(json.dumps([{"about": hold.about, "since_ms": hold.since_ms} for hold in holds]))
@@ -297,7 +298,3 @@ def _show(planned: Plan, *, as_json: bool, is_done: bool) -> None:
     )
     for conflict in planned.conflicts:
         print(f"  conflict: {printable(conflict)}")
-
-
-def _lake(lake: str | None) -> dict[str, str]:
-    return {} if lake is None else {"lake": lake}

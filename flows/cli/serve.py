@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.job import LakeOption, settings_with
-from flows.logs import set_up_logging
+from flows.cli.options import LakeOption, settings_with
+from flows.log_setup import set_up_logging
 from flows.settings import ConfigurationError
 from flows.stopping import install_stop_handlers
 

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.job import CommandFailed, JsonOption, LakeOption, opened_lake
-from flows.settings import ConfigurationError, load_settings
+from flows.cli.options import CommandFailed, JsonOption, LakeOption, opened_lake, settings_with
+from flows.settings import ConfigurationError
 from flows.shown import printable, printable_lines
 from lake.duck import Duck, open_duck
 from schemas.tables import TABLES
@@ -54,7 +54,7 @@ def sql(  # noqa: PLR0913 - one option per setting
         raise ConfigurationError("sql: --csv or --json, not both")
     if raw and not as_csv:
         raise ConfigurationError("sql: --raw goes with --csv")
-    settings = load_settings(**({} if lake is None else {"lake": lake}))
+    settings = settings_with(lake)
     store = opened_lake(settings)
     with open_duck(store, _days(since, until), settings.tables.promoted()) as duck:
         csv_printer = _print_raw_csv if raw else _print_csv

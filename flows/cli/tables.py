@@ -9,8 +9,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from flows.cli.job import JsonOption, LakeOption, opened_lake
-from flows.settings import load_settings
+from flows.cli.options import JsonOption, LakeOption, opened_lake, settings_with
 from flows.shown import console, plain_table
 from schemas.ddl import glue_tables, hive_ddl
 from schemas.engine_ddl import clickhouse_ddl, duckdb_ddl, trino_ddl
@@ -42,7 +41,7 @@ def tables(
 
     Example: replaylake tables --ddl hive --lake s3://my-bucket/rum > tables.sql
     """
-    settings = load_settings(**({} if lake is None else {"lake": lake}))
+    settings = settings_with(lake)
     if ddl is not None:
         store, retention, promoted = opened_lake(settings), settings.retention_rules(), settings.tables.promoted()
         in_use = {days for prefix, days in prefixes_in_use(store).items() if prefix.startswith("tables/")}

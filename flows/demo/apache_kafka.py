@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.demo.servers import Broker, kafka_awaits
-from flows.server_process import LOOPBACK, ServerCommand, ServerError, free_ports, running
+from flows.server_process import LOOPBACK, STOP_SECONDS, ServerCommand, ServerError, free_ports, running
 
 _FORMAT_SECONDS = 60.0
 _READY_SECONDS = 60.0  # a JVM on a busy small machine; usually 3 s to 6 s
@@ -85,6 +85,7 @@ def start_apache_kafka(
             environment={},
             awaits=lambda: kafka_awaits(port),
             ready_seconds=_READY_SECONDS,
+            stop_seconds=STOP_SECONDS if directory else 0.0,  # it has nothing to save
         )
         with running(command) as process_id:
             yield Broker(bootstrap=f"{LOOPBACK}:{port}", process_id=process_id)

@@ -20,6 +20,7 @@ from flows.broker import client_log
 from flows.server_process import (
     GRPC_OFFSET,
     LOOPBACK,
+    STOP_SECONDS,
     ServerCommand,
     executable,
     free_ports,
@@ -135,6 +136,7 @@ def start_s3(
                 "GOMEMLIMIT": _WEED_MEMORY,
             },
             awaits=lambda: _s3_awaits(ports, buckets),
+            stop_seconds=STOP_SECONDS if directory else 0.0,  # it has nothing to save
         )
         yield S3Server(
             endpoint_url=f"http://{LOOPBACK}:{ports['s3']}",

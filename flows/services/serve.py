@@ -68,6 +68,7 @@ def run_server(settings: Settings, said: Callable[[str], None]) -> None:
             Audit(target, time.time),
             _options(settings, folder),
             time.time,
+            SteadyStore(open_store(settings.source_maps_uri(), settings.s3.storage_options()), _NO_PATIENCE),
         )
         shown = _Shown(version("replaylake"), store.counts, viewer)
         host, port = listener.getsockname()[:2]
@@ -129,6 +130,7 @@ def _options(settings: Settings, folder: Path) -> ServeOptions:
         link_seconds_max=serving.link_seconds_max,
         public_url=serving.public_url,
         origins=serving.allow_recorded_origins,
+        app_names=serving.app_names,
         sign_in_seconds=serving.sign_in_seconds,
         lake=settings.lake,
         own_names=_own_names(serving),

@@ -27,6 +27,8 @@ class Clients:
 
     def of(self, headers: Mapping[str, bytes]) -> Client | None:
         """None where the headers say nothing. `headers`: names in lower case."""
+        if not headers:
+            return None
         texts = tuple(map(headers.get, CLIENT_HEADERS))
         return None if texts == _NOTHING else self._known(texts)
 

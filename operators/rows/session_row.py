@@ -117,9 +117,11 @@ def _person(rows: Sequence[Row]) -> Row:
     """
     userid = next((row["userid"] for row in reversed(rows) if "userid" in row), None)
     person: Row = {} if userid is None else {"userid": userid}
+    unknown = [name for name in _PERSON if name not in person]
     for row in reversed(rows):
-        if row.get("userid") == userid:
-            person = {name: row[name] for name in _PERSON if name in row} | person
+        if unknown and row.get("userid") == userid:
+            person |= {name: row[name] for name in unknown if name in row}
+            unknown = [name for name in unknown if name not in person]
     return person
 
 

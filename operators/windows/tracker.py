@@ -15,6 +15,7 @@ from itertools import chain, islice, starmap
 
 import msgspec
 
+from operators.native import LEAF
 from operators.windows.memos import ClosedSessions, Forgotten, MemoLimits, SessionKey
 from operators.windows.rules import (
     ENDS,
@@ -28,6 +29,7 @@ from operators.windows.rules import (
     distinct,
     due_ms,
     plain_window,
+    plain_window_fast,
     split,
 )
 from operators.windows.state import (
@@ -45,6 +47,7 @@ from schemas.pack import PackEntry, key_hash
 from schemas.units import MS_PER_DAY
 
 _MOMENT = struct.Struct("<qqqQIIB")
+_SEGMENT = int(Kind.SEGMENT)  # comparing with an IntEnum takes longer
 _MEMO_OVERHEAD_BYTES = 400  # what a memo costs beside its moments, about
 _SEAL_MS = MS_PER_DAY  # an earlier part of a session that goes on is not revised after this receive time
 _RECORD_SESSIONS = 2048  # so that saving everything takes little memory
@@ -137,11 +140,13 @@ class SessionTracker:
         orders: list[CloseOrder] = []
         for arrival in arrivals:
             # What is due before this item closes before it, so that batches make no difference.
-            at_ms = max(min(arrival.clock_ms, ceiling_ms), self._clock_ms)
+            at_ms, item = arrival.clock_ms, arrival.item
+            at_ms = min(at_ms, ceiling_ms)
+            at_ms = max(at_ms, self._clock_ms)
             if self._agenda and self._agenda[0][0] < at_ms:
                 orders.extend(self._sweep(at_ms))
-            self._receive(arrival.item, at_ms)
-            items.append(PackEntry(self._ordinal, arrival.topic, arrival.offset, arrival.item, arrival.partition))
+            self._receive(item, at_ms)
+            items.append(PackEntry(self._ordinal, arrival.topic, arrival.offset, item, arrival.partition))
             self._ordinal += 1
         self._clock_ms = max(self._clock_ms, clock_ms)
         orders.extend(self._sweep(self._clock_ms))
@@ -260,19 +265,21 @@ class SessionTracker:
             self._saved.setdefault(key, len(session.pending))
             if not session.pending:
                 self._closed.remove(key)
-        session.pending += _MOMENT.pack(*moment(item, self._seq, self._ordinal))
+        session.pending += _MOMENT.pack(*_values(item, self._seq, self._ordinal))
         session.arrived_ms = max(session.arrived_ms, arrival_ms)
         session.forget_at_ms = NEVER
-        self._schedule(key, session, self._first_check_ms(session, item))
+        check_at_ms = self._first_check_ms(session, item)
+        if check_at_ms < session.check_at_ms:
+            self._schedule(key, session, check_at_ms)
 
     def _first_check_ms(self, session: Session, item: Item) -> int:
-        last = session.parts[-1] if session.parts else None
-        if last is not None and (not item.opens or item.begin_us < _frozen(last).over_us(self._rules)):
+        parts = session.parts
+        if parts and (not item.opens or item.begin_us < _frozen(parts[-1]).over_us(self._rules)):
             wait = session.arrived_ms + self._rules.settle_ms  # late: look again once it has been quiet
         else:
             wait = item.received_ms + self._rules.lateness_ms
             wait += self._rules.end_grace_ms if item.ends else self._rules.gap_ms
-        return min(session.check_at_ms, wait)
+        return wait
 
     def _schedule(self, key: SessionKey, session: Session, at_ms: int) -> None:
         if at_ms != session.check_at_ms:
@@ -309,7 +316,9 @@ class SessionTracker:
         """All that is pending without its moments, where it is plainly the first window of a session."""
         if session.parts or not session.pending:
             return None
-        return plain_window(_MOMENT.iter_unpack(session.pending), self._rules, session.first_part)
+        if LEAF is None:
+            return plain_window(_MOMENT.iter_unpack(session.pending), self._rules, session.first_part)
+        return plain_window_fast(LEAF, session.pending, self._rules, session.first_part)
 
     def _is_early(self, key: SessionKey, session: Session, window: Window, clock_ms: int) -> bool:
         """Whether the only window is not due: the usual look at a session that goes on."""
@@ -433,10 +442,20 @@ def unpack_moments(packed: bytes | bytearray) -> list[Moment]:
     return list(map(Moment._make, _MOMENT.iter_unpack(packed)))
 
 
+def places(packed: bytes) -> list[tuple[int, int, int]]:
+    """(identity, seq, ordinal) of moments as a `CloseOrder` holds them."""
+    return [(ident, seq, ordinal) for _, _, _, ident, seq, ordinal, _ in _MOMENT.iter_unpack(packed)]
+
+
 def moment(item: Item, seq: int, ordinal: int) -> Moment:
     """What the window rules need to know of an item."""
-    flags = (OPENS if item.opens else 0) | (ENDS if item.ends else 0) | (SEGMENT if item.kind == Kind.SEGMENT else 0)
-    return Moment(item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, flags)
+    return Moment._make(_values(item, seq, ordinal))
+
+
+def _values(item: Item, seq: int, ordinal: int) -> tuple[int, int, int, int, int, int, int]:
+    """The same as a plain tuple, which every item is packed from."""
+    flags = (OPENS if item.opens else 0) | (ENDS if item.ends else 0) | (SEGMENT if item.kind == _SEGMENT else 0)
+    return item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, flags
 
 
 _SHARED = (

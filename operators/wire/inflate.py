@@ -11,6 +11,7 @@ from schemas.items import RejectReason
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_FIRST_BYTES = b"\x1f\x28\x78"  # of what is compressed: gzip, zstd, zlib. Most bodies of lines are not
 _GZIP_WBITS = 31
 _ZSTD_WINDOW_MAX = 1 << 27
 _ZSTD_STEP = 256  # bytes given to zstd at once: they become 8 MiB at most, so a bomb passes the limit by no more
@@ -23,6 +24,8 @@ def inflate(body: bytes, limit_bytes: int) -> bytes:
 
     A bomb is cut off at the limit: no more than that is ever held.
     """
+    if body[:1] not in _FIRST_BYTES:
+        return body
     if body.startswith(_GZIP):
         return _members(body, limit_bytes, _gzip_member)
     if is_zlib(body):

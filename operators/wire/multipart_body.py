@@ -1,5 +1,6 @@
 """Parts of a multipart/form-data body, by the `multipart` library."""
 
+import re
 from collections.abc import Iterator
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
@@ -8,6 +9,10 @@ from operators.wire.unusable import Unusable
 from schemas.items import RejectReason
 
 _PARTS_MAX = 64  # the richest SDK sends 17
+_USUAL_HEAD = re.compile(
+    rb'\r\nContent-Disposition: form-data; name="([a-zA-Z0-9_.-]{1,100})"(?:; filename="[a-zA-Z0-9_.-]{0,200}")?'
+    rb"(?:\r\nContent-Type: [a-z/-]{1,100})?\r\n\r\n"
+)
 
 
 def multipart_fields(body: bytes, content_type: str) -> dict[str, bytes]:
@@ -17,7 +22,7 @@ def multipart_fields(body: bytes, content_type: str) -> dict[str, bytes]:
         boundary = options.get("boundary", "")
         if media_type.lower() != "multipart/form-data" or not boundary:
             raise Unusable(RejectReason.MALFORMED_MULTIPART, f"content type {content_type[:100]!r}")
-        return dict(_parts(body, boundary))
+        return _usual_fields(body, boundary) or dict(_parts(body, boundary))
     except (MultipartError, UnicodeError, ValueError, LookupError) as error:
         raise Unusable(RejectReason.MALFORMED_MULTIPART, str(error)[:200]) from None
 
@@ -28,6 +33,21 @@ def sniffed_boundary(body: bytes) -> str | None:
     if not newline or not line.startswith(b"--"):
         return None
     return f'multipart/form-data; boundary="{line[2:].decode("latin-1")}"'
+
+
+def _usual_fields(body: bytes, boundary: str) -> dict[str, bytes] | None:
+    """The form of a browser, with plain names, in one split; None for anything else, which the library takes."""
+    line = b"\r\n--" + boundary.encode("ascii")
+    before, *parts, end = (b"\r\n" + body).split(line)
+    if before or end not in {b"--", b"--\r\n"} or not 0 < len(parts) <= _PARTS_MAX:
+        return None
+    fields = {}
+    for part in parts:
+        head = _USUAL_HEAD.match(part)
+        if head is None:
+            return None
+        fields[head[1].decode()] = part[head.end() :]
+    return fields
 
 
 def _parts(body: bytes, boundary: str) -> Iterator[tuple[str, bytes]]:

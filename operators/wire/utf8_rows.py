@@ -1,11 +1,7 @@
 """Rows of a body that is to be UTF-8: a byte that is not costs its row, never the rows around it."""
 
-import re
-
 from operators.wire.unusable import Unusable
 from schemas.items import RejectReason
-
-_BAD_BYTE = re.compile("[\udc80-\udcff]")
 
 
 def checked_utf8(row: bytes) -> bytes:
@@ -18,19 +14,11 @@ def checked_utf8(row: bytes) -> bytes:
     return row
 
 
-def body_text(body: bytes) -> tuple[str, bool]:
-    """(body as text to find rows in, whether it is UTF-8 throughout). A bad byte stands in it as half a surrogate."""
-    try:
-        return body.decode(), True
-    except UnicodeDecodeError:
-        return body.decode(errors="surrogateescape"), False
+def body_text(body: bytes) -> str:
+    """A body as text to find rows in. A byte that is not UTF-8 stands in it as half a surrogate."""
+    return body.decode(errors="surrogateescape")
 
 
 def row_bytes(row: str) -> bytes:
     """A row of such a text as it came."""
     return row.encode(errors="surrogateescape")
-
-
-def has_bad_byte(row: str) -> bool:
-    """Whether a row of such a text has a byte that is not UTF-8."""
-    return not row.isascii() and _BAD_BYTE.search(row) is not None

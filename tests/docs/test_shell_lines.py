@@ -57,7 +57,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> Place:
     made = Place(tmp_path_factory.mktemp("docs"), s3)
-    s3fs.S3FileSystem(**s3.storage_options()).mkdir("my-bucket")
+    s3fs.S3FileSystem(**s3.storage_options()).makedirs("my-bucket", exist_ok=True)  # a lost answer is asked for again
     for lake in ("demo-lake", "s3://my-bucket/rum"):
         made.run(f"replaylake backfill --lake {lake} {' '.join(map(str, SAMPLES))}")
     return made

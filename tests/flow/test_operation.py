@@ -30,6 +30,7 @@ from tests.torture.job import JobProcess, Place
 
 pytestmark = pytest.mark.slow
 CAPTURES = ("guance/gc-spa-json.jsonl.gz",)
+AGE_MS = 15_000  # longer than gap, lateness and margin of the clock
 STARTED: "list[subprocess.Popen[str]]" = []
 
 
@@ -50,16 +51,24 @@ def tansu() -> Iterator[Broker]:
 
 @pytest.fixture
 def place(tansu: Broker, tmp_path: Path, samples: Path) -> Place:
-    """A topic of its own with one recording in it, received just now, and a local lake."""
+    """A topic of its own with one recording in it, which closes as soon as it is read, and a local lake."""
+    return place_of(tansu, tmp_path, samples, AGE_MS)
+
+
+@pytest.fixture
+def open_place(tansu: Broker, tmp_path: Path, samples: Path) -> Place:
+    """The same, received just now."""
+    return place_of(tansu, tmp_path, samples, 0)
+
+
+def place_of(broker: Broker, folder: Path, samples: Path, age_ms: int) -> Place:
     topic = f"rum-{time.time_ns()}"
-    tansu.create_topic(topic, 4)
-    send(tansu, topic, samples)
-    return Place(
-        tansu, str(tmp_path / "lake"), tmp_path / "recovery", extra={"REPLAYLAKE_KAFKA__TOPICS": f'["{topic}"]'}
-    )
+    broker.create_topic(topic, 4)
+    send(broker, topic, samples, age_ms)
+    return Place(broker, str(folder / "lake"), folder / "recovery", extra={"REPLAYLAKE_KAFKA__TOPICS": f'["{topic}"]'})
 
 
-def send(broker: Broker, topic: str, samples: Path, age_ms: int = 0) -> None:
+def send(broker: Broker, topic: str, samples: Path, age_ms: int = AGE_MS) -> None:
     paths = [samples / name for name in CAPTURES]
     newest = max(captured.message.received_ms for captured in read_captures(paths, CaptureCounts()))
     feed(broker.bootstrap, topic, paths, shift_ms=int(time.time() * 1000) - age_ms - newest)
@@ -124,8 +133,9 @@ def test_state_is_not_taken_to_another_lake(place: Place, tmp_path: Path) -> Non
     assert "is not the lake that the state of this job" in errors.splitlines()[-1]
 
 
-def test_a_suspended_job_that_wakes_up_changes_nothing(place: Place, tmp_path: Path) -> None:
+def test_a_suspended_job_that_wakes_up_changes_nothing(open_place: Place, tmp_path: Path) -> None:
     """As after a network split: the volume was moved, the successor is done, then the old process goes on."""
+    place = open_place
     zombie = start(place, "--epoch-seconds", "1")
     await_state(place.recovery)
     zombie.send_signal(signal.SIGSTOP)

@@ -31,7 +31,7 @@ def check_rows_sent(message: Message, results: Sequence[Result], limits: Limits)
     elif message.type in _ARRAYS and start == b"[":
         assert len(results) == (_array_length(body) or len(results))
     elif message.type == "guance.rum" and start != b"{":
-        assert len(results) == _protocol_rows(body_text(body)[0], limits.line_bytes)
+        assert len(results) == _protocol_rows(body_text(body), limits.line_bytes)
 
 
 def _array_length(body: bytes) -> int | None:

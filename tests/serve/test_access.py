@@ -36,7 +36,7 @@ def test_every_route_but_the_columns_and_the_description_needs_a_token(guarded: 
                 filled + query, method.upper(), body=body, X_Replay_Lake="1"
             ).status
     assert statuses.pop(f"get {API}/fields") == 200
-    assert len(statuses) == 39
+    assert len(statuses) == 40
     assert set(statuses.values()) == {401}
 
 
@@ -187,3 +187,23 @@ def test_an_address_that_is_too_long_is_refused_in_our_words(served: Served, len
     answer = served.ask(f"{API}/sessions?q={'%C3%BC' * (length // 6)}")
     assert answer.status == 400
     assert answer.json() == {"error": "the address is too long"}
+
+
+def test_lists_are_in_the_audit_log_with_how_many_rows_and_not_which(guarded: Served) -> None:
+    before = len(guarded.audited())
+    filtered = "is=session_type:user"
+    total = guarded.ask(f"{API}/errors?limit=2&app={GUANCE}&{filtered}", token=TOKEN_ALL).json()["total"]
+    guarded.ask(f"{API}/errors?format=csv", token=TOKEN_ONE)
+    guarded.ask(f"{API}/sessions?limit=1", token=TOKEN_ONE)
+    guarded.ask(f"{API}/errors/facets?columns=error_type", token=TOKEN_ONE)
+    assert guarded.ask(f"{API}/sessions?app={DATADOG}", token=TOKEN_ONE).status == 403
+    lines = [
+        {name: line[name] for name in line if name not in {"time", "client"}} for line in guarded.audited()[before:]
+    ]
+    every = guarded.ask(f"{API}/errors?limit=1", token=TOKEN_ONE).json()["total"]
+    assert total > 2
+    assert lines == [
+        {"who": "everything", "what": "list", "table": "errors", "app_id": GUANCE, "rows": 2},
+        {"who": "shop", "what": "csv", "table": "errors", "app_id": None, "rows": every},
+        {"who": "shop", "what": "list", "table": "sessions", "app_id": None, "rows": 1},
+    ]

@@ -2,6 +2,7 @@
 // Prints one JSON object: per scenario what was seen, or the error that ended it, and what the page complained of.
 import { readFile } from "node:fs/promises";
 import { chromium } from "playwright-core";
+import * as choices from "./choices.mjs";
 import * as explorer from "./explorer.mjs";
 import * as explorers from "./explorers.mjs";
 import * as player from "./player.mjs";
@@ -10,7 +11,7 @@ import * as signing from "./signing.mjs";
 import * as watching from "./watching.mjs";
 
 const job = JSON.parse(await readFile(process.argv[2], "utf8"));
-const files = { explorer, explorers, player, security, signing, watching };
+const files = { choices, explorer, explorers, player, security, signing, watching };
 const scenarios = Object.assign({}, ...job.files.map((name) => files[name]));
 const wanted = job.scenarios ?? Object.keys(scenarios);
 const own = [job.origin, ...Object.values(job.others)];

@@ -18,8 +18,11 @@ import msgspec
 import pytest
 
 from flows.server_process import free_ports
+from sinks.source_maps import put_maps
 from sinks.store import LocalStore
+from tests.serve.conftest import GUANCE
 from tests.serve.lakes import items_of, pack_of
+from tests.source_maps import source_map
 from tests.torture.traffic import recording, renamed
 from tests.viewer import hostile, release
 
@@ -29,6 +32,10 @@ CHROMIUM = shutil.which("chromium")
 OWN = {name: value for name, value in os.environ.items() if not name.startswith("REPLAYLAKE_")}
 OPEN = "0be2c0de-0000-4000-8000-00000000beef"  # a session that is not closed
 TOKEN = "a-token-of-the-test-that-nobody-guesses"
+
+APP_NAMES = {"6f2a1c9e-0000-4000-8000-000000000001": "Garden shop"}  # the others have none
+CHECKOUT = "export async function pay(cart) {\n  if (!ok) {\n    throw new TypeError('payment failed');\n  }\n}\n"
+CHECKOUT_MAP = source_map({"webpack://shop/./src/checkout.ts": CHECKOUT}, [(400, 0, 2, 4)], line=3)  # of cart.html
 
 # What is on the recorded page at a share of the replay's length.
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -84,7 +91,8 @@ def drive(folder: Path, recordings: Path, scripts: list[str]) -> dict[str, Any]:
     visit = open_session(lake, files["gc-shop"], folder / "next.pack")
     guard = {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "apps": [hostile.APP]}
     with ExitStack() as servers:
-        origin = servers.enter_context(serving(lake))
+        put_maps(LocalStore(lake / "sourcemaps"), GUANCE, "1.4.2", [("shop/cart.html.map", CHECKOUT_MAP)])
+        origin = servers.enter_context(serving(lake, {"REPLAYLAKE_SERVE__APP_NAMES": json.dumps(APP_NAMES)}))
         others = {}
         if "explorers" in scripts:
             others = {"release": servers.enter_context(serving(_released(folder, files["gc-shop"])))}

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from operators.families.browser_sdk.segments import Header, number_of, segment_item
+from operators.families.datadog.events import KINDS
 from operators.families.datadog.recording import RECORDING
 from operators.rows.paths import child
 from operators.rows.values import Attributes, decode_object, text_of_id
@@ -26,9 +27,7 @@ from operators.wire.unusable import (
     time_us,
 )
 from operators.wire.utf8_rows import checked_utf8
-from schemas.items import LINE_KINDS, Family, Item, Kind, Rejected, RejectReason, Skipped, SkipReason
-
-_KINDS = LINE_KINDS | {"view_update": Kind.VIEW, "vital": Kind.NOTE}
+from schemas.items import Family, Item, Kind, Rejected, RejectReason, Skipped, SkipReason
 
 _TELEMETRY = "telemetry"
 
@@ -164,7 +163,7 @@ def _id_of(sent: Attributes, name: str) -> str:
 
 
 def _item(event: _Event, raw: bytes, received_ms: int, limits: Limits) -> Item:
-    kind = _KINDS.get(event.type)
+    kind = KINDS.get(event.type)
     if kind is None:
         raise Unusable(RejectReason.UNKNOWN_MEASUREMENT, f"event type {event.type[:100]!r}")
     begin_us = time_us("date", event.date)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from operators.client.screen import size_text
+from operators.families.datadog.events import KINDS, VIEW_UPDATE
 from operators.rows.paths import child, paths_by_kind, pick_paths, read_paths
 from operators.rows.urls import resource_url_columns, view_url_columns
 from operators.rows.values import (
@@ -17,13 +18,8 @@ from operators.rows.values import (
     nanoseconds,
     text_of_id,
 )
-from schemas.items import LINE_KINDS, Kind
+from schemas.items import Kind
 
-_VIEW_UPDATE = "view_update"
-_KINDS = LINE_KINDS | {
-    _VIEW_UPDATE: Kind.VIEW,
-    "vital": Kind.NOTE,
-}
 _PATHS = paths_by_kind(lambda field: field.datadog)
 _PHASES = {
     "resource_dns": "dns",
@@ -45,13 +41,13 @@ def datadog_row(body: bytes) -> LineRow:
     """The row of an event. Raises ValueError for what is none, or of an unknown type."""
     event = decode_object(body)
     sent = str(event.get("type"))
-    kind = _KINDS.get(sent)
+    kind = KINDS.get(sent)
     if kind is None:
         raise ValueError(f"unknown event type: {sent[:80]!r}")
     del event["type"]
     if kind == Kind.NOTE:
         return _note(event)
-    return LineRow(kind, _row(kind, event), is_difference=sent == _VIEW_UPDATE)
+    return LineRow(kind, _row(kind, event), is_difference=sent == VIEW_UPDATE)
 
 
 def merged_view(lines: Iterable[bytes]) -> Row:
@@ -62,7 +58,7 @@ def merged_view(lines: Iterable[bytes]) -> Row:
     whole: Attributes = {}
     for line in lines:
         event = decode_object(line)
-        if event.get("type") == _VIEW_UPDATE:
+        if event.get("type") == VIEW_UPDATE:
             _apply(event, whole)
         else:
             whole = event

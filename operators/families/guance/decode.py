@@ -4,12 +4,16 @@ A line's `time` is epoch ms (for a view: its start, re-sent with every update), 
 resources and long tasks are tags, an action's is a field; `action_id` on any other line is only a reference.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 
 from operators.families.browser_sdk.segments import Header, number_of, segment_item
 from operators.families.guance.line_protocol import TELEMETRY, Row, parse_rows
+from operators.families.guance.native import LINES
 from operators.families.guance.recording import RECORDING
 from operators.rows.values import as_text, compact_json, decode_object
 from operators.wire.json_text import array_elements, tolerant
@@ -24,7 +28,7 @@ from operators.wire.unusable import (
     json_refusal,
     time_us,
 )
-from operators.wire.utf8_rows import body_text, checked_utf8, has_bad_byte, row_bytes
+from operators.wire.utf8_rows import body_text, checked_utf8, row_bytes
 from schemas.items import LINE_KINDS, Family, Item, Kind, Rejected, RejectReason, Skipped, SkipReason
 
 Result = Item | Rejected | Skipped
@@ -58,7 +62,7 @@ class _Line(msgspec.Struct, gc=False):
 
 
 _decode_line = tolerant(msgspec.json.Decoder(_Line))
-_DIGITS_MAX = 20  # of a number in a form
+_ODD_ROWS_MAX = 16  # of a message that the leaf goes on after: to look behind each costs the rest of the message
 _encode = msgspec.json.Encoder().encode
 _Unit = tuple[int, int]  # of time: ms, as a fraction
 _MS = (1, 1)
@@ -77,7 +81,7 @@ def decode_lines(body: bytes, precision: str, received_ms: int, limits: Limits) 
 
     `precision`: unit of the rows' times.
     """
-    unit = _UNITS.get(precision.lower() or "ms")  # `?precision=` is as none
+    unit = _MS if precision == "ms" else _UNITS.get(precision.lower() or "ms")  # `?precision=` is as none
     if unit is None:
         raise Unusable(RejectReason.INVALID_TIME, f"precision {precision[:40]!r}")
     start = body.lstrip()[:1]
@@ -107,24 +111,60 @@ def decode_segment(parts: Mapping[str, bytes], received_ms: int, limits: Limits)
     return segment_item(RECORDING, ids, header, parts.get("segment", b""), received_ms, limits)
 
 
-def _protocol_lines(body: bytes, unit: _Unit, received_ms: int, limits: Limits) -> Iterator[Result]:
-    text, is_utf8 = body_text(body)
-    for source, row in list(_limited(parse_rows(text, limits.line_bytes), limits)):
+def _protocol_lines(body: bytes, unit: _Unit, received_ms: int, limits: Limits) -> Iterable[Result]:
+    """Rows of line protocol. The leaf reads those that leave no choice; what stops it is read here, a row at a time."""
+    found: list[Result] = []
+    start = len(BOM_UTF8) if body.startswith(BOM_UTF8) else 0
+    if LINES is not None and unit == _MS:
+        for _ in range(_ODD_ROWS_MAX):
+            items, start = LINES.protocol_items(body, start, received_ms, limits.line_bytes, limits.id_length)
+            found += items
+            odd = next(_rows(body, start, limits), None)
+            if odd is None:
+                break
+            found.append(_protocol_line(odd, unit, received_ms, limits))
+            start += len(odd.source)
+    rows: list[_SourceRow] = []
+    for row in _rows(body, start, limits):
+        _check_count(len(found) + len(rows) + 1, limits)
+        rows.append(row)
+    _check_count(len(found), limits)
+    return chain(found, (_protocol_line(row, unit, received_ms, limits) for row in rows))
+
+
+class _SourceRow(NamedTuple):
+    """A row of line protocol as it came, and what it says or why it is none."""
+
+    source: bytes
+    row: Row | Unusable
+
+
+def _rows(body: bytes, start: int, limits: Limits) -> Iterator[_SourceRow]:
+    """The rows of a body, which may not be UTF-8 throughout, from `start` on."""
+    text = body_text(body[start:])
+    return (_SourceRow(row_bytes(source), row) for source, row in parse_rows(text, limits.line_bytes))
+
+
+def _protocol_line(one: _SourceRow, unit: _Unit, received_ms: int, limits: Limits) -> Result:
+    try:
+        checked_utf8(one.source)
+        if isinstance(one.row, Unusable):
+            raise one.row
+        measurement, tags, fields, time = one.row
+        time_ms = received_ms if time is None else _in_ms(time, unit)
+        line = {"measurement": measurement, "tags": tags, "fields": fields, "time": time_ms}
         try:
-            if not is_utf8 and has_bad_byte(source):
-                checked_utf8(row_bytes(source))
-            if isinstance(row, Unusable):
-                raise row
-            measurement, tags, fields, time = row
-            time_ms = received_ms if time is None else _in_ms(time, unit)
-            line = {"measurement": measurement, "tags": tags, "fields": fields, "time": time_ms}
-            try:
-                known = _Line(measurement, msgspec.convert(tags, _Tags), msgspec.convert(fields, _Fields), time_ms)
-            except msgspec.ValidationError:
-                known = _known(line)
-            yield _result(known, _encode(line), received_ms, limits)
-        except Unusable as refusal:
-            yield Rejected(refusal.reason, refusal.detail, row_bytes(source))
+            known = _Line(measurement, msgspec.convert(tags, _Tags), msgspec.convert(fields, _Fields), time_ms)
+        except msgspec.ValidationError:
+            known = _known(line)
+        return _result(known, _encode(line), received_ms, limits)
+    except Unusable as refusal:
+        return Rejected(refusal.reason, refusal.detail, one.source)
+
+
+def _check_count(rows: int, limits: Limits) -> None:
+    if rows > limits.lines_per_message:
+        raise Unusable(RejectReason.TOO_MANY_LINES, f"more than {limits.lines_per_message} lines in a message")
 
 
 def _in_ms(time: float, unit: _Unit) -> float | int:
@@ -132,14 +172,11 @@ def _in_ms(time: float, unit: _Unit) -> float | int:
     return int(time_ms) if time_ms.is_integer() else time_ms
 
 
-def _limited(rows: Iterable[tuple[str, Row | Unusable]], limits: Limits) -> Iterator[tuple[str, Row | Unusable]]:
-    for number, row in enumerate(rows, 1):
-        if number > limits.lines_per_message:
-            raise Unusable(RejectReason.TOO_MANY_LINES, f"more than {limits.lines_per_message} lines in a message")
-        yield row
-
-
 def _json_line(raw: bytes, unit: _Unit, received_ms: int, limits: Limits) -> Result:
+    if LINES is not None and unit == _MS:
+        item = LINES.json_item(raw, received_ms, limits.line_bytes, limits.id_length)
+        if item is not None:
+            return item
     try:
         checked_size(len(raw), limits)
         line = _line(checked_utf8(raw))

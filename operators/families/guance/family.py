@@ -75,8 +75,9 @@ class Guance:
 
     def decode(self, message: Message, limits: Limits) -> Iterable[Result]:
         if message.type == _LINES:
-            precision = message.headers.get("precision", b"ms").decode("latin-1")
-            return decode_lines(inflated(message, limits), precision, message.received_ms, limits)
+            precision = message.headers.get("precision")
+            unit = "ms" if precision is None else precision.decode("latin-1")
+            return decode_lines(inflated(message, limits), unit, message.received_ms, limits)
         parts = form_parts(message)
         if "session_id" in parts:
             return (decode_segment(parts, message.received_ms, limits),)

@@ -60,7 +60,7 @@ _INT_DIGITS = 18  # so many always fit
 
 def parse_rows(text: str, row_length: int) -> Iterator[tuple[str, Row | Unusable]]:
     """(text of the row, row or why it is none) for each row. `row_length`: the most characters that one may have."""
-    position = _after_breaks(text, 1 if text.startswith("\ufeff") else 0)
+    position = _after_breaks(text, 0)
     while position < len(text):
         found = _ROW.match(text, position)
         row: Row | Unusable

@@ -1,26 +1,22 @@
 """Guance lines as rows: `{"measurement", "tags", "fields", "time"}`, whose names are the columns' own."""
 
-from typing import Annotated, NamedTuple, cast
+from typing import Annotated, cast
 
 import msgspec
 
+from operators.families.guance.columns import COLUMNS
+from operators.families.guance.native import LINES
 from operators.rows.values import (
     Attributes,
     Converter,
     LineRow,
     Row,
-    RowValue,
-    converter,
     decode_object,
     keep,
-    ms_as_ns,
     timestamp_us,
-    unchanged_type,
 )
 from operators.wire.unusable import DURATION_MAX_NS
-from schemas.fields import Field
-from schemas.items import LINE_KINDS, LINE_TABLE, Kind
-from schemas.tables import TABLES
+from schemas.items import LINE_KINDS, Kind
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
@@ -34,48 +30,24 @@ class _UsualLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     time: int | float
 
 
-class _Columns(NamedTuple):
-    """Columns of one kind by name: those of text, the type each takes unchanged, and what converts the others."""
-
-    texts: frozenset[str]
-    types: dict[str, type[RowValue]]
-    converters: dict[str, Converter]
-
-
-def _columns(table: str) -> _Columns:
-    fields = [field for field in TABLES[table].fields if field.guance and field.name not in ("time", "custom")]
-    return _Columns(
-        texts=frozenset(field.name for field in fields if field.type == "string"),
-        types={field.name: kept for field in fields if (kept := _unchanged_type(field)) is not None},
-        converters={field.name: _converter(field) for field in fields},
-    )
-
-
-def _unchanged_type(field: Field) -> type[RowValue] | None:
-    if field.name in _OWN_CONVERTERS:
-        return None
-    return int if field.unit == "ns" else unchanged_type(field)  # of numbers those that can be a duration, see below
-
-
-def _converter(field: Field) -> Converter:
-    return _OWN_CONVERTERS.get(field.name) or converter(field)
-
-
-# SDK 3 turns every other time of a page into ns and forgot this one.
-_OWN_CONVERTERS: dict[str, Converter] = {"cumulative_layout_shift_time": ms_as_ns}
-_COLUMNS = {kind: _columns(table) for kind, table in LINE_TABLE.items()}
 _TOP_LEVEL = {"measurement", "tags", "fields", "time"}
 _decode_usual = msgspec.json.Decoder(_UsualLine).decode
 
 
 def guance_row(body: bytes) -> LineRow:
     """The row of a line. Raises ValueError for what is none, or of an unknown measurement."""
+    found = None if LINES is None else LINES.row(body)
+    return plain_guance_row(body) if found is None else LineRow(*found)
+
+
+def plain_guance_row(body: bytes) -> LineRow:
+    """The same without the compiled leaf."""
     try:
         line = _decode_usual(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return unusual_guance_row(decode_object(body))
     kind = _kind(line.measurement)
-    columns = _COLUMNS[kind]
+    columns = COLUMNS[kind]
     tags, fields = line.tags, line.fields
     time_us = timestamp_us(line.time)
     if time_us is None or not columns.texts.issuperset(tags) or not fields.keys().isdisjoint(tags):
@@ -109,13 +81,13 @@ def unusual_guance_row(line: Attributes) -> LineRow:
     custom: dict[str, str] = {}
     tags, fields = line.get("tags"), line.get("fields")
     if isinstance(tags, dict):
-        _read(tags, _COLUMNS[kind].converters, row, custom)
+        _read(tags, COLUMNS[kind].converters, row, custom)
     else:
         keep(custom, "tags", tags)
     if isinstance(fields, dict):
         if isinstance(tags, dict):
             fields = _set_twins_apart(tags, fields, custom)
-        _read(fields, _COLUMNS[kind].converters, row, custom)
+        _read(fields, COLUMNS[kind].converters, row, custom)
     else:
         keep(custom, "fields", fields)
     time_us = timestamp_us(line.get("time"))

@@ -2,7 +2,9 @@
 
 import { api, ApiError } from "./api.js";
 import { h, icon } from "./dom.js";
+import { appName, fullTime } from "./format.js";
 import { closeMenu, openPanel } from "./menu.js";
+import { t } from "./texts.js";
 
 let known = null; // promise of what the server says of this browser
 
@@ -20,18 +22,18 @@ export function account() {
     if (!who || who.how === "open") return;
     button.hidden = false;
     const name = who.name.replace(/^user:/, "");
-    button.setAttribute("aria-label", `Signed in as ${name}`);
-    button.title = `Signed in as ${name}`;
-    button.addEventListener("click", () => openPanel(button, "Account", ...panel(who, name)));
+    button.setAttribute("aria-label", t`Signed in as ${name}`);
+    button.title = t`Signed in as ${name}`;
+    button.addEventListener("click", () => openPanel(button, t`Account`, ...panel(who, name)));
   });
   return button;
 }
 
 function panel(who, name) {
-  const apps = who.apps === null ? "all applications" : who.apps.join(", ");
-  const until = who.expires_ms ? `Until ${new Date(who.expires_ms).toLocaleString()}.` : "Your company's sign-in decides how long.";
-  const out = h("button", { class: "button", type: "button", onclick: signOut }, "Sign out");
-  return [h("p", {}, h("strong", {}, name)), h("p", { class: "hint" }, `May see ${apps}. ${until}`), who.how === "sign-in" ? out : null].filter(Boolean);
+  const apps = who.apps === null ? t`all applications` : who.apps.map(appName).join(", ");
+  const until = who.expires_ms ? t`Until ${fullTime(who.expires_ms)}.` : t`Your company's sign-in decides how long.`;
+  const out = h("button", { class: "button", type: "button", onclick: signOut }, t`Sign out`);
+  return [h("p", {}, h("strong", {}, name)), h("p", { class: "hint" }, t`May see ${apps}. ${until}`), who.how === "sign-in" ? out : null].filter(Boolean);
 }
 
 async function signOut() {

@@ -1,8 +1,15 @@
 // The address holds the whole state, so that a link, the back button and a reload give the same picture.
 
+import { ZONE } from "./zone.js";
+
 /** What can be listed; the first is meant where the address names none. */
 export const TABLES = ["sessions", "views", "actions", "errors", "resources", "long_tasks", "console"];
-const BODIES = [...TABLES, "overview", "groups"];
+/** What is shown of a list in another way: groups of errors, clicks of a page. */
+const VIEWS_OF = { groups: "errors", clicks: "actions" };
+const BODIES = [...TABLES, "overview", ...Object.keys(VIEWS_OF)];
+
+/** The list whose columns and filters it has. */
+export const listOf = (table) => VIEWS_OF[table] ?? table;
 const TEXTS = ["app", "range", "from", "to", "q", "cursor", "every", "entry", "of"];
 /** Filters: each may stand in the address several times. */
 export const FILTERS = ["is", "not", "gt", "lt", "between", "has", "hasnot"];
@@ -38,6 +45,7 @@ export function explorerAddress(state) {
   if (state.limit) parameters.set("limit", state.limit);
   if (state.sort !== usualSort(state.table)) parameters.set("sort", state.sort);
   if (state.columns) parameters.set("columns", state.columns.join(","));
+  if (ZONE) parameters.set("tz", ZONE);
   const text = parameters.toString();
   return text ? `/?${text}` : "/";
 }
@@ -68,6 +76,7 @@ export function sessionAddress({ app, id, part = null, tab = "", track = null, t
   for (const [name, value] of Object.entries({ part, tab, track, t, at, exp, sig })) {
     if (value !== null && value !== "") parameters.set(name, value);
   }
+  if (ZONE) parameters.set("tz", ZONE);
   return `/?${parameters}`;
 }
 

@@ -1,5 +1,7 @@
 // The HTTP API. Who has signed in is known by a cookie that scripts cannot read.
 
+import { t } from "./texts.js";
+
 const BASE = "/api/v1";
 const OWN = { "X-Replay-Lake": "1" }; // pages elsewhere cannot send it: nothing is changed in our name from there
 
@@ -17,11 +19,11 @@ async function call(address, { method = "GET", body, signal } = {}) {
   const sent = { method, headers, signal, body: body && JSON.stringify(body) };
   const response = await fetch(BASE + address, sent).catch((error) => {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "The server does not answer.");
+    throw new ApiError(0, t`The server does not answer.`);
   });
   if (response.ok) return response;
   const said = await response.json().catch(() => ({}));
-  throw new ApiError(response.status, typeof said.error === "string" ? said.error : `The server answered ${response.status}.`);
+  throw new ApiError(response.status, typeof said.error === "string" ? said.error : t`The server answered ${response.status}.`);
 }
 
 const json = async (address, options) => (await call(address, options)).json();
@@ -36,7 +38,7 @@ const signature = () => {
   const { exp, sig } = Object.fromEntries(new URLSearchParams(location.search));
   return sig ? { exp, sig } : {};
 };
-const session = (which, below = "", parameters = {}) => json(path(which) + below + query({ ...parameters, ...signature() }));
+const session = (which, below = "", parameters = {}, options = {}) => json(path(which) + below + query({ ...parameters, ...signature() }), options);
 
 export const api = {
   who: () => json("/who"),
@@ -53,6 +55,8 @@ export const api = {
   session: (which) => session(which),
   timeline: (which) => session(which, "/timeline"),
   replay: (which) => session(which, "/replay"),
+  /** A stack in the sources, where there are source maps of the release. */
+  stack: (which, release, stack) => session(which, "/stack", {}, { method: "POST", body: { release, stack } }),
   /** Text of the JSON of events and notes, so that the playing frame parses it. */
   events: async (which, track, chunk) => (await call(`${path(which)}/replay/events${query({ track, chunk, notes: true, ...signature() })}`)).text(),
   /** A link that opens the session for so many seconds. */

@@ -1,20 +1,21 @@
 // Building a filter: a field of the list, or something that happened in the session; how it compares; a value, with suggestions.
 
 import { api } from "./api.js";
-import { FILTERS } from "./address.js";
+import { FILTERS, listOf } from "./address.js";
 import { head } from "./columns.js";
 import { h, show } from "./dom.js";
 import { count, fieldText } from "./format.js";
 import { LISTS } from "./lists.js";
 import { closeMenu, openPanel } from "./menu.js";
 import { example, quantity } from "./quantity.js";
+import { t } from "./texts.js";
 
 const MEASURED = ["int64", "double", "timestamp"];
 const SUGGESTED = 30;
-const HAPPENED = { views: "A page", actions: "An action", errors: "An error", resources: "A request", long_tasks: "A long task", console: "A line of the console" };
+const HAPPENED = { views: t`A page`, actions: t`An action`, errors: t`An error`, resources: t`A request`, long_tasks: t`A long task`, console: t`A line of the console` };
 /** With what a filter on what happened usually begins. */
 const FIRST = { sessions: "browser", views: "view_path", actions: "action_name", errors: "error_type", resources: "resource_status", long_tasks: "duration", console: "level" };
-const WORDS = { is: "is", not: "is not", gt: "is greater than", lt: "is less than", between: "is between" };
+const WORDS = { is: t`is`, not: t`is not`, gt: t`is greater than`, lt: t`is less than`, between: t`is between` };
 const SIGNS = { is: ":", gt: ">", lt: "<" };
 
 export class Builder {
@@ -22,15 +23,15 @@ export class Builder {
     this.explorer = explorer;
     this.anchor = anchor;
     const { table } = explorer.state;
-    this.own = table in LISTS ? table : table === "groups" ? "errors" : "sessions";
+    this.own = listOf(table) in LISTS ? listOf(table) : "sessions";
     const choice = (label, change) => h("select", { class: "input", "aria-label": label, onchange: change });
-    this.subject = choice("What", () => this.chooseSubject());
-    this.field = choice("Field", () => this.chooseField());
-    this.way = choice("Comparison", () => this.chooseWay());
+    this.subject = choice(t`What`, () => this.chooseSubject());
+    this.field = choice(t`Field`, () => this.chooseField());
+    this.way = choice(t`Comparison`, () => this.chooseWay());
     this.list = h("datalist", { id: "suggestions" });
-    this.value = h("input", { class: "input", list: "suggestions", autocomplete: "off", "aria-label": "Value" });
-    this.upper = h("input", { class: "input", autocomplete: "off", "aria-label": "Upper value", hidden: true });
-    this.frequent = h("div", { class: "suggested", role: "group", "aria-label": "Frequent values" });
+    this.value = h("input", { class: "input", list: "suggestions", autocomplete: "off", "aria-label": t`Value` });
+    this.upper = h("input", { class: "input", autocomplete: "off", "aria-label": t`Upper value`, hidden: true });
+    this.frequent = h("div", { class: "suggested", role: "group", "aria-label": t`Frequent values` });
     this.said = h("p", { class: "problem", role: "alert" });
   }
 
@@ -38,19 +39,19 @@ export class Builder {
     const happens = this.explorer.state.table === "sessions" ? Object.entries(HAPPENED) : [];
     show(
       this.subject,
-      h("option", { value: "" }, `The ${LISTS[this.own].one}`),
+      h("option", { value: "" }, t`The ${LISTS[this.own].one}`),
       happens.length
         ? h(
             "optgroup",
-            { label: "Happened in the session" },
+            { label: t`Happened in the session` },
             happens.map(([table, words]) => h("option", { value: table }, words)),
           )
         : null,
     );
     const use = (event) => (event.preventDefault(), this.use(this.value.value, this.upper.value));
-    const form = h("form", { class: "builder", onsubmit: use }, this.subject, this.field, this.way, this.value, this.list, this.upper, this.said, this.frequent, h("button", { class: "button primary" }, "Add filter"));
+    const form = h("form", { class: "builder", onsubmit: use }, this.subject, this.field, this.way, this.value, this.list, this.upper, this.said, this.frequent, h("button", { class: "button primary" }, t`Add filter`));
     this.chooseSubject();
-    this.panel = openPanel(this.anchor, "Filter", form);
+    this.panel = openPanel(this.anchor, t`Filter`, form);
     this.subject.focus();
   }
 
@@ -76,7 +77,7 @@ export class Builder {
       this.field,
       h(
         "optgroup",
-        { label: "Usual" },
+        { label: t`Usual` },
         fields
           .filter(({ name }) => usual.has(name))
           .sort(byName)
@@ -84,7 +85,7 @@ export class Builder {
       ),
       h(
         "optgroup",
-        { label: "Others" },
+        { label: t`Others` },
         fields
           .filter(({ name }) => !usual.has(name))
           .sort(byName)
@@ -98,14 +99,14 @@ export class Builder {
   chooseField() {
     const isHappened = Boolean(this.subject.value);
     const ways = this.isMeasured ? ["gt", "lt", ...(isHappened ? [] : ["between"]), "is"] : ["is"];
-    const words = isHappened ? [...ways.map((way) => [way, `happened, and ${WORDS[way]}`]), ...ways.map((way) => [`never ${way}`, `never happened where it ${WORDS[way]}`])] : [...ways, "not"].map((way) => [way, WORDS[way]]);
+    const words = isHappened ? [...ways.map((way) => [way, t`happened, and ${WORDS[way]}`]), ...ways.map((way) => [`never ${way}`, t`never happened where it ${WORDS[way]}`])] : [...ways, "not"].map((way) => [way, WORDS[way]]);
     show(
       this.way,
       words.map(([value, text]) => h("option", { value }, text)),
     );
     this.value.value = "";
     this.upper.value = "";
-    this.value.placeholder = this.isMeasured ? example(this.column) : "Value";
+    this.value.placeholder = this.isMeasured ? example(this.column) : t`Value`;
     this.chooseWay();
     this.suggest();
   }
@@ -137,7 +138,7 @@ export class Builder {
         known.slice(0, 8).map((one) => this.suggestion(one.value, fieldText(one.value, column), one.count)),
       );
     } catch (error) {
-      if (error.name !== "AbortError") this.said.textContent = "No suggestions: the server did not answer.";
+      if (error.name !== "AbortError") this.said.textContent = t`No suggestions: the server did not answer.`;
     }
   }
 
@@ -156,7 +157,7 @@ export class Builder {
     const values = (way === "between" ? [text, upper] : [text]).map(say);
     const isOpen = this.isMeasured && way !== "is" && way !== "not" && values.includes("");
     if (values.includes(null) || isOpen) {
-      this.said.textContent = `Write it like ${example(this.column)}.`;
+      this.said.textContent = t`Write it like ${example(this.column)}.`;
       return this.value.focus();
     }
     closeMenu();

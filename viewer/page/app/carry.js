@@ -1,6 +1,6 @@
 // What filters of one list mean in another: a filter on what happened becomes `has` of sessions, and the other way round.
 
-import { FILTERS, splitPair, usualSort } from "./address.js";
+import { FILTERS, listOf, splitPair, usualSort } from "./address.js";
 
 const OVERVIEW = ["sessions", "views", "errors", "resources"]; // it counts all of these
 const SIGNS = { is: ":", gt: ">", lt: "<" };
@@ -13,7 +13,7 @@ export function splitEvent(text) {
 
 /** The state of another list with the filters that it can take, and those that it cannot. `tables`: their columns by name. */
 export function carry(state, table, tables) {
-  const [from, to] = [state.table, table].map((name) => (name in tables || name === "overview" ? name : "errors"));
+  const [from, to] = [state.table, table].map(listOf);
   const takes = (column) => (to === "overview" ? OVERVIEW : [to]).every((name) => tables[name].has(column));
   const next = { ...state, table, sort: usualSort(table), cursor: "", columns: null, entry: "", of: "", ...Object.fromEntries(FILTERS.map((kind) => [kind, []])) };
   const left = [];

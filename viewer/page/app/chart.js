@@ -2,6 +2,8 @@
 
 import { h, show, svg } from "./dom.js";
 import { count, counted, fullTime } from "./format.js";
+import { LOCALE, t } from "./texts.js";
+import { inZone, offset } from "./zone.js";
 
 const HEIGHT = 84;
 const FOOT = 18;
@@ -33,13 +35,13 @@ export class Chart {
     const { buckets, from_ms: from, step_ms: step } = this.data;
     const width = this.element.clientWidth;
     if (!width) return;
-    if (!buckets.length) return show(this.element, svg("svg", { width, height: HEIGHT + FOOT, role: "img", "aria-label": `No ${this.words[1]}` }));
+    if (!buckets.length) return show(this.element, svg("svg", { width, height: HEIGHT + FOOT, role: "img", "aria-label": t`No ${this.words[1]}` }));
     const most = Math.max(1, ...buckets.map(amount));
     const slot = width / Math.max(1, buckets.length);
     const tall = (value) => (value ? Math.max(2, (value / most) * (HEIGHT - 8)) : 0);
     const bars = buckets.map((bucket, index) => this.bar(index * slot, slot, tall(amount(bucket)), tall(Math.min(bucket.errors ?? 0, amount(bucket)))));
     const total = buckets.reduce((sum, bucket) => sum + amount(bucket), 0);
-    const name = `${counted(total, ...this.words)} from ${fullTime(from)} to ${fullTime(from + step * buckets.length)}`;
+    const name = t`${counted(total, ...this.words)} from ${fullTime(from)} to ${fullTime(from + step * buckets.length)}`;
     this.brush = svg("rect", { class: "brush", y: 0, height: HEIGHT, width: 0 });
     const base = svg("line", { class: "base", x1: 0, x2: width, y1: HEIGHT + 0.5, y2: HEIGHT + 0.5 });
     const drawing = svg("svg", { width, height: HEIGHT + FOOT, role: "img", "aria-label": name }, bars, base, this.ticks(width), this.brush);
@@ -54,13 +56,13 @@ export class Chart {
     return [svg("rect", { ...box, class: "bar", y: HEIGHT - height, height }), errors > 0 && svg("rect", { ...box, class: "bar errors", y: HEIGHT - errors, height: errors })];
   }
 
-  /** Labels at round moments of the local clock. */
+  /** Labels at round moments of the zone's clocks. */
   ticks(width) {
     const { buckets, from_ms: from, step_ms: step } = this.data;
     const span = step * buckets.length;
     const every = TICKS.find((one) => span / one <= width / 110) ?? TICKS.at(-1);
-    const words = new Intl.DateTimeFormat(undefined, every >= DAY ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit", ...(every < MINUTE && { second: "2-digit" }), hour12: false });
-    const zone = new Date(from).getTimezoneOffset() * MINUTE;
+    const words = new Intl.DateTimeFormat(LOCALE, every >= DAY ? { ...inZone(), month: "short", day: "numeric" } : { ...inZone(), hour: "2-digit", minute: "2-digit", ...(every < MINUTE && { second: "2-digit" }), hour12: false });
+    const zone = -offset(from);
     const marks = [];
     for (let at = Math.ceil((from - zone) / every) * every + zone; at < from + span; at += every) {
       const x = ((at - from) / span) * width;
@@ -96,7 +98,7 @@ export class Chart {
 
   tell(bucket, at, width) {
     if (!bucket) return;
-    show(this.tip, h("strong", {}, fullTime(bucket.start_ms)), h("span", {}, counted(amount(bucket), ...this.words)), bucket.errors ? h("span", {}, `${count(bucket.errors)} with errors`) : null);
+    show(this.tip, h("strong", {}, fullTime(bucket.start_ms)), h("span", {}, counted(amount(bucket), ...this.words)), bucket.errors ? h("span", {}, t`${count(bucket.errors)} with errors`) : null);
     this.tip.hidden = false;
     this.tip.style.left = `${Math.max(0, Math.min(at + 12, width - this.tip.offsetWidth))}px`;
   }

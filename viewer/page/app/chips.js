@@ -1,19 +1,20 @@
 // The filters in force, each a chip that can be taken away.
 
-import { splitPair } from "./address.js";
+import { listOf, splitPair } from "./address.js";
 import { splitEvent } from "./carry.js";
 import { head } from "./columns.js";
 import { h, icon } from "./dom.js";
 import { fieldText } from "./format.js";
 import { LISTS } from "./lists.js";
+import { t } from "./texts.js";
 
-const SIGNS = { is: ": ", not: ": not ", gt: " > ", lt: " < ", between: ": " };
+const SIGNS = { is: ": ", not: t`: not `, gt: " > ", lt: " < ", between: ": " };
 const MEASURED = ["int64", "double", "timestamp"];
 
 /** `remove(kind, pair)`; `tables`: columns of each list by name. */
 export function filterChips(state, tables, remove) {
-  const table = state.table in tables ? state.table : state.table === "groups" ? "errors" : "sessions";
-  const chip = (kind, pair, text) => h("span", { class: `chip ${kind}` }, text, h("button", { type: "button", "aria-label": `Remove filter ${text}`, onclick: () => remove(kind, pair) }, icon("close")));
+  const table = listOf(state.table) in tables ? listOf(state.table) : "sessions";
+  const chip = (kind, pair, text) => h("span", { class: `chip ${kind}` }, text, h("button", { type: "button", "aria-label": t`Remove filter ${text}`, onclick: () => remove(kind, pair) }, icon("close")));
   const own = Object.keys(SIGNS).flatMap((kind) => state[kind].map((pair) => chip(kind, pair, words(kind, pair, table, tables[table]))));
   const happened = ["has", "hasnot"].flatMap((kind) => state[kind].map((pair) => chip(kind, pair, eventWords(kind, pair, tables))));
   return [...own, ...happened];
@@ -22,7 +23,7 @@ export function filterChips(state, tables, remove) {
 function words(kind, pair, table, fields) {
   const [column, raw] = splitPair(pair);
   const field = fields.get(column);
-  const shown = (text) => fieldText(MEASURED.includes(field?.type) && text !== "" ? Number(text) : text, field) || "empty";
+  const shown = (text) => fieldText(MEASURED.includes(field?.type) && text !== "" ? Number(text) : text, field) || t`empty`;
   const value = kind === "between" ? raw.split(",").map(shown).join(" – ") : shown(raw);
   return `${head(column, table)}${SIGNS[kind]}${value}`;
 }
@@ -32,5 +33,5 @@ function eventWords(kind, pair, tables) {
   const event = splitEvent(pair);
   if (!event || !(event.table in tables)) return `${kind} ${pair}`;
   const sign = { ":": "is", ">": "gt", "<": "lt" }[event.sign];
-  return `${kind === "has" ? "with" : "without"} ${LISTS[event.table].one} · ${words(sign, `${event.column}:${event.value}`, event.table, tables[event.table])}`;
+  return `${kind === "has" ? t`with` : t`without`} ${LISTS[event.table].one} · ${words(sign, `${event.column}:${event.value}`, event.table, tables[event.table])}`;
 }

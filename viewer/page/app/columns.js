@@ -2,26 +2,27 @@
 
 import { h } from "./dom.js";
 import { fieldText, fullTime, label, list, shortTime } from "./format.js";
+import { t } from "./texts.js";
 
 const HEADS = {
-  sessions: { session_view_count: "Pages", session_action_count: "Actions", session_error_count: "Errors", frustration_count: "Frustrations", session_first_view_path: "First page", session_last_view_path: "Last page" },
+  sessions: { session_view_count: t`Pages`, session_action_count: t`Actions`, session_error_count: t`Errors`, frustration_count: t`Frustrations`, session_first_view_path: t`First page`, session_last_view_path: t`Last page` },
   views: {
-    loading_time: "Loaded",
-    time_spent: "Stayed",
+    loading_time: t`Loaded`,
+    time_spent: t`Stayed`,
     largest_contentful_paint: "LCP",
     interaction_to_next_paint: "INP",
     cumulative_layout_shift: "CLS",
-    view_error_count: "Errors",
-    view_action_count: "Actions",
-    view_loading_type: "Loading",
+    view_error_count: t`Errors`,
+    view_action_count: t`Actions`,
+    view_loading_type: t`Loading`,
   },
-  actions: { action_name: "Action", action_type: "Type", action_frustration_types: "Frustration", action_error_count: "Errors" },
-  errors: { error_message: "Message", error_type: "Type", error_source: "Source", error_fingerprint: "Group" },
-  resources: { resource_status: "Status", resource_method: "Method", resource_url_path: "Path", resource_type: "Type", resource_size: "Size", resource_url_host: "Host" },
-  long_tasks: { blocking_duration: "Blocked" },
+  actions: { action_name: t`Action`, action_type: t`Type`, action_frustration_types: t`Frustration`, action_error_count: t`Errors` },
+  errors: { error_message: t`Message`, error_type: t`Type`, error_source: t`Source`, error_fingerprint: t`Group` },
+  resources: { resource_status: t`Status`, resource_method: t`Method`, resource_url_path: t`Path`, resource_type: t`Type`, resource_size: t`Size`, resource_url_host: t`Host` },
+  long_tasks: { blocking_duration: t`Blocked` },
   console: {},
 };
-const EVERYWHERE = { start: "Start", time: "Time", time_spent: "Duration", view_path: "Page", user: "User", app_id: "App" };
+const EVERYWHERE = { start: t`Start`, time: t`Time`, time_spent: t`Duration`, view_path: t`Page`, user: t`User`, app_id: t`App` };
 
 /** What a row is about: it gets the room. */
 const MAIN = new Set(["error_message", "message", "action_name", "resource_url_path"]);

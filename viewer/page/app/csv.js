@@ -4,6 +4,7 @@ import { fieldOf, head, valueOf } from "./columns.js";
 import { announce } from "./dom.js";
 import { count } from "./format.js";
 import { save } from "./moment.js";
+import { t } from "./texts.js";
 
 const MOST = 10_000;
 
@@ -36,5 +37,5 @@ export async function saveCsv(table, columns, fields, page) {
     cursor = answer.next;
   } while (cursor && lines.length <= MOST);
   save(new Blob([`\ufeff${lines.join("\r\n")}\r\n`], { type: "text/csv" }), `${table}.csv`);
-  announce(cursor ? `The first ${count(lines.length - 1)} rows; there are more` : `${count(lines.length - 1)} rows`);
+  announce(cursor ? t`The first ${count(lines.length - 1)} rows; there are more` : t`${count(lines.length - 1)} rows`);
 }

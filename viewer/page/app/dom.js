@@ -1,5 +1,7 @@
 // Building elements. Every value becomes text or an attribute, never markup: what was recorded cannot become part of the page.
 
+import { t } from "./texts.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An element: `h("button", {class: "x", onclick: f, "aria-label": "…"}, "text", child)`. Null children are left out. */
@@ -69,6 +71,7 @@ const ICONS = {
   "save-file": ["M12 4v10M8 10.500l4 4 4-4M5 19.500h14"],
   filter: ["M4 5h16l-6 7.500V19l-4-2v-4.500z"],
   star: ["M12 4l2.400 5 5.600.700-4.100 3.800 1.100 5.500-5-2.800-5 2.800 1.100-5.500L4 9.700 9.600 9z"],
+  globe: ["M12 3.500a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17zM3.500 12h17M12 3.500c3 3 3 14 0 17M12 3.500c-3 3-3 14 0 17"],
   person: ["M12 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM4.500 20c1-4 4-5.500 7.500-5.500s6.500 1.500 7.500 5.500"],
   rage: ["M13 3L5 14h6l-1 7 8-11h-6z", true],
 };
@@ -87,7 +90,7 @@ export function announce(text, { visible = true } = {}) {
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
-    announce("Copied");
+    announce(t`Copied`);
   } catch {
     const area = h("textarea", { class: "visually-hidden" });
     area.value = text;
@@ -95,6 +98,6 @@ export async function copy(text) {
     area.select();
     const copied = document.execCommand("copy");
     area.remove();
-    announce(copied ? "Copied" : "The browser does not allow copying here");
+    announce(copied ? t`Copied` : t`The browser does not allow copying here`);
   }
 }

@@ -5,6 +5,7 @@ import { sessionAddress } from "./address.js";
 import { api, ApiError } from "./api.js";
 import { copy, h, icon, show } from "./dom.js";
 import { bindKeys } from "./keys.js";
+import { t } from "./texts.js";
 
 const LOOK_MS = 5000;
 
@@ -13,7 +14,7 @@ export class EmptyLake {
   constructor(page, lake, filled) {
     this.page = page;
     this.filled = filled;
-    bindKeys([{ keys: ["r"], does: "look again", run: () => this.look() }]);
+    bindKeys([{ keys: ["r"], does: t`look again`, run: () => this.look() }]);
     document.title = "Replay Lake";
     this.live = h("p", { class: "actions", role: "status" });
     this.draw(lake);
@@ -35,11 +36,11 @@ export class EmptyLake {
     this.lake = lake;
     const where = lake.where ?? "LAKE";
     const parts = { none: nothingThere, empty: nothingYet, filled: notYours }[lake.state](where, lake.where);
-    const again = h("button", { class: "button primary", type: "button", onclick: () => this.look() }, "Look again");
+    const again = h("button", { class: "button primary", type: "button", onclick: () => this.look() }, t`Look again`);
     show(
       this.page,
       h("header", { class: "top" }, h("span", { class: "brand" }, h("img", { src: "/page/icon.svg", alt: "", width: 22, height: 22 }), "Replay Lake"), h("span", { class: "grow" }), account()),
-      h("main", { class: "notice broad" }, parts, this.live, h("p", { class: "actions" }, again, h("span", { class: "hint", role: "status" }, "This page looks every 5 s by itself."))),
+      h("main", { class: "notice broad" }, parts, this.live, h("p", { class: "actions" }, again, h("span", { class: "hint", role: "status" }, t`This page looks every 5 s by itself.`))),
     );
   }
 
@@ -53,7 +54,7 @@ export class EmptyLake {
         this.live,
         sessions.length
           ? [
-              "Going on right now: ",
+              t`Going on right now: `,
               sessions.slice(0, 5).map((one) => h("a", { class: "button", href: sessionAddress({ app: one.app_id, id: one.session_id }), "data-inside": true }, one.user_name || one.userid || one.view_url || one.session_id)),
             ]
           : [],
@@ -68,45 +69,45 @@ export class EmptyLake {
 
 function nothingThere(where, isKnown) {
   return [
-    h("h1", {}, "No lake here"),
+    h("h1", {}, t`No lake here`),
     h(
       "p",
       {},
       isKnown
-        ? ["Nothing of a lake is at ", h("code", {}, where), ": a wrong name, a wrong bucket or prefix, or a disk that is not mounted."]
-        : "Nothing of a lake is where this server looks: a wrong name, a wrong bucket or prefix, or a disk that is not mounted.",
+        ? [t`Nothing of a lake is at `, h("code", {}, where), t`: a wrong name, a wrong bucket or prefix, or a disk that is not mounted.`]
+        : t`Nothing of a lake is where this server looks: a wrong name, a wrong bucket or prefix, or a disk that is not mounted.`,
     ),
-    h("p", {}, "The server reads the lake of its --lake or of the setting lake. If the name is right, a job makes the lake:"),
+    h("p", {}, t`The server reads the lake of its --lake or of the setting lake. If the name is right, a job makes the lake:`),
     ...ways(where),
   ];
 }
 
 function nothingYet(where, isKnown) {
   return [
-    h("h1", {}, "A lake without sessions"),
+    h("h1", {}, t`A lake without sessions`),
     h(
       "p",
       {},
       isKnown
-        ? ["The lake at ", h("code", {}, where), " is there, and no session is in it yet. A session appears when it has ended: 15 minutes after its last sign of life."]
-        : "The lake is there, and no session is in it yet. A session appears when it has ended: 15 minutes after its last sign of life.",
+        ? [t`The lake at `, h("code", {}, where), t` is there, and no session is in it yet. A session appears when it has ended: 15 minutes after its last sign of life.`]
+        : t`The lake is there, and no session is in it yet. A session appears when it has ended: 15 minutes after its last sign of life.`,
     ),
-    h("p", {}, "This is how the first ones get into it:"),
+    h("p", {}, t`This is how the first ones get into it:`),
     ...ways(where),
   ];
 }
 
 function notYours() {
-  return [h("h1", {}, "No sessions for you"), h("p", {}, "There are sessions in this lake, but none of the applications that you may see. Whoever runs this server decides that.")];
+  return [h("h1", {}, t`No sessions for you`), h("p", {}, t`There are sessions in this lake, but none of the applications that you may see. Whoever runs this server decides that.`)];
 }
 
 function ways(where) {
   const lake = /^[\w@%+=:,./-]+$/.test(where) ? where : `'${where.replaceAll("'", "'\\''")}'`;
   return [
-    way("To try: recordings that come with the source", `replaylake backfill samples/*/*.jsonl.gz --lake ${lake}`),
-    way("From Kafka: the job", `replaylake run --lake ${lake}`),
-    way("Into Kafka: what the SDK of your site sends, by this service", "replaylake intake"),
-    way("In the site: for example Datadog's SDK, with replay", `datadogRum.init({\n  applicationId: "my-app",\n  clientToken: "any",\n  proxy: "https://intake.example/proxy",\n  sessionReplaySampleRate: 100,\n});`),
+    way(t`To try: recordings that come with the source`, `replaylake backfill samples/*/*.jsonl.gz --lake ${lake}`),
+    way(t`From Kafka: the job`, `replaylake run --lake ${lake}`),
+    way(t`Into Kafka: what the SDK of your site sends, by this service`, "replaylake intake"),
+    way(t`In the site: for example Datadog's SDK, with replay`, `datadogRum.init({\n  applicationId: "my-app",\n  clientToken: "any",\n  proxy: "https://intake.example/proxy",\n  sessionReplaySampleRate: 100,\n});`),
   ];
 }
 
@@ -116,6 +117,6 @@ function way(title, text) {
     { class: "way" },
     h("h2", {}, title),
     h("pre", { class: "setting", tabindex: 0 }, text),
-    h("button", { type: "button", class: "button plain small", "aria-label": `Copy: ${title}`, onclick: () => copy(text) }, icon("copy")),
+    h("button", { type: "button", class: "button plain small", "aria-label": t`Copy: ${title}`, onclick: () => copy(text) }, icon("copy")),
   );
 }

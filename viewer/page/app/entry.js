@@ -9,6 +9,7 @@ import { LISTS } from "./lists.js";
 import { loading } from "./pages.js";
 import { wantStyle } from "./styles.js";
 import { addresses } from "./table.js";
+import { t } from "./texts.js";
 import { entryBody } from "./timeline.js";
 
 const MOST = 500; // lines of a view
@@ -23,11 +24,11 @@ export class Entry {
     this.fields = explorer.tables[table];
     this.act = act;
     this.content = h("div", { class: "entry-content" });
-    const close = h("button", { type: "button", class: "button plain", "aria-label": "Close the details", title: "Close (Esc)", onclick: act.close }, icon("close"));
+    const close = h("button", { type: "button", class: "button plain", "aria-label": t`Close the details`, title: t`Close (Esc)`, onclick: act.close }, icon("close"));
     this.heading = h("h2", { tabindex: -1 });
     this.element = h(
       "section",
-      { class: "entry-panel", "aria-label": "Details", onkeydown: (event) => event.key === "Escape" && !event.target.matches("input, [role=menuitem]") && act.close() },
+      { class: "entry-panel", "aria-label": t`Details`, onkeydown: (event) => event.key === "Escape" && !event.target.matches("input, [role=menuitem]") && act.close() },
       h("div", { class: "entry-head" }, this.heading, close),
       this.content,
     );
@@ -37,8 +38,8 @@ export class Entry {
   async show(row, isQuiet) {
     await wantStyle("session");
     if (!row) {
-      show(this.heading, "Not there any more");
-      return show(this.content, h("p", { class: "hint" }, "This entry is not in the lake, or not one that you may see."));
+      show(this.heading, t`Not there any more`);
+      return show(this.content, h("p", { class: "hint" }, t`This entry is not in the lake, or not one that you may see.`));
     }
     const entry = entryOf(this.table, row);
     this.row = row;
@@ -49,7 +50,7 @@ export class Entry {
       h("p", { class: "hint" }, [KINDS[entry.kind].one, fullTime(row.time), entry.length ? duration(entry.length) : "", entry.detail].filter(Boolean).join(" · ")),
       this.source(row),
       below,
-      h("h3", {}, "Fields"),
+      h("h3", {}, t`Fields`),
       h(
         "div",
         { class: "entry-body" },
@@ -69,21 +70,21 @@ export class Entry {
     const link = (address, words, sign, kind = "") => h("a", { class: `button ${kind}`, href: address, "data-inside": true, onclick: (event) => !event.ctrlKey && !event.metaKey && this.act.visit(address) }, icon(sign), words);
     const group =
       table === "errors" && row.error_fingerprint
-        ? h("button", { type: "button", class: "button", onclick: () => explorer.sessionsWith("errors", "error_fingerprint", row.error_fingerprint) }, icon("list"), "Sessions with this error")
+        ? h("button", { type: "button", class: "button", onclick: () => explorer.sessionsWith("errors", "error_fingerprint", row.error_fingerprint) }, icon("list"), t`Sessions with this error`)
         : null;
-    const who = [row.user_name || row.user_email || row.userid || "Unknown visitor", row.browser, row.os, row.country, row.version].filter(Boolean).join(" · ");
+    const who = [row.user_name || row.user_email || row.userid || t`Unknown visitor`, row.browser, row.os, row.country, row.version].filter(Boolean).join(" · ");
     return h(
       "section",
-      { class: "source", "aria-label": "Source" },
-      h("h3", {}, "Source"),
+      { class: "source", "aria-label": t`Source` },
+      h("h3", {}, t`Source`),
       h("p", { class: "hint" }, who),
       h(
         "div",
         { class: "actions" },
-        row.session_has_replay !== false ? link(play, "Play at that moment", "play", "primary") : h("span", { class: "hint" }, "No replay of this session."),
-        link(details, "Session details", "open"),
-        h("button", { type: "button", class: "button", onclick: () => explorer.filter("session_id", row.session_id, "is") }, icon("filter"), "Filter this session"),
-        h("button", { type: "button", class: "button", onclick: () => copy(row.session_id) }, icon("copy"), "Copy session ID"),
+        row.session_has_replay !== false ? link(play, t`Play at that moment`, "play", "primary") : h("span", { class: "hint" }, t`No replay of this session.`),
+        link(details, t`Session details`, "open"),
+        h("button", { type: "button", class: "button", onclick: () => explorer.filter("session_id", row.session_id, "is") }, icon("filter"), t`Filter this session`),
+        h("button", { type: "button", class: "button", onclick: () => copy(row.session_id) }, icon("copy"), t`Copy session ID`),
         group,
       ),
     );
@@ -117,9 +118,9 @@ export class Entry {
         { class: "lines" },
         h("summary", {}, counted(total, one, many)),
         h("ol", {}, found[table].slice(0, SHOWN).map(line)),
-        h("p", {}, h("a", { href: explorerAddress(all), "data-inside": true }, `All ${many} of this view`)),
+        h("p", {}, h("a", { href: explorerAddress(all), "data-inside": true }, t`All ${many} of this view`)),
       );
     };
-    show(below, h("h3", {}, "Performance"), loading(entry, found.resources, found.long_tasks), h("h3", {}, "What happened"), OF_VIEW.map(part));
+    show(below, h("h3", {}, t`Performance`), loading(entry, found.resources, found.long_tasks), h("h3", {}, t`What happened`), OF_VIEW.map(part));
   }
 }

@@ -3,6 +3,7 @@
 import { h, icon, show } from "./dom.js";
 import { isRage, KINDS } from "./entries.js";
 import { position } from "./format.js";
+import { t } from "./texts.js";
 
 const SHOWN = ["view", "action", "error", "console"];
 const REPEATED = ["error", "console"];
@@ -14,9 +15,9 @@ export class EventList {
     this.jump = jump;
     this.details = details;
     this.kinds = new Set(SHOWN);
-    this.list = h("ol", { class: "events", tabindex: 0, "aria-label": "Pages, actions, errors and console" });
-    this.filters = h("div", { class: "event-filters", role: "group", "aria-label": "Shown" });
-    this.element = h("aside", { class: "event-list", id: "event-list", "aria-label": "Events" }, this.filters, this.list);
+    this.list = h("ol", { class: "events", tabindex: 0, "aria-label": t`Pages, actions, errors and console` });
+    this.filters = h("div", { class: "event-filters", role: "group", "aria-label": t`Shown` });
+    this.element = h("aside", { class: "event-list", id: "event-list", "aria-label": t`Events` }, this.filters, this.list);
   }
 
   /** `tabOf(entry)`: name of its tab, when there are several; `isRecorded(entry)`: there is a picture of its moment. */
@@ -46,7 +47,7 @@ export class EventList {
       "is-long",
       this.entries.some((entry) => entry.at - this.epoch >= 3_600_000),
     );
-    show(this.list, this.items.length ? this.items : h("li", { class: "empty" }, "No events of these types"));
+    show(this.list, this.items.length ? this.items : h("li", { class: "empty" }, t`No events of these types`));
     this.present = -1;
   }
 
@@ -55,7 +56,7 @@ export class EventList {
     const isLost = !this.isRecorded(entry);
     const main = h(
       "button",
-      { type: "button", class: "event-main", onclick: () => this.jump(entry), title: isLost ? `${title} (not recorded)` : title },
+      { type: "button", class: "event-main", onclick: () => this.jump(entry), title: isLost ? t`${title} (not recorded)` : title },
       h("span", { class: "event-time" }, position(at - this.epoch)),
       h("span", { class: "event-icon" }, icon(isRage(entry) ? "rage" : KINDS[kind].icon)),
       h(
@@ -63,12 +64,12 @@ export class EventList {
         { class: "event-words" },
         h("span", { class: "visually-hidden" }, `${KINDS[kind].one}: `),
         h("span", { class: "event-title" }, title),
-        same.length > 1 ? h("span", { class: "event-times" }, `${same.length} times`) : null,
+        same.length > 1 ? h("span", { class: "event-times" }, t`${same.length} times`) : null,
         detail(entry, this.tabOf(entry)),
-        isLost ? h("span", { class: "event-lost" }, "not recorded") : null,
+        isLost ? h("span", { class: "event-lost" }, t`not recorded`) : null,
       ),
     );
-    const more = h("button", { type: "button", class: "event-more", "aria-label": `Details of ${KINDS[kind].one.toLowerCase()} ${title}`, title: "Details (i)", onclick: () => this.details(entry, more) }, icon("details"));
+    const more = h("button", { type: "button", class: "event-more", "aria-label": t`Details of ${KINDS[kind].one.toLowerCase()} ${title}`, title: t`Details (i)`, onclick: () => this.details(entry, more) }, icon("details"));
     return h("li", { class: `event ${kind}${isRage(entry) ? " rage" : ""}${entry.isFailed ? " failed" : ""}${isLost ? " unrecorded" : ""}` }, main, more);
   }
 

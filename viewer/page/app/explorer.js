@@ -2,19 +2,29 @@
 
 import { account } from "./account.js";
 import { api } from "./api.js";
-import { explorerAddress, explorerState, FILTERS, go, pair, sessionAddress, splitPair } from "./address.js";
+import { explorerAddress, explorerState, FILTERS, go, listOf, pair, sessionAddress, splitPair } from "./address.js";
 import { carry } from "./carry.js";
 import { filterChips } from "./chips.js";
 import { announce, h, icon, show } from "./dom.js";
-import { duration, span } from "./format.js";
+import { appName, duration, span } from "./format.js";
 import { bindKeys, showHelp } from "./keys.js";
 import { List } from "./list.js";
 import { LISTS } from "./lists.js";
 import { closeMenu, openPanel } from "./menu.js";
-import { localInput, moments, RANGES, usualRange } from "./timerange.js";
+import { settings } from "./settings.js";
+import { t } from "./texts.js";
+import { moments, RANGES, usualRange } from "./timerange.js";
+import { fromLocal, localText } from "./zone.js";
 
-const TABS = { overview: "Overview", ...Object.fromEntries(Object.entries(LISTS).map(([table, { title }]) => [table, title])) };
-const REFRESHES = { "": "No refresh", 10: "Every 10 s", 60: "Every minute", 300: "Every 5 min" };
+const TABS = { overview: t`Overview`, ...Object.fromEntries(Object.entries(LISTS).map(([table, { title }]) => [table, title])) };
+const TITLES = { groups: t`Groups of errors`, clicks: t`Click map` };
+/** What is no list; the code of each is loaded when it is first wanted. */
+const BODIES = {
+  overview: () => import("./overview.js").then((module) => module.Overview),
+  groups: () => import("./groups.js").then((module) => module.Groups),
+  clicks: () => import("./clicks.js").then((module) => module.Clicks),
+};
+const REFRESHES = { "": t`No refresh`, 10: t`Every 10 s`, 60: t`Every minute`, 300: t`Every 5 min` };
 
 export class Explorer {
   /** `tables`: columns of each list by name. */
@@ -37,29 +47,29 @@ export class Explorer {
   }
 
   build(page) {
-    this.search = h("input", { type: "search", class: "input", placeholder: "Search users, pages, ids …", "aria-label": "Search" });
-    this.appChoice = h("select", { class: "input", "aria-label": "Application", onchange: () => this.change({ app: this.appChoice.value }) });
-    this.rangeChoice = h("select", { class: "input", "aria-label": "Time range", onchange: () => this.chooseRange() });
+    this.search = h("input", { type: "search", class: "input", placeholder: t`Search users, pages, ids …`, "aria-label": t`Search` });
+    this.appChoice = h("select", { class: "input", "aria-label": t`Application`, onchange: () => this.change({ app: this.appChoice.value }) });
+    this.rangeChoice = h("select", { class: "input", "aria-label": t`Time range`, onchange: () => this.chooseRange() });
     this.refreshChoice = h(
       "select",
-      { class: "input refresh", "aria-label": "Read again", onchange: () => go(explorerAddress({ ...this.state, every: this.refreshChoice.value })) },
+      { class: "input refresh", "aria-label": t`Read again`, onchange: () => go(explorerAddress({ ...this.state, every: this.refreshChoice.value })) },
       Object.entries(REFRESHES)
         .sort(([a], [b]) => Number(a) - Number(b))
         .map(([value, words]) => h("option", { value }, words)),
     );
     this.chips = h("div", { class: "chips" });
-    this.filterButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", title: "Filter (f)", onclick: () => this.addFilter() }, icon("filter"), "Filter");
-    this.viewsButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", onclick: () => this.showViews() }, icon("star"), "Saved");
-    this.liveButton = h("button", { class: "button live", type: "button", "aria-haspopup": "dialog", onclick: () => this.showLive() }, h("span", { class: "live-dot", "aria-hidden": "true" }), "Live now");
+    this.filterButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", title: t`Filter (f)`, onclick: () => this.addFilter() }, icon("filter"), t`Filter`);
+    this.viewsButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", onclick: () => this.showViews() }, icon("star"), t`Saved`);
+    this.liveButton = h("button", { class: "button live", type: "button", "aria-haspopup": "dialog", onclick: () => this.showLive() }, h("span", { class: "live-dot", "aria-hidden": "true" }), t`Live now`);
     this.title = h("h1", { class: "visually-hidden" });
-    this.tabs = h("nav", { class: "kinds", "aria-label": "What is shown" });
+    this.tabs = h("nav", { class: "kinds", "aria-label": t`What is shown` });
     this.place = h("main", { class: "explorer" });
     const searching = h("form", { class: "search", role: "search", onsubmit: (event) => (event.preventDefault(), this.change({ q: this.search.value.trim() })) }, icon("search"), this.search);
-    const help = h("button", { class: "button plain", type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: showHelp }, icon("help"));
+    const help = h("button", { class: "button plain", type: "button", "aria-label": t`Keys`, title: t`Keys (?)`, onclick: showHelp }, icon("help"));
     const brand = h("a", { class: "brand", href: "/", "data-inside": true }, h("img", { src: "/page/icon.svg", alt: "", width: 22, height: 22 }), "Replay Lake");
     show(
       page,
-      h("header", { class: "top" }, brand, this.appChoice, searching, this.rangeChoice, this.refreshChoice, account(), help),
+      h("header", { class: "top" }, brand, this.appChoice, searching, this.rangeChoice, this.refreshChoice, settings(), account(), help),
       h("div", { class: "kinds-row" }, this.tabs, h("div", { class: "kinds-tools" }, this.liveButton, this.viewsButton)),
       this.place,
     );
@@ -68,10 +78,10 @@ export class Explorer {
   keys() {
     return [
       ...this.body.keys(),
-      { keys: ["/"], does: "search", run: () => this.search.focus() },
-      { keys: ["f"], does: "add a filter", run: () => this.addFilter() },
-      { keys: ["v"], does: "saved views", run: () => this.showViews() },
-      { keys: ["r"], does: "read again", run: () => this.read() },
+      { keys: ["/"], does: t`search`, run: () => this.search.focus() },
+      { keys: ["f"], does: t`add a filter`, run: () => this.addFilter() },
+      { keys: ["v"], does: t`saved views`, run: () => this.showViews() },
+      { keys: ["r"], does: t`read again`, run: () => this.read() },
       ...Object.entries(TABS).map(([table, words], place) => ({ keys: [String(place)], does: words.toLowerCase(), run: () => this.switchTo(table) })),
     ];
   }
@@ -107,12 +117,12 @@ export class Explorer {
     const { table } = this.state;
     if (this.bodyOf === table) return;
     this.bodyOf = table;
-    const Body = await (table === "overview" ? import("./overview.js").then((module) => module.Overview) : table === "groups" ? import("./groups.js").then((module) => module.Groups) : List);
+    const Body = await (BODIES[table]?.() ?? List);
     if (this.isLeft || this.bodyOf !== table) return;
     this.body?.leave();
     this.body = new Body(this, table);
-    this.title.textContent = table === "groups" ? "Groups of errors" : TABS[table];
-    document.title = `${this.title.textContent} · Replay Lake`;
+    this.title.textContent = TITLES[table] ?? TABS[table];
+    document.title = t`${this.title.textContent} · Replay Lake`;
     show(this.place, this.body.element);
     this.body.head.prepend(this.title);
     bindKeys(this.keys());
@@ -140,13 +150,13 @@ export class Explorer {
     this.search.value = state.q;
     show(
       this.appChoice,
-      h("option", { value: "" }, "All apps"),
-      this.apps.map(({ app_id: id }) => h("option", { value: id }, id)),
+      h("option", { value: "" }, t`All apps`),
+      this.apps.map(({ app_id: id }) => h("option", { value: id, title: id }, appName(id))),
     );
     this.appChoice.value = state.app;
     this.refreshChoice.value = Object.hasOwn(REFRESHES, state.every) ? state.every : "";
     const custom = Boolean(state.from || state.to);
-    const text = custom ? span(Number(state.from) || this.apps[0]?.first_ms || 0, Number(state.to) || Date.now()) : "Between two moments …";
+    const text = custom ? span(Number(state.from) || this.apps[0]?.first_ms || 0, Number(state.to) || Date.now()) : t`Between two moments …`;
     show(
       this.rangeChoice,
       RANGES.map(([name, words]) => h("option", { value: name }, words)),
@@ -155,7 +165,7 @@ export class Explorer {
     this.rangeChoice.value = custom ? "custom" : state.range || usualRange(this.apps, Date.now());
     const remove = (kind, one) => this.change({ [kind]: this.state[kind].filter((other) => other !== one) });
     show(this.chips, filterChips(state, this.tables, remove));
-    const isShown = (table) => table === state.table || (table === "errors" && state.table === "groups");
+    const isShown = (table) => table === listOf(state.table);
     show(
       this.tabs,
       Object.entries(TABS).map(([table, words]) => {
@@ -168,7 +178,7 @@ export class Explorer {
   }
 
   tellLeft(left, words) {
-    if (left.length) announce(`Not for ${words.toLowerCase()}, taken off: ${left.join(", ")}`);
+    if (left.length) announce(t`Not for ${words.toLowerCase()}, taken off: ${left.join(", ")}`);
   }
 
   /** To another list, with the filters that it can take. */
@@ -234,16 +244,16 @@ export class Explorer {
   async showLive() {
     try {
       const { sessions, complete } = await api.live(this.state.app ? { app: this.state.app } : {});
-      const words = (one) => [one.user_name || one.userid || "Unknown visitor", one.view_url, one.browser, one.country].filter(Boolean).join(" · ");
+      const words = (one) => [one.user_name || one.userid || t`Unknown visitor`, one.view_url, one.browser, one.country].filter(Boolean).join(" · ");
       const link = (one) =>
         h(
           "li",
           {},
           h("a", { href: sessionAddress({ app: one.app_id, id: one.session_id }), "data-inside": true, title: one.session_id, onclick: closeMenu }, words(one)),
-          h("span", { class: "hint" }, ` ${duration(Math.max(0, Date.now() - one.received_ms))} ago`),
+          h("span", { class: "hint" }, t` ${duration(Math.max(0, Date.now() - one.received_ms))} ago`),
         );
-      const list = sessions.length ? h("ul", { class: "live-list" }, sessions.map(link)) : h("p", { class: "hint" }, "Nobody was heard of in the last two minutes.");
-      openPanel(this.liveButton, "Live now", list, complete ? null : h("p", { class: "hint" }, "There are more."));
+      const list = sessions.length ? h("ul", { class: "live-list" }, sessions.map(link)) : h("p", { class: "hint" }, t`Nobody was heard of in the last two minutes.`);
+      openPanel(this.liveButton, t`Live now`, list, complete ? null : h("p", { class: "hint" }, t`There are more.`));
     } catch (error) {
       this.fail(error);
     }
@@ -255,10 +265,10 @@ export class Explorer {
     const usual = { from_ms: Date.now() - 86_400_000, step_ms: 86_400_000, buckets: [0] };
     const { histogram } = /** @type {List} */ (this.body);
     const { from_ms: from, step_ms: step, buckets } = histogram?.buckets.length ? histogram : usual;
-    const start = h("input", { type: "datetime-local", class: "input", step: 1, value: localInput(this.state.from || from) });
-    const end = h("input", { type: "datetime-local", class: "input", step: 1, value: localInput(this.state.to || from + step * buckets.length) });
-    const moment = (field) => (field.value ? String(new Date(field.value).getTime()) : "");
+    const start = h("input", { type: "datetime-local", class: "input", step: 1, value: localText(this.state.from || from) });
+    const end = h("input", { type: "datetime-local", class: "input", step: 1, value: localText(this.state.to || from + step * buckets.length) });
+    const moment = (field) => (field.value ? String(fromLocal(field.value)) : "");
     const use = (event) => (event.preventDefault(), this.change({ range: "", from: moment(start), to: moment(end) }));
-    openPanel(this.rangeChoice, "Time range", h("form", { class: "range-form", onsubmit: use }, h("label", {}, "From", start), h("label", {}, "To", end), h("button", { class: "button primary" }, "Use")));
+    openPanel(this.rangeChoice, t`Time range`, h("form", { class: "range-form", onsubmit: use }, h("label", {}, t`From`, start), h("label", {}, t`To`, end), h("button", { class: "button primary" }, t`Use`)));
   }
 }

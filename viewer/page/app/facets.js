@@ -3,6 +3,7 @@
 import { head } from "./columns.js";
 import { h, show } from "./dom.js";
 import { count, fieldText } from "./format.js";
+import { t } from "./texts.js";
 
 const OPENED = 6;
 const KEY = "replaylake.facets";
@@ -14,7 +15,7 @@ export class Facets {
     this.fields = fields;
     this.filter = filter;
     this.columns = columns.filter((column) => fields.get(column)?.facet);
-    this.element = h("aside", { class: "facets", "aria-label": "Frequent values" });
+    this.element = h("aside", { class: "facets", "aria-label": t`Frequent values` });
   }
 
   update(facets, state) {
@@ -47,7 +48,7 @@ export class Facets {
           h("span", { class: "facet-text" }, text),
           h("span", { class: "facet-count" }, count(number)),
         ),
-        h("button", { class: "facet-not", type: "button", title: "Exclude", "aria-label": `Exclude ${head(column, this.table)} ${text}`, onclick: () => this.filter(column, value, "not") }, "−"),
+        h("button", { class: "facet-not", type: "button", title: t`Exclude`, "aria-label": t`Exclude ${head(column, this.table)} ${text}`, onclick: () => this.filter(column, value, "not") }, "−"),
       );
     });
     const details = h("details", { dataset: { column }, open: remembered(column) ?? usuallyOpen }, h("summary", {}, head(column, this.table)), h("ul", {}, rows));

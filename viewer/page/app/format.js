@@ -1,12 +1,16 @@
 // Values as people read them. Times are Unix ms, durations of rows ns.
 
+import { column, LANGUAGE, LOCALE, t } from "./texts.js";
+import { inZone } from "./zone.js";
+
 /** @type {Intl.DateTimeFormatOptions} */
-const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
-const dateTime = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", ...TIME });
-const dayTime = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", ...TIME });
-const timeOnly = new Intl.DateTimeFormat(undefined, { ...TIME, fractionalSecondDigits: 3 });
-const secondsOnly = new Intl.DateTimeFormat(undefined, TIME);
-const wholes = new Intl.NumberFormat();
+const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false, ...inZone() };
+const dateTime = new Intl.DateTimeFormat(LOCALE, { year: "numeric", month: "short", day: "numeric", ...TIME });
+const dayTime = new Intl.DateTimeFormat(LOCALE, { month: "short", day: "numeric", ...TIME });
+const timeOnly = new Intl.DateTimeFormat(LOCALE, { ...TIME, fractionalSecondDigits: 3 });
+const secondsOnly = new Intl.DateTimeFormat(LOCALE, TIME);
+const dayOnly = new Intl.DateTimeFormat(LOCALE, { year: "numeric", month: "numeric", day: "numeric", ...inZone() });
+const wholes = new Intl.NumberFormat(LOCALE);
 
 export const NS_PER_MS = 1e6;
 
@@ -14,7 +18,7 @@ export const fullTime = (ms) => dateTime.format(ms);
 export const shortTime = (ms) => dayTime.format(ms);
 /** From one moment to another; the day once if it is the same. */
 export function span(from, to) {
-  const isOneDay = new Date(from).toDateString() === new Date(to).toDateString();
+  const isOneDay = dayOnly.format(from) === dayOnly.format(to);
   return `${dayTime.format(from)} – ${(isOneDay ? secondsOnly : dayTime).format(to)}`;
 }
 export const clockTime = (ms) => timeOnly.format(ms);
@@ -47,12 +51,23 @@ export function bytes(value) {
   return `${(value / 1000 ** power).toPrecision(3).replace(/\.0+$/, "")} ${["B", "kB", "MB", "GB", "TB"][power]}`;
 }
 
+const apps = new Map();
+
+/** From now on these apps are called what the settings say, where they do. */
+export function declareApps(known) {
+  for (const { app_id: id, name } of known) if (name) apps.set(id, name);
+}
+
+/** What an app is called. */
+export const appName = (id) => apps.get(id) ?? id;
+
 /** A field's value as text, by its type and unit in `/api/v1/fields`, which has those of lines too. */
 export function fieldText(value, field) {
   if (value === null || value === undefined || value === "") return "";
   if (field?.type === "timestamp" && typeof value === "number") return fullTime(value);
   if (field?.type?.startsWith("map") || typeof value === "object") return JSON.stringify(value);
-  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "boolean") return value ? t`yes` : t`no`;
+  if (field?.name === "app_id") return appName(value);
   if (typeof value !== "number") return String(value);
   if (field?.unit === "ns") return durationNs(value);
   if (field?.unit === "ms") return duration(value);
@@ -69,6 +84,8 @@ export function declareLabels(fields) {
 
 /** What a field is called: as declared, else its name in words, `session_first_view_url` → `First view URL`. */
 export function label(name) {
+  const own = column(name);
+  if (own) return own;
   if (labels.has(name)) return labels.get(name);
   const words = name
     .replace(/^session_(?=first|last|view|error|action|resource|long|console|type|ref)/, "")
@@ -91,7 +108,7 @@ export function list(json) {
 }
 
 /** `1 error`, `2 errors`. */
-export const counted = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+export const counted = (number, one, many = LANGUAGE === "en" ? `${one}s` : one) => `${count(number)} ${number === 1 ? one : many}`;
 
 /** `http:` and `https:` addresses only; anything else is no link. */
 export function webAddress(text) {

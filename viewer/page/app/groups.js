@@ -3,21 +3,22 @@
 import { api } from "./api.js";
 import { explorerAddress, go, nothingChosen, pair, sessionAddress } from "./address.js";
 import { h, icon, show } from "./dom.js";
-import { count, counted, fullTime, shortTime } from "./format.js";
+import { appName, count, counted, fullTime, shortTime } from "./format.js";
 import { leadAddress } from "./lead.js";
 import { sparkline } from "./sparkline.js";
 import { wantStyle } from "./styles.js";
+import { t } from "./texts.js";
 
-const SORTS = { count: "Errors", sessions: "Sessions", users: "Users", first_ms: "First seen", last_ms: "Last seen" };
+const SORTS = { count: t`Errors`, sessions: t`Sessions`, users: t`Users`, first_ms: t`First seen`, last_ms: t`Last seen` };
 const MOST = 100;
 
 export class Groups {
   constructor(explorer) {
     this.explorer = explorer;
     this.total = h("p", { class: "total", role: "status" });
-    const each = h("button", { class: "button", type: "button", title: "Each error (g)", onclick: () => explorer.switchTo("errors") }, icon("list"), "Each error");
+    const each = h("button", { class: "button", type: "button", title: t`Each error (g)`, onclick: () => explorer.switchTo("errors") }, icon("list"), t`Each error`);
     this.head = h("div", { class: "bar-row" }, this.total, explorer.filterButton, explorer.chips, h("span", { class: "grow" }), each);
-    this.place = h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "Groups of errors" });
+    this.place = h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": t`Groups of errors` });
     this.element = h("section", { class: "results whole" }, this.head, this.place);
     this.at = -1;
   }
@@ -25,12 +26,12 @@ export class Groups {
   keys() {
     const link = (kind) => () => /** @type {HTMLElement | null} */ (this.rows?.[this.at]?.querySelector(`a.${kind}`))?.click();
     return [
-      { keys: ["j", "ArrowDown"], does: "next group", run: () => this.move(1) },
-      { keys: ["k", "ArrowUp"], does: "previous group", run: () => this.move(-1) },
-      { keys: ["Enter"], does: "errors of the group", run: link("errors-of") },
-      { keys: ["s"], does: "sessions of the group", run: link("sessions-of") },
-      { keys: ["p", " "], does: "play its latest error", run: link("play-button") },
-      { keys: ["g"], does: "each error", run: () => this.explorer.switchTo("errors") },
+      { keys: ["j", "ArrowDown"], does: t`next group`, run: () => this.move(1) },
+      { keys: ["k", "ArrowUp"], does: t`previous group`, run: () => this.move(-1) },
+      { keys: ["Enter"], does: t`errors of the group`, run: link("errors-of") },
+      { keys: ["s"], does: t`sessions of the group`, run: link("sessions-of") },
+      { keys: ["p", " "], does: t`play its latest error`, run: link("play-button") },
+      { keys: ["g"], does: t`each error`, run: () => this.explorer.switchTo("errors") },
     ];
   }
 
@@ -41,7 +42,7 @@ export class Groups {
     await wantStyle("overview");
     const sort = Object.hasOwn(SORTS, state.sort.replace(/^-/, "")) ? state.sort : "-count";
     const answer = await api.list("errors/groups", query({ sort, limit: MOST }), signal);
-    this.total.textContent = counted(answer.total, "group", "groups") + (answer.total > answer.groups.length ? `, ${answer.groups.length} shown` : "");
+    this.total.textContent = counted(answer.total, t`group`, t`groups`) + (answer.total > answer.groups.length ? t`, ${answer.groups.length} shown` : "");
     this.rows = answer.groups.map((group) => this.row(group));
     const headOf = ([name, words]) => {
       const [down, up] = [sort === `-${name}`, sort === name];
@@ -53,8 +54,8 @@ export class Groups {
       );
     };
     const fixed = (words) => h("th", { scope: "col" }, h("span", { class: "sort" }, words));
-    const heads = h("tr", {}, h("th", { class: "play-column" }, h("span", { class: "visually-hidden" }, "Replay")), fixed("Error"), fixed("Trend"), Object.entries(SORTS).map(headOf), fixed("Releases"), fixed("Browsers"));
-    show(this.place, this.rows.length ? h("table", { class: "sessions groups" }, h("thead", {}, heads), h("tbody", {}, this.rows)) : h("p", { class: "empty" }, "No matching errors."));
+    const heads = h("tr", {}, h("th", { class: "play-column" }, h("span", { class: "visually-hidden" }, t`Replay`)), fixed(t`Error`), fixed(t`Trend`), Object.entries(SORTS).map(headOf), fixed(t`Releases`), fixed(t`Browsers`));
+    show(this.place, this.rows.length ? h("table", { class: "sessions groups" }, h("thead", {}, heads), h("tbody", {}, this.rows)) : h("p", { class: "empty" }, t`No matching errors.`));
     this.at = -1;
   }
 
@@ -65,7 +66,7 @@ export class Groups {
   row(group) {
     const { state } = this;
     const { sample } = group;
-    const title = group.message || group.error_type || "Errors without a message";
+    const title = group.message || group.error_type || t`Errors without a message`;
     const errors = leadAddress(group, state);
     const play = sessionAddress({ app: sample.app_id, id: sample.session_id, part: sample.session_part || null, tab: "replay", at: sample.time });
     const { range, from: start, to } = state;
@@ -76,7 +77,7 @@ export class Groups {
         "div",
         { class: "shares" },
         some.slice(0, 2).map(({ value, count: number }) => {
-          const text = value ?? "unknown";
+          const text = value ?? t`unknown`;
           return h(
             "a",
             {
@@ -96,12 +97,12 @@ export class Groups {
     return h(
       "tr",
       { tabindex: -1 },
-      h("td", { class: "play-column" }, h("a", { class: "play-button", href: play, "data-inside": true, title: "Play the latest (p)", "aria-label": `Play the latest ${title.slice(0, 80)}` }, icon("play"))),
+      h("td", { class: "play-column" }, h("a", { class: "play-button", href: play, "data-inside": true, title: t`Play the latest (p)`, "aria-label": t`Play the latest ${title.slice(0, 80)}` }, icon("play"))),
       h(
         "td",
         { class: "group-name" },
         h("a", { class: "errors-of row-link", href: errors, "data-inside": true, title }, title),
-        h("span", { class: "hint" }, [group.error_type, this.explorer.isManyApps ? group.app_id : ""].filter(Boolean).join(" · ")),
+        h("span", { class: "hint" }, [group.error_type, this.explorer.isManyApps ? appName(group.app_id) : ""].filter(Boolean).join(" · ")),
       ),
       h("td", {}, sparkline(group.trend)),
       number(h("a", { href: errors, "data-inside": true }, count(group.count))),

@@ -1,6 +1,7 @@
 // Keyboard: each view brings its keys, `?` lists them.
 
 import { h } from "./dom.js";
+import { t } from "./texts.js";
 
 let bindings = [];
 
@@ -46,10 +47,10 @@ function needsSpace(target) {
   return target instanceof Element && (target.matches("[type=checkbox]:focus-visible") || Boolean(target.closest("[role=menuitem], [role=dialog], dialog")));
 }
 
-const NAMES = { " ": "space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
+const NAMES = { " ": t`space`, ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
 
 export function showHelp() {
-  const rows = [...bindings, { keys: ["?"], does: "this list" }, { keys: ["Esc"], does: "close" }].map(({ keys, does }) =>
+  const rows = [...bindings, { keys: ["?"], does: t`this list` }, { keys: ["Esc"], does: t`close` }].map(({ keys, does }) =>
     h(
       "div",
       { class: "help-row" },
@@ -64,9 +65,9 @@ export function showHelp() {
   const dialog = h(
     "dialog",
     { class: "dialog", "aria-labelledby": "help-title", onclose: () => dialog.remove() },
-    h("h2", { id: "help-title" }, "Keys"),
+    h("h2", { id: "help-title" }, t`Keys`),
     h("dl", {}, rows),
-    h("form", { method: "dialog" }, h("button", { class: "button" }, "Close")),
+    h("form", { method: "dialog" }, h("button", { class: "button" }, t`Close`)),
   );
   document.body.append(dialog);
   dialog.showModal();

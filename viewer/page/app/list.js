@@ -10,6 +10,7 @@ import { count, counted } from "./format.js";
 import { LISTS } from "./lists.js";
 import { openPanel } from "./menu.js";
 import { addresses, Table } from "./table.js";
+import { t } from "./texts.js";
 
 const PAGE_SIZE = 50;
 const BUCKETS = 90;
@@ -27,6 +28,7 @@ export class List {
     this.facets = new Facets(table, this.own.facets, this.fields, (column, value, kind) => explorer.filter(column, value, kind));
     this.rows = new Table(table, this.own, this.fields, {
       sort: (column) => explorer.change({ sort: this.state.sort === `-${column}` ? column : `-${column}` }),
+      moveColumn: (column, to, byKey) => this.moveColumn(column, to, byKey),
       open: (row) => this.open(row),
       items: (column, value, text) => this.items(column, value, text),
     });
@@ -38,17 +40,18 @@ export class List {
   build() {
     const { explorer, own } = this;
     this.total = h("p", { class: "total", role: "status" });
-    this.columnsButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", onclick: () => this.chooseColumns() }, icon("columns"), "Columns");
-    const csv = h("button", { class: "button", type: "button", title: "What the list shows, as a file", onclick: () => this.saveCsv() }, icon("save-file"), "CSV");
-    const groups = this.table === "errors" ? h("button", { class: "button", type: "button", title: "Groups (g)", onclick: () => explorer.switchTo("groups") }, icon("list"), "Groups") : null;
-    this.next = h("button", { class: "button", type: "button", onclick: () => explorer.change({ cursor: this.nextCursor }) }, "Older", icon("next"));
-    this.first = h("button", { class: "button", type: "button", onclick: () => explorer.change({ cursor: "" }) }, icon("back"), "First page");
-    this.empty = h("div", { class: "empty", hidden: true }, h("p", {}, `No matching ${own.many}.`), h("button", { class: "button", type: "button", onclick: () => explorer.reset() }, "Remove all filters"));
-    this.head = h("div", { class: "bar-row" }, this.total, explorer.filterButton, explorer.chips, h("span", { class: "grow" }), groups, csv, this.columnsButton);
+    this.columnsButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", onclick: () => this.chooseColumns() }, icon("columns"), t`Columns`);
+    const csv = h("button", { class: "button", type: "button", title: t`What the list shows, as a file`, onclick: () => this.saveCsv() }, icon("save-file"), "CSV");
+    const groups = this.table === "errors" ? h("button", { class: "button", type: "button", title: t`Groups (g)`, onclick: () => explorer.switchTo("groups") }, icon("list"), t`Groups`) : null;
+    const clicks = this.table === "actions" ? h("button", { class: "button", type: "button", title: t`Click map (m)`, onclick: () => explorer.switchTo("clicks") }, icon("click"), t`Click map`) : null;
+    this.next = h("button", { class: "button", type: "button", onclick: () => explorer.change({ cursor: this.nextCursor }) }, t`Older`, icon("next"));
+    this.first = h("button", { class: "button", type: "button", onclick: () => explorer.change({ cursor: "" }) }, icon("back"), t`First page`);
+    this.empty = h("div", { class: "empty", hidden: true }, h("p", {}, t`No matching ${own.many}.`), h("button", { class: "button", type: "button", onclick: () => explorer.reset() }, t`Remove all filters`));
+    this.head = h("div", { class: "bar-row" }, this.total, explorer.filterButton, explorer.chips, h("span", { class: "grow" }), groups, clicks, csv, this.columnsButton);
     this.beside = h("div", { class: "beside", hidden: true });
     this.element = [
       this.facets.element,
-      h("section", { class: "results" }, this.chart.element, this.head, this.rows.element, this.empty, h("nav", { class: "paging", "aria-label": "Pages of the list" }, this.first, this.next)),
+      h("section", { class: "results" }, this.chart.element, this.head, this.rows.element, this.empty, h("nav", { class: "paging", "aria-label": t`Pages of the list` }, this.first, this.next)),
       this.beside,
     ];
   }
@@ -57,15 +60,16 @@ export class List {
     const { one } = this.own;
     const there = (kind) => () => this.rows.address(kind) && this.visit(this.rows.address(kind));
     return [
-      { keys: ["j", "ArrowDown"], does: `next ${one}`, run: () => this.move(1) },
-      { keys: ["k", "ArrowUp"], does: `previous ${one}`, run: () => this.move(-1) },
-      { keys: ["ArrowRight"], does: `next value of the ${one}`, run: () => this.rows.moveInRow(1) },
-      { keys: ["ArrowLeft"], does: `previous value of the ${one}`, run: () => this.rows.moveInRow(-1) },
-      { keys: ["Enter"], does: `details of the ${one}`, run: () => this.rows.chosen && this.open(this.rows.chosen) },
-      { keys: ["p", " "], does: this.table === "sessions" ? "play the session" : "play at that moment", run: there("play") },
-      ...(this.table === "sessions" ? [] : [{ keys: ["o"], does: "details of its session", run: there("details") }]),
-      ...(this.table === "errors" ? [{ keys: ["g"], does: "groups of errors", run: () => this.explorer.switchTo("groups") }] : []),
-      { keys: ["n"], does: `older ${this.own.many}`, run: () => this.next.disabled || this.next.click() },
+      { keys: ["j", "ArrowDown"], does: t`next ${one}`, run: () => this.move(1) },
+      { keys: ["k", "ArrowUp"], does: t`previous ${one}`, run: () => this.move(-1) },
+      { keys: ["ArrowRight"], does: t`next value of the ${one}`, run: () => this.rows.moveInRow(1) },
+      { keys: ["ArrowLeft"], does: t`previous value of the ${one}`, run: () => this.rows.moveInRow(-1) },
+      { keys: ["Enter"], does: t`details of the ${one}`, run: () => this.rows.chosen && this.open(this.rows.chosen) },
+      { keys: ["p", " "], does: this.table === "sessions" ? t`play the session` : t`play at that moment`, run: there("play") },
+      ...(this.table === "sessions" ? [] : [{ keys: ["o"], does: t`details of its session`, run: there("details") }]),
+      ...(this.table === "errors" ? [{ keys: ["g"], does: t`groups of errors`, run: () => this.explorer.switchTo("groups") }] : []),
+      ...(this.table === "actions" ? [{ keys: ["m"], does: t`click map`, run: () => this.explorer.switchTo("clicks") }] : []),
+      { keys: ["n"], does: t`older ${this.own.many}`, run: () => this.next.disabled || this.next.click() },
     ];
   }
 
@@ -103,7 +107,7 @@ export class List {
     this.first.hidden = !this.state.cursor;
     this.empty.hidden = this.data.length > 0;
     this.rows.element.hidden = this.data.length === 0;
-    this.total.textContent = typeof total === "number" ? counted(total, this.own.one, this.own.many) : `${count(this.data.length)} ${this.own.many} shown`;
+    this.total.textContent = typeof total === "number" ? counted(total, this.own.one, this.own.many) : t`${count(this.data.length)} ${this.own.many} shown`;
   }
 
   draw() {
@@ -225,19 +229,19 @@ export class List {
     return [
       ...(isField
         ? [
-            { label: "Filter by this value", run: say("is") },
-            { label: "Exclude this value", run: say("not") },
+            { label: t`Filter by this value`, run: say("is") },
+            { label: t`Exclude this value`, run: say("not") },
           ]
         : []),
       ...(isMeasured
         ? [
-            { label: `Greater than ${text}`, run: say("gt") },
-            { label: `Less than ${text}`, run: say("lt") },
+            { label: t`Greater than ${text}`, run: say("gt") },
+            { label: t`Less than ${text}`, run: say("lt") },
           ]
         : []),
-      ...(isField && table !== "sessions" ? [{ label: "Sessions with this", run: () => explorer.sessionsWith(table, column, value) }] : []),
-      ...(isField ? [{ label: isShown ? "Remove the column" : "Add as column", run: () => this.toggleColumn(column) }] : []),
-      { label: "Copy", run: () => copy(typeof value === "object" ? JSON.stringify(value) : String(value)) },
+      ...(isField && table !== "sessions" ? [{ label: t`Sessions with this`, run: () => explorer.sessionsWith(table, column, value) }] : []),
+      ...(isField ? [{ label: isShown ? t`Remove the column` : t`Add as column`, run: () => this.toggleColumn(column) }] : []),
+      { label: t`Copy`, run: () => copy(typeof value === "object" ? JSON.stringify(value) : String(value)) },
     ];
   }
 
@@ -245,6 +249,14 @@ export class List {
     const { columns } = this;
     const next = columns.includes(column) ? columns.filter((name) => name !== column) : [...columns, column];
     this.setColumns(next);
+  }
+
+  /** `byKey`: the focus stays on its head. */
+  moveColumn(column, to, byKey = false) {
+    const columns = this.columns.filter((one) => one !== column);
+    columns.splice(to, 0, column);
+    this.setColumns(columns);
+    if (byKey) this.rows.drawn.tHead.rows[0].cells[to + 1].querySelector("button").focus();
   }
 
   setColumns(columns) {
@@ -256,24 +268,20 @@ export class List {
     const box = (name) => {
       const tick = h("input", { type: "checkbox", onchange: () => this.toggleColumn(name) });
       tick.checked = this.columns.includes(name);
-      const move = (step) => () => {
-        const columns = this.columns.filter((one) => one !== name);
-        columns.splice(Math.max(0, this.columns.indexOf(name) + step), 0, name);
-        this.setColumns(columns);
-      };
-      const arrow = (words, sign, step) => h("button", { type: "button", class: "button plain small", "aria-label": `Move ${head(name, this.table)} to the ${words}`, title: `Further ${words}`, onclick: move(step) }, icon(sign));
-      const moving = tick.checked ? [arrow("left", "back", -1), arrow("right", "next", 1)] : [];
+      const move = (step) => () => this.moveColumn(name, Math.max(0, this.columns.indexOf(name) + step));
+      const arrow = (words, sign, step) => h("button", { type: "button", class: "button plain small", "aria-label": t`Move ${head(name, this.table)} to the ${words}`, title: t`Further ${words}`, onclick: move(step) }, icon(sign));
+      const moving = tick.checked ? [arrow(t`left`, "back", -1), arrow(t`right`, "next", 1)] : [];
       return h("div", { class: "tick-row" }, h("label", { class: "tick", title: this.fields.get(name)?.doc ?? null }, tick, head(name, this.table)), moving);
     };
     const ticks = offered.map(box);
     const list = h("div", { class: "ticks" }, ticks);
-    const find = h("input", { type: "search", class: "input", placeholder: "Find a field", "aria-label": "Find a field" });
+    const find = h("input", { type: "search", class: "input", placeholder: t`Find a field`, "aria-label": t`Find a field` });
     find.addEventListener("input", () => {
       const wanted = find.value.trim().toLowerCase();
       for (const [index, child] of ticks.entries()) child.hidden = !offered[index].includes(wanted.replaceAll(" ", "_")) && !head(offered[index], this.table).toLowerCase().includes(wanted);
     });
-    const usual = h("button", { class: "button", type: "button", onclick: () => this.setColumns(null) }, "Default columns");
-    openPanel(this.columnsButton, "Columns", find, list, usual);
+    const usual = h("button", { class: "button", type: "button", onclick: () => this.setColumns(null) }, t`Default columns`);
+    openPanel(this.columnsButton, t`Columns`, find, list, usual);
   }
 
   async saveCsv() {

@@ -4,10 +4,12 @@ import { forget } from "./account.js";
 import { api, ApiError } from "./api.js";
 import { sessionState } from "./address.js";
 import { h, show } from "./dom.js";
-import { declareLabels } from "./format.js";
+import { declareApps, declareLabels } from "./format.js";
 import { closeMenu } from "./menu.js";
 import { wantStyle } from "./styles.js";
+import { LANGUAGE, t } from "./texts.js";
 
+document.documentElement.lang = LANGUAGE;
 const page = document.getElementById("page");
 let fields = null;
 let view = null;
@@ -28,6 +30,7 @@ async function open() {
 /** Each view is loaded when it is first wanted; what it needs from the API is asked for meanwhile. */
 async function explorer() {
   const [{ Explorer }, known, { apps }] = await Promise.all([import("./explorer.js"), fieldsByName(), api.apps()]);
+  declareApps(apps);
   if (!apps.length) {
     const [{ EmptyLake }, lake] = await Promise.all([import("./emptylake.js"), api.lake()]);
     return new EmptyLake(page, lake, () => reopen());
@@ -36,8 +39,15 @@ async function explorer() {
 }
 
 async function sessionPage() {
-  const [{ SessionPage }, known] = await Promise.all([import("./session.js"), fieldsByName(), wantStyle("session"), wantStyle("player")]);
+  const [{ SessionPage }, known] = await Promise.all([import("./session.js"), fieldsByName(), wantStyle("session"), wantStyle("player"), appNames()]);
   return new SessionPage(page, known, fail);
+}
+
+/** Who came by a link may not ask which apps there are, and sees the id. */
+async function appNames() {
+  if (sessionState()?.sig) return;
+  const { apps } = await api.apps().catch(() => ({ apps: [] })); // what the session itself is answered counts
+  declareApps(apps);
 }
 
 /** The same address again, with a new view. */
@@ -65,11 +75,11 @@ function fail(error) {
   view?.leave();
   view = null;
   document.title = "Replay Lake";
-  if (error.status === 401) return show(page, tokenForm(sessionState()?.sig ? `This link does not open the session any more: ${error.message}.` : ""));
-  const back = h("a", { class: "button", href: "/" }, "Back to the sessions");
-  const again = h("button", { class: "button primary", onclick: open }, "Try again");
-  const said = error instanceof ApiError ? error.message : "Something in this page failed. The console has the details.";
-  show(page, h("main", { class: "notice" }, h("h1", {}, "This did not work"), h("p", { role: "alert" }, said), h("p", { class: "actions" }, again, back)));
+  if (error.status === 401) return show(page, tokenForm(sessionState()?.sig ? t`This link does not open the session any more: ${error.message}.` : ""));
+  const back = h("a", { class: "button", href: "/" }, t`Back to the sessions`);
+  const again = h("button", { class: "button primary", onclick: open }, t`Try again`);
+  const said = error instanceof ApiError ? error.message : t`Something in this page failed. The console has the details.`;
+  show(page, h("main", { class: "notice" }, h("h1", {}, t`This did not work`), h("p", { role: "alert" }, said), h("p", { class: "actions" }, again, back)));
 }
 
 function tokenForm(why = "") {
@@ -84,7 +94,7 @@ function tokenForm(why = "") {
       await open();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      said.textContent = error.status === 401 ? "That token is not accepted." : error.message;
+      said.textContent = error.status === 401 ? t`That token is not accepted.` : error.message;
       field.select();
     }
   };
@@ -92,9 +102,9 @@ function tokenForm(why = "") {
     "main",
     { class: "notice" },
     h("h1", {}, "Replay Lake"),
-    h("p", {}, "This server wants an access token, once: this browser stays signed in, in all its tabs, until you sign out or some hours have passed. The token itself is not kept."),
+    h("p", {}, t`This server wants an access token, once: this browser stays signed in, in all its tabs, until you sign out or some hours have passed. The token itself is not kept.`),
     said,
-    h("form", { class: "token", onsubmit: use }, h("label", { for: "token" }, "Access token"), field, h("button", { class: "button primary" }, "Sign in")),
+    h("form", { class: "token", onsubmit: use }, h("label", { for: "token" }, t`Access token`), field, h("button", { class: "button primary" }, t`Sign in`)),
   );
 }
 

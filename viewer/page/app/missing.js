@@ -2,8 +2,9 @@
 
 import { copy, h, icon } from "./dom.js";
 import { counted, duration, position } from "./format.js";
+import { t } from "./texts.js";
 
-const LOADED = { image: "image", font: "font", style: "style sheet" };
+const LOADED = { image: t`image`, font: t`font`, style: t`style sheet` };
 
 export class Missing {
   /** `showTail()` shows what was recorded after the session's end. */
@@ -42,15 +43,15 @@ export class Missing {
 
   /** Stretches and moments for the time line: `{from, to, words, kind}`. */
   get marks() {
-    const gaps = this.visit.gaps.map(([from, to]) => ({ from, to, kind: "gap", words: `Not recorded for ${duration(to - from)}` }));
+    const gaps = this.visit.gaps.map(([from, to]) => ({ from, to, kind: "gap", words: t`Not recorded for ${duration(to - from)}` }));
     const holes = this.visit.holes.map((hole) => ({
       from: hole.from_ms,
       to: hole.to_ms,
       kind: "gap",
-      words: hole.kind === "missing_segments" ? `${counted(hole.count, "segment")} of the recording never arrived` : `${counted(hole.count, "segment")} of the recording cannot be read`,
+      words: hole.kind === "missing_segments" ? t`${counted(hole.count, t`segment`)} of the recording never arrived` : t`${counted(hole.count, t`segment`)} of the recording cannot be read`,
     }));
-    const canvases = this.seen.filter(({ kind }) => kind === "canvas").map(({ at }) => ({ from: at, to: at, kind: "unseen", words: "Drawn on a canvas, not recorded as a picture" }));
-    const unloaded = this.seen.filter(({ kind }) => kind in LOADED).map(({ at, kind, count, origin }) => ({ from: at, to: at, kind: "unseen", words: `${counted(count, LOADED[kind])} of ${origin || "unknown addresses"} not loaded` }));
+    const canvases = this.seen.filter(({ kind }) => kind === "canvas").map(({ at }) => ({ from: at, to: at, kind: "unseen", words: t`Drawn on a canvas, not recorded as a picture` }));
+    const unloaded = this.seen.filter(({ kind }) => kind in LOADED).map(({ at, kind, count, origin }) => ({ from: at, to: at, kind: "unseen", words: t`${counted(count, LOADED[kind])} of ${origin || t`unknown addresses`} not loaded` }));
     return [...gaps, ...holes, ...canvases, ...unloaded];
   }
 
@@ -66,14 +67,14 @@ export class Missing {
       for (const note of own) told.set(`${note.kind}/${note.detail}/${note.track}`, [...(told.get(`${note.kind}/${note.detail}/${note.track}`) ?? []), note]);
     }
     for (const some of told.values()) notes.push(sentence(summed(some)));
-    const gaps = this.visit.gaps.map(([from, to]) => `Nothing was recorded from ${position(from - this.epoch)} to ${position(to - this.epoch)} (${duration(to - from)})`);
-    const tail = this.visit.tail_ms ? [`The recording goes on for ${duration(this.visit.tail_ms)} after the end of the session: what a browser sent that was asleep or left open`] : [];
+    const gaps = this.visit.gaps.map(([from, to]) => t`Nothing was recorded from ${position(from - this.epoch)} to ${position(to - this.epoch)} (${duration(to - from)})`);
+    const tail = this.visit.tail_ms ? [t`The recording goes on for ${duration(this.visit.tail_ms)} after the end of the session: what a browser sent that was asleep or left open`] : [];
     const unloaded = this.unloaded.map(
       (own) =>
-        `Not loaded: ${Object.keys(LOADED)
+        t`Not loaded: ${Object.keys(LOADED)
           .filter((kind) => own[kind])
           .map((kind) => counted(own[kind], LOADED[kind]))
-          .join(", ")} of ${own.origin || "addresses that are none"}`,
+          .join(", ")} of ${own.origin || t`addresses that are none`}`,
     );
     return [...notes, ...gaps, ...tail, ...unloaded];
   }
@@ -84,15 +85,15 @@ export class Missing {
     const setting = `[serve]\nallow_recorded_origins = ${JSON.stringify(origins)}`;
     const allow = origins.length
       ? [
-          h("h3", {}, "To load these"),
-          h("p", { class: "hint" }, "A recording may load only from servers that the operator trusts: they hear when a replay is watched, and from where. In the configuration of replaylake serve:"),
+          h("h3", {}, t`To load these`),
+          h("p", { class: "hint" }, t`A recording may load only from servers that the operator trusts: they hear when a replay is watched, and from where. In the configuration of replaylake serve:`),
           h("pre", { class: "setting", tabindex: 0 }, setting),
-          h("button", { class: "button", type: "button", onclick: () => copy(setting) }, icon("copy"), "Copy"),
+          h("button", { class: "button", type: "button", onclick: () => copy(setting) }, icon("copy"), t`Copy`),
         ]
       : null;
-    const tail = this.visit.tail_ms ? h("button", { class: "button", type: "button", onclick: this.showTail }, "Show what came after the end") : null;
+    const tail = this.visit.tail_ms ? h("button", { class: "button", type: "button", onclick: this.showTail }, t`Show what came after the end`) : null;
     return [
-      h("p", { class: "menu-title" }, "Missing from this replay"),
+      h("p", { class: "menu-title" }, t`Missing from this replay`),
       h(
         "ul",
         { class: "missing-list", tabindex: 0 },

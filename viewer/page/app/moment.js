@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { KINDS } from "./entries.js";
 import { clockTime, position } from "./format.js";
+import { t } from "./texts.js";
 
 const BEFORE_MS = 30_000; // so much of what happened stands in the file
 const AFTER_MS = 2_000;
@@ -28,7 +29,7 @@ export async function picture({ svg, width, height }) {
   context.fillStyle = "#fff";
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the browser made no picture"))), "image/png"));
+  return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error(t`the browser made no picture`))), "image/png"));
 }
 
 /** A page by itself: where and when, the page as it stood, what happened before. It runs nothing, loads nothing, and
@@ -36,15 +37,15 @@ export async function picture({ svg, width, height }) {
 export function file({ still, which, at, epoch, address, entries, link, missing }) {
   const near = entries.filter((entry) => entry.at >= at - BEFORE_MS && entry.at <= at + AFTER_MS).slice(-LINES);
   const body = document.implementation.createHTMLDocument("").body; // in which nothing loads
-  const frame = h("iframe", { title: "The recorded page", sandbox: "", width: still.width, height: still.height });
+  const frame = h("iframe", { title: t`The recorded page`, sandbox: "", width: still.width, height: still.height });
   const facts = [
-    ["Application", which.app],
-    ["Session", which.id],
-    ["Moment", `${position(at - epoch)} · ${new Date(at).toISOString()}`],
-    ["Page", address],
-    ["Viewport", `${still.width} × ${still.height}`],
-    ["Replay", link],
-    ["Missing", missing.join("; ")],
+    [t`Application`, which.app],
+    [t`Session`, which.id],
+    [t`Moment`, `${position(at - epoch)} · ${new Date(at).toISOString()}`],
+    [t`Page`, address],
+    [t`Viewport`, `${still.width} × ${still.height}`],
+    [t`Replay`, link],
+    [t`Missing`, missing.join("; ")],
   ].filter(([, value]) => value);
   const rows = near.map((entry) =>
     h(
@@ -57,14 +58,14 @@ export function file({ still, which, at, epoch, address, entries, link, missing 
     ),
   );
   body.append(
-    h("h1", {}, `Session at ${position(at - epoch)}`),
+    h("h1", {}, t`Session at ${position(at - epoch)}`),
     h(
       "dl",
       {},
       facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
     ),
     frame,
-    h("h2", {}, "What happened"),
+    h("h2", {}, t`What happened`),
     h(
       "table",
       {},
@@ -74,7 +75,7 @@ export function file({ still, which, at, epoch, address, entries, link, missing 
         h(
           "tr",
           {},
-          ["At", "Time of day", "Kind", "What"].map((head) => h("th", {}, head)),
+          [t`At`, t`Time of day`, t`Kind`, t`What`].map((head) => h("th", {}, head)),
         ),
       ),
       h("tbody", {}, rows),

@@ -8,15 +8,17 @@ import { count, duration, durationNs } from "./format.js";
 import { sparkline } from "./sparkline.js";
 import { leadAddress } from "./lead.js";
 import { wantStyle } from "./styles.js";
+import { t } from "./texts.js";
 
 const TOP = 8;
 /** Name, meaning, where good and fair end, column. @type {Record<string, [string, string, number, number, string]>} */
 const VITALS = {
-  lcp: ["LCP", "Largest contentful paint", 2500, 4000, "largest_contentful_paint"],
-  inp: ["INP", "Interaction to next paint", 200, 500, "interaction_to_next_paint"],
-  cls: ["CLS", "Cumulative layout shift", 0.1, 0.25, "cumulative_layout_shift"],
+  lcp: ["LCP", t`Largest contentful paint`, 2500, 4000, "largest_contentful_paint"],
+  inp: ["INP", t`Interaction to next paint`, 200, 500, "interaction_to_next_paint"],
+  cls: ["CLS", t`Cumulative layout shift`, 0.1, 0.25, "cumulative_layout_shift"],
 };
 const RATINGS = { good: "good", middle: "fair", poor: "bad" };
+const RATED = { good: t`good`, middle: t`middle`, poor: t`poor` };
 const percent = (share) => (share === null ? "–" : `${Number((share * 100).toPrecision(share < 0.1 ? 2 : 3))} %`);
 
 export class Overview {
@@ -49,8 +51,8 @@ export class Overview {
       this.numbers(found),
       this.vitals(found),
       this.errors(found),
-      this.slow("Slowest pages", found.slowest_pages, "p75 of loading time", "-loading_time"),
-      this.slow("Slowest resources", found.slowest_resources, "p75 of duration", "-duration"),
+      this.slow(t`Slowest pages`, t`Pages`, found.slowest_pages, t`p75 of loading time`, "-loading_time"),
+      this.slow(t`Slowest resources`, t`Resources`, found.slowest_resources, t`p75 of duration`, "-duration"),
       Object.entries(found.breakdowns).map(([column, rows]) => this.breakdown(column, rows)),
     );
   }
@@ -70,13 +72,13 @@ export class Overview {
     const tile = (words, lead, value, hint = "", kind = "") => h("li", { class: `card tile ${kind}` }, this.link(lead, [h("span", { class: "tile-name" }, words), h("strong", {}, value), h("span", { class: "hint" }, hint)]));
     return h(
       "ul",
-      { class: "tiles", "aria-label": "Numbers" },
-      tile("Visitors", visitors, count(visitors.value)),
-      tile("Sessions", sessions, count(sessions.value)),
-      tile("Views", views, count(views.value)),
-      tile("Bounce rate", bounce, percent(bounce.rate), `${count(bounce.value)} sessions of one page`),
-      tile("Errors", errors, count(errors.value)),
-      tile("Sessions with errors", broken, percent(broken.rate), `${count(broken.value)} sessions`, broken.value ? "bad" : ""),
+      { class: "tiles", "aria-label": t`Numbers` },
+      tile(t`Visitors`, visitors, count(visitors.value)),
+      tile(t`Sessions`, sessions, count(sessions.value)),
+      tile(t`Views`, views, count(views.value)),
+      tile(t`Bounce rate`, bounce, percent(bounce.rate), t`${count(bounce.value)} sessions of one page`),
+      tile(t`Errors`, errors, count(errors.value)),
+      tile(t`Sessions with errors`, broken, percent(broken.rate), t`${count(broken.value)} sessions`, broken.value ? "bad" : ""),
     );
   }
 
@@ -85,14 +87,14 @@ export class Overview {
       const [name, meaning, good, fair] = VITALS[vital.name];
       const kind = vital.p75 === null ? "" : vital.p75 <= good ? "good" : vital.p75 <= fair ? "fair" : "bad";
       const share = (one) =>
-        this.link(one, [h("span", { class: "visually-hidden" }, `${name} `), h("span", { class: `swatch ${RATINGS[one.rating]}` }), `${one.rating} ${percent(one.share)}`, h("span", { class: "facet-count" }, count(one.count))], {
+        this.link(one, [h("span", { class: "visually-hidden" }, `${name} `), h("span", { class: `swatch ${RATINGS[one.rating]}` }), `${RATED[one.rating]} ${percent(one.share)}`, h("span", { class: "facet-count" }, count(one.count))], {
           class: "vital-share",
         });
       return h(
         "section",
         { class: "card vital-card", "aria-label": meaning },
         h("h2", {}, name, h("span", { class: "hint" }, meaning)),
-        h("p", {}, h("strong", {}, this.p75(vital, views, { class: `p75 ${kind}` })), h("span", { class: "hint" }, ` p75 of ${count(vital.count)} views`)),
+        h("p", {}, h("strong", {}, this.p75(vital, views, { class: `p75 ${kind}` })), h("span", { class: "hint" }, t` p75 of ${count(vital.count)} views`)),
         h(
           "div",
           { class: "shares-bar", "aria-hidden": "true" },
@@ -106,7 +108,7 @@ export class Overview {
 
   errors({ top_errors: groups, error_groups: total }) {
     const line = (group) => {
-      const title = group.message || group.error_type || "Errors without a message";
+      const title = group.message || group.error_type || t`Errors without a message`;
       const base = this.explorer.carried("sessions");
       const sessions = explorerAddress({ ...base, app: group.app_id, has: [...base.has, `errors.error_fingerprint:${group.fingerprint ?? ""}`] });
       return h(
@@ -120,20 +122,20 @@ export class Overview {
           "td",
           { class: "number" },
           group.releases
-            .map(({ value }) => value ?? "unknown")
+            .map(({ value }) => value ?? t`unknown`)
             .slice(0, 2)
             .join(", "),
         ),
       );
     };
-    const all = h("a", { class: "button small", href: explorerAddress(this.explorer.carried("groups")), "data-inside": true }, icon("list"), `All ${count(total)}`);
-    return this.table("Top errors", ["Error", "Trend", "Errors", "Sessions", "Releases"], groups.map(line), all);
+    const all = h("a", { class: "button small", href: explorerAddress(this.explorer.carried("groups")), "data-inside": true }, icon("list"), t`All ${count(total)}`);
+    return this.table(t`Top errors`, [t`Error`, t`Trend`, t`Errors`, t`Sessions`, t`Releases`], groups.map(line), all);
   }
 
-  slow(title, rows, words, sort) {
+  slow(title, name, rows, words, sort) {
     const line = (one) =>
       h("tr", {}, h("th", { scope: "row" }, this.link(one, one.value, { title: one.value })), h("td", { class: "number" }, this.link(one, durationNs(one.p75_ns), { sort })), h("td", { class: "number" }, this.link(one, count(one.count))));
-    return this.table(title, [title.split(" ")[1].replace(/^./, (first) => first.toUpperCase()), words, "Count"], rows.map(line));
+    return this.table(title, [name, words, t`Count`], rows.map(line));
   }
 
   breakdown(column, rows) {
@@ -147,13 +149,13 @@ export class Overview {
       return h(
         "tr",
         {},
-        h("th", { scope: "row" }, h("a", { href: only, "data-inside": true, title: `Only ${row.value ?? "unknown"}` }, row.value ?? "unknown")),
+        h("th", { scope: "row" }, h("a", { href: only, "data-inside": true, title: t`Only ${row.value ?? t`unknown`}` }, row.value ?? t`unknown`)),
         [row.sessions, row.views, row.errors].map((one) => h("td", { class: "number" }, this.link(one, count(one.value)))),
         h("td", { class: "number" }, this.link(row.sessions_with_errors, percent(row.sessions_with_errors.rate))),
         ["lcp", "inp", "cls"].map((name) => h("td", { class: "number" }, vital(row, name))),
       );
     };
-    return this.table(`By ${head(column).toLowerCase()}`, [head(column), "Sessions", "Views", "Errors", "With errors", "LCP", "INP", "CLS"], rows.map(line));
+    return this.table(t`By ${head(column).toLowerCase()}`, [head(column), t`Sessions`, t`Views`, t`Errors`, t`With errors`, "LCP", "INP", "CLS"], rows.map(line));
   }
 
   table(title, heads, lines, more = null) {
@@ -175,7 +177,7 @@ export class Overview {
       "section",
       { class: "card numbers-card", "aria-label": title },
       h("h2", {}, title, h("span", { class: "grow" }), more),
-      lines.length ? h("div", { class: "numbers-scroll", tabindex: 0, role: "region", "aria-label": `${title}, table` }, table) : h("p", { class: "hint" }, "Nothing to count."),
+      lines.length ? h("div", { class: "numbers-scroll", tabindex: 0, role: "region", "aria-label": t`${title}, table` }, table) : h("p", { class: "hint" }, t`Nothing to count.`),
     );
   }
 }

@@ -2,33 +2,34 @@
 
 import { h, icon, show } from "./dom.js";
 import { bytes, counted, duration, durationNs, NS_PER_MS, position } from "./format.js";
+import { t } from "./texts.js";
 
 /** Field, short name, meaning, and where good and fair end (ns; CLS a ratio), after web.dev/articles/vitals. */
 /** Column, name, meaning, and what is good and fair. @type {[string, string, string, number, number][]} */
 const VITALS = [
-  ["largest_contentful_paint", "LCP", "Largest contentful paint", 2.5e9, 4e9],
-  ["interaction_to_next_paint", "INP", "Interaction to next paint", 2e8, 5e8],
-  ["cumulative_layout_shift", "CLS", "Cumulative layout shift", 0.1, 0.25],
-  ["first_contentful_paint", "FCP", "First contentful paint", 1.8e9, 3e9],
-  ["first_byte", "TTFB", "Time to first byte", 8e8, 1.8e9],
-  ["first_input_delay", "FID", "First input delay", 1e8, 3e8],
+  ["largest_contentful_paint", "LCP", t`Largest contentful paint`, 2.5e9, 4e9],
+  ["interaction_to_next_paint", "INP", t`Interaction to next paint`, 2e8, 5e8],
+  ["cumulative_layout_shift", "CLS", t`Cumulative layout shift`, 0.1, 0.25],
+  ["first_contentful_paint", "FCP", t`First contentful paint`, 1.8e9, 3e9],
+  ["first_byte", "TTFB", t`Time to first byte`, 8e8, 1.8e9],
+  ["first_input_delay", "FID", t`First input delay`, 1e8, 3e8],
 ];
 const STEPS = [
-  ["loading_time", "Loading time"],
-  ["dom_interactive", "DOM interactive"],
-  ["dom_content_loaded", "DOM content loaded"],
-  ["dom_complete", "DOM complete"],
-  ["load_event", "Load event"],
+  ["loading_time", t`Loading time`],
+  ["dom_interactive", t`DOM interactive`],
+  ["dom_content_loaded", t`DOM content loaded`],
+  ["dom_complete", t`DOM complete`],
+  ["load_event", t`Load event`],
 ];
 /** Parts of a request in their order. */
 /** Column, class, words. */
 const PHASES = [
-  ["resource_redirect", "redirect", "Redirect"],
-  ["resource_dns", "dns", "Name lookup"],
-  ["resource_tcp", "tcp", "Connecting"],
+  ["resource_redirect", "redirect", t`Redirect`],
+  ["resource_dns", "dns", t`Name lookup`],
+  ["resource_tcp", "tcp", t`Connecting`],
   ["resource_ssl", "ssl", "TLS"],
-  ["resource_ttfb", "ttfb", "First byte"],
-  ["resource_trans", "trans", "Download"],
+  ["resource_ttfb", "ttfb", t`First byte`],
+  ["resource_trans", "trans", t`Download`],
 ];
 const WATERFALL_ROWS = 60;
 
@@ -36,19 +37,19 @@ export class Pages {
   constructor({ epoch, jump }) {
     this.epoch = epoch;
     this.jump = jump;
-    this.element = h("section", { class: "pages-tab", "aria-label": "Pages" });
+    this.element = h("section", { class: "pages-tab", "aria-label": t`Pages` });
   }
 
   setEntries(entries) {
     const of = (kind) => entries.filter((entry) => entry.kind === kind);
     const [views, resources, tasks, errors] = ["view", "resource", "long_task", "error"].map(of);
     const inView = (some, view) => some.filter((entry) => entry.row.view_id === view.row.view_id);
-    show(this.element, views.length ? views.map((view, place) => this.page(view, place === 0, inView(resources, view), inView(tasks, view), inView(errors, view))) : h("p", { class: "empty" }, "No pages were reported."));
+    show(this.element, views.length ? views.map((view, place) => this.page(view, place === 0, inView(resources, view), inView(tasks, view), inView(errors, view))) : h("p", { class: "empty" }, t`No pages were reported.`));
   }
 
   page(view, isOpen, resources, tasks, errors) {
-    const play = this.jump && h("button", { type: "button", class: "button plain jump", "aria-label": `Show page ${view.title} in the replay`, title: "Show in the replay", onclick: () => this.jump(view) }, icon("play"));
-    const facts = [view.length && duration(view.length), resources.length && counted(resources.length, "resource"), tasks.length && counted(tasks.length, "long task"), errors.length && counted(errors.length, "error")].filter(Boolean);
+    const play = this.jump && h("button", { type: "button", class: "button plain jump", "aria-label": t`Show page ${view.title} in the replay`, title: t`Show in the replay`, onclick: () => this.jump(view) }, icon("play"));
+    const facts = [view.length && duration(view.length), resources.length && counted(resources.length, "resource"), tasks.length && counted(tasks.length, t`long task`), errors.length && counted(errors.length, "error")].filter(Boolean);
     const details = h(
       "details",
       { class: "page", open: isOpen },
@@ -79,7 +80,7 @@ export function loading(view, resources, tasks) {
 function vitalBox([field, name, meaning, good, fair], row) {
   const value = row[field];
   if (value === null || value === undefined) return null;
-  const [kind, words] = value <= good ? ["good", "good"] : value <= fair ? ["fair", "needs work"] : ["bad", "poor"];
+  const [kind, words] = value <= good ? ["good", t`good`] : value <= fair ? ["fair", t`needs work`] : ["bad", t`poor`];
   const text = field === "cumulative_layout_shift" ? String(Number(value.toFixed(3))) : durationNs(value);
   return h("div", { class: `vital ${kind}`, title: meaning }, h("span", { class: "vital-name" }, name), h("strong", {}, text), h("span", { class: "vital-rating" }, words));
 }
@@ -88,10 +89,10 @@ const isXhr = ({ row }) => /^(xhr|fetch|native|beacon)$/i.test(row.resource_type
 
 /** Resources as bars on the page's clock, long tasks as bands behind them; Fetch/XHR apart and a search where there are several. */
 function waterfall(view, resources, tasks) {
-  if (!resources.length && !tasks.length) return h("p", { class: "hint" }, "No resources and no long tasks.");
+  if (!resources.length && !tasks.length) return h("p", { class: "hint" }, t`No resources and no long tasks.`);
   let [kind, wanted] = ["all", ""];
   const drawn = h("div", {});
-  const choices = { all: "All", xhr: "Fetch/XHR", other: "Others", failed: "Failed" };
+  const choices = { all: t`All`, xhr: t`Fetch/XHR`, other: t`Others`, failed: t`Failed` };
   const fits = { all: () => true, xhr: isXhr, other: (entry) => !isXhr(entry), failed: (entry) => entry.isFailed };
   const draw = () => {
     for (const [name, button] of Object.entries(buttons)) button.setAttribute("aria-pressed", String(name === kind));
@@ -103,7 +104,7 @@ function waterfall(view, resources, tasks) {
             .toLowerCase()
             .includes(wanted)),
     );
-    show(drawn, some.length || !resources.length ? falls(view, some, tasks) : h("p", { class: "hint" }, "No request fits."));
+    show(drawn, some.length || !resources.length ? falls(view, some, tasks) : h("p", { class: "hint" }, t`No request fits.`));
   };
   const choose = (name) => {
     kind = name;
@@ -112,14 +113,14 @@ function waterfall(view, resources, tasks) {
   const buttons = Object.fromEntries(
     Object.entries(choices).map(([name, words]) => [name, h("button", { type: "button", class: "toggle", onclick: () => choose(name) }, words, h("span", { class: "facet-count" }, resources.filter(fits[name]).length))]),
   );
-  const search = h("input", { type: "search", class: "input", placeholder: "Filter", "aria-label": "Filter the resources by address" });
+  const search = h("input", { type: "search", class: "input", placeholder: t`Filter`, "aria-label": t`Filter the resources by address` });
   search.addEventListener("input", () => {
     wanted = search.value.trim().toLowerCase();
     draw();
   });
   draw();
-  const filters = h("div", { class: "bar-row" }, h("div", { class: "event-filters", role: "group", "aria-label": "Resources shown" }, Object.values(buttons)), search);
-  return h("div", { class: "waterfall" }, h("h2", {}, "Resources"), resources.length > 1 ? filters : null, drawn);
+  const filters = h("div", { class: "bar-row" }, h("div", { class: "event-filters", role: "group", "aria-label": t`Resources shown` }, Object.values(buttons)), search);
+  return h("div", { class: "waterfall" }, h("h2", {}, t`Resources`), resources.length > 1 ? filters : null, drawn);
 }
 
 /** @returns {HTMLElement[]} */
@@ -147,13 +148,13 @@ function falls(view, resources, tasks) {
   );
   const legend = h(
     "ul",
-    { class: "legend", "aria-label": "Colours" },
+    { class: "legend", "aria-label": t`Colours` },
     PHASES.slice(1).map(([, name, words]) => h("li", {}, h("span", { class: `swatch ${name}` }), words)),
-    h("li", {}, h("span", { class: "swatch band-swatch" }), "Long task"),
+    h("li", {}, h("span", { class: "swatch band-swatch" }), t`Long task`),
   );
   const rest = resources.length - shown.length;
   const frame = h("div", { class: "fall-frame" }, h("div", { class: "fall-bands", "aria-hidden": "true" }, bands), scale, h("ol", { class: "falls" }, rows));
-  return [legend, frame, rest > 0 ? h("p", { class: "hint" }, `${rest} more; the filters find them.`) : null];
+  return [legend, frame, rest > 0 ? h("p", { class: "hint" }, t`${rest} more; the filters find them.`) : null];
 }
 
 function bar(entry, from, share) {
@@ -162,11 +163,11 @@ function bar(entry, from, share) {
   const parts = PHASES.map(part).filter(([ms]) => ms > 0);
   const total = entry.length ?? 0;
   const known = parts.reduce((sum, [ms]) => sum + ms, 0);
-  const segments = known > 0 && known <= total * 1.05 ? parts : [[total, "trans", entry.row.resource_type ?? "request"]];
+  const segments = known > 0 && known <= total * 1.05 ? parts : [[total, "trans", entry.row.resource_type ?? t`request`]];
   const sum = Math.max(total, known, 1e-9);
   const title = segments.map(([ms, , words]) => `${words} ${duration(ms)}`).join(", ");
   const waiting = Math.max(0, total - known);
-  const lead = segments === parts && waiting > 0 ? [[waiting, "queued", "Queued"]] : [];
+  const lead = segments === parts && waiting > 0 ? [[waiting, "queued", t`Queued`]] : [];
   const drawn = [...lead, ...segments].map(([ms, name]) => h("span", { class: `phase ${name}`, style: { width: `${(ms / sum) * 100}%` } }));
   return h("span", { class: "fall-bar", title, style: { left: share(entry.at - from), width: share(total) } }, drawn);
 }

@@ -2,13 +2,14 @@
 
 import { announce, copy, h, icon, show } from "./dom.js";
 import { EventList } from "./eventlist.js";
-import { duration, label, position, webAddress } from "./format.js";
+import { duration, fullTime, label, position, webAddress } from "./format.js";
 import { closeMenu, openMenu, openPanel } from "./menu.js";
 import { Missing } from "./missing.js";
 import { file, fileName, picture, save } from "./moment.js";
 import { Scrubber } from "./scrubber.js";
 import { Side } from "./side.js";
 import { Tape } from "./tape.js";
+import { t } from "./texts.js";
 import { inputsOf, Visit } from "./visit.js";
 
 const SPEEDS = [0.5, 1, 1.5, 2, 4, 8];
@@ -79,32 +80,32 @@ export class Player {
   }
 
   build(isListOpen) {
-    this.frame = h("iframe", { class: "stage", src: STAGE, title: "Replay", tabindex: -1 });
+    this.frame = h("iframe", { class: "stage", src: STAGE, title: t`Replay`, tabindex: -1 });
     this.veil = h("div", { class: "stage-veil", role: "status", hidden: true });
     this.note = h("div", { class: "stage-note", role: "status" });
-    this.cover = h("button", { class: "stage-cover", type: "button", "aria-label": "Play or pause", tabindex: -1, onclick: () => this.toggle() });
+    this.cover = h("button", { class: "stage-cover", type: "button", "aria-label": t`Play or pause`, tabindex: -1, onclick: () => this.toggle() });
     this.place = h("span", { class: "place-address" });
-    this.size = h("span", { class: "place-size", title: "Size of the visitor's window, and how large it is shown" });
-    this.missingButton = h("button", { class: "button small missing-button", type: "button", "aria-haspopup": "dialog", hidden: true, onclick: () => openPanel(this.missingButton, "Missing from this replay", ...this.missing.panel()) });
-    const place = h("div", { class: "place", role: "group", "aria-label": "Recorded page" }, this.place, this.size, this.missingButton);
+    this.size = h("span", { class: "place-size", title: t`Size of the visitor's window, and how large it is shown` });
+    this.missingButton = h("button", { class: "button small missing-button", type: "button", "aria-haspopup": "dialog", hidden: true, onclick: () => openPanel(this.missingButton, t`Missing from this replay`, ...this.missing.panel()) });
+    const place = h("div", { class: "place", role: "group", "aria-label": t`Recorded page` }, this.place, this.size, this.missingButton);
     this.playButton = h("button", { class: "button round", type: "button", onclick: () => this.toggle() });
     this.clock = h("span", { class: "clock" });
     this.speeds = h(
       "div",
-      { class: "segmented", role: "group", "aria-label": "Speed" },
+      { class: "segmented", role: "group", "aria-label": t`Speed` },
       SPEEDS.map((speed) => h("button", { type: "button", onclick: () => this.setSpeed(speed), dataset: { speed } }, `${speed}×`)),
     );
     this.skipBox = h("input", { type: "checkbox", id: "skip", onchange: () => this.setSkip(this.skipBox.checked) });
-    const skip = h("label", { class: "switch", title: "Jump over stretches of more than a minute without input (s)" }, this.skipBox, h("span", { class: "switch-track", "aria-hidden": "true" }), "Skip inactivity");
-    this.tabs = h("select", { class: "input", "aria-label": "Tab of the session", hidden: true, onchange: () => this.chooseTab(Number(this.tabs.value)) });
+    const skip = h("label", { class: "switch", title: t`Jump over stretches of more than a minute without input (s)` }, this.skipBox, h("span", { class: "switch-track", "aria-hidden": "true" }), t`Skip inactivity`);
+    this.tabs = h("select", { class: "input", "aria-label": t`Tab of the session`, hidden: true, onchange: () => this.chooseTab(Number(this.tabs.value)) });
     this.tabsBox = h("input", { type: "checkbox", id: "follow-tabs", onchange: () => this.setWithVisitor(this.tabsBox.checked) });
-    this.tabsSwitch = h("label", { class: "switch", title: "Show the tab that the visitor is in (t)", hidden: true }, this.tabsBox, h("span", { class: "switch-track", "aria-hidden": "true" }), "Follow tabs");
-    this.liveButton = h("button", { class: "button live", type: "button", hidden: true, onclick: () => this.follow() }, h("span", { class: "live-dot", "aria-hidden": "true" }), "Live");
-    this.shareButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", "aria-label": "Share", onclick: () => this.share() }, icon("share"), h("span", { class: "wide" }, "Share"));
-    this.saveButton = h("button", { class: "button plain", type: "button", "aria-haspopup": "menu", "aria-label": "Save this moment", title: "Save this moment (m)", onclick: () => this.saveMoment() }, icon("save"));
-    this.sideButton = h("button", { class: "button plain", type: "button", "aria-label": "Console and network", "aria-controls": "side", title: "Console and network (d)", onclick: () => this.toggleSide() }, icon("console"));
-    const full = h("button", { class: "button plain", type: "button", "aria-label": "Full screen", title: "Full screen (f)", onclick: () => this.fullScreen() }, icon("full"));
-    this.listButton = h("button", { class: "button plain", type: "button", "aria-label": "List of events", "aria-controls": "event-list", title: "List of events (l)", onclick: () => this.toggleList() }, icon("list"));
+    this.tabsSwitch = h("label", { class: "switch", title: t`Show the tab that the visitor is in (t)`, hidden: true }, this.tabsBox, h("span", { class: "switch-track", "aria-hidden": "true" }), t`Follow tabs`);
+    this.liveButton = h("button", { class: "button live", type: "button", hidden: true, onclick: () => this.follow() }, h("span", { class: "live-dot", "aria-hidden": "true" }), t`Live`);
+    this.shareButton = h("button", { class: "button", type: "button", "aria-haspopup": "dialog", "aria-label": t`Share`, onclick: () => this.share() }, icon("share"), h("span", { class: "wide" }, t`Share`));
+    this.saveButton = h("button", { class: "button plain", type: "button", "aria-haspopup": "menu", "aria-label": t`Save this moment`, title: t`Save this moment (m)`, onclick: () => this.saveMoment() }, icon("save"));
+    this.sideButton = h("button", { class: "button plain", type: "button", "aria-label": t`Console and network`, "aria-controls": "side", title: t`Console and network (d)`, onclick: () => this.toggleSide() }, icon("console"));
+    const full = h("button", { class: "button plain", type: "button", "aria-label": t`Full screen`, title: t`Full screen (f)`, onclick: () => this.fullScreen() }, icon("full"));
+    this.listButton = h("button", { class: "button plain", type: "button", "aria-label": t`List of events`, "aria-controls": "event-list", title: t`List of events (l)`, onclick: () => this.toggleList() }, icon("list"));
     const screen = h("div", { class: "screen" }, this.frame, this.cover, this.veil, this.note);
     const controls = h(
       "div",
@@ -142,7 +143,7 @@ export class Player {
 
   begin() {
     const { stage } = this.frame.contentWindow;
-    if (!stage) return this.fail(new Error("The player could not be loaded: is it installed? (`make setup` fetches it)"));
+    if (!stage) return this.fail(new Error(t`The player could not be loaded: is it installed? (\`make setup\` fetches it)`));
     this.stage = stage;
     this.source.allowed().then(
       (allowed) => {
@@ -177,7 +178,7 @@ export class Player {
   tabOf(entry) {
     const { tracks } = this;
     const track = tracks.length > 1 ? this.visit.trackOf(entry) : null;
-    return track ? `Tab ${tracks.indexOf(track) + 1}` : null;
+    return track ? t`Tab ${tracks.indexOf(track) + 1}` : null;
   }
 
   openTrack(number, ms, playing = this.tape?.playing ?? true) {
@@ -185,7 +186,7 @@ export class Player {
     const track = this.tracks.find((one) => one.track === number) ?? this.tracks[0];
     if (!track) {
       this.wait(false);
-      return this.say("There is nothing to play: no full picture of the page was received.");
+      return this.say(t`There is nothing to play: no full picture of the page was received.`);
     }
     const at = ms ?? (this.tape ? this.time() : track.start_ms);
     this.tape?.close();
@@ -223,7 +224,7 @@ export class Player {
     this.scrubber.setVisit(this.visit, this.entries, this.missing.marks);
     const { count } = this.missing;
     this.missingButton.hidden = count === 0;
-    show(this.missingButton, h("span", { class: "hatch", "aria-hidden": "true" }), `${count} missing`);
+    show(this.missingButton, h("span", { class: "hatch", "aria-hidden": "true" }), t`${count} missing`);
   }
 
   /** The moment that is shown: that of the picture, or one that was not recorded. */
@@ -264,8 +265,8 @@ export class Player {
       const link = webAddress(address);
       show(
         this.place,
-        h("bdi", { title: address }, address || "Address not known"),
-        link ? h("a", { class: "button plain small", href: link, target: "_blank", rel: "noopener noreferrer nofollow", "aria-label": "Open this address", title: "Open this address" }, icon("open")) : null,
+        h("bdi", { title: address }, address || t`Address not known`),
+        link ? h("a", { class: "button plain small", href: link, target: "_blank", rel: "noopener noreferrer nofollow", "aria-label": t`Open this address`, title: t`Open this address` }, icon("open")) : null,
       );
       this.drawTabs(at);
     }
@@ -281,7 +282,7 @@ export class Player {
     const track = this.visit.trackAt(at);
     if (!track || track.track === this.track.track) return;
     this.openTrack(track.track, at, true);
-    this.tell(`Now in ${this.visit.tabName(track, at)}`);
+    this.tell(t`Now in ${this.visit.tabName(track, at)}`);
   }
 
   /** Look into the recordings of the other tabs around a moment: where something is moved or typed, there the visitor is. */
@@ -322,7 +323,7 @@ export class Player {
     if (!stretch || this.spared === stretch[0] || this.isFollowing) return;
     const to = Math.min(stretch[1] - LEAD_MS, this.track.end_ms);
     if (to <= at) return;
-    this.tell(`Skipped ${duration(to - at)} of inactivity`);
+    this.tell(t`Skipped ${duration(to - at)} of inactivity`);
     this.tape.seek(to);
   }
 
@@ -355,7 +356,7 @@ export class Player {
     const [from, to] = this.visit.gapAt(ms) ?? [ms, ms];
     if (from === to && !before) return;
     this.standing = ms;
-    this.say(`Not recorded: nothing arrived from ${position(from - this.epoch)} to ${position(to - this.epoch)}`);
+    this.say(t`Not recorded: nothing arrived from ${position(from - this.epoch)} to ${position(to - this.epoch)}`);
     this.drawPlay();
   }
 
@@ -364,7 +365,7 @@ export class Player {
     if (entry.at > this.visit.end_ms && this.visit.tail_ms) this.setTail(true);
     const track = this.visit.trackOf(entry);
     this.aimed = null;
-    if (!track) return this.tape ? this.stand(Math.max(this.visit.start_ms, Math.min(this.visit.end_ms, entry.at))) : announce("There is no recording of that moment");
+    if (!track) return this.tape ? this.stand(Math.max(this.visit.start_ms, Math.min(this.visit.end_ms, entry.at))) : announce(t`There is no recording of that moment`);
     const at = Math.max(track.start_ms, Math.min(track.end_ms, playing ? entry.at - LEAD_MS : entry.at));
     if (!this.tape) return this.start(track.track, at, playing);
     if (track.track !== this.track.track) this.openTrack(track.track, at, playing);
@@ -376,7 +377,7 @@ export class Player {
       this.tape.seek(at, playing);
     }
     this.aimed = entry;
-    if (!this.visit.isRecorded(entry)) this.say("Not recorded: no picture of this page arrived; this is what was there at that moment");
+    if (!this.visit.isRecorded(entry)) this.say(t`Not recorded: no picture of this page arrived; this is what was there at that moment`);
     this.drawPlay();
   }
 
@@ -484,7 +485,7 @@ export class Player {
     this.list.update(this.time(), this.aimed);
     const entry = this.list.marked;
     if (entry) this.side.show(entry, this.list.items[this.list.present]?.querySelector(".event-more"));
-    else announce("No entry is marked");
+    else announce(t`No entry is marked`);
   }
 
   keep() {
@@ -495,7 +496,7 @@ export class Player {
 
   fullScreen() {
     if (document.fullscreenElement) document.exitFullscreen();
-    else this.element.requestFullscreen?.().catch(() => announce("The browser does not allow full screen here"));
+    else this.element.requestFullscreen?.().catch(() => announce(t`The browser does not allow full screen here`));
   }
 
   /** Seconds since the session's beginning. */
@@ -506,32 +507,39 @@ export class Player {
   async share() {
     const seconds = this.seconds();
     const link = await this.source.link(seconds, this.track?.track ?? null);
-    const field = h("input", { class: "input", readonly: true, value: link.url, "aria-label": "Link" });
-    const valid = link.expires_ms ? h("p", { class: "hint" }, `Whoever has this link can watch until ${new Date(link.expires_ms).toLocaleString()}.`) : h("p", { class: "hint" }, "Opens the replay at this moment.");
-    openPanel(this.shareButton, "Share", h("p", { class: "menu-title" }, `Link to ${position(seconds * 1000)}`), field, valid, h("button", { class: "button primary", type: "button", onclick: () => copy(link.url) }, icon("copy"), "Copy"));
+    const field = h("input", { class: "input", readonly: true, value: link.url, "aria-label": t`Link` });
+    const valid = link.expires_ms ? h("p", { class: "hint" }, t`Whoever has this link can watch until ${fullTime(link.expires_ms)}.`) : h("p", { class: "hint" }, t`Opens the replay at this moment.`);
+    openPanel(
+      this.shareButton,
+      t`Share`,
+      h("p", { class: "menu-title" }, t`Link to ${position(seconds * 1000)}`),
+      field,
+      valid,
+      h("button", { class: "button primary", type: "button", onclick: () => copy(link.url) }, icon("copy"), t`Copy`),
+    );
     field.select();
   }
 
   /** The moment as a picture or a file: both show what the recording shows, with what was masked still masked. */
   saveMoment() {
-    if (!this.tape?.run) return announce("There is no picture yet");
+    if (!this.tape?.run) return announce(t`There is no picture yet`);
     if (this.tape.playing) this.toggle();
     const at = this.time();
     const make = (kind, blob) => async () => {
       try {
         const still = this.stage.still();
         save(await blob(still, at), fileName(this.which, at - this.epoch, kind));
-        announce(`Saved the moment at ${position(at - this.epoch)}`);
+        announce(t`Saved the moment at ${position(at - this.epoch)}`);
       } catch (error) {
         console.error(error);
-        announce("This moment could not be saved");
+        announce(t`This moment could not be saved`);
       }
     };
     const page = (still) =>
       file({ still, which: this.which, at, epoch: this.epoch, address: this.visit.addressAt(this.track, at), entries: this.entries, link: this.source.address(this.seconds(), this.track.track), missing: this.missing.lines() });
-    openMenu(this.saveButton, `The moment at ${position(at - this.epoch)}`, [
-      { label: "Picture (PNG)", run: make("png", (still) => picture(still)) },
-      { label: "Page with what happened (HTML)", run: make("html", page) },
+    openMenu(this.saveButton, t`The moment at ${position(at - this.epoch)}`, [
+      { label: t`Picture (PNG)`, run: make("png", (still) => picture(still)) },
+      { label: t`Page with what happened (HTML)`, run: make("html", page) },
     ]);
   }
 
@@ -582,22 +590,22 @@ export class Player {
   /** A tab's recording has ended: on with the next one, over what was not recorded. */
   finished() {
     this.drawPlay();
-    if (this.replay.live) return this.say(this.isFollowing ? "Waiting for the visitor …" : "This is all that was received so far.");
+    if (this.replay.live) return this.say(this.isFollowing ? t`Waiting for the visitor …` : t`This is all that was received so far.`);
     const end = this.track.end_ms;
     const next = this.visit.trackAt(end + 1) ?? this.visit.next(end);
     if (next && (this.isWithVisitor || !this.visit.covering(end + 1).length)) {
       const from = Math.max(end, next.start_ms);
       this.openTrack(next.track, from, true);
-      return this.tell(from - end > LEAD_MS ? `Went over ${duration(from - end)} that were not recorded` : `Now in ${this.visit.tabName(next, from)}`);
+      return this.tell(from - end > LEAD_MS ? t`Went over ${duration(from - end)} that were not recorded` : t`Now in ${this.visit.tabName(next, from)}`);
     }
     const gap = this.visit.gapAt(end + 1);
-    if (gap && this.visit.end_ms - end > LEAD_MS) this.say(`The recording ends here; the session went on for ${duration(this.visit.end_ms - end)}`);
-    else if (this.visit.tail_ms && !this.withTail) this.say(`The session ends here; its recording goes on for ${duration(this.visit.tail_ms)} (see what is missing)`);
+    if (gap && this.visit.end_ms - end > LEAD_MS) this.say(t`The recording ends here; the session went on for ${duration(this.visit.end_ms - end)}`);
+    else if (this.visit.tail_ms && !this.withTail) this.say(t`The session ends here; its recording goes on for ${duration(this.visit.tail_ms)} (see what is missing)`);
   }
 
   wait(waiting) {
     this.veil.hidden = !waiting;
-    this.veil.textContent = waiting ? "Loading …" : "";
+    this.veil.textContent = waiting ? t`Loading …` : "";
   }
 
   say(text) {
@@ -615,7 +623,7 @@ export class Player {
 
   fail(error) {
     this.wait(false);
-    this.say(`The replay cannot go on: ${error.message}`);
+    this.say(t`The replay cannot go on: ${error.message}`);
     if (!("status" in error)) console.error(error);
   }
 
@@ -624,8 +632,8 @@ export class Player {
     if (playing === this.wasPlaying) return;
     this.wasPlaying = playing;
     show(this.playButton, icon(playing ? "pause" : "play"));
-    this.playButton.setAttribute("aria-label", playing ? "Pause" : "Play");
-    this.playButton.title = `${playing ? "Pause" : "Play"} (space)`;
+    this.playButton.setAttribute("aria-label", playing ? t`Pause` : t`Play`);
+    this.playButton.title = `${playing ? t`Pause` : t`Play`} (space)`;
     this.element.classList.toggle("is-playing", playing);
   }
 

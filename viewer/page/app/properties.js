@@ -3,6 +3,7 @@
 import { copy, h, icon } from "./dom.js";
 import { fieldText, label, webAddress } from "./format.js";
 import { openMenu } from "./menu.js";
+import { column, t } from "./texts.js";
 
 const isEmpty = (value) => value === null || value === undefined || value === "" || (typeof value === "object" && !Object.keys(value).length);
 
@@ -15,7 +16,7 @@ export function inGroups(row, fields, groups) {
   const filled = Object.entries(rest).filter(([, value]) => !isEmpty(value));
   const own = groups.map((title) => [title, filled.filter(([name]) => (fields.get(name)?.group ?? groups.at(-1)) === title)]);
   const extended = Object.entries(custom ?? {}).map(([name, value]) => [`custom.${name}`, value]);
-  return [...own, ["Extended fields", extended]].filter(([, some]) => some.length);
+  return [...own, [t`Extended fields`, extended]].filter(([, some]) => some.length);
 }
 
 /** Fields of a session. `items(name, value, text)`: the menu of a value. */
@@ -28,7 +29,7 @@ export function properties(row, fields, groups, items) {
 }
 
 function group(title, entries, fields, items) {
-  return h("section", { class: "card" }, h("h2", {}, title), propertyList(entries, fields, items));
+  return h("section", { class: "card" }, h("h2", {}, column(title) ?? title), propertyList(entries, fields, items));
 }
 
 export function propertyList(entries, fields, items) {
@@ -47,9 +48,9 @@ function property(name, value, field, items) {
   const more = items
     ? h(
         "button",
-        { class: "cell-menu", type: "button", "aria-haspopup": "menu", "aria-label": `${label(name)}: filter, column, copy`, onclick: () => openMenu(more, `${label(name)}: ${text.slice(0, 60)}`, items(name, value, text)) },
+        { class: "cell-menu", type: "button", "aria-haspopup": "menu", "aria-label": t`${label(name)}: filter, column, copy`, onclick: () => openMenu(more, `${label(name)}: ${text.slice(0, 60)}`, items(name, value, text)) },
         icon("more"),
       )
-    : h("button", { class: "cell-menu", type: "button", "aria-label": `Copy ${label(name)}`, title: "Copy", onclick: () => copy(raw) }, icon("copy"));
+    : h("button", { class: "cell-menu", type: "button", "aria-label": t`Copy ${label(name)}`, title: t`Copy`, onclick: () => copy(raw) }, icon("copy"));
   return h("div", { class: "property" }, h("dt", { title: field?.doc ? `${name}: ${field.doc}` : name }, name.startsWith("custom.") ? name.slice(7) : label(name)), h("dd", {}, h("span", { class: "value" }, shown), more));
 }

@@ -1,5 +1,7 @@
 // Numbers as people write them, in the unit of their column: "2.5 s", "300 ms", "1 min", "20 kB".
 
+import { fromLocal } from "./zone.js";
+
 const NS = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, sec: 1e9, min: 6e10, m: 6e10, h: 3.6e12 };
 const UNITS = {
   ns: [NS, "ms"],
@@ -13,7 +15,7 @@ export const example = (field) => ({ ns: "2.5 s", ms: "300 ms", bytes: "100 kB" 
 /** The number for the API, as text; null when it is none. Without a unit, times are ms and sizes bytes. */
 export function quantity(text, field) {
   if (field?.type === "timestamp") {
-    const moment = /^\d{9,}(\.\d+)?$/.test(text.trim()) ? Number(text) : new Date(text.trim()).getTime();
+    const moment = /^\d{9,}(\.\d+)?$/.test(text.trim()) ? Number(text) : fromLocal(text.trim());
     return Number.isFinite(moment) ? String(moment) : null;
   }
   const [, number, unit] = /^(-?[\d.]+(?:e-?\d+)?)\s*([a-zµ]*)$/i.exec(text.trim().replace(",", ".")) ?? [];

@@ -3,6 +3,7 @@
 import { h, show } from "./dom.js";
 import { isRage } from "./entries.js";
 import { duration, position } from "./format.js";
+import { t } from "./texts.js";
 
 const NEAR = 0.004; // of the length: marks of what is missing that lie closer than this become one
 
@@ -17,7 +18,7 @@ export class Scrubber {
     this.knob = h("div", { class: "scrub-knob" });
     this.tip = h("div", { class: "scrub-tip", hidden: true, "aria-hidden": "true" });
     const bar = h("div", { class: "scrub-bar" }, this.loaded, this.played);
-    this.element = h("div", { class: "scrubber", role: "slider", tabindex: 0, "aria-label": "Position in the replay", "aria-valuemin": 0 }, bar, this.marks, this.knob, this.tip);
+    this.element = h("div", { class: "scrubber", role: "slider", tabindex: 0, "aria-label": t`Position in the replay`, "aria-valuemin": 0 }, bar, this.marks, this.knob, this.tip);
     this.listen();
   }
 
@@ -65,7 +66,7 @@ export class Scrubber {
     if (this.element.getAttribute("aria-valuenow") !== seconds) {
       this.element.setAttribute("aria-valuenow", seconds);
       const lost = this.lostAt(at, 0)[0];
-      this.element.setAttribute("aria-valuetext", `${position(at - this.epoch)} of ${position(this.visit.end_ms - this.epoch)}${lost ? `, ${lost.words}` : ""}`);
+      this.element.setAttribute("aria-valuetext", t`${position(at - this.epoch)} of ${position(this.visit.end_ms - this.epoch)}${lost ? `, ${lost.words}` : ""}`);
     }
     if (!loaded) return;
     this.loaded.style.left = this.percent(loaded[0]);
@@ -116,7 +117,7 @@ export class Scrubber {
     const lines = marked.slice(0, 3).map((entry) => h("span", { class: entry.kind === "error" ? "bad" : "warn" }, entry.title.slice(0, 80)));
     const lost = new Set(this.lostAt(ms, near / 2).map(({ words }) => words));
     lines.push(...[...lost].slice(0, 2).map((words) => h("span", {}, words)));
-    if (!lines.length && idle) lines.push(h("span", {}, `Inactive for ${duration(idle[1] - idle[0])}`));
+    if (!lines.length && idle) lines.push(h("span", {}, t`Inactive for ${duration(idle[1] - idle[0])}`));
     show(this.tip, h("strong", {}, position(ms - this.epoch)), lines);
     this.tip.hidden = false;
     const width = this.element.clientWidth;

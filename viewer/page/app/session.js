@@ -1,19 +1,22 @@
 // One session: its head, and the tabs replay, timeline, pages, properties.
 
 import { account } from "./account.js";
+import { allowedOrigins } from "./allowed.js";
 import { api, ApiError } from "./api.js";
 import { explorerAddress, go, nothingChosen, pair, sessionAddress, sessionState } from "./address.js";
 import { announce, copy, h, icon, show } from "./dom.js";
 import { KINDS, makeEntries } from "./entries.js";
-import { counted, durationNs, fullTime, NS_PER_MS, position } from "./format.js";
+import { appName, counted, durationNs, fullTime, NS_PER_MS, position } from "./format.js";
 import { bindKeys, showHelp } from "./keys.js";
 import { LISTS } from "./lists.js";
 import { Pages } from "./pages.js";
 import { Player } from "./player.js";
 import { properties } from "./properties.js";
+import { settings } from "./settings.js";
+import { t } from "./texts.js";
 import { Timeline } from "./timeline.js";
 
-const TABS = { replay: "Replay", timeline: "Timeline", pages: "Pages", properties: "Properties" };
+const TABS = { replay: t`Replay`, timeline: t`Timeline`, pages: t`Pages`, properties: t`Properties` };
 const LINK_SECONDS = 86_400;
 const LEAD_MS = 1000; // playing begins a second before what it goes to
 
@@ -48,7 +51,7 @@ export class SessionPage {
 
   async read({ app, id }) {
     this.which = { app, id };
-    show(this.page, h("main", { class: "notice", "aria-busy": "true" }, "Loading …"));
+    show(this.page, h("main", { class: "notice", "aria-busy": "true" }, t`Loading …`));
     const optional = (promise, otherwise) => promise.catch((error) => (error instanceof ApiError && error.status === 404 ? otherwise : Promise.reject(error)));
     const [session, timeline, replay] = await Promise.all([api.session(this.which), optional(api.timeline(this.which), {}), optional(api.replay(this.which), { live: false, tracks: [], notes: [], missing: [] })]);
     this.take(session, timeline, replay);
@@ -87,12 +90,16 @@ export class SessionPage {
     this.panels.timeline.append(this.timelineView.element);
     this.panels.pages.append(this.pagesView.element);
     this.tabs = Object.fromEntries(Object.entries(TABS).map(([tab, words]) => [tab, h("button", { type: "button", role: "tab", id: `tab-${tab}`, "aria-controls": `panel-${tab}`, onclick: () => this.goTab(tab) }, words)]));
-    const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "Views of the session", onkeydown: (event) => this.tabKeys(event) }, Object.values(this.tabs));
+    const bar = h("div", { class: "tabs", role: "tablist", "aria-label": t`Views of the session`, onkeydown: (event) => this.tabKeys(event) }, Object.values(this.tabs));
     this.head = h("div", { class: "session-head" });
-    this.partChoice = h("select", { class: "input", "aria-label": "Part of the session", hidden: this.windows.length < 2, onchange: () => this.goPart(Number(this.partChoice.value)) });
-    const help = h("button", { class: "button plain", type: "button", "aria-label": "Keys", title: "Keys (?)", onclick: showHelp }, icon("help"));
-    const back = h("a", { class: "button plain", href: "/", title: "All sessions", "aria-label": "All sessions", onclick: (event) => this.back(event) }, icon("back"));
-    show(this.page, h("header", { class: "top session-top" }, back, this.neighbours(), this.head, h("span", { class: "grow" }), this.partChoice, bar, account(), help), h("main", { class: "session" }, Object.values(this.panels)));
+    this.partChoice = h("select", { class: "input", "aria-label": t`Part of the session`, hidden: this.windows.length < 2, onchange: () => this.goPart(Number(this.partChoice.value)) });
+    const help = h("button", { class: "button plain", type: "button", "aria-label": t`Keys`, title: t`Keys (?)`, onclick: showHelp }, icon("help"));
+    const back = h("a", { class: "button plain", href: "/", title: t`All sessions`, "aria-label": t`All sessions`, onclick: (event) => this.back(event) }, icon("back"));
+    show(
+      this.page,
+      h("header", { class: "top session-top" }, back, this.neighbours(), this.head, h("span", { class: "grow" }), this.partChoice, bar, settings(), account(), help),
+      h("main", { class: "session" }, Object.values(this.panels)),
+    );
   }
 
   /** The window that the address names, or the first. */
@@ -106,7 +113,7 @@ export class SessionPage {
     show(this.head, this.headline(part));
     show(
       this.partChoice,
-      this.windows.map((window) => h("option", { value: window.session_part }, `Part ${window.session_part + 1} · ${position(window.start - this.epoch)}`)),
+      this.windows.map((window) => h("option", { value: window.session_part }, t`Part ${window.session_part + 1} · ${position(window.start - this.epoch)}`)),
     );
     if (part) this.partChoice.value = String(part.session_part);
     if (isGrown) {
@@ -121,17 +128,17 @@ export class SessionPage {
   }
 
   headline(part) {
-    if (!part) return [h("h1", {}, this.which.id), this.isLive ? h("span", { class: "badge live" }, "live") : null];
-    const user = part.user_name || part.user_email || part.userid || "Unknown visitor";
+    if (!part) return [h("h1", {}, this.which.id), this.isLive ? h("span", { class: "badge live" }, t`live`) : null];
+    const user = part.user_name || part.user_email || part.userid || t`Unknown visitor`;
     const where = [part.country, part.browser, part.os, part.device].filter(Boolean).join(" · ");
-    document.title = `${user} · ${fullTime(part.start)} · Replay Lake`;
+    document.title = t`${user} · ${fullTime(part.start)} · Replay Lake`;
     const badge = (number, one, kind) => (number > 0 ? h("span", { class: `badge ${kind}` }, counted(number, one)) : null);
     return [
       h("h1", { title: user }, user),
-      h("p", { class: "hint" }, [fullTime(part.start), durationNs(part.time_spent), part.app_id, where].filter(Boolean).join("  ·  ")),
-      this.isLive ? h("span", { class: "badge live" }, "live") : null,
-      badge(part.session_error_count, "error", "bad"),
-      badge(part.frustration_count, "frustration", "warn"),
+      h("p", { class: "hint" }, [fullTime(part.start), durationNs(part.time_spent), appName(part.app_id), where].filter(Boolean).join("  ·  ")),
+      this.isLive ? h("span", { class: "badge live" }, t`live`) : null,
+      badge(part.session_error_count, t`error`, "bad"),
+      badge(part.frustration_count, t`frustration`, "warn"),
     ];
   }
 
@@ -151,9 +158,9 @@ export class SessionPage {
 
   openPlayer() {
     if (!this.hasReplay && !this.isLive)
-      return show(this.panels.replay, h("div", { class: "empty" }, h("p", {}, nothingToPlay(this.replay.notes)), h("button", { class: "button", type: "button", onclick: () => this.goTab("timeline") }, "Show the timeline")));
-    const { t, track, at: moment } = this.state;
-    const at = t === null ? moment && Math.max(this.epoch, moment - LEAD_MS) : this.epoch + t * 1000;
+      return show(this.panels.replay, h("div", { class: "empty" }, h("p", {}, nothingToPlay(this.replay.notes)), h("button", { class: "button", type: "button", onclick: () => this.goTab("timeline") }, t`Show the timeline`)));
+    const { t: seconds, track, at: moment } = this.state;
+    const at = seconds === null ? moment && Math.max(this.epoch, moment - LEAD_MS) : this.epoch + seconds * 1000;
     if (!this.player) {
       this.player = new Player({
         source: this.source(),
@@ -167,7 +174,7 @@ export class SessionPage {
         moved: (ms, number) => this.moved(ms, number),
       });
       show(this.panels.replay, this.player.element);
-      const aimed = t === null && moment ? this.entries.find((entry) => Math.abs(entry.at - moment) < 1) : null;
+      const aimed = seconds === null && moment ? this.entries.find((entry) => Math.abs(entry.at - moment) < 1) : null;
       return this.player.start(track ?? this.usualTrack(at), at, true, aimed);
     }
     if (at !== null && Math.abs(at - (this.shownAt ?? 0)) > 1500) this.player.start(track ?? this.usualTrack(at), at);
@@ -210,10 +217,10 @@ export class SessionPage {
   }
 
   remember() {
-    const t = this.tab === "replay" && this.shownAt ? Math.max(0, Math.round((this.shownAt - this.epoch) / 1000)) : null;
+    const seconds = this.tab === "replay" && this.shownAt ? Math.max(0, Math.round((this.shownAt - this.epoch) / 1000)) : null;
     const tracks = this.replay.tracks.length > 1 ? (this.shownTrack ?? null) : null;
     const { part } = this.state;
-    this.state = { ...sessionState(), ...this.which, part, tab: this.tab, t: t || null, track: t ? tracks : null };
+    this.state = { ...sessionState(), ...this.which, part, tab: this.tab, t: seconds || null, track: seconds ? tracks : null };
     go(sessionAddress(this.state), { replace: true });
   }
 
@@ -223,8 +230,8 @@ export class SessionPage {
   }
 
   goTab(tab) {
-    const t = this.shownAt ? Math.max(0, Math.round((this.shownAt - this.epoch) / 1000)) : null;
-    go(this.address({ tab, t: tab === "replay" ? t : null }));
+    const seconds = this.shownAt ? Math.max(0, Math.round((this.shownAt - this.epoch) / 1000)) : null;
+    go(this.address({ tab, t: tab === "replay" ? seconds : null }));
   }
 
   goPart(part) {
@@ -234,12 +241,12 @@ export class SessionPage {
 
   jump(entry) {
     if (this.tab !== "replay") {
-      const t = Math.max(0, Math.round((entry.at - this.epoch) / 100) / 10);
+      const seconds = Math.max(0, Math.round((entry.at - this.epoch) / 100) / 10);
       if (this.player) this.shownAt = entry.at;
-      go(this.address({ tab: "replay", t }));
+      go(this.address({ tab: "replay", t: seconds }));
     }
     this.player?.jump(entry, true);
-    announce(`Replay at ${position(entry.at - this.epoch)}`, { visible: false });
+    announce(t`Replay at ${position(entry.at - this.epoch)}`, { visible: false });
   }
 
   /** The menu of a field of an entry. */
@@ -259,13 +266,13 @@ export class SessionPage {
     return [
       ...(isField
         ? [
-            { label: `${words} with this value`, run: open({ is: [pair(name, value)] }) },
-            { label: `${words} without it`, run: open({ not: [pair(name, value)] }) },
-            ...(table === "sessions" ? [] : [{ label: "Sessions with this", run: sessions }]),
-            { label: "List with this column", run: open({ columns: [...columns, name] }) },
+            { label: t`${words} with this value`, run: open({ is: [pair(name, value)] }) },
+            { label: t`${words} without it`, run: open({ not: [pair(name, value)] }) },
+            ...(table === "sessions" ? [] : [{ label: t`Sessions with this`, run: sessions }]),
+            { label: t`List with this column`, run: open({ columns: [...columns, name] }) },
           ]
         : []),
-      { label: "Copy", run: () => copy(typeof value === "object" ? JSON.stringify(value) : String(value)) },
+      { label: t`Copy`, run: () => copy(typeof value === "object" ? JSON.stringify(value) : String(value)) },
     ];
   }
 
@@ -286,10 +293,10 @@ export class SessionPage {
     };
     return h(
       "nav",
-      { class: "neighbours", "aria-label": `Session ${place + 1} of ${walk.length} in the list` },
-      link(-1, "Previous session", "up", "["),
+      { class: "neighbours", "aria-label": t`Session ${place + 1} of ${walk.length} in the list` },
+      link(-1, t`Previous session`, "up", "["),
       h("span", { class: "hint" }, `${place + 1} / ${walk.length}`),
-      link(1, "Next session", "down", "]"),
+      link(1, t`Next session`, "down", "]"),
     );
   }
 
@@ -319,26 +326,26 @@ export class SessionPage {
   keys() {
     const player = (does) => () => this.tab === "replay" && this.player && does(this.player);
     return [
-      { keys: [" "], does: "play or pause", always: () => this.tab === "replay" && Boolean(this.player), run: player((it) => it.toggle()) },
-      { keys: ["ArrowLeft"], does: "5 s back (shift: 30 s)", run: (event) => player((it) => it.step(event.shiftKey ? -30_000 : -5000))() },
-      { keys: ["ArrowRight"], does: "5 s on (shift: 30 s)", run: (event) => player((it) => it.step(event.shiftKey ? 30_000 : 5000))() },
-      { keys: ["j"], does: "next page, action or error", run: player((it) => it.neighbour(1)) },
-      { keys: ["k"], does: "the one before", run: player((it) => it.neighbour(-1)) },
-      { keys: [">", "."], does: "faster", run: player((it) => it.faster(1)) },
-      { keys: ["<", ","], does: "slower", run: player((it) => it.faster(-1)) },
-      { keys: ["s"], does: "skip inactivity, or not", run: player((it) => it.setSkip(!it.skip)) },
-      { keys: ["t"], does: "follow the visitor from tab to tab, or not", run: player((it) => it.setWithVisitor(!it.isWithVisitor)) },
-      { keys: ["i"], does: "details of the marked entry", run: player((it) => it.showDetails()) },
-      { keys: ["d"], does: "console and network", run: player((it) => it.toggleSide()) },
-      { keys: ["m"], does: "save this moment", run: player((it) => it.saveMoment()) },
-      { keys: ["f"], does: "full screen", run: player((it) => it.fullScreen()) },
-      { keys: ["l"], does: "list of events", run: player((it) => it.toggleList()) },
-      { keys: ["c"], does: "share this moment", run: player((it) => it.share()) },
+      { keys: [" "], does: t`play or pause`, always: () => this.tab === "replay" && Boolean(this.player), run: player((it) => it.toggle()) },
+      { keys: ["ArrowLeft"], does: t`5 s back (shift: 30 s)`, run: (event) => player((it) => it.step(event.shiftKey ? -30_000 : -5000))() },
+      { keys: ["ArrowRight"], does: t`5 s on (shift: 30 s)`, run: (event) => player((it) => it.step(event.shiftKey ? 30_000 : 5000))() },
+      { keys: ["j"], does: t`next page, action or error`, run: player((it) => it.neighbour(1)) },
+      { keys: ["k"], does: t`the one before`, run: player((it) => it.neighbour(-1)) },
+      { keys: [">", "."], does: t`faster`, run: player((it) => it.faster(1)) },
+      { keys: ["<", ","], does: t`slower`, run: player((it) => it.faster(-1)) },
+      { keys: ["s"], does: t`skip inactivity, or not`, run: player((it) => it.setSkip(!it.skip)) },
+      { keys: ["t"], does: t`follow the visitor from tab to tab, or not`, run: player((it) => it.setWithVisitor(!it.isWithVisitor)) },
+      { keys: ["i"], does: t`details of the marked entry`, run: player((it) => it.showDetails()) },
+      { keys: ["d"], does: t`console and network`, run: player((it) => it.toggleSide()) },
+      { keys: ["m"], does: t`save this moment`, run: player((it) => it.saveMoment()) },
+      { keys: ["f"], does: t`full screen`, run: player((it) => it.fullScreen()) },
+      { keys: ["l"], does: t`list of events`, run: player((it) => it.toggleList()) },
+      { keys: ["c"], does: t`share this moment`, run: player((it) => it.share()) },
       ...Object.keys(TABS).map((tab, place) => ({ keys: [String(place + 1)], does: TABS[tab].toLowerCase(), run: () => this.goTab(tab) })),
-      { keys: ["/"], does: "filter the timeline", run: () => (this.goTab("timeline"), this.timelineView.search.focus()) },
-      { keys: ["]"], does: "next session of the list", run: () => this.step(1) },
-      { keys: ["["], does: "previous session of the list", run: () => this.step(-1) },
-      { keys: ["u"], does: "back to the list", run: (event) => this.back(event) },
+      { keys: ["/"], does: t`filter the timeline`, run: () => (this.goTab("timeline"), this.timelineView.search.focus()) },
+      { keys: ["]"], does: t`next session of the list`, run: () => this.step(1) },
+      { keys: ["["], does: t`previous session of the list`, run: () => this.step(-1) },
+      { keys: ["u"], does: t`back to the list`, run: (event) => this.back(event) },
     ];
   }
 }
@@ -357,20 +364,8 @@ async function shareLink(which, where) {
   }
 }
 
-/** Origins whose images, styles and fonts the server lets the stage load: they stand in its policy. */
-async function allowedOrigins() {
-  const answer = await fetch("/page/stage.html", { method: "GET", cache: "force-cache" });
-  const policy = answer.headers.get("content-security-policy") ?? "";
-  const images =
-    policy
-      .split(";")
-      .map((one) => one.trim().split(/\s+/))
-      .find(([name]) => name === "img-src") ?? [];
-  return images.filter((one) => /^https?:\/\//.test(one)).map((one) => new URL(one).origin);
-}
-
 /** Why there is no player, as the server says it. */
 function nothingToPlay(notes) {
-  if (!notes.length) return "Nothing of this session was recorded.";
-  return `This session was recorded, but nothing of it can be played: ${notes.map(({ text }) => text).join("; ")}.`;
+  if (!notes.length) return t`Nothing of this session was recorded.`;
+  return t`This session was recorded, but nothing of it can be played: ${notes.map(({ text }) => text).join("; ")}.`;
 }

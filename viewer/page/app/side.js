@@ -3,18 +3,19 @@
 import { h, icon, show } from "./dom.js";
 import { KINDS } from "./entries.js";
 import { clockTime, duration, fullTime, position } from "./format.js";
+import { t } from "./texts.js";
 import { entryBody } from "./timeline.js";
 
 const AROUND = 400; // rows before and after the moment: a session of four hours has ten thousands
-const TABS = { console: "Console", network: "Network", details: "Details" };
+const TABS = { console: t`Console`, network: t`Network`, details: t`Details` };
 const LEVELS = [
-  ["error", "Errors"],
-  ["warn", "Warnings"],
-  ["other", "Others"],
+  ["error", t`Errors`],
+  ["warn", t`Warnings`],
+  ["other", t`Others`],
 ];
 const KINDS_OF_REQUEST = [
-  ["xhr", "Fetch/XHR"],
-  ["other", "Others"],
+  ["xhr", t`Fetch/XHR`],
+  ["other", t`Others`],
 ];
 
 const levelOf = (entry) => (entry.kind === "error" || entry.row.level === "error" ? "error" : /^warn/.test(entry.row.level ?? "") ? "warn" : "other");
@@ -28,8 +29,8 @@ export class Side {
     this.items = items;
     this.jump = jump;
     this.changed = changed;
-    this.console = new Rows({ epoch, jump, details: (entry, from) => this.show(entry, from), name: "Console", groups: LEVELS, groupOf: levelOf, row: consoleRow });
-    this.network = new Rows({ epoch, jump, details: (entry, from) => this.show(entry, from), name: "Network", groups: KINDS_OF_REQUEST, groupOf: (entry) => (isXhr(entry) ? "xhr" : "other"), row: requestRow, onlyFailed: true });
+    this.console = new Rows({ epoch, jump, details: (entry, from) => this.show(entry, from), name: t`Console`, groups: LEVELS, groupOf: levelOf, row: consoleRow });
+    this.network = new Rows({ epoch, jump, details: (entry, from) => this.show(entry, from), name: t`Network`, groups: KINDS_OF_REQUEST, groupOf: (entry) => (isXhr(entry) ? "xhr" : "other"), row: requestRow, onlyFailed: true });
     this.details = h("div", { class: "side-details", tabindex: -1 });
     this.tabs = Object.fromEntries(
       Object.entries(TABS).map(([tab, words]) => [tab, h("button", { type: "button", role: "tab", id: `side-tab-${tab}`, "aria-controls": `side-${tab}`, onclick: () => this.open(tab) }, words, h("span", { class: "facet-count" }))]),
@@ -40,11 +41,11 @@ export class Side {
       panel.setAttribute("role", "tabpanel");
       panel.setAttribute("aria-labelledby", `side-tab-${tab}`);
     }
-    const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "Beside the picture", onkeydown: (event) => this.keys(event) }, Object.values(this.tabs));
-    const close = h("button", { type: "button", class: "button plain", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.close() }, icon("close"));
+    const bar = h("div", { class: "tabs", role: "tablist", "aria-label": t`Beside the picture`, onkeydown: (event) => this.keys(event) }, Object.values(this.tabs));
+    const close = h("button", { type: "button", class: "button plain", "aria-label": t`Close`, title: t`Close (Esc)`, onclick: () => this.close() }, icon("close"));
     this.element = h(
       "aside",
-      { class: "side", id: "side", "aria-label": "Console, network and details", hidden: true, onkeydown: (event) => event.key === "Escape" && !event.target.matches("input") && (event.stopPropagation(), this.close()) },
+      { class: "side", id: "side", "aria-label": t`Console, network and details`, hidden: true, onkeydown: (event) => event.key === "Escape" && !event.target.matches("input") && (event.stopPropagation(), this.close()) },
       h("div", { class: "side-head" }, bar, h("span", { class: "grow" }), close),
       Object.values(this.panels),
     );
@@ -86,16 +87,16 @@ export class Side {
 
   /** The details of an entry; `from` is the button that asked for them and gets the focus back. */
   show(entry, from = null) {
-    if (!entry) return show(this.details, h("p", { class: "empty" }, "Choose an entry to see its fields here."));
+    if (!entry) return show(this.details, h("p", { class: "empty" }, t`Choose an entry to see its fields here.`));
     const { kind, at, title, length, same = [entry] } = entry;
-    const play = h("button", { type: "button", class: "button primary", onclick: () => this.jump(entry) }, icon("play"), "Play from here");
+    const play = h("button", { type: "button", class: "button primary", onclick: () => this.jump(entry) }, icon("play"), t`Play from here`);
     const times =
       same.length > 1
         ? h(
             "div",
             { class: "side-times" },
-            h("h3", {}, `${same.length} times`),
-            same.map((one) => h("button", { type: "button", class: "button small", "aria-label": `Show ${position(one.at - this.epoch)}`, onclick: () => this.jump(one) }, position(one.at - this.epoch))),
+            h("h3", {}, t`${same.length} times`),
+            same.map((one) => h("button", { type: "button", class: "button small", "aria-label": t`Show ${position(one.at - this.epoch)}`, onclick: () => this.jump(one) }, position(one.at - this.epoch))),
           )
         : null;
     show(
@@ -142,10 +143,10 @@ class Rows {
     this.failedOnly = false;
     this.from = null; // rows that are drawn: from, and up to
     this.to = 0;
-    this.search = h("input", { type: "search", class: "input", placeholder: "Filter", "aria-label": `Filter ${name.toLowerCase()} by text` });
+    this.search = h("input", { type: "search", class: "input", placeholder: t`Filter`, "aria-label": t`Filter ${name.toLowerCase()} by text` });
     this.search.addEventListener("input", () => this.filter());
-    this.filters = h("div", { class: "event-filters", role: "group", "aria-label": `Shown in ${name.toLowerCase()}` });
-    this.failed = onlyFailed ? h("button", { type: "button", class: "toggle", "aria-pressed": "false", onclick: () => this.toggleFailed() }, "Failed only") : null;
+    this.filters = h("div", { class: "event-filters", role: "group", "aria-label": t`Shown in ${name.toLowerCase()}` });
+    this.failed = onlyFailed ? h("button", { type: "button", class: "toggle", "aria-pressed": "false", onclick: () => this.toggleFailed() }, t`Failed only`) : null;
     this.list = h("ol", { class: "side-rows", tabindex: 0, "aria-label": name });
     this.element = h("div", { class: "side-panel" }, h("div", { class: "side-bar" }, this.filters, this.search), this.list);
     this.entries = [];
@@ -211,15 +212,15 @@ class Rows {
     this.to = to;
     this.items = this.shown.slice(from, to).map((entry) => this.item(entry));
     const rest = (count, words, act) => (count > 0 ? h("li", { class: "more-rows" }, h("button", { type: "button", class: "button small", onclick: act }, `${count} ${words}`)) : null);
-    const earlier = rest(from, "earlier", () => (this.fill(Math.max(0, from - AROUND), to), this.update(this.at, true)));
-    const later = rest(this.shown.length - to, "later", () => (this.fill(from, Math.min(this.shown.length, to + AROUND)), this.update(this.at, true)));
-    const none = this.shown.length ? null : h("li", { class: "empty" }, this.entries.length ? "Nothing fits." : "Nothing was recorded of these.");
+    const earlier = rest(from, t`earlier`, () => (this.fill(Math.max(0, from - AROUND), to), this.update(this.at, true)));
+    const later = rest(this.shown.length - to, t`later`, () => (this.fill(from, Math.min(this.shown.length, to + AROUND)), this.update(this.at, true)));
+    const none = this.shown.length ? null : h("li", { class: "empty" }, this.entries.length ? t`Nothing fits.` : t`Nothing was recorded of these.`);
     show(this.list, none, earlier, this.items, later);
   }
 
   item(entry) {
     const main = h("button", { type: "button", class: "side-main", onclick: () => this.jump(entry) }, h("span", { class: "event-time", title: fullTime(entry.at) }, position(entry.at - this.epoch)), this.row(entry));
-    const more = h("button", { type: "button", class: "event-more", "aria-label": `Details of ${entry.title}`, title: "Details", onclick: () => this.details(entry, more) }, icon("details"));
+    const more = h("button", { type: "button", class: "event-more", "aria-label": t`Details of ${entry.title}`, title: t`Details`, onclick: () => this.details(entry, more) }, icon("details"));
     return h("li", { class: `side-row ${levelOf(entry)}${entry.isFailed ? " failed" : ""}` }, main, more);
   }
 }
@@ -232,7 +233,7 @@ function consoleRow(entry) {
 function requestRow(entry) {
   const { row } = entry;
   return [
-    h("span", { class: "side-status" }, row.resource_status || (entry.isFailed ? "failed" : "–")),
+    h("span", { class: "side-status" }, row.resource_status || (entry.isFailed ? t`failed` : "–")),
     h("span", { class: "side-words", title: row.resource_url ?? entry.title }, entry.title),
     h("span", { class: "side-length" }, entry.length ? duration(entry.length) : ""),
   ];

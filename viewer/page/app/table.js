@@ -4,13 +4,15 @@ import { isForBrowser, sessionAddress } from "./address.js";
 import { cellContent, fieldOf, head, isNumeric, valueOf } from "./columns.js";
 import { h, icon, show } from "./dom.js";
 import { fieldText, fullTime } from "./format.js";
+import { Heads } from "./heads.js";
 import { openMenu } from "./menu.js";
+import { t } from "./texts.js";
 
 /** Widths of long texts that are tried, px, until all columns fit. */
 const WIDTHS = [150, 124, 104, 88, 74, 60];
 
 export class Table {
-  /** `list`: what the rows are. `act`: `sort(column)`, `open(row, {isQuiet})`, `items(column, value, text)` of a value's menu. */
+  /** `list`: what the rows are. `act`: `sort(column)`, `moveColumn(column, to)`, `open(row, {isQuiet})`, `items(column, value, text)` of a value's menu. */
   constructor(table, list, fields, act) {
     this.table = table;
     this.list = list;
@@ -19,6 +21,7 @@ export class Table {
     this.element = h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": list.title });
     this.rows = [];
     this.at = -1;
+    this.heads = new Heads(table, fields, { sort: act.sort, moveColumn: act.moveColumn, resized: () => this.fit() });
   }
 
   /** The page is replaced, and scrolled up unless the rows are the same ones. */
@@ -30,8 +33,8 @@ export class Table {
     this.data = rows;
     this.rows = rows.map((row, place) => this.row(row, place));
     this.at = -1;
-    const heads = columns.map((column) => this.head(column));
-    this.drawn = h("table", { class: `sessions ${this.table}` }, h("thead", {}, h("tr", {}, h("th", { class: "play-column" }, h("span", { class: "visually-hidden" }, "Replay")), heads)), h("tbody", {}, this.rows));
+    const heads = this.heads.of(columns, state);
+    this.drawn = h("table", { class: `sessions ${this.table}` }, h("thead", {}, h("tr", {}, h("th", { class: "play-column" }, h("span", { class: "visually-hidden" }, t`Replay`)), heads)), h("tbody", {}, this.rows));
     show(this.element, this.drawn);
     this.fit();
     this.element.scrollTop = isSame ? top : 0;
@@ -40,6 +43,7 @@ export class Table {
 
   /** Long texts give way until the columns fit. */
   fit() {
+    this.heads.apply(this.drawn);
     for (const width of WIDTHS) {
       this.drawn.classList.toggle("tight", width < 100);
       this.drawn.style.setProperty("--long", `${width}px`);
@@ -47,19 +51,12 @@ export class Table {
     }
   }
 
-  head(column) {
-    const name = fieldOf(column);
-    const [down, up] = [this.state.sort === `-${name}`, this.state.sort === name];
-    const button = h("button", { type: "button", class: "sort", onclick: () => this.act.sort(name) }, head(column, this.table), h("span", { class: "arrow", "aria-hidden": "true" }, down ? "↓" : up ? "↑" : ""));
-    return h("th", { scope: "col", class: isNumeric(column, this.fields) ? "number" : null, "aria-sort": down ? "descending" : up ? "ascending" : null }, button);
-  }
-
   row(row, place) {
     const moment = row[this.table === "sessions" ? "start" : "time"];
     const { play, details } = addresses(this.table, row);
-    const name = `${this.list.one} of ${fullTime(moment)}`;
+    const name = t`${this.list.one} of ${fullTime(moment)}`;
     const canPlay = row.session_has_replay || (this.table !== "sessions" && row.session_has_replay === null); // not every SDK says it on a line
-    const player = canPlay ? h("a", { class: "play-button", href: play, "data-inside": true, "aria-label": `Play ${name}`, title: "Play (p)" }, icon("play")) : h("span", { class: "none", title: "No replay" }, "–");
+    const player = canPlay ? h("a", { class: "play-button", href: play, "data-inside": true, "aria-label": t`Play ${name}`, title: t`Play (p)` }, icon("play")) : h("span", { class: "none", title: t`No replay` }, "–");
     const cells = this.columns.map((column) => this.cell(column, row, details, place));
     const line = h("tr", { tabindex: -1, dataset: { play: canPlay ? play : "", details } }, h("td", { class: "play-column" }, player), cells);
     line.addEventListener("click", (event) => {
@@ -76,7 +73,7 @@ export class Table {
     const empty = value === null || value === undefined || value === "";
     const content = cellContent(column, row, this.fields);
     const text = fieldText(value, this.fields.get(name));
-    const more = h("button", { class: "cell-menu", type: "button", tabindex: -1, "aria-haspopup": "menu", "aria-label": `${head(column, this.table)} ${text || "empty"}: filter, column, copy` }, icon("more"));
+    const more = h("button", { class: "cell-menu", type: "button", tabindex: -1, "aria-haspopup": "menu", "aria-label": t`${head(column, this.table)} ${text || t`empty`}: filter, column, copy` }, icon("more"));
     more.addEventListener("click", () => openMenu(more, `${head(name, this.table)}: ${text.slice(0, 60)}`, this.act.items(name, value, text)));
     return h("td", { class: isNumeric(column, this.fields) ? "number" : null }, h("div", { class: "cell" }, this.link(column, details, place, content), empty ? null : more));
   }

@@ -4,6 +4,8 @@ import { h, icon, show } from "./dom.js";
 import { isRage, KINDS } from "./entries.js";
 import { clockTime, duration, fullTime, position } from "./format.js";
 import { propertyList } from "./properties.js";
+import { stackBlock } from "./stack.js";
+import { t } from "./texts.js";
 
 const BATCH = 250;
 /** What every line of a session carries. */
@@ -18,11 +20,11 @@ export class Timeline {
     this.epoch = epoch;
     this.jump = jump;
     this.kinds = new Set(Object.keys(KINDS));
-    this.search = h("input", { type: "search", class: "input", placeholder: "Filter by text", "aria-label": "Filter the timeline by text" });
+    this.search = h("input", { type: "search", class: "input", placeholder: t`Filter by text`, "aria-label": t`Filter the timeline by text` });
     this.search.addEventListener("input", () => this.draw());
-    this.filters = h("div", { class: "event-filters", role: "group", "aria-label": "Kinds shown" });
+    this.filters = h("div", { class: "event-filters", role: "group", "aria-label": t`Kinds shown` });
     this.list = h("ol", { class: "timeline" });
-    this.element = h("section", { class: "timeline-tab", "aria-label": "Timeline" }, h("div", { class: "bar-row" }, this.filters, h("span", { class: "grow" }), this.search), this.list);
+    this.element = h("section", { class: "timeline-tab", "aria-label": t`Timeline` }, h("div", { class: "bar-row" }, this.filters, h("span", { class: "grow" }), this.search), this.list);
   }
 
   setEntries(entries) {
@@ -44,7 +46,7 @@ export class Timeline {
     const wanted = this.search.value.trim().toLowerCase();
     const fits = ({ kind, title, detail }) => this.kinds.has(kind) && (!wanted || `${title} ${detail}`.toLowerCase().includes(wanted));
     this.shown = this.entries.filter(fits);
-    show(this.list, this.shown.length ? [] : h("li", { class: "empty" }, "No events to show."));
+    show(this.list, this.shown.length ? [] : h("li", { class: "empty" }, t`No events to show.`));
     this.more(0);
   }
 
@@ -63,7 +65,7 @@ export class Timeline {
     this.list.append(...this.shown.slice(from, from + BATCH).map((entry) => this.row(entry)));
     const next = from + BATCH;
     if (next >= this.shown.length) return;
-    const button = h("button", { type: "button", class: "button", onclick: () => this.more(next) }, `${this.shown.length - next} more`);
+    const button = h("button", { type: "button", class: "button", onclick: () => this.more(next) }, t`${this.shown.length - next} more`);
     this.list.append(h("li", { class: "more-rows" }, button));
   }
 
@@ -76,7 +78,7 @@ export class Timeline {
       h("span", { class: "event-icon" }, icon(isRage(entry) ? "rage" : KINDS[kind].icon)),
       h("span", { class: "entry-words" }, h("span", { class: "visually-hidden" }, `${KINDS[kind].one}: `), h("span", { class: "event-title" }, title), detail ? h("span", { class: "event-detail" }, detail) : null),
     );
-    const play = this.jump && h("button", { type: "button", class: "button plain jump", "aria-label": `Show ${name} in the replay`, title: "Show in the replay", onclick: () => this.jump(entry) }, icon("play"));
+    const play = this.jump && h("button", { type: "button", class: "button plain jump", "aria-label": t`Show ${name} in the replay`, title: t`Show in the replay`, onclick: () => this.jump(entry) }, icon("play"));
     const item = h(
       "li",
       { class: `entry ${kind}${isRage(entry) ? " rage" : ""}${entry.isFailed ? " failed" : ""}` },
@@ -105,17 +107,13 @@ export function entryBody({ kind, row }, fields, items = null) {
   const extended = Object.entries(row.custom ?? {}).map(([name, value]) => [`custom.${name}`, value]);
   return [
     message(kind === "console" ? row.message : row.error_message),
-    stack("Stack", kind === "console" ? row.stack : row.error_stack),
-    stack("Reported at", row.error_handling_stack),
+    stackBlock(t`Stack`, kind === "console" ? row.stack : row.error_stack, row),
+    stackBlock(t`Reported at`, row.error_handling_stack, row),
     propertyList(known, fields, items),
-    extended.length ? [h("h2", {}, "Extended fields"), propertyList(extended, fields, items)] : null,
+    extended.length ? [h("h2", {}, t`Extended fields`), propertyList(extended, fields, items)] : null,
   ];
 }
 
 function message(text) {
   return text ? h("pre", { class: "message" }, text) : null;
-}
-
-function stack(title, text) {
-  return text ? [h("h2", {}, title), h("pre", { class: "stack", tabindex: 0 }, text)] : null;
 }

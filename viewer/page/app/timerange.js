@@ -1,14 +1,16 @@
 // The time range of the explorer: a name like `7d`, or two moments.
 
+import { t } from "./texts.js";
+
 /** Name, words, and length in ms; null is no limit. @type {[string, string, number | null][]} */
 export const RANGES = [
-  ["15m", "Last 15 minutes", 900_000],
-  ["1h", "Last hour", 3_600_000],
-  ["4h", "Last 4 hours", 4 * 3_600_000],
-  ["24h", "Last 24 hours", 86_400_000],
-  ["7d", "Last 7 days", 7 * 86_400_000],
-  ["30d", "Last 30 days", 30 * 86_400_000],
-  ["all", "All time", null],
+  ["15m", t`Last 15 minutes`, 900_000],
+  ["1h", t`Last hour`, 3_600_000],
+  ["4h", t`Last 4 hours`, 4 * 3_600_000],
+  ["24h", t`Last 24 hours`, 86_400_000],
+  ["7d", t`Last 7 days`, 7 * 86_400_000],
+  ["30d", t`Last 30 days`, 30 * 86_400_000],
+  ["all", t`All time`, null],
 ];
 
 const USUAL = "7d";
@@ -28,10 +30,4 @@ export function moments(state, apps, now) {
   if (state.from || state.to) return { ...(state.from && { from: state.from }), ...(state.to && { to: state.to }) };
   const length = RANGES.find(([name]) => name === (state.range || usualRange(apps, now)))?.[2];
   return length ? { from: String(now - length) } : {};
-}
-
-/** For `<input type=datetime-local>`, local time. */
-export function localInput(ms) {
-  const at = new Date(Number(ms));
-  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }

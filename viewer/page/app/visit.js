@@ -1,5 +1,7 @@
 // A visit as one line of time over all its tabs: in which of them the visitor is, what was never recorded, where it ends.
 
+import { t } from "./texts.js";
+
 const GAP_MS = 1000; // shorter stretches without a recording are not told
 const TAIL_MS = 1500; // a recording that ends so little after the session ends with it
 const AHEAD_MS = 800; // a tab is shown so long before the visitor does something in it
@@ -96,7 +98,7 @@ export class Visit {
   /** `Tab 2 · /cart`. */
   tabName(track, ms) {
     const place = this.tracks.findIndex((one) => one.track === track.track) + 1;
-    return [`Tab ${place}`, pathOf(this.addressAt(track, ms))].filter(Boolean).join(" · ");
+    return [t`Tab ${place}`, pathOf(this.addressAt(track, ms))].filter(Boolean).join(" · ");
   }
 
   uncovered() {

@@ -7,6 +7,7 @@ import { still } from "./still.js";
 
 const META = 4;
 const CUSTOM = 5;
+const HEIGHT_MAX = 12_000; // px of a still picture
 const { Replayer } = window.rrwebReplay;
 const root = document.getElementById("stage");
 // Images that are not loaded are hatched; where there is room, with a word.
@@ -107,11 +108,34 @@ window.stage = {
   /** The recorded page as it stands, as markup that needs and runs nothing; null before there is one. */
   still: () => (replayer?.iframe.contentDocument?.documentElement ? still(replayer.iframe, size, pointer.at(window.stage.time())) : null),
 
+  /** Show the page as long as it is, from its top, for a still picture; its size. */
+  whole() {
+    const { documentElement: html, body } = replayer.iframe.contentDocument;
+    const height = Math.min(HEIGHT_MAX, Math.max(size.height, html.scrollHeight, body?.scrollHeight ?? 0));
+    replayer.iframe.setAttribute("height", String(height));
+    replayer.iframe.contentWindow.scrollTo(0, 0);
+    root.classList.add("is-still");
+    fit({ width: size.width, height });
+    return size;
+  },
+  /** Where the elements of these selectors are, null for those that are not there. */
+  boxes: (selectors) => selectors.map(box),
+
   close() {
     replayer?.destroy();
     replayer = null;
   },
 };
+
+/** What an SDK wrote as a selector may be anything. */
+function box(selector) {
+  try {
+    const { left, top, width, height } = replayer.iframe.contentDocument.querySelector(selector).getBoundingClientRect();
+    return width && height ? { left, top, width, height } : null;
+  } catch {
+    return null;
+  }
+}
 
 const scale = () => Math.min(1.5, innerWidth / size.width, innerHeight / size.height);
 

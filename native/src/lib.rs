@@ -1,0 +1,24 @@
+//! The hot path of RUM lines. Python decides everything; what is here does the usual case of it in one step, and says
+//! None for anything else. docs/decisions/0020-compiled-leaf.md
+
+mod columns;
+mod guance;
+mod item;
+mod names;
+mod numbers;
+mod protocol;
+mod row;
+mod scan;
+mod tables;
+mod windows;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn replaylake_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<tables::Tables>()?;
+    module.add_class::<row::Row>()?;
+    module.add_class::<guance::GuanceLines>()?;
+    module.add_function(wrap_pyfunction!(windows::plain_window, module)?)
+}

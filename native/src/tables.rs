@@ -1,0 +1,98 @@
+//! The tables of the lake as they are declared, and what a row's value is before Python asks for it.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+/// Types of columns that the leaf fills; the others are Python's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Type {
+    Text,
+    Int,
+    Double,
+    Bool,
+    Map,
+    Other,
+}
+
+impl Type {
+    fn named(name: &str) -> Type {
+        match name {
+            "string" => Type::Text,
+            "int64" | "timestamp" => Type::Int,
+            "double" => Type::Double,
+            "bool" => Type::Bool,
+            "map<string,string>" => Type::Map,
+            _ => Type::Other,
+        }
+    }
+}
+
+/// One table. A column's number is its place in the schema.
+pub struct Table {
+    pub names: Vec<Py<PyString>>,
+    pub types: Vec<Type>,
+    by_name: Py<PyDict>,
+    pub time: Option<u16>,
+    pub custom: Option<u16>,
+}
+
+impl Table {
+    fn new(py: Python<'_>, columns: &[(Py<PyString>, String)]) -> PyResult<Self> {
+        let by_name = PyDict::new(py);
+        let mut table = Table { names: vec![], types: vec![], by_name: by_name.clone().unbind(), time: None, custom: None };
+        for (name, kind) in columns {
+            let number = u16::try_from(table.names.len())?;
+            by_name.set_item(name, number)?;
+            table.names.push(name.clone_ref(py));
+            table.types.push(Type::named(kind));
+        }
+        table.time = table.number(name(py, "time").as_any());
+        table.custom = table.number(name(py, "custom").as_any());
+        Ok(table)
+    }
+
+    /// The number of a column; None for a name that the table does not declare.
+    pub fn number(&self, name: &Bound<'_, PyAny>) -> Option<u16> {
+        self.by_name.bind(name.py()).get_item(name).ok()??.extract().ok()
+    }
+}
+
+fn name<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyString> {
+    PyString::new(py, text)
+}
+
+/// All tables, by name: what rows and columns are made by.
+#[pyclass(frozen, module = "replaylake_native")]
+pub struct Tables {
+    pub by_name: Vec<(String, Arc<Table>)>,
+}
+
+#[pymethods]
+impl Tables {
+    /// `tables`: name, and columns with their declared types in the order of the schema.
+    #[new]
+    fn new(py: Python<'_>, tables: Vec<(String, Vec<(Py<PyString>, String)>)>) -> PyResult<Self> {
+        let mut by_name = vec![];
+        for (table, columns) in tables {
+            by_name.push((table, Arc::new(Table::new(py, &columns)?)));
+        }
+        Ok(Tables { by_name })
+    }
+
+    /// The columns of rows that are all ours or dictionaries: for each column that has a value the number of nulls and
+    /// its buffers as Arrow lays them out, None for one without; None where a value is not of its column's type, or a
+    /// column is not declared.
+    fn columns(&self, py: Python<'_>, table: &str, rows: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Option<Py<PyAny>>>>> {
+        crate::columns::columns(py, &*self.table(table)?, rows.cast()?)
+    }
+}
+
+impl Tables {
+    pub fn table(&self, name: &str) -> PyResult<Arc<Table>> {
+        let found = self.by_name.iter().find(|(known, _)| known == name);
+        found.map(|(_, table)| table.clone()).ok_or_else(|| PyValueError::new_err(format!("no table {name:?}")))
+    }
+}
