@@ -10,6 +10,7 @@ from bench.measurements import (
     explore,
     explorer,
     following,
+    forms,
     index,
     intake,
     latency,
@@ -32,6 +33,7 @@ from bench.results import Figure, Result, load_all, place, save
 Measure = Callable[[Options], tuple[dict[str, str | float], list[Figure]]]
 MEASUREMENTS: dict[str, tuple[str, Measure]] = {  # in the order of the page
     "lines": (lines.ABOUT, lines.measure),
+    "forms": (forms.ABOUT, forms.measure),
     "peers": (peers.ABOUT, peers.measure),
     "epochs": (epochs.ABOUT, epochs.measure),
     "replay": (replay.ABOUT, replay.measure),

@@ -33,7 +33,7 @@ _EPOCHS = "Replay Lake, epochs of 300 s, 1 partition, everything"
 
 GOALS = (
     Goal("lines, to DuckDB's batch of the same tables", "lines", _PER_CPU, _FLOW, 0.5, _DUCKDB, is_least=True),
-    Goal("line protocol, to the same lines in JSON", "lines", "whole flow by", "line protocol", 1.3, "JSON"),
+    Goal("line protocol, to the same lines in JSON", "forms", "CPU", "line protocol", 1.3, "JSON"),
     Goal("a warm Spark's CPU a line, to ours", "peers", "CPU a line, warm", "Spark", 1.5, _OURS, is_least=True),
     Goal("a cold Spark's, start included", "peers", "CPU a line, cold", "Spark", 3, _OURS, is_least=True),
     Goal("memory, to Spark's", "peers", "peak memory", _OURS, 0.5, "Spark"),
@@ -72,7 +72,7 @@ GOALS = (
 
 
 def standing(results: Mapping[str, Result]) -> Iterator[tuple[Goal, float | None]]:
-    """Every goal, with the median of the rounds; None when that was not measured, or only in a quick size."""
+    """Every goal, with the median of the rounds; None when it was not measured, or not in this size."""
     for goal in GOALS:
         found = _figure(goal, results[goal.result]) if goal.result in results else None
         yield goal, _median(goal, found) if found else None

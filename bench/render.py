@@ -60,7 +60,7 @@ def _bound(goal: Goal) -> str:
 
 def _outcome(goal: Goal, value: float | None) -> tuple[str, str]:
     if value is None:
-        return "", "not measured in this size"
+        return "", "not measured"
     return number(value), "yes" if goal.reached(value) else "**no**"
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from schemas.errors import Damaged, ReplayLakeError, TryAgain
@@ -28,6 +27,7 @@ from viewer.asking import COOKIES
 from viewer.audit import AuditFailed
 from viewer.filters import BadRequest
 from viewer.gate import Answered, Gate
+from viewer.page_files import PageFiles
 from viewer.parts import Missing, Viewer
 
 _PAGE = Path(__file__).parent / "page"
@@ -159,14 +159,14 @@ def _health(app: FastAPI, viewer: Viewer) -> None:
 
 
 def _page(app: FastAPI) -> None:
-    files = StaticFiles(directory=_PAGE, check_dir=False)
+    files = PageFiles(_PAGE)
 
     @app.get("/", include_in_schema=False)
     async def index(request: Request) -> Response:
-        return await files.get_response("index.html", request.scope)
+        return await files.answer("index.html", request)
 
     @app.get("/page/{path:path}", include_in_schema=False)
     async def file(path: str, request: Request) -> Response:
         if Path(path).suffix not in _PAGE_FILES or "node_modules" in path or "\0" in path:
             raise Missing("no such file")
-        return await files.get_response(path, request.scope)
+        return await files.answer(path, request)

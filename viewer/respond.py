@@ -45,8 +45,8 @@ class Packed(msgspec.Struct, frozen=True):
 
 def json(request: Request, content: object, status: int = 200) -> Response:
     """The content as JSON."""
-    body, encoding = _compressed(msgspec.json.encode(content), encoding_for(request))
-    return Response(body, status, _encoded(encoding), "application/json")
+    body, encoding = compressed(msgspec.json.encode(content), encoding_for(request))
+    return Response(body, status, encoded(encoding), "application/json")
 
 
 def wants_csv(request: Request, chosen: str | None) -> bool:
@@ -60,8 +60,8 @@ def csv(request: Request, name: str, columns: Sequence[str], found: Page) -> Res
     writer = csv_writer(text, lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows([_cell(row[column]) for column in columns] for row in found[name])  # type: ignore[attr-defined]
-    body, encoding = _compressed(text.getvalue().encode(), encoding_for(request))
-    headers = _encoded(encoding) | {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    body, encoding = compressed(text.getvalue().encode(), encoding_for(request))
+    headers = encoded(encoding) | {"Content-Disposition": f'attachment; filename="{name}.csv"'}
     if found["next"] is not None:
         headers["X-Next"] = str(found["next"])
     return Response(body, 200, headers, "text/csv; charset=utf-8")
@@ -85,23 +85,25 @@ def encoding_for(request: Request) -> Encoding:
 def pack(content: object, encoding: Encoding) -> Packed:
     """The content, to be answered to many."""
     plain = msgspec.json.encode(content)
-    return Packed(*_compressed(plain, encoding), tag=f'W/"{hashlib.sha256(plain).hexdigest()[:32]}"')
+    return Packed(*compressed(plain, encoding), tag=f'W/"{hashlib.sha256(plain).hexdigest()[:32]}"')
 
 
 def packed(request: Request, found: Packed) -> Response:
     """Such an answer, or 304 when the caller has it."""
-    headers = {"ETag": found.tag, "Cache-Control": ASK_AGAIN, **_encoded(found.encoding)}
+    headers = {"ETag": found.tag, "Cache-Control": ASK_AGAIN, **encoded(found.encoding)}
     if _has(request, found.tag):
         headers.pop("Content-Encoding", None)
         return Response(b"", 304, headers)
     return Response(found.body, 200, headers, "application/json")
 
 
-def _encoded(encoding: Encoding) -> dict[str, str]:
+def encoded(encoding: Encoding) -> dict[str, str]:
+    """Headers of an answer in that encoding."""
     return {"Vary": "Accept-Encoding"} | ({} if encoding == "identity" else {"Content-Encoding": encoding})
 
 
-def _compressed(plain: bytes, encoding: Encoding) -> tuple[bytes, Encoding]:
+def compressed(plain: bytes, encoding: Encoding) -> tuple[bytes, Encoding]:
+    """Bytes as wanted; what is small stays as it is."""
     if len(plain) < _COMPRESSED_FROM_BYTES:
         return plain, "identity"
     match encoding:

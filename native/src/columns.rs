@@ -145,7 +145,11 @@ impl Column {
                 }
             }
         }
-        Ok(Some(PyTuple::new(py, [nulls.into_pyobject(py)?.into_any(), PyList::new(py, buffers)?.into_any()])?.into_any().unbind()))
+        Ok(Some(
+            PyTuple::new(py, [nulls.into_pyobject(py)?.into_any(), PyList::new(py, buffers)?.into_any()])?
+                .into_any()
+                .unbind(),
+        ))
     }
 }
 
@@ -173,14 +177,14 @@ impl Filling<'_> {
             let kind = *self.table.types.get(cell.column as usize)?;
             match &cell.value {
                 Value::Object(object) => self.add_object(at, cell.column, object.bind(py))?,
-                Value::Int(number) if kind == Type::Int => self.column(cell.column)?.number(at, number.to_le_bytes())?,
+                Value::Int(number) if kind == Type::Int => {
+                    self.column(cell.column)?.number(at, number.to_le_bytes())?
+                }
                 Value::Float(number) if kind == Type::Double => {
                     self.column(cell.column)?.number(at, number.to_bits().to_le_bytes())?
                 }
                 Value::Bool(is_so) => self.column(cell.column)?.bool(at, *is_so)?,
-                Value::Custom => {
-                    self.column(cell.column)?.map(at, row.custom(py).map(Some))?
-                }
+                Value::Custom => self.column(cell.column)?.map(at, row.custom(py).map(Some))?,
                 text => self.column(cell.column)?.text(at, row.text(py, text)?)?,
             }
         }
@@ -214,7 +218,8 @@ impl Filling<'_> {
             }
             Type::Bool => column.bool(at, value.cast_exact::<PyBool>().ok()?.is_true()),
             Type::Map => {
-                let pairs: Vec<(Bound<'_, PyAny>, Bound<'_, PyAny>)> = value.cast_exact::<PyDict>().ok()?.iter().collect();
+                let pairs: Vec<(Bound<'_, PyAny>, Bound<'_, PyAny>)> =
+                    value.cast_exact::<PyDict>().ok()?.iter().collect();
                 column.map(at, pairs.iter().map(|(name, value)| Some((text_of(name)?, text_of(value)?))))
             }
             Type::Other => None,

@@ -122,7 +122,14 @@ impl GuanceLines {
     }
 
     /// The item of a line in JSON, or None for one that Python has to look at.
-    fn json_item(&self, py: Python<'_>, raw: Py<PyBytes>, received_ms: i64, line_bytes: usize, id_length: usize) -> PyResult<Option<Py<PyAny>>> {
+    fn json_item(
+        &self,
+        py: Python<'_>,
+        raw: Py<PyBytes>,
+        received_ms: i64,
+        line_bytes: usize,
+        id_length: usize,
+    ) -> PyResult<Option<Py<PyAny>>> {
         let text = raw.as_bytes(py);
         if text.len() > line_bytes {
             return Ok(None);
@@ -156,10 +163,13 @@ impl GuanceLines {
             }
             json.clear();
             found.clear();
-            let Some((measurement, time_ms)) = reader.row(&mut self.names, &mut self.desk, &mut json, &mut found) else {
+            let Some((measurement, time_ms)) = reader.row(&mut self.names, &mut self.desk, &mut json, &mut found)
+            else {
                 return Ok((items, begin));
             };
-            let Some(known) = known(measurement, time_ms, text, &json, &found).filter(|_| reader.at - begin <= line_bytes) else {
+            let Some(known) =
+                known(measurement, time_ms, text, &json, &found).filter(|_| reader.at - begin <= line_bytes)
+            else {
                 return Ok((items, begin));
             };
             let raw = PyBytes::new(py, &json).unbind();
@@ -184,7 +194,8 @@ impl GuanceLines {
 impl GuanceLines {
     fn made(&self, py: Python<'_>, line: &Line, body: &Py<PyBytes>) -> Option<(Py<PyAny>, Row)> {
         let text = body.as_bytes(py);
-        let measurement = self.measurements.iter().find(|one| line.measurement.is_some_and(|name| name.of(text) == one.name))?;
+        let measurement =
+            self.measurements.iter().find(|one| line.measurement.is_some_and(|name| name.of(text) == one.name))?;
         let time_us = match line.time? {
             Scanned::Int(number) => scaled_int(number, US_PER_MS)?,
             Scanned::Float(number) => scaled(number, US_PER_MS)?,
@@ -211,18 +222,29 @@ impl GuanceLines {
     }
 
     /// The value of its column; None where it does not fit.
-    fn converted(&self, py: Python<'_>, row: &mut Row, text: &[u8], one: &Attribute, conversion: Conversion) -> Option<Value> {
+    fn converted(
+        &self,
+        py: Python<'_>,
+        row: &mut Row,
+        text: &[u8],
+        one: &Attribute,
+        conversion: Conversion,
+    ) -> Option<Value> {
         if one.is_tag && !matches!(conversion, Conversion::Text | Conversion::Id) {
             return None;
         }
         match (one.value, conversion) {
             (Scanned::Text { span, is_escaped: false }, Conversion::Text | Conversion::Id) => Some(Value::Text(span)),
-            (Scanned::Text { span, .. }, Conversion::Text | Conversion::Id) => made(row, |texts| unescape(span.of(text), texts)),
+            (Scanned::Text { span, .. }, Conversion::Text | Conversion::Id) => {
+                made(row, |texts| unescape(span.of(text), texts))
+            }
             (Scanned::Int(_) | Scanned::Float(_), Conversion::Id) => self.as_text(py, row, text, one.value),
             (Scanned::Int(number), Conversion::Int) => Some(Value::Int(number)),
             (Scanned::Float(number), Conversion::Int) => whole(number).map(Value::Int),
             (Scanned::Int(number), Conversion::Nanoseconds) => is_duration(number).then_some(Value::Int(number)),
-            (Scanned::Float(number), Conversion::Nanoseconds) => whole(number).filter(|one| is_duration(*one)).map(Value::Int),
+            (Scanned::Float(number), Conversion::Nanoseconds) => {
+                whole(number).filter(|one| is_duration(*one)).map(Value::Int)
+            }
             (Scanned::Int(number), Conversion::MsAsNs) => scaled_int(number, NS_PER_MS).map(Value::Int),
             (Scanned::Float(number), Conversion::MsAsNs) => scaled(number, NS_PER_MS).map(Value::Int),
             (Scanned::Int(number), Conversion::Double) => double(number).map(Value::Float),

@@ -148,24 +148,33 @@ impl Maker {
     }
 
     /// The item of a line; None where Python has to say why there is none.
-    pub fn item(&self, py: Python<'_>, known: &Known<'_>, raw: &Py<PyBytes>, terms: Terms) -> PyResult<Option<Py<PyAny>>> {
+    pub fn item(
+        &self,
+        py: Python<'_>,
+        known: &Known<'_>,
+        raw: &Py<PyBytes>,
+        terms: Terms,
+    ) -> PyResult<Option<Py<PyAny>>> {
         let ids = id(known.app_id, terms).zip(id(known.session_id, terms));
         let kind = self.kinds.iter().find(|kind| kind.name == known.measurement);
         let (Some((app_id, session_id)), Some(kind)) = (ids, kind) else { return Ok(None) };
         let Some((begin_us, end_us, ident, ends)) = known.facts(kind, raw.as_bytes(py)) else { return Ok(None) };
-        let made = self.class.call1(py, (
-            PyString::new(py, app_id),
-            PyString::new(py, session_id),
-            &kind.object,
-            &self.family,
-            begin_us,
-            end_us,
-            terms.received_ms,
-            ident,
-            !ends,
-            ends,
-            raw,
-        ));
+        let made = self.class.call1(
+            py,
+            (
+                PyString::new(py, app_id),
+                PyString::new(py, session_id),
+                &kind.object,
+                &self.family,
+                begin_us,
+                end_us,
+                terms.received_ms,
+                ident,
+                !ends,
+                ends,
+                raw,
+            ),
+        );
         made.map(Some)
     }
 }

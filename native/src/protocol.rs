@@ -67,7 +67,13 @@ impl<'a> Reader<'a> {
     }
 
     /// One row as JSON, written to `json`, and what the rules may want of it. None: the row is Python's.
-    pub fn row(&mut self, names: &mut Names, desk: &mut Desk, json: &mut Vec<u8>, found: &mut Vec<Found>) -> Option<(&'a [u8], f64)> {
+    pub fn row(
+        &mut self,
+        names: &mut Names,
+        desk: &mut Desk,
+        json: &mut Vec<u8>,
+        found: &mut Vec<Found>,
+    ) -> Option<(&'a [u8], f64)> {
         let measurement = self.run(|byte| !byte.is_ascii_lowercase() && byte != b'_');
         json.extend_from_slice(b"{\"measurement\":\"");
         json.extend_from_slice(measurement);
@@ -104,7 +110,8 @@ impl<'a> Reader<'a> {
                 }
                 _ => return None,
             }
-            let name = self.name(names, desk, json, &mut before, |byte| matches!(byte, b'\\' | b'=' | b',' | b' ' | b'\n'))?;
+            let name =
+                self.name(names, desk, json, &mut before, |byte| matches!(byte, b'\\' | b'=' | b',' | b' ' | b'\n'))?;
             let start = json.len();
             let is_plain = self.tag_value(json)?;
             let value = if is_plain { FoundValue::Text(start, json.len()) } else { FoundValue::Other };
@@ -114,7 +121,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A name and the equals sign behind it; as JSON with colon, and the quotation mark of a text.
-    fn name(&mut self, names: &mut Names, desk: &mut Desk, json: &mut Vec<u8>, before: &mut u16, stops: impl Fn(u8) -> bool) -> Option<(usize, usize)> {
+    fn name(
+        &mut self,
+        names: &mut Names,
+        desk: &mut Desk,
+        json: &mut Vec<u8>,
+        before: &mut u16,
+        stops: impl Fn(u8) -> bool,
+    ) -> Option<(usize, usize)> {
         let start = self.at;
         let name = self.run(stops);
         if name.is_empty() || self.peek()? != b'=' {
@@ -155,7 +169,11 @@ impl<'a> Reader<'a> {
             let plain = self.run(|byte| matches!(byte, b'\\' | b',' | b' ' | b'\n' | b'"') || byte < 0x20);
             json.extend_from_slice(plain);
             match self.peek()? {
-                b',' | b' ' => return Some(json.len() - start == self.at - begin && json.get(start..) == self.text.get(begin..self.at)),
+                b',' | b' ' => {
+                    return Some(
+                        json.len() - start == self.at - begin && json.get(start..) == self.text.get(begin..self.at),
+                    )
+                }
                 b'\n' => return None,
                 b'\\' => self.tag_escape(json)?,
                 byte => {
@@ -199,7 +217,9 @@ impl<'a> Reader<'a> {
         desk.begin(names);
         let mut before = UNKNOWN;
         loop {
-            let name = self.name(names, desk, json, &mut before, |byte| matches!(byte, b'\\' | b'=' | b',' | b' ' | b'\n' | b'"'))?;
+            let name = self.name(names, desk, json, &mut before, |byte| {
+                matches!(byte, b'\\' | b'=' | b',' | b' ' | b'\n' | b'"')
+            })?;
             let value = if self.peek()? == b'"' {
                 self.at += 1;
                 self.field_text(json)?
@@ -316,7 +336,13 @@ fn write_byte(json: &mut Vec<u8>, byte: u8) {
 }
 
 /// What the rules know of a row, from its parts.
-pub fn known<'a>(measurement: &'a [u8], time_ms: f64, body: &'a [u8], json: &'a [u8], found: &[Found]) -> Option<Known<'a>> {
+pub fn known<'a>(
+    measurement: &'a [u8],
+    time_ms: f64,
+    body: &'a [u8],
+    json: &'a [u8],
+    found: &[Found],
+) -> Option<Known<'a>> {
     let mut known = Known::default();
     known.measurement = measurement;
     known.time_ms = time_ms;
@@ -328,7 +354,11 @@ pub fn known<'a>(measurement: &'a [u8], time_ms: f64, body: &'a [u8], json: &'a 
             FoundValue::Bool(is_so) => Fact::Bool(is_so),
             FoundValue::Other => Fact::Other,
         };
-        if one.is_tag { known.tag(name, value)? } else { known.field(name, value)? }
+        if one.is_tag {
+            known.tag(name, value)?
+        } else {
+            known.field(name, value)?
+        }
     }
     Some(known)
 }

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyKeyError, PyUnicodeError};
 use pyo3::prelude::*;
-use pyo3::IntoPyObjectExt;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
+use pyo3::IntoPyObjectExt;
 
 use crate::scan::Span;
 use crate::tables::Table;
 
 /// A value of a column, of its type.
 pub enum Value {
-    Text(Span),        // of the body
-    Made(Span),        // of `Row::made`
+    Text(Span), // of the body
+    Made(Span), // of `Row::made`
     Int(i64),
     Float(f64),
     Bool(bool),
@@ -36,7 +36,7 @@ pub const CELLS_MAX: usize = ABSENT as usize - 1;
 pub struct Row {
     pub table: Arc<Table>,
     pub body: Py<PyBytes>,
-    pub made: Vec<u8>, // texts that do not stand in the body as they are
+    pub made: Vec<u8>,              // texts that do not stand in the body as they are
     pub custom: Vec<(Span, Value)>, // name in the body, text
     pub cells: Vec<Cell>,
     places: Box<[u8]>,
@@ -185,7 +185,6 @@ impl Row {
     }
 }
 
-
 fn utf8(text: &[u8]) -> PyResult<&str> {
     std::str::from_utf8(text).map_err(|_| PyUnicodeError::new_err("a text that is not UTF-8"))
 }
@@ -249,12 +248,20 @@ impl Row {
     }
 
     #[pyo3(signature = (name, default = None))]
-    fn get<'py>(&self, name: &Bound<'py, PyAny>, default: Option<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn get<'py>(
+        &self,
+        name: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         Ok(self.find(name)?.or(default))
     }
 
     #[pyo3(signature = (name, default = None))]
-    fn setdefault<'py>(&mut self, name: &Bound<'py, PyAny>, default: Option<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn setdefault<'py>(
+        &mut self,
+        name: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if let Some(found) = self.find(name)? {
             return Ok(Some(found));
         }

@@ -42,7 +42,8 @@ pub struct Table {
 impl Table {
     fn new(py: Python<'_>, columns: &[(Py<PyString>, String)]) -> PyResult<Self> {
         let by_name = PyDict::new(py);
-        let mut table = Table { names: vec![], types: vec![], by_name: by_name.clone().unbind(), time: None, custom: None };
+        let mut table =
+            Table { names: vec![], types: vec![], by_name: by_name.clone().unbind(), time: None, custom: None };
         for (name, kind) in columns {
             let number = u16::try_from(table.names.len())?;
             by_name.set_item(name, number)?;
@@ -85,7 +86,12 @@ impl Tables {
     /// The columns of rows that are all ours or dictionaries: for each column that has a value the number of nulls and
     /// its buffers as Arrow lays them out, None for one without; None where a value is not of its column's type, or a
     /// column is not declared.
-    fn columns(&self, py: Python<'_>, table: &str, rows: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Option<Py<PyAny>>>>> {
+    fn columns(
+        &self,
+        py: Python<'_>,
+        table: &str,
+        rows: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Vec<Option<Py<PyAny>>>>> {
         crate::columns::columns(py, &*self.table(table)?, rows.cast()?)
     }
 }

@@ -35,11 +35,19 @@ impl Moment {
     }
 
     fn instant_us(&self) -> i64 {
-        if self.is_segment() { self.begin_us } else { self.end_us }
+        if self.is_segment() {
+            self.begin_us
+        } else {
+            self.end_us
+        }
     }
 
     fn activity_end_us(&self, gap_us: i64) -> i64 {
-        if self.is_segment() && self.end_us - self.begin_us >= gap_us { self.begin_us } else { self.end_us }
+        if self.is_segment() && self.end_us - self.begin_us >= gap_us {
+            self.begin_us
+        } else {
+            self.end_us
+        }
     }
 
     fn is_copy_of(&self, other: &Moment) -> bool {
@@ -55,7 +63,8 @@ pub fn plain_window(packed: &Bound<'_, PyByteArray>, gap_ms: i64, cap_ms: i64) -
     let first = moments.first()?;
     let (gap_us, cap_us) = (gap_ms * US_PER_MS, cap_ms * US_PER_MS);
     let mut instants = Vec::with_capacity(moments.len());
-    let (mut start_us, mut end_us, mut latest_us, mut first_ms) = (first.begin_us, i64::MIN, i64::MIN, first.received_ms);
+    let (mut start_us, mut end_us, mut latest_us, mut first_ms) =
+        (first.begin_us, i64::MIN, i64::MIN, first.received_ms);
     let mut known: HashMap<u64, (&Moment, i64)> = HashMap::with_capacity(moments.len()); // with the earliest receipt
     for one in &moments {
         if one.flags & ENDS != 0 {

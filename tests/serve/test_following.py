@@ -241,7 +241,7 @@ def test_files_of_other_epochs_are_not_read_for_a_session(tmp_path: Path, indexe
     index = indexed(store)
     for number in range(20):
         name = f"0-{number:010d}-{number:012x}{'-r0' if number % 2 else ''}"
-        write_sessions(store, name, [{"session_id": f"s{number}"}])
+        write_sessions(store, name, [{"session_id": f"s{number}", "session_error_count": 1}])
         store.put({table_key("errors", 14, DAY, name): store.read(table_key("sessions", 14, DAY, name))})
     index.refresh()
     store.asked.clear()
@@ -254,13 +254,26 @@ def test_merged_files_are_always_read_and_so_is_everything_once_a_revision_is_me
 ) -> None:
     store = _Counting(tmp_path / "lake")
     index = indexed(store)
-    key = write_sessions(store, "0-0000000001-000000000001", [{"session_id": "a", "revision": 1}])  # where is 0?
+    row = {"session_id": "a", "revision": 1, "session_error_count": 1}  # where is revision 0?
+    key = write_sessions(store, "0-0000000001-000000000001", [row])
     names = ("0-0000000001-000000000001", "0-0000000009-000000000009", "merged")
     store.put({table_key("errors", 14, DAY, name): store.read(key) for name in names})
     index.refresh()
     store.asked.clear()
     _rows(store, index).rows(["errors"], "shop", "a", window_rows(index, "shop", "a"))
     assert sorted(store.tables_asked()) == sorted(table_key("errors", 14, DAY, name) for name in names)
+
+
+def test_a_table_of_which_a_session_has_nothing_is_not_looked_into(tmp_path: Path, indexed: Indexed) -> None:
+    store = _Counting(tmp_path / "lake")
+    index = indexed(store)
+    name = "0-0000000001-000000000001"
+    key = write_sessions(store, name, [{"session_id": "a", "session_action_count": 1}])
+    store.put({table_key(table, 14, DAY, name): store.read(key) for table in ("errors", "actions")})
+    index.refresh()
+    store.asked.clear()
+    _rows(store, index).rows(["errors", "actions"], "shop", "a", window_rows(index, "shop", "a"))
+    assert store.tables_asked() == [table_key("actions", 14, DAY, name)]
 
 
 def test_times_are_what_was_written(lake: Lake) -> None:

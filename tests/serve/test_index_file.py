@@ -191,9 +191,36 @@ def test_cleaning_goes_on_after_a_start_and_waits_for_questions(tmp_path: Path, 
     index = opened()
     with index.snapshot() as ask:
         ask("SELECT count(*) FROM sessions")
-        for _ in range(3):
-            assert index.clean()
+        with pytest.raises(Busy):
+            clean(index)
     clean(index)
+    assert person.encode() not in _bytes_below(tmp_path / "index")
+
+
+def test_cleaning_gets_its_moment_from_those_who_ask_without_a_pause(
+    tmp_path: Path, store: Store, opened: Opened
+) -> None:
+    person = "e7d1c0a95b3f4426"
+    write_sessions(store, _FIRST, [{"session_id": "a"}, {"session_id": person}])
+    index = opened()
+    index.refresh()
+    write_sessions(store, _FIRST, [{"session_id": "a"}])
+    index.refresh()
+    is_over = threading.Event()
+
+    def ask() -> None:
+        while not is_over.is_set():
+            index.ask("SELECT count(*) FROM range(300000) AS a(n) WHERE hash(n) = 1")
+
+    asking = [threading.Thread(target=ask) for _ in range(8)]
+    for one in asking:
+        one.start()
+    try:
+        clean(index)
+    finally:
+        is_over.set()
+        for one in asking:
+            one.join()
     assert person.encode() not in _bytes_below(tmp_path / "index")
 
 

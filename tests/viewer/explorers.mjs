@@ -368,41 +368,43 @@ export async function walk({ page, job }) {
   return { clicks, rows, broke, hit, marked };
 }
 
-/** axe on every new view, light and dark, at three widths. */
-export async function accessibleExplorers({ page }) {
+/** axe on every new view at one width, light and dark. */
+async function accessibleAt(width, { page }) {
   const bundle = await readFile(AXE, "utf8");
   const found = {};
-  for (const width of [1440, 1024, 400]) {
-    await page.setViewportSize({ width, height: 860 });
-    const check = async (view) => {
-      await page.evaluate(bundle);
-      for (const colorScheme of ["light", "dark"]) {
-        await page.emulateMedia({ colorScheme });
-        const rules = colorScheme === "dark" ? { runOnly: ["color-contrast"] } : {}; // nothing else depends on it
-        const result = await page.evaluate((rules) => axe.run(document, { iframes: false, resultTypes: ["violations"], ...rules }), rules);
-        found[`${view} ${colorScheme} ${width}`] = result.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary?.split("\n")[1] ?? ""}`);
-      }
-      if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) found[`${view} ${width}`] = ["wider than the window"];
-    };
-    await open(page, "/?range=all&has=errors.error_type:TypeError&is=browser:Chrome");
-    await page.locator(".total").waitFor();
-    await check("sessions");
-    await page.getByRole("button", { name: "Filter", exact: true }).click();
-    await page.locator(".suggested .button").first().waitFor();
-    await check("builder");
-    await open(page, "/?table=views&range=all");
-    await page.locator("tbody tr").first().locator("td").nth(2).click();
-    await page.locator(".entry-panel .lines, .entry-panel .waterfall, .entry-content .hint").first().waitFor();
-    await page.waitForTimeout(300);
-    await check("view entry");
-    await open(page, "/?table=resources&range=all");
-    await check("resources");
-    await page.goto("/?table=groups&range=all");
-    await page.locator(".groups tbody tr").first().waitFor();
-    await check("groups");
-    await page.goto("/?table=overview&range=all");
-    await page.locator(".tile").first().waitFor();
-    await check("overview");
-  }
+  await page.setViewportSize({ width, height: 860 });
+  const check = async (view) => {
+    await page.evaluate(bundle);
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      const rules = colorScheme === "dark" ? { runOnly: ["color-contrast"] } : {}; // nothing else depends on it
+      const result = await page.evaluate((rules) => axe.run(document, { iframes: false, resultTypes: ["violations"], ...rules }), rules);
+      found[`${view} ${colorScheme}`] = result.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary?.split("\n")[1] ?? ""}`);
+    }
+    if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) found[view] = ["wider than the window"];
+  };
+  await open(page, "/?range=all&has=errors.error_type:TypeError&is=browser:Chrome");
+  await page.locator(".total").waitFor();
+  await check("sessions");
+  await page.getByRole("button", { name: "Filter", exact: true }).click();
+  await page.locator(".suggested .button").first().waitFor();
+  await check("builder");
+  await open(page, "/?table=views&range=all");
+  await page.locator("tbody tr").first().locator("td").nth(2).click();
+  await page.locator(".entry-panel .lines, .entry-panel .waterfall, .entry-content .hint").first().waitFor();
+  await page.waitForTimeout(300);
+  await check("view entry");
+  await open(page, "/?table=resources&range=all");
+  await check("resources");
+  await page.goto("/?table=groups&range=all");
+  await page.locator(".groups tbody tr").first().waitFor();
+  await check("groups");
+  await page.goto("/?table=overview&range=all");
+  await page.locator(".tile").first().waitFor();
+  await check("overview");
   return found;
 }
+
+export const accessibleExplorers1440 = (run) => accessibleAt(1440, run);
+export const accessibleExplorers1024 = (run) => accessibleAt(1024, run);
+export const accessibleExplorers400 = (run) => accessibleAt(400, run);

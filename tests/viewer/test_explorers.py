@@ -230,5 +230,8 @@ def test_which_release_broke_checkout_who_was_hit_show_me(seen: Any) -> None:
     assert re.search(r"pay|Pay", walk["marked"])
 
 
-def test_nothing_is_in_the_way_of_assistive_technology_at_any_width(seen: Any) -> None:
-    assert {view: found for view, found in seen("accessibleExplorers").items() if found} == {}
+@pytest.mark.parametrize("width", [1440, 1024, 400])
+def test_nothing_is_in_the_way_of_assistive_technology_at_any_width(seen: Any, width: int) -> None:
+    found = seen(f"accessibleExplorers{width}")
+    assert len(found) == 2 * 6
+    assert {view: told for view, told in found.items() if told} == {}
