@@ -262,7 +262,7 @@ def test_half_an_emoji_costs_no_row_and_no_segment(half: bytes) -> None:
     ]
     for message in lines:
         (item,) = items(message)
-        json.dumps(line_row(item.family, item.body).row, ensure_ascii=False).encode()
+        json.dumps(dict(line_row(item.family, item.body).row), ensure_ascii=False).encode()
     body = RECORDS % (b'{"text":"%b"}' % half)
     (item,) = items(segment(zlib.compress(body)))
     assert zlib.decompress(item.body) == body  # as it came: players take it
