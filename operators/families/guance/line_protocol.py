@@ -28,8 +28,9 @@ _SPACES = "\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\uf
 _ESCAPED = rf'[{_SPACES}=,"]'
 # Where a tag's value ends in a backslash, what separates it from the next looks escaped. But inside of a value no
 # equals sign stands bare, so a name with one behind it tells. Likewise for keys, by the value behind the equals sign.
-_IN_VALUE = rf"\\(?:(?![, ][\w.$-]++=){_ESCAPED})?+"
-_IN_KEY = rf'\\(?:(?!=(?:"|[^\\=,\s"]*+(?:[, \r\n]|\Z))){_ESCAPED})?+'
+# Python before 3.11.5 matches a possessive `(?:…)?+` wrongly where a look-ahead in it goes back: `(?>…|)` is the same.
+_IN_VALUE = rf"\\(?>(?![, ][\w.$-]++=){_ESCAPED}|)"
+_IN_KEY = rf'\\(?>(?!=(?:"|[^\\=,\s"]*+(?:[, \r\n]|\Z))){_ESCAPED}|)'
 _TAG_KEY = rf"(?=[^=])[^\\=, \n]*+(?:{_IN_KEY}[^\\=, \n]*+)*+"
 _TAG_VALUE = rf"[^\\, \n]*+(?:{_IN_VALUE}[^\\, \n]*+)*+"
 _FIELD_KEY = rf'(?=[^=])[^\\=, \n"]*+(?:{_IN_KEY}[^\\=, \n"]*+)*+'
@@ -44,7 +45,7 @@ _TAG = re.compile(rf",({_TAG_KEY})=({_TAG_VALUE})")
 _FIELDS = re.compile(rf'({_FIELD_KEY})=(?:"({_TEXT})"|({_BARE}))')
 _ESCAPE = re.compile(rf"\\(?={_ESCAPED})")
 _TEXT_ESCAPE = re.compile(r'\\(["\\])')
-_BEFORE_DEFECT = re.compile(rf"{_HEAD} (?:{_FIELD},)*+(?:{_FIELD}(?= ))?+")
+_BEFORE_DEFECT = re.compile(rf"{_HEAD} (?:{_FIELD},)*+(?>{_FIELD}(?= )|)")
 
 _BREAKS = re.compile(r"[\r\n]*+")
 _NEXT_ROW = re.compile(rf"\n(?=(?:{_MEASUREMENTS})[, ])")
