@@ -18,7 +18,9 @@ from viewer.questions import Busy
 from viewer.session_index import SessionIndex
 
 _CLEAN_AGAIN_SECONDS = 15.0  # after questions have left no moment for it; to ask for one stops them for a moment
-_REST_TIMES = 4  # a look at a large lake is followed by a rest of so many times its length
+# A look at a large lake is followed by a rest of so many times its length. But what slows a look down may be the questions
+# beside it, and new sessions are to be seen within seconds then too.
+_REST_TIMES, _REST_SECONDS_MAX = 4, 2.0
 _log = logging.getLogger("replaylake.serve")
 
 
@@ -95,7 +97,9 @@ class Follower:
         if began >= self._look_due:
             await asyncio.to_thread(self._index.look)
             self._read_at = self._now()
-            self._look_due = began + max(self._refresh_seconds, _REST_TIMES * (_clock() - began))
+            ended = _clock()
+            rest = min(_REST_TIMES * (ended - began), _REST_SECONDS_MAX)
+            self._look_due = max(began + self._refresh_seconds, ended + rest)
             self.looks["ok"] += 1
         more = await asyncio.to_thread(self._index.take) or await self._clean()
         version = self._index.version
