@@ -36,7 +36,7 @@ def test_every_route_but_the_columns_and_the_description_needs_a_token(guarded: 
                 filled + query, method.upper(), body=body, X_Replay_Lake="1"
             ).status
     assert statuses.pop(f"get {API}/fields") == 200
-    assert len(statuses) == 40
+    assert len(statuses) == 41
     assert set(statuses.values()) == {401}
 
 
