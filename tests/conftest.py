@@ -16,7 +16,6 @@ from flows.demo.servers import Broker, S3Server, start_broker, start_s3
 from tests.torture.job import STARTED
 
 REPOSITORY = Path(__file__).parent.parent
-_BUSY_WORKERS = 2  # as CI has cores
 LOOPBACK_NAMES = frozenset({"localhost", "::1", "0.0.0.0", "::", ""})
 
 settings.register_profile("dev", deadline=None)  # a shared machine is slow at times; that is no failure
@@ -39,7 +38,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests begin first, on all workers but two: most of them wait, and meanwhile the two keep the cores busy.
+    """Slow tests begin first, some on every worker, so that at the end nobody waits for them alone.
 
     A worker gets a share of the list in one piece, and what it has not begun goes to those who are done. The tests of a
     file stay together for what they share.
@@ -51,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
     for slow in sorted(by_file.values(), key=len, reverse=True):
-        min(shares[: max(1, workers - _BUSY_WORKERS)], key=len).extend(slow)
+        min(shares, key=len).extend(slow)
     left = iter(others)
     for share in shares:
         share.extend(islice(left, max(0, len(items) // workers - len(share))))

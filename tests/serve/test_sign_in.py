@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.serve.conftest import DATADOG, GUANCE, TOKEN_ALL, TOKEN_ONE, TOKENS
-from tests.serve.server import API, Answer, Served, serving, session_path
+from tests.serve.server import API, Answer, Served, serving, session_path, until
 
 Row = dict[str, Any]
 KEY = 'link_key = "a key for links that is long enough"\n'
@@ -117,9 +117,10 @@ def test_by_https_the_cookie_is_sent_by_https_only(lake: Path, tmp_path: Path, s
 
 
 def test_a_cookie_ends_with_its_time_with_its_token_and_with_the_key(lake: Path, tmp_path: Path) -> None:
-    with serving(str(lake), tmp_path / "a", "sign_in_seconds = 2\n" + KEY + TOKENS) as server:
+    with serving(str(lake), tmp_path / "a", "sign_in_seconds = 6\n" + KEY + TOKENS) as server:
         sent = cookie_of(sign_in(server, TOKEN_ONE))
         assert server.ask(f"{API}/apps", Cookie=sent).status == 200
+        until(lambda: server.ask(f"{API}/apps", Cookie=sent).status, lambda status: status == 401, 30)
     with serving(str(lake), tmp_path / "b", KEY + TOKENS) as server:
         lasting = cookie_of(sign_in(server, TOKEN_ONE))
     other_token = TOKENS.replace(TOKEN_ONE, "another-token-0123456789abcdef")

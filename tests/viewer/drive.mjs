@@ -16,7 +16,7 @@ const scenarios = Object.assign({}, ...job.files.map((name) => files[name]));
 const wanted = job.scenarios ?? Object.keys(scenarios);
 const own = [job.origin, ...Object.values(job.others)];
 const AT_ONCE = 2;
-const DEADLINE_MS = 150_000;
+const DEADLINE_MS = 270_000;
 const VIEWPORT = { width: 1440, height: 860 };
 
 const browser = await chromium.launch({ executablePath: job.chromium, args: ["--no-sandbox"] });

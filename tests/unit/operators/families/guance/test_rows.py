@@ -200,7 +200,7 @@ def _compare(line: Line, kind: Kind, row: Row) -> None:
     assert isinstance(line["time"], int)
     assert row["time"] == line["time"] * 1000
     sent = tags | fields
-    assert row.keys() - {"time", "custom"} | custom.keys() == sent.keys()
+    assert set(row) - {"time", "custom"} | custom.keys() == sent.keys()
     for name, value in sent.items():
         if name in columns:
             assert row[name] == _in_unit(columns[name], value), name
