@@ -18,7 +18,7 @@ from viewer.questions import Busy
 from viewer.session_index import SessionIndex
 
 _CLEAN_AGAIN_SECONDS = 15.0  # after questions have left no moment for it; to ask for one stops them for a moment
-# A look at a large lake is followed by a rest of so many times its length. But what slows a look down may be the questions
+# A look at a large lake is followed by a rest of so many times its length. But it may be slow only because of questions
 # beside it, and new sessions are to be seen within seconds then too.
 _REST_TIMES, _REST_SECONDS_MAX = 4, 2.0
 _log = logging.getLogger("replaylake.serve")
