@@ -153,6 +153,7 @@ export class Clicks {
       { class: one.frustrated ? "click-box frustrated" : "click-box", style: Object.fromEntries(Object.entries(style).map(([name, px]) => [name, `${px * scale}px`])) },
       h("span", { class: "click-count" }, count(one.count)),
     );
+    outline.classList.toggle("current", one.selector === this.pointed);
     this.marks.set(one.selector, outline);
     const dots = one.points.map(({ x, y, count: number }) => {
       const size = Math.max(8, LARGEST * Math.sqrt(number / most));
@@ -162,8 +163,9 @@ export class Clicks {
     return [outline, ...dots];
   }
 
-  /** A row under the pointer shows its element. */
+  /** A row under the pointer shows its element, also when the picture comes or changes its size meanwhile. */
   point(one, isOn) {
+    this.pointed = isOn ? one.selector : null;
     const mark = this.marks?.get(one.selector);
     mark?.classList.toggle("current", isOn);
     if (isOn) mark?.scrollIntoView({ block: "nearest" });
