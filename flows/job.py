@@ -62,7 +62,7 @@ def run_streaming(settings: Settings, *, take_over: bool = False) -> None:
                 _log.info("nothing was at %s: made a new lake there", store.uri)
             check_retention(store, settings)
         if LEAF is None:
-            _log.info("the compiled leaf is not installed: lines take more CPU, the lake is the same")
+            _log.info("no compiled leaf of this release: lines take more CPU, the lake is the same")
         _log.info("reading %s from %s into %s", settings.kafka.topics, settings.kafka.bootstrap, settings.lake)
         _set_up_engine_api(settings)
         with (

@@ -15,9 +15,9 @@ class PageFiles:
 
     def __init__(self, folder: Path) -> None:
         self._files = StaticFiles(directory=folder, check_dir=False)
-        self._packed: dict[
-            tuple[str, str], tuple[str, bytes, respond.Encoding]
-        ] = {}  # by path, encoding; the file's tag
+        # (the file's tag, content, its encoding) by file and encoding that was wanted. Not by the path that was asked for,
+        # because one file has any number of them: `app/./main.js`.
+        self._packed: dict[tuple[str, str], tuple[str, bytes, respond.Encoding]] = {}
 
     async def answer(self, path: str, request: Request) -> Response:
         """A file, or 304 where the caller has it. Raises HTTPException for what is not there."""
@@ -25,11 +25,11 @@ class PageFiles:
         wanted = respond.encoding_for(request)
         if not isinstance(found, FileResponse) or wanted == "identity":
             return found
-        tag = found.headers["etag"]
-        known = self._packed.get((path, wanted))
+        file, tag = str(found.path), found.headers["etag"]
+        known = self._packed.get((file, wanted))
         if known is None or known[0] != tag:
-            known = tag, *await run_in_threadpool(_packed, Path(found.path), wanted)
-            self._packed[path, wanted] = known
+            known = tag, *await run_in_threadpool(_packed, Path(file), wanted)
+            self._packed[file, wanted] = known
         _, body, encoding = known
         headers = {"ETag": f"W/{tag}", "Last-Modified": found.headers["last-modified"]} | respond.encoded(encoding)
         return Response(body, 200, headers, found.media_type)

@@ -157,7 +157,7 @@ def _nearest(path: str, names: dict[str, list[ObjectInfo]], folder: str) -> Obje
             (n for n, (a, b) in enumerate(zip(wanted, own, strict=False)) if a != b), min(len(wanted), len(own))
         )
 
-    return max(names.get(wanted[0], []), key=shared, default=None)
+    return max(names.get(wanted[0], []), key=shared, default=None) if wanted else None  # `.` has no parts
 
 
 def _shown(frame: Frame, token: SourceMapCacheToken | None, called: str | None) -> Shown:

@@ -134,7 +134,16 @@ def test_without_a_store_stacks_are_as_recorded() -> None:
 
 
 @pytest.mark.parametrize(
-    "stack", ["", "Error: no frames", "\n\n", "\ud800 at x", "at \x00 (\x00:1:1)", f"at a ({SITE}/%00/%ff.js:1:1)"]
+    "stack",
+    [
+        "",
+        "Error: no frames",
+        "\n\n",
+        "\ud800 at x",
+        "at \x00 (\x00:1:1)",
+        f"at a ({SITE}/%00/%ff.js:1:1)",
+        f"at a ({SITE}/.:1:1)",
+    ],
 )
 def test_a_stack_may_be_anything(tmp_path: Path, stack: str) -> None:
     shown = maps(tmp_path).resolved("shop", "1.5.0", stack, with_lines=True)
