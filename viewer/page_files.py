@@ -15,7 +15,7 @@ class PageFiles:
 
     def __init__(self, folder: Path) -> None:
         self._files = StaticFiles(directory=folder, check_dir=False)
-        # (the file's tag, content, its encoding) by file and encoding that was wanted. Not by the path that was asked for,
+        # (the file's tag, content, its encoding) by file and encoding that was wanted. Not by the path in the request,
         # because one file has any number of them: `app/./main.js`.
         self._packed: dict[tuple[str, str], tuple[str, bytes, respond.Encoding]] = {}
 
