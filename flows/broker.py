@@ -24,12 +24,14 @@ _LOOK_SECONDS = 15.0
 _REFUSED_SECONDS = 3.0  # a broker has refused us: time for another of the bootstrap servers to do better
 _SETUP_SECONDS = 6  # connecting, TLS and SASL together; librdkafka's 30 s are longer than the look
 _DESCRIBE_SECONDS = 4.0  # a broker that is there and does not answer this request is asked another way
+_NEW_TOPIC_SECONDS = 3.0  # Apache Kafka answers that a topic was made before each broker knows of it
 _SLICE_SECONDS = 0.2  # how soon a stop is heard
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # the zero UUID, as Kafka writes it
 
 _REFUSING = {KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED}
 _SOON = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT}
 _NO_REASON = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._PARTIAL}
+_UNKNOWN_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}
 _UNKNOWN_REQUEST = {KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION}
 
 # What librdkafka writes around the reason: who says it, in which state it was, how often it said so before.
@@ -98,13 +100,15 @@ class _Look:
 
     def topic(self, name: str) -> TopicFacts:
         ask = self._described
+        known_by = time.monotonic() + _NEW_TOPIC_SECONDS
         while True:
             found = ask(name)
             if isinstance(found, TopicFacts):
                 return found
-            if found.code() in _UNKNOWN_REQUEST:
+            code = found.code()
+            if code in _UNKNOWN_REQUEST:
                 ask = self._listed
-            elif found.code() not in _SOON:
+            elif code not in _SOON and (code not in _UNKNOWN_TOPIC or time.monotonic() > known_by):
                 raise SourceError(self._refusal(name, found))
             self._wait()
 
@@ -160,7 +164,7 @@ class _Look:
 
     def _refusal(self, name: str, error: KafkaError) -> str:
         code = error.code()
-        if code in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:
+        if code in _UNKNOWN_TOPIC:
             return self._missing(name)
         if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             return self._forbidden(name)

@@ -13,7 +13,7 @@ from lake.catalog import session_keys
 from sinks.store import LocalStore
 from tests.conftest import REPOSITORY
 
-_MANY, _FEW = 50, 6  # Arrow's threads are still at work at the end of the first kind
+_MANY, _FEW = 20, 3  # Arrow's threads are still at work at the end of the first kind
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ Say = Callable[[str], None]
 WORK_SECONDS = 3.0  # after a start that a kill waits for at most
 MEMORY_FIGURES = 10
 ALL_FAIL_SECONDS = 12.0
+PATIENCE_SECONDS = 120.0  # for what must happen once, on a machine that is busy with other things
 PUBLISH_SECONDS = 0.15  # of an epoch's objects: stored, committed, published
 
 
@@ -182,12 +183,21 @@ def store_faulty(stage: Stage, seconds: float, say: Say) -> Samples:
         time.sleep(5)
         faults.shares = {"unavailable": 0.3, "answer_lost": 0.05, "slow": 0.05}
         time.sleep(seconds)
+        _await(lambda: all(faults.done[fault] for fault in faults.shares))
         faults.shares = {"unavailable": 1.0}  # longer than the client's own retries, so that ours are seen
         time.sleep(ALL_FAIL_SECONDS)
+        _await(lambda: highest.get("replaylake_store_retries_total", 0) > 0)
         faults.shares = {}
         time.sleep(12)  # long enough for what was late meanwhile
         say(f"requests: {dict(faults.done)}")
     return highest
+
+
+def _await(happened: Callable[[], bool]) -> None:
+    """Returns when it has, or after PATIENCE_SECONDS: what is checked afterwards says what is missing."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 def broker_restarts(stage: Stage, broker: Neighbour[Broker], times: int, seconds: float, say: Say) -> None:

@@ -6,7 +6,7 @@ const stageOf = (page) => page.frames().find((frame) => frame.url().endsWith("/p
 const at = (page) => page.locator(".scrubber").getAttribute("aria-valuenow").then(Number);
 const length = (page) => page.locator(".scrubber").getAttribute("aria-valuemax").then(Number);
 const shown = (page) => stageOf(page).evaluate(() => document.querySelector("iframe").contentDocument?.body?.innerText ?? "");
-const until = (page, seconds) => page.waitForFunction((wanted) => Number(document.querySelector(".scrubber")?.getAttribute("aria-valuenow")) >= wanted, seconds, { timeout: 60_000 });
+const until = (page, seconds) => page.waitForFunction((wanted) => Number(document.querySelector(".scrubber")?.getAttribute("aria-valuenow")) >= wanted, seconds, { timeout: 180_000 });
 const playing = (page) => page.waitForFunction(() => document.querySelector(".player")?.classList.contains("is-playing") && document.querySelector(".stage-veil")?.hidden);
 
 const SMALL = { width: 960, height: 600 }; // playing costs by the pixel
