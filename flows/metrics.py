@@ -3,6 +3,7 @@
 Names, kinds and labels come from `schemas/metrics.py`. Counters begin at the start of the process, as usual.
 """
 
+import math
 import time
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping
@@ -52,7 +53,7 @@ class JobMetrics(Collector):
         self.stores: list[SteadyStore] = []
         self._version = version
         self._started_at = time.monotonic()
-        self.worked_at = 0.0  # when `work` was last seen to change, monotonic
+        self.worked_at = -math.inf  # when `work` was last seen to change, monotonic
         if registry is None:
             ProcessCollector(registry=self.registry)
         self.registry.register(self)

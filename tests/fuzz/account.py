@@ -74,7 +74,7 @@ def _has_row(item: Item) -> bool:
         row = line_row(item.family, item.body).row
     except ValueError:  # what `assemble` puts into quarantine
         return False
-    msgspec.json.encode(row)  # fails for text that is no Unicode and for integers beyond 64 bits
+    msgspec.json.encode(dict(row))  # fails for text that is no Unicode and for integers beyond 64 bits
     return True
 
 
