@@ -112,8 +112,11 @@ export async function entry({ page, job }) {
   await panel.waitFor({ state: "detached" });
   seen.closed = page.url();
   await page.locator("tbody tr td", { hasText: "payment failed" }).first().click();
+  const asked = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname.split("/").at(-1)));
   await panel.getByRole("link", { name: "Play at that moment" }).click();
   await page.waitForFunction(() => Number(document.querySelector(".scrubber")?.getAttribute("aria-valuenow")) > 0);
+  seen.timelines = asked.filter((path) => path === "timeline").length;
   seen.played = { at: Number(await page.locator(".scrubber").getAttribute("aria-valuenow")), marked: await page.locator(".event[aria-current]").innerText() };
   await page.keyboard.press("u");
   await panel.locator(".source").waitFor();

@@ -96,6 +96,7 @@ def test_the_replay_plays_at_the_moment_of_the_entry(seen: Any) -> None:
     played = seen("entry")["played"]
     assert played["at"] > 20
     assert re.search(r"pay|Pay", played["marked"])
+    assert seen("entry")["timelines"] == 1, "a click opens one page"
 
 
 def test_a_view_beside_the_list_shows_how_it_loaded_and_what_happened_in_it(seen: Any) -> None:

@@ -13,34 +13,38 @@ document.documentElement.lang = LANGUAGE;
 const page = document.getElementById("page");
 let fields = null;
 let view = null;
+let turn = 0;
 
 async function open() {
+  const mine = ++turn;
   closeMenu();
   const wanted = sessionState();
   try {
     if (view?.accepts(wanted)) return await view.update(wanted);
+    const made = await (wanted ? sessionPage() : explorer());
+    if (mine !== turn) return; // another address was opened meanwhile
     view?.leave();
-    view = await (wanted ? sessionPage() : explorer());
+    view = made();
     await view.update(wanted);
   } catch (error) {
-    fail(error);
+    if (mine === turn) fail(error);
   }
 }
 
-/** Each view is loaded when it is first wanted; what it needs from the API is asked for meanwhile. */
+/** How to make a view. Each is loaded when it is first wanted; what it needs from the API is asked for meanwhile. */
 async function explorer() {
   const [{ Explorer }, known, { apps }] = await Promise.all([import("./explorer.js"), fieldsByName(), api.apps()]);
   declareApps(apps);
   if (!apps.length) {
     const [{ EmptyLake }, lake] = await Promise.all([import("./emptylake.js"), api.lake()]);
-    return new EmptyLake(page, lake, () => reopen());
+    return () => new EmptyLake(page, lake, () => reopen());
   }
-  return new Explorer(page, known.tables, apps, fail);
+  return () => new Explorer(page, known.tables, apps, fail);
 }
 
 async function sessionPage() {
   const [{ SessionPage }, known] = await Promise.all([import("./session.js"), fieldsByName(), wantStyle("session"), wantStyle("player"), appNames()]);
-  return new SessionPage(page, known, fail);
+  return () => new SessionPage(page, known, fail);
 }
 
 /** Who came by a link may not ask which apps there are, and sees the id. */
@@ -109,6 +113,7 @@ function tokenForm(why = "") {
 }
 
 addEventListener("signed-out", () => {
+  turn += 1;
   forget();
   history.replaceState(null, "", "/");
   view?.leave();
@@ -120,7 +125,7 @@ addEventListener("popstate", open);
 addEventListener("navigate-page", open);
 document.addEventListener("click", (event) => {
   const link = event.target instanceof Element && event.target.closest("a[data-inside]");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button > 0) return;
+  if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.button > 0) return;
   event.preventDefault();
   history.pushState(null, "", link.getAttribute("href"));
   open();
