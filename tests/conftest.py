@@ -5,7 +5,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from itertools import chain, islice
 from pathlib import Path
 
 import pytest
@@ -38,29 +37,25 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests begin first, some on every worker, so that at the end nobody waits for them alone.
+    """What one worker gets in one piece: a file, as fixtures reach no further. Slow ones first: none is left over.
 
-    A worker gets a share of the list in one piece, and what it has not begun goes to those who are done. The tests of a
-    file stay together for what they share.
+    Tests that are marked `apart` are pieces of their own, and those on Apache Kafka, which is slow to start, are one.
     """
-    by_file: dict[Path, list[pytest.Item]] = {}
-    others: list[pytest.Item] = []
+    slow: set[str] = set()
+    pieces: dict[pytest.Item, str] = {}
     for item in items:
-        (by_file.setdefault(item.path, []) if item.get_closest_marker("slow") else others).append(item)
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
-    for slow in sorted(by_file.values(), key=len, reverse=True):
-        min(shares, key=len).extend(slow)
-    left = iter(others)
-    for share in shares:
-        share.extend(islice(left, max(0, len(items) // workers - len(share))))
-    items[:] = [*chain.from_iterable(shares), *left]
+        broker = getattr(getattr(item, "callspec", None), "params", {}).get("broker")
+        piece = item.nodeid if item.get_closest_marker("apart") else str(item.path.relative_to(REPOSITORY))
+        pieces[item] = broker if broker == "apache-kafka" else piece
+        item.add_marker(pytest.mark.xdist_group(pieces[item]))
+        if item.get_closest_marker("slow"):
+            slow.add(pieces[item])
+    items.sort(key=lambda item: pieces[item] not in slow)
 
 
 def pytest_report_header() -> str:
     """Which real servers and programs the tests of this run can use."""
-    jars = any(_kafka_libs().glob("kafka_*.jar"))
-    kafka = "Apache Kafka" if shutil.which("java") and jars else "no Apache Kafka"
+    kafka = "Apache Kafka" if has_apache_kafka() else "no Apache Kafka"
     browser = "Chromium" if shutil.which("chromium") else "no Chromium"
     return f"real parts: Tansu, SeaweedFS, {kafka}, {browser}"
 
@@ -123,6 +118,10 @@ def recordings_or_samples() -> Path:
     """The full set where it is, else the samples: the same tests, more or fewer captures."""
     folder = Path(os.environ.get("REPLAYLAKE_RECORDINGS") or REPOSITORY.parent / "shared" / "data" / "recordings")
     return folder if (folder / "manifest.json").is_file() else REPOSITORY / "samples"
+
+
+def has_apache_kafka() -> bool:
+    return shutil.which("java") is not None and any(_kafka_libs().glob("kafka_*.jar"))
 
 
 def apache_kafka_libs() -> Path:

@@ -15,7 +15,7 @@ from flows.demo.servers import start_s3
 from tests.torture.field import Field
 from tests.torture.inputs import cases
 from tests.torture.neighbours import Servers
-from tests.torture.scenarios import Say, Stage, broker_restarts, kills, stops, store_away, store_faulty
+from tests.torture.scenarios import Say, Stage, kills, restarts, stops, store_faulty
 from tests.torture.spread import Spread, spread_cases
 from tests.torture.topics import Topics
 from tests.torture.verdicts import judge_all
@@ -29,10 +29,10 @@ SCENARIOS: dict[str, Callable[[Stage, Servers, int, Say], object]] = {
     "cluster": lambda stage, _, count, say: kills(stage, count, say, shapes=(3,)),
     "rescale": lambda stage, _, count, say: kills(stage, count, say, shapes=(1, 3, 2)),
     "stops": lambda stage, _, count, say: stops(stage, count, say),
-    "cluster-stops": lambda stage, _, count, say: stops(stage, count, say, processes=3),
-    "store-away": lambda stage, servers, _, say: store_away(stage, servers.store, 60, say),
+    "cluster-stops": lambda stage, _, count, say: stops(stage, count, say, shapes=(3,)),
+    "store-away": lambda stage, servers, _, say: restarts(stage, [servers.store], 60, say),
     "store-faulty": lambda stage, _, __, say: store_faulty(stage, 60, say),
-    "broker-restarts": lambda stage, servers, _, say: broker_restarts(stage, servers.broker, 2, 10, say),
+    "broker-restarts": lambda stage, servers, _, say: restarts(stage, [servers.broker] * 2, 10, say),
 }
 
 

@@ -4,9 +4,10 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -91,16 +92,21 @@ def judge(stage: Stage, place: Place, reader: Reader, say: Say) -> None:
 
 
 def kills(stage: Stage, count: int, say: Say, *, shapes: tuple[int, ...] = (1,)) -> None:
-    """kill -9 at random moments of start, work, snapshot and publish; `shapes`: numbers of processes, in turn."""
+    """kill -9 at random moments of start, work, snapshot and publish; `shapes`: numbers of processes, in turn.
+
+    How long a start takes is measured at the first one of each shape, which is therefore killed at work.
+    """
     chance, tally = stage.chance(), Counter[str]()
     with under_traffic(stage, say) as place:
         store = place.store()
-        start_seconds = {shape: _start_seconds(place, shape) for shape in dict.fromkeys(shapes)}
-        say(f"a start takes {', '.join(f'{seconds:.1f} s ({n})' for n, seconds in start_seconds.items())}")
+        start_seconds: dict[int, float] = {}
         for number in range(count):
             shape = shapes[number * len(shapes) // count]
             job = JobProcess(place, shape)
             match chance.choice(("start", "work", "publish", "publish")):
+                case _ if shape not in start_seconds:
+                    start_seconds[shape] = _start_seconds(job)
+                    time.sleep(chance.uniform(0.0, WORK_SECONDS))
                 case "start":
                     time.sleep(chance.uniform(0.0, start_seconds[shape]))
                 case "work":
@@ -115,6 +121,7 @@ def kills(stage: Stage, count: int, say: Say, *, shapes: tuple[int, ...] = (1,))
             tally["left staged objects (between snapshot and published)"] += any(store.list(STAGING))
             if (number + 1) % 10 == 0:
                 say(f"{number + 1} kills")
+        say(f"a start takes {', '.join(f'{seconds:.1f} s ({n})' for n, seconds in start_seconds.items())}")
     for what, times in sorted(tally.items()):
         say(f"  {times:4} x {what}")
 
@@ -127,26 +134,26 @@ def _await_staged(store: ObjectStore, seconds: float) -> None:
         time.sleep(0.01)
 
 
-def _start_seconds(place: Place, processes: int) -> float:
+def _start_seconds(job: JobProcess) -> float:
     begun = time.monotonic()
-    job = JobProcess(place, processes)
+    _await_answer(job)
+    return time.monotonic() - begun
+
+
+def _await_answer(job: JobProcess) -> None:
     while job.samples() is None:
         assert job.poll() is None, job.log_tail()
         time.sleep(0.05)
-    took = time.monotonic() - begun
-    assert job.stop()[0] == 0, job.log_tail()
-    return took
 
 
-def stops(stage: Stage, count: int, say: Say, *, processes: int = 1) -> list[float]:
-    """SIGTERM under load, again and again; the seconds each took."""
+def stops(stage: Stage, count: int, say: Say, *, shapes: tuple[int, ...] = (1,)) -> list[float]:
+    """SIGTERM under load, again and again; the seconds each took. `shapes`: numbers of processes, in turn."""
     seconds = []
     chance = stage.chance()
     with under_traffic(stage, say) as place:
-        for _ in range(count):
-            job = JobProcess(place, processes)
-            while job.samples() is None:
-                time.sleep(0.1)
+        for number in range(count):
+            job = JobProcess(place, shapes[number % len(shapes)])
+            _await_answer(job)
             time.sleep(chance.uniform(0.3, 2.0))
             code, took = job.stop()
             assert code == 0, job.log_tail()
@@ -158,21 +165,22 @@ def stops(stage: Stage, count: int, say: Say, *, processes: int = 1) -> list[flo
     return seconds
 
 
-def store_away(stage: Stage, store: Neighbour[S3Server], seconds: float, say: Say) -> None:
-    """The S3 server is stopped for so long; the job waits, and goes on by itself."""
+def restarts(stage: Stage, neighbours: Sequence[Neighbour[Any]], seconds: float, say: Say) -> None:
+    """Each of these servers in turn is stopped for so long; the job waits, and goes on by itself."""
     with under_traffic(stage, say) as place, _one_job(place, say):
-        time.sleep(min(10.0, seconds))
-        store.stop()
-        say(f"S3 stopped for {seconds:.0f} s")
-        time.sleep(seconds)
-        store.start()
+        for number, neighbour in enumerate(neighbours):
+            time.sleep(min(10.0, seconds))
+            neighbour.stop()
+            say(f"server {number + 1} of {len(neighbours)} stopped for {seconds:.0f} s")
+            time.sleep(seconds)
+            neighbour.start()
         time.sleep(min(20.0, seconds))
 
 
-def store_faulty(stage: Stage, seconds: float, say: Say) -> Samples:
+def store_faulty(stage: Stage, seconds: float, say: Say, wanted: Collection[str] = ()) -> Samples:
     """Of the requests 30 % get 503, 5 % lose their answer, 5 % are a second late; then all get 503 for a while.
 
-    Returns the highest value of each metric.
+    Goes on until the `wanted` metrics have moved. Returns the highest value of each metric.
     """
     faults = Faults(stage.seed)
     with (
@@ -180,15 +188,15 @@ def store_faulty(stage: Stage, seconds: float, say: Say) -> Samples:
         under_traffic(stage, say, url) as place,
         _one_job(place, say) as highest,
     ):
-        time.sleep(5)
+        _await(lambda: highest.get("replaylake_table_rows_total", 0) > 0)
         faults.shares = {"unavailable": 0.3, "answer_lost": 0.05, "slow": 0.05}
         time.sleep(seconds)
         _await(lambda: all(faults.done[fault] for fault in faults.shares))
         faults.shares = {"unavailable": 1.0}  # longer than the client's own retries, so that ours are seen
-        time.sleep(ALL_FAIL_SECONDS)
         _await(lambda: highest.get("replaylake_store_retries_total", 0) > 0)
+        time.sleep(min(ALL_FAIL_SECONDS, seconds))
         faults.shares = {}
-        time.sleep(12)  # long enough for what was late meanwhile
+        _await(lambda: all(highest.get(metric) for metric in wanted))
         say(f"requests: {dict(faults.done)}")
     return highest
 
@@ -198,18 +206,6 @@ def _await(happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not happened() and time.monotonic() < deadline:
         time.sleep(0.2)
-
-
-def broker_restarts(stage: Stage, broker: Neighbour[Broker], times: int, seconds: float, say: Say) -> None:
-    """The broker is stopped and started again; nobody restarts the job."""
-    with under_traffic(stage, say) as place, _one_job(place, say):
-        for _ in range(times):
-            time.sleep(seconds)
-            broker.stop()
-            say(f"broker stopped for {seconds:.0f} s")
-            time.sleep(seconds)
-            broker.start()
-        time.sleep(seconds)
 
 
 @contextmanager
@@ -233,9 +229,7 @@ def _one_job(place: Place, say: Say) -> Iterator[Samples]:
     watch = threading.Thread(target=look, daemon=True)
     watch.start()
     try:
-        while job.samples() is None:
-            assert job.poll() is None, job.log_tail()
-            time.sleep(0.1)
+        _await_answer(job)
         yield highest
     finally:
         ended.set()
