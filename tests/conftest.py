@@ -15,6 +15,7 @@ from flows.demo.servers import Broker, S3Server, start_broker, start_s3
 from tests.torture.job import STARTED
 
 REPOSITORY = Path(__file__).parent.parent
+LONG = bool(os.environ.get("LONG_TESTS"))  # every night what is dear is done more often
 LOOPBACK_NAMES = frozenset({"localhost", "::1", "0.0.0.0", "::", ""})
 
 settings.register_profile("dev", deadline=None)  # a shared machine is slow at times; that is no failure

@@ -8,14 +8,18 @@ import json
 import os
 import sys
 from collections import Counter
+from importlib import import_module
 
 from flows.cli import main as cli
+from flows.cli.commands import COMMANDS
 
 _AT_ONCE = 3
 _TIMES = int(sys.argv[1])
 
 
 def main() -> None:
+    for command in COMMANDS.values():
+        import_module(f"flows.cli.{command.place.partition(':')[0]}")
     commands: list[list[str]] = json.load(sys.stdin)
     waiting = [number for number in range(len(commands)) for _ in range(_TIMES)]
     endings = [Counter[int]() for _ in commands]

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from lake.catalog import session_keys
 from sinks.store import LocalStore
-from tests.conftest import REPOSITORY
+from tests.conftest import LONG, REPOSITORY
 
-_MANY, _FEW = 20, 3  # Arrow's threads are still at work at the end of the first kind
+_MANY, _FEW = (50, 6) if LONG else (10, 1)  # Arrow's threads are still at work at the end of the first kind
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Mutated requests of real SDKs to the intake: no 500, and what it says yes to holds all that decode finds in them."""
 
 import asyncio
-import os
 import random
 from collections import Counter
 
@@ -11,12 +10,13 @@ from operators.families.registry import ROUTES
 from operators.wire.message import Message
 from operators.wire.unusable import Limits
 from schemas.items import Item
+from tests.conftest import LONG
 from tests.fuzz.corpus import real_messages
 from tests.fuzz.mutate import mutate
 from tests.unit.asgi import Intake, ask
 
 LIMITS = Limits()
-COUNT = int(os.environ.get("INTAKE_FUZZ", "120"))
+COUNT = 20_000 if LONG else 120
 PATHS = {kind: path for path, kind in ROUTES.items()}
 
 

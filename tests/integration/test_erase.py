@@ -17,6 +17,7 @@ from lake.verify import verify
 from schemas.keys import RECEIPTS, REPLAYS, is_style
 from sinks.s3 import S3Store
 from sinks.store import ObjectStore
+from tests.conftest import LONG
 from tests.flow.test_erase import plain, styles_in
 from tests.torture.compare import Content, content
 from tests.torture.job import JobProcess, Place
@@ -27,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ERASED = ("guance/gc-shop", "datadog/dd-shop")  # the person u-1001, ada@example.test logs in in both
 OTHERS = ("guance/gc-spa-json", "datadog/dd-spa-mask", "rrweb/rr-spa")
 SESSION_ID = re.compile(r"'session_id': '([^']+)'")
-KILLS = 3
+KILLS = 6 if LONG else 2
 
 
 @pytest.fixture
@@ -43,11 +44,11 @@ def test_an_erasure_beside_a_job_both_killed_in_between(place: Place, samples: P
     job = JobProcess(place)
     with traffic(place.broker, [captures[name] for name in OTHERS]) as others:
         with traffic(place.broker, [captures[name] for name in ERASED]):
-            time.sleep(10)
+            time.sleep(6)
         command = erase_command(tmp_path)
         for number in range(KILLS):  # the person's last sessions are still open
             running = subprocess.Popen(command, env=place.environment(), stdout=subprocess.DEVNULL)
-            time.sleep(chance.uniform(1.0, 8.0))
+            time.sleep(chance.uniform(1.0, 6.0))
             running.kill()
             running.wait()
             if number % 2:
@@ -61,7 +62,7 @@ def test_an_erasure_beside_a_job_both_killed_in_between(place: Place, samples: P
         assert all("/quarantine/" in one["object"] and "nobody knows whose" in one["reason"] for one in unread), unread
         assert others.sent["messages"] > 0
     with traffic(place.broker, [captures[name] for name in ERASED]) as late:  # the first ones again: same dice
-        time.sleep(6)
+        time.sleep(3)
     assert late.sent["messages"] > 0
     job.await_idle()
     assert job.stop()[0] == 0

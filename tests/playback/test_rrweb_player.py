@@ -161,6 +161,7 @@ def shown(seen: dict[str, Any]) -> str:
 
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.timeout(300),
     pytest.mark.skipif(not captures(), reason="no recordings: set REPLAYLAKE_RECORDINGS to their folder"),
 ]

@@ -50,7 +50,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 SENTRY = {"se-kitchen-session": "9ccb94c0813e47c68bb36f7737ea0e73"}  # capture → its session
 IDLE = {"gc-clock-return": 0, "gc-idle-visible": 0}  # capture → which of its sessions
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
