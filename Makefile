@@ -72,14 +72,14 @@ demo: $(READY) $(PLAYER) $(LEAF) ## real broker, real S3, real recordings: strea
 
 .PHONY: test
 test: $(READY) $(PLAYER) $(LEAF) .work/node-with-zstd ## run all tests, three at a time, because many wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --durations 25 $(ARGS)
+	$(BIN)/python -m pytest -n 3 --durations 25 $(ARGS)
 
 # Pure code, the page's units, and flows that need no server.
 QUICK := tests/unit tests/property tests/page $(addprefix tests/flow/test_,clients.py late_signals.py names.py styles.py)
 
 .PHONY: quick
 quick: $(READY) $(LEAF) ## in a minute: what needs no server, two at a time; ARGS go to pytest
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -q -m "not slow" $(QUICK) $(ARGS)
+	$(BIN)/python -m pytest -n 2 -q -m "not slow" $(QUICK) $(ARGS)
 
 # The reader in examples/ needs zstd with dictionaries, which came with Node 24. A machine without it gets one from a Python package.
 .work/node-with-zstd: examples/replay_reader.mjs | $(READY)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from flows.demo.apache_kafka import start_apache_kafka
 from flows.demo.servers import Broker, S3Server, start_broker, start_s3
@@ -16,6 +18,7 @@ from tests.torture.job import STARTED
 
 REPOSITORY = Path(__file__).parent.parent
 LONG = bool(os.environ.get("LONG_TESTS"))  # every night what is dear is done more often
+APART = {f"tests/flow/test_{name}.py" for name in ("torture", "operation", "first_day")}
 LOOPBACK_NAMES = frozenset({"localhost", "::1", "0.0.0.0", "::", ""})
 
 settings.register_profile("dev", deadline=None)  # a shared machine is slow at times; that is no failure
@@ -38,20 +41,26 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What one worker gets in one piece: a file, as fixtures reach no further. Slow ones first: none is left over.
+    """Files with slow tests come first, so that at the end nobody waits for one of them alone."""
+    slow = {piece_of(item.nodeid) for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: piece_of(item.nodeid) not in slow)
 
-    Tests that are marked `apart` are pieces of their own, and those on Apache Kafka, which is slow to start, are one.
-    """
-    slow: set[str] = set()
-    pieces: dict[pytest.Item, str] = {}
-    for item in items:
-        broker = getattr(getattr(item, "callspec", None), "params", {}).get("broker")
-        piece = item.nodeid if item.get_closest_marker("apart") else str(item.path.relative_to(REPOSITORY))
-        pieces[item] = broker if broker == "apache-kafka" else piece
-        item.add_marker(pytest.mark.xdist_group(pieces[item]))
-        if item.get_closest_marker("slow"):
-            slow.add(pieces[item])
-    items.sort(key=lambda item: pieces[item] not in slow)
+
+class _Pieces(LoadScopeScheduling):  # type: ignore[misc] - it has no types
+    def _split_scope(self, nodeid: str) -> str:
+        return piece_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Workers get tests piece by piece, whatever `--dist` says."""
+    config.option.loadscopereorder = False  # ours is better
+    return _Pieces(config, log)
+
+
+def piece_of(nodeid: str) -> str:
+    """What one worker runs: a file, as fixtures reach no further; a test of those that share nothing dear."""
+    file = nodeid.partition("::")[0]
+    return nodeid if file in APART else file
 
 
 def pytest_report_header() -> str:

@@ -28,7 +28,7 @@ from tests.conftest import apache_kafka_libs
 from tests.torture.compare import content
 from tests.torture.job import JobProcess, Place
 
-pytestmark = [pytest.mark.slow, pytest.mark.apart]
+pytestmark = pytest.mark.slow
 CAPTURES = ("guance/gc-spa-json.jsonl.gz",)
 AGE_MS = 15_000  # longer than gap, lateness and margin of the clock
 STARTED: "list[subprocess.Popen[str]]" = []

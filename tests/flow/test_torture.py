@@ -13,7 +13,7 @@ from tests.conftest import apache_kafka_libs, has_apache_kafka
 from tests.torture.neighbours import Neighbour, Servers
 from tests.torture.scenarios import Stage, kills, restarts, stops, store_faulty
 
-pytestmark = [pytest.mark.slow, pytest.mark.apart, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PARTITIONS = 4
 RATE = 40.0  # messages a second: enough for sessions to close all the time
 
