@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: piece_of(item.nodeid) not in slow)
 
 
-class _Pieces(LoadScopeScheduling):  # type: ignore[misc] - it has no types
+class _Pieces(LoadScopeScheduling):  # type: ignore[misc] # has no types
     def _split_scope(self, nodeid: str) -> str:
         return piece_of(nodeid)
 
