@@ -38,7 +38,7 @@ $(READY): pyproject.toml uv.lock
 		$(BIN)/python -m pip --version >/dev/null 2>&1 && pip="$(BIN)/python -m pip" || \
 		pip="$$python -m pip --python $(BIN)/python"; \
 		$$pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || \
-		{ echo "error: cannot install uv into .venv; is pip there (Debian: apt-get install python3-venv)?" >&2; exit 1; }; \
+		{ rm -rf .venv; echo "error: cannot install uv into .venv; is pip there (Debian: apt-get install python3-venv)?" >&2; exit 1; }; \
 	fi
 	$(UV) sync --frozen --all-extras --quiet --compile-bytecode
 	@touch $@
@@ -107,6 +107,10 @@ check: $(READY) $(PAGE_TOOLS)/.package-lock.json ## linter, formatter, types, im
 			echo "$$tool"; $(PAGE_TOOLS)/.bin/$$tool || failed="$$failed, $$tool"; \
 		else echo "$$tool: skipped, no npm here"; fi; \
 	done; \
+	if $(or $(CARGO),false) clippy --version >/dev/null 2>&1; then \
+		echo "cargo fmt, cargo clippy"; (cd native && export PYO3_PYTHON=$(CURDIR)/$(BIN)/python; $(CARGO) fmt --check && \
+		$(CARGO) clippy --quiet --locked --all-targets --target-dir ../.work/leaf -- -D warnings) || failed="$$failed, cargo"; \
+	else echo "cargo clippy: skipped, no cargo here"; fi; \
 	if [ -n "$$failed" ]; then echo "make check: $${failed#, } complained" >&2; exit 1; fi
 
 .PHONY: fix

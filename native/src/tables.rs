@@ -65,6 +65,9 @@ fn name<'py>(py: Python<'py>, text: &str) -> Bound<'py, PyString> {
     PyString::new(py, text)
 }
 
+/// A column's name and declared type.
+type Column = (Py<PyString>, String);
+
 /// All tables, by name: what rows and columns are made by.
 #[pyclass(frozen, module = "replaylake_native")]
 pub struct Tables {
@@ -75,7 +78,7 @@ pub struct Tables {
 impl Tables {
     /// `tables`: name, and columns with their declared types in the order of the schema.
     #[new]
-    fn new(py: Python<'_>, tables: Vec<(String, Vec<(Py<PyString>, String)>)>) -> PyResult<Self> {
+    fn new(py: Python<'_>, tables: Vec<(String, Vec<Column>)>) -> PyResult<Self> {
         let mut by_name = vec![];
         for (table, columns) in tables {
             by_name.push((table, Arc::new(Table::new(py, &columns)?)));
