@@ -4,7 +4,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,15 @@ from tests.torture.job import STARTED
 
 REPOSITORY = Path(__file__).parent.parent
 LONG = bool(os.environ.get("LONG_TESTS"))  # every night what is dear is done more often
-APART = {f"tests/flow/test_{name}.py" for name in ("torture", "operation", "first_day")}
+APART = {
+    "tests/flow/test_first_day.py",
+    "tests/flow/test_operation.py",
+    "tests/flow/test_torture.py",
+    "tests/integration/test_erase.py",
+    "tests/integration/test_topics.py",
+    "tests/serve/test_fuzz.py",
+    "tests/serve/test_live.py",
+}
 LOOPBACK_NAMES = frozenset({"localhost", "::1", "0.0.0.0", "::", ""})
 
 settings.register_profile("dev", deadline=None)  # a shared machine is slow at times; that is no failure
@@ -94,16 +101,30 @@ def _no_job_outlives_its_test() -> Iterator[None]:
         STARTED.pop().end()
 
 
-@pytest.fixture(scope="session", params=["tansu", "apache-kafka"])
-def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
-    """A real broker, one for the whole run: every test runs against each kind that this machine has."""
-    with start_broker() if request.param == "tansu" else _apache_kafka() as running:
+@pytest.fixture(scope="session")
+def tansu() -> Iterator[Broker]:
+    """The broker that comes from pip, one for all tests of a worker: a test keeps to topics of its own."""
+    with start_broker() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
+def apache_kafka() -> Iterator[Broker]:
+    """The same with Apache Kafka; skips the test where there is none."""
+    with start_apache_kafka(apache_kafka_libs()) as running:
+        yield running
+
+
+@pytest.fixture(params=["tansu", "apache_kafka"])
+def broker(request: pytest.FixtureRequest) -> Broker:
+    """A real broker: the test runs against each kind that this machine has."""
+    found: Broker = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
 def s3() -> Iterator[S3Server]:
-    """A real S3 store with the bucket `lake`, one for the whole run: a test keeps to a prefix of its own."""
+    """A real S3 store with the bucket `lake`, one for all tests of a worker: a test keeps to a prefix of its own."""
     with start_s3() as running:
         yield running
 
@@ -142,7 +163,3 @@ def apache_kafka_libs() -> Path:
     if not any(libs.glob("kafka_*.jar")):
         pytest.skip(f"no Apache Kafka jars in {libs}: docker/kafka/pom.xml says how to fetch them")
     return libs
-
-
-def _apache_kafka() -> AbstractContextManager[Broker]:
-    return start_apache_kafka(apache_kafka_libs())

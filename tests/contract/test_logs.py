@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
@@ -10,12 +10,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
 from flows.broker import SourceError, TopicFacts, look_up_topics
-from flows.demo.apache_kafka import start_apache_kafka
-from flows.demo.servers import Broker, start_broker
+from flows.demo.servers import Broker
 from flows.kafka_log import KafkaLog, KafkaProbe
 from flows.topic_log import End, Event, Gone, Record, TopicLog
 from operators.input.receive_clock import Input
-from tests.conftest import apache_kafka_libs
 from tests.contract.memory_log import MemoryBroker, MemoryLog
 
 WAIT_SECONDS = 30.0
@@ -110,25 +108,13 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
-def tansu() -> Iterator[Broker]:
-    with start_broker() as broker:
-        yield broker
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with start_apache_kafka(apache_kafka_libs(), tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker
-
-
-@pytest.fixture(params=["memory", "tansu", pytest.param("kafka", marks=pytest.mark.slow)])
+@pytest.fixture(params=["memory", "tansu", pytest.param("apache_kafka", marks=pytest.mark.slow)])
 def topic(request: pytest.FixtureRequest) -> MakeTopic:
     broker = MemoryBroker() if request.param == "memory" else request.getfixturevalue(request.param)
     return lambda partitions: Topic(broker, partitions)
 
 
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.slow)])
+@pytest.fixture(params=["memory", pytest.param("apache_kafka", marks=pytest.mark.slow)])
 def full_topic(request: pytest.FixtureRequest) -> MakeTopic:
     """Of a broker that can do everything that Kafka can."""
     broker = MemoryBroker() if request.param == "memory" else request.getfixturevalue(request.param)

@@ -22,7 +22,7 @@ from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionTy
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from flows.demo.apache_kafka import start_apache_kafka
-from flows.demo.servers import Broker, S3Server, start_broker
+from flows.demo.servers import Broker, S3Server
 from flows.server_process import LOOPBACK, free_ports
 from tests.conftest import REPOSITORY, apache_kafka_libs
 
@@ -47,12 +47,6 @@ def documented() -> dict[str, tuple[str, int]]:
     """Line and exit code by mistake."""
     found = [_ROW.fullmatch(line) for line in _DOC.read_text().splitlines()]
     return {row["mistake"]: (row["line"], int(row["code"])) for row in found if row}
-
-
-@pytest.fixture(scope="module")
-def tansu() -> Iterator[Broker]:
-    with start_broker() as broker:
-        yield broker
 
 
 class Commands:

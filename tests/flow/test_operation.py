@@ -1,5 +1,6 @@
 """What an on-call engineer meets: two jobs by mistake, a process that dies, a full disk, offsets that are gone."""
 
+import json
 import resource
 import shutil
 import signal
@@ -17,14 +18,12 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from flows.captures import CaptureCounts, read_captures
-from flows.demo.apache_kafka import start_apache_kafka
 from flows.demo.feed import feed
-from flows.demo.servers import Broker, S3Server, start_broker
+from flows.demo.servers import Broker, S3Server
 from flows.server_process import LOOPBACK, free_ports
 from lake.verify import verify
 from schemas.keys import REPLAYS, is_style
 from schemas.metrics import JOB_METRICS
-from tests.conftest import apache_kafka_libs
 from tests.torture.compare import content
 from tests.torture.job import JobProcess, Place
 
@@ -43,12 +42,6 @@ def _ended_with_the_test() -> Iterator[None]:
             job.kill()
 
 
-@pytest.fixture(scope="module")
-def tansu() -> Iterator[Broker]:
-    with start_broker() as broker:
-        yield broker
-
-
 @pytest.fixture
 def place(tansu: Broker, tmp_path: Path, samples: Path) -> Place:
     """A topic of its own with one recording in it, which closes as soon as it is read, and a local lake."""
@@ -61,9 +54,9 @@ def open_place(tansu: Broker, tmp_path: Path, samples: Path) -> Place:
     return place_of(tansu, tmp_path, samples, 0)
 
 
-def place_of(broker: Broker, folder: Path, samples: Path, age_ms: int) -> Place:
+def place_of(broker: Broker, folder: Path, samples: Path, age_ms: int, partitions: int = 4) -> Place:
     topic = f"rum-{time.time_ns()}"
-    broker.create_topic(topic, 4)
+    broker.create_topic(topic, partitions)
     send(broker, topic, samples, age_ms)
     return Place(broker, str(folder / "lake"), folder / "recovery", extra={"REPLAYLAKE_KAFKA__TOPICS": f'["{topic}"]'})
 
@@ -207,26 +200,26 @@ def test_a_full_disk_in_the_recovery_folder_stops_the_job_and_loses_nothing(plac
     assert content(place.store()).tables["sessions"]
 
 
-def test_offsets_that_are_gone_stop_the_job_until_a_person_decides(tmp_path: Path, samples: Path) -> None:
-    with start_apache_kafka(apache_kafka_libs()) as broker:
-        broker.create_topic("rum", 1)
-        send(broker, "rum", samples)
-        place = Place(broker, str(tmp_path / "lake"), tmp_path / "recovery")
-        job = JobProcess(place)
-        job.await_idle()
-        assert job.stop()[0] == 0
-        send(broker, "rum", samples)
-        with AdminClient({"bootstrap.servers": broker.bootstrap}) as admin:
-            [deleted] = admin.delete_records([TopicPartition("rum", 0, -1)]).values()
-            assert deleted.result(30).low_watermark > 0
-        send(broker, "rum", samples)
-        code, errors = ended(start(place))
-        assert code == 1
-        assert "were deleted before they were read. Nothing was skipped" in errors.splitlines()[-1]
-        assert "--on-lost-offsets" in errors.splitlines()[-1]
-        assert ended(start(place))[0] == 1, "it must not go on by itself at the next start either"
-        code, errors = ended_after_idle(place, "earliest")
-        assert code == 0, errors
+def test_offsets_that_are_gone_stop_the_job_until_a_person_decides(
+    apache_kafka: Broker, tmp_path: Path, samples: Path
+) -> None:
+    place = place_of(apache_kafka, tmp_path, samples, AGE_MS, partitions=1)
+    [topic] = json.loads(place.extra["REPLAYLAKE_KAFKA__TOPICS"])
+    job = JobProcess(place)
+    job.await_idle()
+    assert job.stop()[0] == 0
+    send(apache_kafka, topic, samples)
+    with AdminClient({"bootstrap.servers": apache_kafka.bootstrap}) as admin:
+        [deleted] = admin.delete_records([TopicPartition(topic, 0, -1)]).values()
+        assert deleted.result(30).low_watermark > 0
+    send(apache_kafka, topic, samples)
+    code, errors = ended(start(place))
+    assert code == 1
+    assert "were deleted before they were read. Nothing was skipped" in errors.splitlines()[-1]
+    assert "--on-lost-offsets" in errors.splitlines()[-1]
+    assert ended(start(place))[0] == 1, "it must not go on by itself at the next start either"
+    code, errors = ended_after_idle(place, "earliest")
+    assert code == 0, errors
 
 
 def ended_after_idle(place: Place, on_lost_offsets: str) -> tuple[int, str]:

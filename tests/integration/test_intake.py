@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,12 +26,6 @@ from tests.flow.test_recordings import capture_files, differences, known_capture
 
 pytestmark = pytest.mark.timeout(300)
 QUICK = {"REPLAYLAKE_INTAKE__CONFIRM_SECONDS": "2", "REPLAYLAKE_LOG__FORMAT": "json"}
-
-
-@pytest.fixture(scope="module")
-def tansu() -> Iterator[Broker]:
-    with start_broker() as running:
-        yield running
 
 
 def new_topic(broker: Broker, partitions: int = 2) -> str:

@@ -3,13 +3,11 @@
 The same cases and longer ones: `make torture ARGS='offsets spread-cluster --kafka .work/kafka-libs'`.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from flows.demo.apache_kafka import start_apache_kafka
-from tests.conftest import apache_kafka_libs
+from flows.demo.servers import Broker
 from tests.torture.clock_shim import has_compiler
 from tests.torture.field import Field
 from tests.torture.inputs import CASES
@@ -22,13 +20,12 @@ SESSIONS = 40
 NAMES = [(subject, name) for subject, checks in CASES.items() for name in checks]
 
 
-@pytest.fixture(scope="module")
-def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
-    with start_apache_kafka(apache_kafka_libs()) as broker:
-        yield Field(Topics(broker), tmp_path_factory.mktemp("topics"))
+@pytest.fixture(scope="session")
+def field(apache_kafka: Broker, tmp_path_factory: pytest.TempPathFactory) -> Field:
+    return Field(Topics(apache_kafka), tmp_path_factory.mktemp("topics"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def spread(field: Field) -> Spread:
     captures = sorted((Path(__file__).parent.parent.parent / "samples").glob("*/*.jsonl.gz"))
     return Spread(field, captures, SESSIONS, seed=1)
