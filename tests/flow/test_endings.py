@@ -25,7 +25,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # on a machine that is busy with other things
+@pytest.mark.timeout(3600 if LONG else 600)  # on a machine that is busy with other things
 def test_every_way_to_end_has_its_exit_code_every_time(lake: Path, tmp_path: Path) -> None:
     _, session = min(session_keys(LocalStore(lake)))
     none = str(tmp_path / "none")

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import LONG
 from tests.torture.iceberg import Place, torture
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200 if LONG else 400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600 if LONG else 400)]
 
 
 def test_readers_meet_no_row_twice_none_missing_and_no_error(tmp_path: Path) -> None:

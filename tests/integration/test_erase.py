@@ -24,7 +24,7 @@ from tests.torture.job import JobProcess, Place
 from tests.torture.routes import rum_lane
 from tests.torture.traffic import Traffic
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200 if LONG else 600)]
 ERASED = ("guance/gc-shop", "datadog/dd-shop")  # the person u-1001, ada@example.test logs in in both
 OTHERS = ("guance/gc-spa-json", "datadog/dd-spa-mask", "rrweb/rr-spa")
 SESSION_ID = re.compile(r"'session_id': '([^']+)'")

@@ -18,7 +18,7 @@ _SCHEMATHESIS = Path(sysconfig.get_path("scripts"), "schemathesis")
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("who", "ids"), [("open", "any"), ("guarded", "known")])
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(7200 if LONG else 1200)
 def test_no_request_makes_the_server_fail(  # noqa: PLR0913 - fixtures
     served: Served, guarded: Served, rows: list[dict[str, Any]], tmp_path: Path, ids: str, who: str
 ) -> None:

@@ -71,6 +71,16 @@ def test_the_nightly_torture_has_every_scenario_that_there_is() -> None:
         assert sorted(name for row in rows for name in row.split()) == sorted(known)
 
 
+def test_the_nightly_run_has_the_long_form_of_every_test_that_has_one() -> None:
+    named = re.findall(r"tests/\S+\.py", _workflow("nightly")["jobs"]["long"]["steps"][-1]["run"])
+    tests = [
+        path
+        for path in ROOT.glob("tests/*/test_*.py")
+        if re.search(r"^from tests.conftest import .*\bLONG\b", path.read_text(), re.MULTILINE)
+    ]
+    assert sorted(named) == sorted(str(path.relative_to(ROOT)) for path in tests)
+
+
 def test_the_version_is_the_same_everywhere() -> None:
     assert version.faults(ROOT) == []
     assert CliRunner().invoke(app, ["--version"]).stdout.strip() == f"replaylake {version.version(ROOT)}"
