@@ -98,6 +98,7 @@ class Overview:
             count(is_bounce), count(*) FILTER (session_error_count > 0)
             FROM sessions WHERE {where.sql} GROUP BY GROUPING SETS ((), {sets})""",
             where.params,
+            where.sets,
         )
         return {
             _set_of(int(str(bits)), values[: len(BREAKDOWNS)]): _nothing()
