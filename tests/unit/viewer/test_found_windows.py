@@ -28,7 +28,7 @@ EVERYTHING = Wanted(None)
 class Lake:
     """Words that are looked for, and the files in which that was done."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.store = LocalStore(folder)
         self.clock = Clock()
         self.tables = LineTables(self.store, ReadLimits(), lambda: self.clock.seconds, 10)
@@ -41,7 +41,7 @@ class Lake:
             self.asked += [one.key.rpartition("/")[2].removesuffix(".parquet") for one in files]
             return ask_of(files, *more)
 
-        self.tables.scan.ask_of = noted  # type: ignore[method-assign]
+        patch.setattr(self.tables.scan, "ask_of", noted)
 
     def look(self, table: str, *words: str, limit_bytes: int = MIB) -> Looked:
         self.clock.seconds += 60
@@ -59,8 +59,8 @@ class Lake:
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    lake = Lake(tmp_path / "lake")
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
+    lake = Lake(tmp_path / "lake", monkeypatch)
     yield lake
     lake.tables.close()
 
