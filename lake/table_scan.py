@@ -7,6 +7,7 @@ opened. Inside a file DuckDB leaves row groups alone by the same statistics. Col
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
+from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -15,6 +16,7 @@ from lake.block_files import Question, found_of, name_of
 from lake.blocks import BlockCache
 from lake.file_bounds import EVERYTHING, FileBounds, NotOfTable, Span, bounds_of
 from lake.parquet_duck import ParquetDuck, Unreadable
+from schemas.errors import Damaged
 from schemas.fields import ColumnType
 from schemas.keys import FIRST_REVISIONS, TABLE_ENDING, partition_value
 from schemas.tables import REVISED, TABLES, arrow_schema
@@ -26,6 +28,8 @@ from sinks.tables import declared_columns
 _TRIES = 10  # a folder is compacted once a day
 _LISTING_SHARE = 4  # listing may take a fifth of the time
 _log = logging.getLogger("replaylake.serve")
+Part = tuple[str, frozenset[str]]  # a file's name, and those of the files that may replace rows of it
+Answer = TypeVar("Answer")
 _SQL_TYPES: dict[ColumnType, str] = {
     "string": "VARCHAR",
     "int64": "BIGINT",
@@ -35,6 +39,10 @@ _SQL_TYPES: dict[ColumnType, str] = {
     "map<string,string>": "MAP(VARCHAR, VARCHAR)",
     "binary": "BLOB",
 }
+
+
+class FileLeftOut(Damaged):
+    """A file turned out damaged: ask the others."""
 
 
 class ScanCounts(msgspec.Struct):
@@ -92,6 +100,18 @@ class TableScan:
         self.counts.spared += len(listed) - len(wanted) - len(replacing)
         return wanted + replacing
 
+    def parts(self, table: str, span: Span, question: Question) -> dict[Part, ObjectInfo]:
+        """The same files, the newest day first, each with what its rows depend on."""
+        files = self.files(table, span, question)
+        replacing: dict[str | None, list[str]] = {}
+        for one in files:
+            if self._replaces(table, one):
+                replacing.setdefault(partition_value(one.key, "dt"), []).append(name_of(one))
+        together = {day: frozenset(names) for day, names in replacing.items()}
+        days = [(partition_value(one.key, "dt"), one) for one in files]
+        days.sort(key=lambda pair: pair[0] or "", reverse=True)
+        return {(name_of(one), together.get(day, frozenset())): one for day, one in days}
+
     def ask(  # noqa: PLR0913 - what a query depends on
         self,
         table: str,
@@ -103,16 +123,58 @@ class TableScan:
         extra: Sequence[str] = (),
     ) -> pa.Table:
         """Rows of a query over `lines`: the table's latest rows with these columns and, where named in `extra`, the
-        file's `filename` and the row's `file_row_number`.
+        file's `filename` and `file_index` and the row's `file_row_number`.
 
         A file that is damaged costs its rows: it is named in the log and left out. Raises LakeRestless, TooMuch, and
         what the store has raised.
         """
+        return self.steadily(
+            table,
+            question,
+            lambda: self.ask_of(self.files(table, span, question), table, columns, sql, params, question, extra),
+        )
+
+    def ask_of(  # noqa: PLR0913 - as above
+        self,
+        files: Sequence[ObjectInfo],
+        table: str,
+        columns: Iterable[str],
+        sql: str,
+        params: Sequence[object],
+        question: Question,
+        extra: Sequence[str] = (),
+    ) -> pa.Table:
+        """The same of these files alone; `file_index` is a place among them. Raises ObjectMissing, FileLeftOut too."""
         names = list(dict.fromkeys(columns))
+
+        def query(some: Sequence[ObjectInfo]) -> pa.Table:
+            text, own = self._lines(table, some, names, extra)
+            return self._duck.query_all(some, f"WITH {text} {sql}", [*own, *params], question)
+
+        try:
+            return query(files)
+        except Unreadable as error:
+            good = [one for one in files if self._is_readable(one, query)]
+            if len(good) == len(files):
+                raise
+            raise FileLeftOut(str(error)) from error
+
+    def _is_readable(self, found: ObjectInfo, query: Callable[[Sequence[ObjectInfo]], pa.Table]) -> bool:
+        """Whether the file alone can be asked; left out when not."""
+        try:
+            query([found])
+        except Unreadable as error:
+            self._leave_out(found, error)
+            return False
+        return True
+
+    def steadily(self, table: str, question: Question, do: Callable[[], Answer]) -> Answer:
+        """What `do` comes to; again when files of the table turn out gone or damaged. Raises LakeRestless."""
         for _ in range(_TRIES):
-            files = self.files(table, span, question)
             try:
-                return self._ask(table, files, names, sql, params, question, extra)
+                return do()
+            except FileLeftOut:
+                continue
             except ObjectMissing:  # expired, merged or erased since it was listed
                 question.errors.clear()
                 self.list_again(table)
@@ -140,34 +202,6 @@ class TableScan:
     def list_again(self, table: str) -> None:
         """The list of files is no longer good: one of them has gone."""
         self._listings[table].until = -1.0
-
-    def _ask(  # noqa: PLR0913 - as above
-        self,
-        table: str,
-        files: Sequence[ObjectInfo],
-        names: Sequence[str],
-        sql: str,
-        params: Sequence[object],
-        question: Question,
-        extra: Sequence[str],
-    ) -> pa.Table:
-        def query(some: Sequence[ObjectInfo]) -> pa.Table:
-            text, own = self._lines(table, some, names, extra)
-            return self._duck.query_all(some, f"WITH {text} {sql}", [*own, *params], question)
-
-        try:
-            return query(files)
-        except Unreadable:
-            good = []
-            for one in files:
-                try:
-                    query([one])
-                    good.append(one)
-                except Unreadable as error:
-                    self._leave_out(one, error)
-            if len(good) == len(files):
-                raise
-            return query(good)
 
     def _lines(
         self, table: str, files: Sequence[ObjectInfo], names: Sequence[str], extra: Sequence[str]
@@ -240,13 +274,12 @@ def _relation(table: str, files: Sequence[ObjectInfo], names: Sequence[str], ext
     empty = f"SELECT {', '.join(declared)} WHERE false"
     if not files:
         return empty
-    options = "".join(f", {name} = true" for name in extra)
     wanted = ", ".join(f'"{name}"' for name in (*names, *extra))
-    read = f"SELECT * FROM read_parquet(?, union_by_name = true, hive_partitioning = false{options})"
+    read = f"SELECT {', '.join(('*', *extra))} FROM read_parquet(?, union_by_name = true, hive_partitioning = false)"
     return f"SELECT {wanted} FROM (({empty}) UNION ALL BY NAME {read})"
 
 
-_EXTRA = {"filename": "VARCHAR", "file_row_number": "BIGINT"}
+_EXTRA = {"filename": "VARCHAR", "file_row_number": "BIGINT", "file_index": "BIGINT"}
 
 
 def _names(files: Sequence[ObjectInfo]) -> list[object]:

@@ -105,6 +105,10 @@ class Sessions(_Answer):
     next: str | None = Field(description="`cursor` of the next page; null on the last")
     total: int = Field(description="windows on all pages")
     complete: bool = Field(description="false while a server that has just started still reads older sessions")
+    text_complete: bool = Field(
+        description="false: `q` was not looked for in all that happened, for want of time or memory; ask again, or for "
+        "fewer days. Of facets and histogram the header `X-Text-Complete` says that"
+    )
 
 
 class LiveSession(_Answer):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from urllib.parse import unquote
 
 import msgspec
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Query, Request, Response
 
 from viewer import answers
 from viewer.access import Caller, Credentials, NotAllowed, NotKnown
@@ -94,7 +94,11 @@ def wanted(  # noqa: PLR0913 - one parameter per kind of filter
     from_: Annotated[float | None, Query(alias="from", description="at or after, epoch ms")] = None,
     to: Annotated[float | None, Query(description="before, epoch ms")] = None,
     q: Annotated[
-        str, Query(max_length=200, description="words that all occur in ids, user, pages, browser, place, version")
+        str,
+        Query(
+            max_length=200,
+            description="words that all occur in ids, user, pages, browser, place, version, or in what happened",
+        ),
     ] = "",
     is_: Annotated[
         Pairs, Query(alias="is", description="column:value; empty is unknown; of one column any may hold")
@@ -122,6 +126,13 @@ def wanted_sessions(
 ) -> Wanted:
     """Which sessions, also by what happened in them."""
     return viewer.happened.resolved(wanted, has, hasnot)
+
+
+def text_told(answer: Response, wanted: Wanted) -> Response:
+    """The answer, with a header when free text was not looked for in all that happened."""
+    if wanted.texts is not None and not wanted.texts.is_whole:
+        answer.headers["X-Text-Complete"] = "false"
+    return answer
 
 
 SessionFilter = Annotated[Wanted, Depends(wanted_sessions)]

@@ -46,7 +46,7 @@ def sessions(index: SessionIndex, wanted: Wanted, sort: str, limit: int, behind_
     """One page of windows, the way to the next, and how many there are in all."""
     by = order(sort)
     behind = after(behind_cursor, sort) if behind_cursor else Condition("TRUE", ())
-    with index.snapshot(wanted.happened) as ask:
+    with index.snapshot(condition(wanted).sets) as ask:
         numbers, total = _page(ask, wanted, behind, by, limit + 1)
         # All columns of these rows alone: DuckDB skips the rest for a join, but not for a list in the text.
         found = ask(
@@ -62,6 +62,7 @@ def sessions(index: SessionIndex, wanted: Wanted, sort: str, limit: int, behind_
         "next": following,
         "total": total,
         "complete": index.is_whole,
+        "text_complete": wanted.texts is None or wanted.texts.is_whole,
     }
 
 

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 
 import msgspec
 import pyarrow as pa
 
 from schemas.units import US_PER_MS
-from viewer.listed import SESSIONS, WINDOW_HASH, Listed
+from viewer.listed import SESSIONS, WINDOW_HASH, Listed, anywhere
 
 CUSTOM = "custom."
 _INT64_MAX = 2**63 - 1
@@ -25,6 +26,16 @@ class SessionSet(msgspec.Struct, frozen=True):
     name: str
     windows: pa.Table
     is_absent: bool
+
+
+class TextSets(msgspec.Struct, frozen=True):
+    """Of each word of the free text the windows in which something happened that has it.
+
+    `is_whole`: all that happened was looked into; else the words were not looked for in all of it.
+    """
+
+    sets: Sequence[SessionSet]
+    is_whole: bool
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -44,6 +55,12 @@ class Wanted(msgspec.Struct, frozen=True):
     lt: Sequence[str] = ()
     between: Sequence[str] = ()  # `column:low,high`, both included
     happened: Sequence[SessionSet] = ()  # of sessions alone
+    texts: TextSets | None = None  # the same; None: words are looked for in the row alone
+
+    @property
+    def words(self) -> list[str]:
+        """Of the free text."""
+        return list(dict.fromkeys(self.text.lower().split()))
 
     def without(self, column_name: str) -> "Wanted":
         """The same without what `is_` and `not_` say of one column."""
@@ -91,17 +108,26 @@ def column(name: str, of: Listed = SESSIONS) -> Column:
 
 def condition(wanted: Wanted, of: Listed = SESSIONS) -> Condition:
     """What a row must fulfil. Raises BadRequest."""
-    parts = [*_place(wanted, of), *_alternatives(wanted.is_, of), *_excluded(wanted.not_, of)]
+    parts: list[_Part] = [*_place(wanted, of), *_alternatives(wanted.is_, of), *_excluded(wanted.not_, of)]
     parts += _compared(">", wanted.gt, of) + _compared("<", wanted.lt, of) + _between(wanted.between, of)
-    parts += [(of.search, (_text(word),) * of.search.count("?")) for word in wanted.text.lower().split()]
-    parts += [
-        (f"{WINDOW_HASH} {'NOT ' if one.is_absent else ''}IN (SELECT window_hash FROM {one.name})", ())
-        for one in wanted.happened
-    ]
+    texts = wanted.texts.sets if wanted.texts and of is SESSIONS else ()
+    for word, own in zip_longest(wanted.words, texts):
+        own_columns, params = of.search, (_text(word),) * of.search.count("?")
+        parts.append((f"({own_columns} OR {_in(own)})" if own else own_columns, params))
+    parts += [(_in(one), ()) for one in wanted.happened]
     if not parts:
         return Condition("TRUE", ())
-    params = tuple(one for _, own in parts for one in own)
-    return Condition(" AND ".join(sql for sql, _ in parts), params, wanted.happened)
+    every = tuple(one for _, own in parts for one in own)
+    return Condition(" AND ".join(sql for sql, _ in parts), every, (*wanted.happened, *texts))
+
+
+def has_word(columns: Sequence[str], word: str) -> Condition:
+    """A row has the word in one of the columns. Raises BadRequest."""
+    return Condition(anywhere(columns), (_text(word),) * len(columns))
+
+
+def _in(windows: SessionSet) -> str:
+    return f"{WINDOW_HASH} {'NOT ' if windows.is_absent else ''}IN (SELECT window_hash FROM {windows.name})"
 
 
 def _place(wanted: Wanted, of: Listed) -> Iterator[_Part]:

@@ -1,4 +1,6 @@
-"""Which sessions something happened in: `table.column:value`, answered by the lines of the days of the sessions."""
+"""Which sessions something happened in, answered by the lines of the days of the sessions: `table.column:value`, and
+words of free text.
+"""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -7,19 +9,17 @@ import msgspec
 import pyarrow as pa
 
 from schemas.units import MIB, MS_PER_DAY, US_PER_MS
-from viewer.filters import BadRequest, Condition, SessionSet, Wanted, condition
+from viewer.filters import BadRequest, Condition, SessionSet, TextSets, Wanted, condition, has_word
+from viewer.found_windows import FoundWindows
 from viewer.line_explorer import LineExplorer, used
-from viewer.listed import LINES, WINDOW_HASH, Listed
+from viewer.listed import HAPPENED, LINES, Listed
 from viewer.session_index import SessionIndex
-from viewer.shared_cache import SharedCache
 
-_KEPT_BYTES = 64 * MIB
+_FOUND_BYTES = 128 * MIB  # 8 for each window in which something happened
 _DAYS_MAX = 4_000
 _EPOCH = date(1970, 1, 1)
 _US_PER_DAY = MS_PER_DAY * US_PER_MS
 _SIGNS = ":><"
-
-_Key = tuple[str, str, str, frozenset[str]]  # table, condition, its parameters, files
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -49,15 +49,16 @@ def event(text: str, apps: frozenset[str] | None, app: str | None) -> Event:
 
 
 class Happened:
-    """Finds the windows, for any thread. What was asked last is kept as long as the files are the same."""
+    """Finds the windows, for any thread."""
 
     def __init__(self, index: SessionIndex, lines: LineExplorer) -> None:
         self._index = index
         self._lines = lines
-        self._kept = SharedCache[_Key, pa.Table](_KEPT_BYTES, lambda table: int(table.nbytes))
+        self._windows = FoundWindows()
 
-    def resolved(self, wanted: Wanted, has: Sequence[str], has_not: Sequence[str]) -> Wanted:
-        """The filter with the windows in which all of `has` and nothing of `has_not` happened.
+    def resolved(self, wanted: Wanted, has: Sequence[str] = (), has_not: Sequence[str] = ()) -> Wanted:
+        """The filter of sessions with the windows in which all of `has` and nothing of `has_not` happened, and for each
+        word of the free text those in which something happened that has it.
 
         Raises BadRequest, Busy, TooMuch, LakeRestless.
         """
@@ -67,20 +68,44 @@ class Happened:
             for text in texts
         ]
         condition(wanted)
-        days = self._days(wanted) if asked else frozenset()
-        sets = [
-            SessionSet(f"happened_{number}", self._windows(one, days), is_absent=is_absent)
-            for number, (one, is_absent) in enumerate(asked)
-        ]
-        return msgspec.structs.replace(wanted, happened=tuple(sets))
+        words = wanted.words
+        if not asked and not words:
+            return wanted
+        days = self._days(msgspec.structs.replace(wanted, text=""))
+        left_bytes = _FOUND_BYTES
+        sets = []
+        for number, (one, is_absent) in enumerate(asked):
+            windows = self._where(one, days, left_bytes)
+            left_bytes -= windows.nbytes
+            sets.append(SessionSet(f"happened_{number}", windows, is_absent=is_absent))
+        texts = self._texts(Wanted(wanted.apps, wanted.app), words, days, left_bytes) if words else None
+        return msgspec.structs.replace(wanted, happened=sets, texts=texts)
 
-    def _windows(self, one: Event, days: frozenset[str]) -> pa.Table:
-        where = condition(one.wanted, one.of)
-        with self._lines.asking(one.wanted, one.of, days) as ask:
-            key = one.of.table, where.sql, repr(where.params), ask.file_names()
-            sql = f"SELECT DISTINCT {WINDOW_HASH} AS window_hash FROM lines WHERE {where.sql}"
-            columns = [*used(one.wanted, one.of), "app_id", "session_id", "session_part"]
-            return self._kept.get(key, lambda: ask(sql, where.params, columns))
+    def _where(self, one: Event, days: frozenset[str], limit_bytes: int) -> pa.Table:
+        among = Wanted(one.wanted.apps, one.wanted.app)
+        own = msgspec.structs.replace(one.wanted, apps=None, app=None)
+        with self._lines.asking(among, one.of, days) as ask:
+            conditions, columns = [condition(own, one.of)], used(one.wanted, one.of)
+            found = self._windows.look(ask, condition(among), conditions, columns, limit_bytes)
+        if found.trouble is not None:
+            raise found.trouble
+        return found.windows[0]
+
+    def _texts(self, among: Wanted, words: Sequence[str], days: frozenset[str], limit_bytes: int) -> TextSets:
+        """Tables that have least to read come first, should there be no time for all."""
+        found: list[list[pa.Table]] = [[] for _ in words]
+        is_whole = True
+        with self._lines.question() as question:
+            for table, columns in HAPPENED.items():
+                ask = self._lines.of(question, among, LINES[table], days)
+                conditions = [has_word(columns, word) for word in words]
+                looked = self._windows.look(ask, condition(among), conditions, ["app_id", *columns], limit_bytes)
+                limit_bytes -= looked.nbytes
+                is_whole &= looked.trouble is None
+                for windows, more in zip(found, looked.windows, strict=True):
+                    windows.append(more)
+        sets = (SessionSet(f"text_{n}", pa.concat_tables(one), is_absent=False) for n, one in enumerate(found))
+        return TextSets(list(sets), is_whole=is_whole)
 
     def _days(self, wanted: Wanted) -> frozenset[str]:
         """UTC days on which something was received of the sessions that fulfil the rest of the filter."""

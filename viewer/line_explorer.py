@@ -1,17 +1,17 @@
 """The explorer's questions about lines (views, actions, errors and so on), answered out of the table files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
 import pyarrow as pa
 
-from lake.block_files import Question, name_of
+from lake.block_files import Question
 from lake.file_bounds import Span
 from lake.parquet_duck import Unreadable
-from lake.table_scan import TableScan
+from lake.table_scan import Answer, Part, TableScan
 from schemas.units import US_PER_MS
-from sinks.store import ObjectMissing
+from sinks.store import ObjectInfo, ObjectMissing
 from sinks.swap import LakeRestless
 from viewer.explorer import Row, in_buckets, per_filter, shown
 from viewer.filters import BadRequest, Column, Condition, Wanted, column, condition, microseconds
@@ -105,9 +105,19 @@ class LineExplorer:
     @contextmanager
     def asking(self, wanted: Wanted, of: Listed, days: frozenset[str] | None = None) -> Iterator["AskLines"]:
         """Ask about lines that a filter can meet, in one slot. `days`: only files of these. Raises Busy, TooMuch."""
+        with self.question() as question:
+            yield self.of(question, wanted, of, days)
+
+    @contextmanager
+    def question(self) -> Iterator[Question]:
+        """A slot, and what may be read in it. Raises Busy."""
         question = Question(self._question_bytes)
         with self._questions.slot() as slot, slot.ending(question.end):
-            yield AskLines(self._scan, of.table, _span(wanted, days), question)
+            yield question
+
+    def of(self, question: Question, wanted: Wanted, of: Listed, days: frozenset[str] | None = None) -> "AskLines":
+        """The same as `asking`, as a part of a question."""
+        return AskLines(self._scan, of.table, _span(wanted, days), question)
 
 
 class AskLines(msgspec.Struct, frozen=True):
@@ -118,9 +128,19 @@ class AskLines(msgspec.Struct, frozen=True):
     span: Span
     question: Question
 
-    def file_names(self) -> frozenset[str]:
-        """Of the files that would be read, and what version of them."""
-        return frozenset(name_of(one) for one in self.scan.files(self.table, self.span, self.question))
+    def parts(self) -> dict[Part, ObjectInfo]:
+        """The files that would be read, the newest day first, each with what its rows depend on."""
+        return self.scan.parts(self.table, self.span, self.question)
+
+    def of_files(
+        self, files: Sequence[ObjectInfo], sql: str, params: Sequence[object], columns: Sequence[str]
+    ) -> pa.Table:
+        """A query of these alone, in `steadily`; the column `file_index` is a place among them."""
+        return self.scan.ask_of(files, self.table, columns, sql, params, self.question, ["file_index"])
+
+    def steadily(self, do: Callable[[], Answer]) -> Answer:
+        """What `do` comes to; again when files of the table turn out gone or damaged. Raises LakeRestless."""
+        return self.scan.steadily(self.table, self.question, do)
 
     def __call__(
         self, sql: str, params: Sequence[object], columns: Sequence[str], extra: Sequence[str] = ()

@@ -27,6 +27,14 @@ _OF_TABLE = {
     "long_tasks": ("long_task_id",),
     "console": ("message", "level"),
 }
+# Free text on sessions is looked for in these too: what happened, those with least to read first.
+HAPPENED: Mapping[str, Sequence[str]] = {
+    "errors": ("error_type", "error_message"),
+    "console": ("message",),
+    "actions": ("action_name",),
+    "views": ("view_url", "view_name"),
+    "resources": ("resource_url",),
+}
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -63,7 +71,8 @@ class Listed(msgspec.Struct, frozen=True):
         return field.type in {"string", "bool"} and field.unit != JSON and field.name not in names
 
 
-def _anywhere(names: Sequence[str], more: str = "") -> str:
+def anywhere(names: Sequence[str], more: str = "") -> str:
+    """A condition: a word is in one of the columns."""
     return f"({' OR '.join(f'contains(lower({name}), ?)' for name in names)}{more})"
 
 
@@ -85,7 +94,7 @@ def _lines(table: str) -> Listed:
             "coalesce(epoch_us(received_at), 0)": int,
         },
         uses=(*_WINDOW, item, "time", "received_at"),
-        search=_anywhere(searched),
+        search=anywhere(searched),
         searched=searched,
         moment="make_timestamptz(?)",
     )
@@ -97,7 +106,7 @@ SESSIONS = Listed(
     time="start",
     key=_WINDOW,
     uses=tuple(_WINDOW),
-    search=_anywhere(_OF_SESSIONS, " OR contains(search_text, ?)"),
+    search=anywhere(_OF_SESSIONS, " OR contains(search_text, ?)"),
     searched=_OF_SESSIONS,
     moment="?",
 )

@@ -7,7 +7,6 @@ all have; then every number is what its own list counts (`viewer.leads`).
 from collections.abc import Mapping, Sequence
 
 import msgspec
-import pyarrow as pa
 
 from schemas.units import NS_PER_MS
 from viewer.error_groups import ErrorGroups
@@ -55,9 +54,20 @@ VITALS = (
     _Vital("cls", "cumulative_layout_shift", "ratio", 0.001, 100, 250),
 )
 _OF_SESSIONS = ("sessions", "visitors", "bounced", "bounce_known", "with_errors")
-_Bins = dict[
-    tuple[str, str, object], dict[int, int]
-]  # counts by step, by (vital, breakdown, value); vital "": of all views, in one step
+_BY: Sequence[tuple[str, ...]] = ((), *((name,) for name in BREAKDOWNS))
+
+
+class _Counts(msgspec.Struct, frozen=True):
+    """Views, those that have the vital by rating, and the step that three of four of these do not exceed."""
+
+    views: int = 0
+    p75: int | None = None
+    good: int = 0
+    middle: int = 0
+    poor: int = 0
+
+
+_Vitals = Mapping[tuple[str, str, object], _Counts]  # by vital, breakdown and value
 
 
 class Overview:
@@ -71,22 +81,23 @@ class Overview:
     def of(self, wanted: Wanted, top: int) -> Row:
         """The answer; `top`: values of a breakdown. Raises BadRequest, Busy, TooMuch, LakeRestless."""
         _check(wanted)
-        sessions, bins = self._sessions(wanted), self._bins(wanted)
-        for name, counts in (("views", _views(bins)), ("errors", self._errors(wanted))):
+        sessions, vitals = self._sessions(wanted), self._vitals(wanted)
+        views = {(by, value): found.views for (vital, by, value), found in vitals.items() if vital == VITALS[0].name}
+        for name, counts in (("views", views), ("errors", self._errors(wanted))):
             for place, number in counts.items():
                 sessions.setdefault(place, _nothing())[name] = number
         everything = sessions.get(("", None), _nothing())
         errors = self._groups.page(wanted, "-count", _SLOWEST)
         return {
             **_numbers(everything, wanted),
-            "vitals": [_vital(vital, bins.get((vital.name, "", None), {}), wanted) for vital in VITALS],
+            "vitals": [_vital(vital, vitals.get((vital.name, "", None), _Counts()), wanted) for vital in VITALS],
             "top_errors": errors["groups"],
             "error_groups": errors["total"],
             "slowest_pages": self._slowest(wanted, "views", ["view_path_group"], "loading_time"),
             "slowest_resources": self._slowest(
                 wanted, "resources", ["resource_url_host", "resource_url_path_group"], "duration"
             ),
-            "breakdowns": {name: _breakdown(name, sessions, bins, wanted, top) for name in BREAKDOWNS},
+            "breakdowns": {name: _breakdown(name, sessions, vitals, wanted, top) for name in BREAKDOWNS},
         }
 
     def _sessions(self, wanted: Wanted) -> dict[tuple[str, object], dict[str, int]]:
@@ -98,6 +109,7 @@ class Overview:
             count(is_bounce), count(*) FILTER (session_error_count > 0)
             FROM sessions WHERE {where.sql} GROUP BY GROUPING SETS ((), {sets})""",
             where.params,
+            where.sets,
         )
         return {
             _set_of(int(str(bits)), values[: len(BREAKDOWNS)]): _nothing()
@@ -119,26 +131,43 @@ class Overview:
             )
         return {_set_of(row["bits"], [row[name] for name in BREAKDOWNS]): row["count"] for row in found.to_pylist()}
 
-    def _bins(self, wanted: Wanted) -> _Bins:
-        """The vitals one after the other: rows are counted by all breakdowns at once, and these few counts by each."""
+    def _vitals(self, wanted: Wanted) -> _Vitals:
+        """All in one pass: rows are counted by step, and what is asked for is made of these counts."""
         of = LINES["views"]
         where = condition(wanted, of)
-        names = ", ".join(BREAKDOWNS)
-        sets = ", ".join(f"({', '.join(name for name in (which, 'step') if name)})" for which in ("", *BREAKDOWNS))
-        bins: _Bins = {}
-        for vital in VITALS:
-            with self._lines.asking(wanted, of) as ask:
-                found = ask(
-                    f""", hit AS MATERIALIZED (
-                        SELECT {names}, ceil({vital.column} / {vital.step})::BIGINT AS step, count(*) AS count
-                        FROM lines WHERE {where.sql} GROUP BY ALL)
-                    SELECT GROUPING({names}) AS bits, {names}, step, sum(count)::BIGINT AS count
-                    FROM hit GROUP BY GROUPING SETS ({sets})""",
-                    where.params,
-                    [*used(wanted, of), *BREAKDOWNS, vital.column],
+        names, vitals = ", ".join(BREAKDOWNS), ", ".join(vital.name for vital in VITALS)
+        steps = ", ".join(f"ceil({vital.column} / {vital.step})::BIGINT AS {vital.name}" for vital in VITALS)
+        sets = ", ".join(f"({', '.join((vital.name, *by))})" for vital in VITALS for by in _BY)
+        good, fair = (
+            " OR ".join(f"{vital.name} <= {bound}" for vital, bound in zip(VITALS, bounds, strict=True))
+            for bounds in zip(*((vital.good, vital.poor) for vital in VITALS), strict=True)
+        )
+        with self._lines.asking(wanted, of) as ask:
+            found = ask(
+                f""", hit AS NOT MATERIALIZED (SELECT {names}, {steps} FROM lines WHERE {where.sql}),
+                counted AS (
+                    SELECT GROUPING({vitals}, {names}) AS bits, {names}, {vitals}, coalesce({vitals}) AS step,
+                        count(*) AS count
+                    FROM hit GROUP BY GROUPING SETS ({sets})
+                ), summed AS (
+                    SELECT *, sum(count) OVER (PARTITION BY bits, {names} ORDER BY step NULLS LAST) AS until,
+                        sum(count) FILTER (step IS NOT NULL) OVER (PARTITION BY bits, {names}) AS known
+                    FROM counted
                 )
-            _add(bins, vital, found)
-        return bins
+                SELECT bits, {names}, sum(count)::BIGINT AS views, coalesce(max(known), 0)::BIGINT AS known,
+                    min(step) FILTER (until * 4 >= known * 3) AS p75,
+                    coalesce(sum(count) FILTER ({good}), 0)::BIGINT AS good,
+                    coalesce(sum(count) FILTER ({fair}), 0)::BIGINT AS fair
+                FROM summed GROUP BY ALL""",
+                where.params,
+                [*used(wanted, of), *BREAKDOWNS, *(vital.column for vital in VITALS)],
+            )
+        vital_of = {2 ** len(VITALS) - 1 - 2 ** (len(VITALS) - 1 - place): one.name for place, one in enumerate(VITALS)}
+        return {
+            (vital_of[row["bits"] >> len(BREAKDOWNS)], *_set_of(row["bits"], [row[name] for name in BREAKDOWNS])):
+            _Counts(row["views"], row["p75"], row["good"], row["fair"] - row["good"], row["known"] - row["fair"])
+            for row in found.to_pylist()
+        }  # fmt: skip
 
     def _slowest(self, wanted: Wanted, table: str, group: Sequence[str], column: str) -> list[Row]:
         of = LINES[table]
@@ -182,21 +211,6 @@ def _set_of(bits: int, values: Sequence[object]) -> tuple[str, object]:
     return "", None
 
 
-def _add(bins: _Bins, vital: _Vital, found: pa.Table) -> None:
-    """The counts of a vital. Views that lack it have no step; with these the first vital counts all views."""
-    for row in found.to_pylist():
-        which, value = _set_of(row["bits"], [row[name] for name in BREAKDOWNS])
-        if vital is VITALS[0]:
-            views = bins.setdefault(("", which, value), {0: 0})
-            views[0] += row["count"]
-        if row["step"] is not None:
-            bins.setdefault((vital.name, which, value), {})[row["step"]] = row["count"]
-
-
-def _views(bins: _Bins) -> dict[tuple[str, object], int]:
-    return {(which, value): found[0] for (vital, which, value), found in bins.items() if not vital}
-
-
 def _numbers(found: Mapping[str, int], wanted: Wanted, more: dict[str, list[str]] | None = None) -> Row:
     """Numbers of some sessions. `more`: what is said of them beside the filter."""
 
@@ -216,11 +230,9 @@ def _numbers(found: Mapping[str, int], wanted: Wanted, more: dict[str, list[str]
     }
 
 
-def _vital(vital: _Vital, bins: Mapping[int, int], wanted: Wanted, more: dict[str, list[str]] | None = None) -> Row:
-    count = sum(bins.values())
-    ratings = {"good": 0, "middle": 0, "poor": 0}
-    for step, number in bins.items():
-        ratings["good" if step <= vital.good else "middle" if step <= vital.poor else "poor"] += number
+def _vital(vital: _Vital, found: _Counts, wanted: Wanted, more: dict[str, list[str]] | None = None) -> Row:
+    ratings = {"good": found.good, "middle": found.middle, "poor": found.poor}
+    count = sum(ratings.values())
     shares = []
     for rating, number in ratings.items():
         said = vital.said(rating)
@@ -228,21 +240,12 @@ def _vital(vital: _Vital, bins: Mapping[int, int], wanted: Wanted, more: dict[st
         shares.append(
             {"rating": rating, "count": number, "share": _rate(number, count), **leads("views", wanted, every)}
         )
-    return {"name": vital.name, "unit": vital.unit, "p75": _p75(vital, bins), "count": count, "shares": shares}
-
-
-def _p75(vital: _Vital, bins: Mapping[int, int]) -> float | None:
-    """The value that three of four do not exceed, to a step."""
-    left = -(-3 * sum(bins.values()) // 4)
-    for step in sorted(bins):
-        left -= bins[step]
-        if left <= 0:
-            return vital.value(step)
-    return None
+    p75 = None if found.p75 is None else vital.value(found.p75)
+    return {"name": vital.name, "unit": vital.unit, "p75": p75, "count": count, "shares": shares}
 
 
 def _breakdown(
-    name: str, sessions: Mapping[tuple[str, object], dict[str, int]], bins: _Bins, wanted: Wanted, top: int
+    name: str, sessions: Mapping[tuple[str, object], dict[str, int]], vitals: _Vitals, wanted: Wanted, top: int
 ) -> list[Row]:
     rows = [(value, found) for (which, value), found in sessions.items() if which == name]
     rows.sort(key=lambda row: (-row[1]["sessions"], str(row[0])))
@@ -250,7 +253,9 @@ def _breakdown(
         {
             "value": value,
             **_numbers(found, wanted, said := {"is": [f"{name}:{'' if value is None else value}"]}),
-            "vitals": [_vital(vital, bins.get((vital.name, name, value), {}), wanted, said) for vital in VITALS],
+            "vitals": [
+                _vital(vital, vitals.get((vital.name, name, value), _Counts()), wanted, said) for vital in VITALS
+            ],
         }
         for value, found in rows[:top]
     ]

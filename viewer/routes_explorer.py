@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from schemas.fields import GROUPS
 from viewer import answers, explorer, respond
 from viewer.access import Caller
-from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Parts, Responses, SessionFilter, Who, client
+from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Parts, Responses, SessionFilter, Who, client, text_told
 from viewer.filters import Wanted
 from viewer.listed import LINES, SESSIONS, Listed
 from viewer.parts import Viewer
@@ -84,7 +84,9 @@ def sessions(  # noqa: PLR0913 - FastAPI takes parameters so
     as_csv = respond.wants_csv(request, format)
     found = explorer.sessions(viewer.index, wanted, sort, CSV_ROWS if as_csv else limit, cursor)
     note_rows(request, viewer, who, wanted, "sessions", found, as_csv=as_csv)
-    return respond.csv(request, "sessions", list(SESSIONS.columns), found) if as_csv else respond.json(request, found)
+    if as_csv:
+        return text_told(respond.csv(request, "sessions", list(SESSIONS.columns), found), wanted)
+    return respond.json(request, found)
 
 
 def note_rows(  # noqa: PLR0913 - a line of the audit log names all of this
@@ -122,7 +124,8 @@ def facets(  # noqa: PLR0913 - FastAPI takes parameters so
     own: Own = True,  # noqa: FBT002
 ) -> Response:
     """How many windows have which value."""
-    return respond.json(request, {"facets": explorer.facets(viewer.index, wanted, names_of(columns), top, own=own)})
+    found = {"facets": explorer.facets(viewer.index, wanted, names_of(columns), top, own=own)}
+    return text_told(respond.json(request, found), wanted)
 
 
 def names_of(columns: str) -> list[str]:
@@ -134,4 +137,4 @@ def names_of(columns: str) -> list[str]:
 @routes.get("/sessions/histogram", response_model=answers.Histogram, openapi_extra=SECURITY)
 def histogram(request: Request, viewer: Parts, wanted: SessionFilter, buckets: Buckets = 60) -> Response:
     """Windows over time, by their start."""
-    return respond.json(request, explorer.histogram(viewer.index, wanted, buckets))
+    return text_told(respond.json(request, explorer.histogram(viewer.index, wanted, buckets)), wanted)

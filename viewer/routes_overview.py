@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from viewer import answers, respond
-from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Filter, Parts
+from viewer.asking import FAILURES, PREFIX, SECURITY, TEXT, Filter, Parts, text_told
 
 routes = APIRouter(prefix=PREFIX, responses=FAILURES, tags=["explorer"])
 
@@ -49,4 +49,5 @@ def overview(
 
     The filter names columns that sessions, views, errors and resources have.
     """
-    return respond.json(request, viewer.overview.of(wanted, top))
+    resolved = viewer.happened.resolved(wanted)
+    return text_told(respond.json(request, viewer.overview.of(resolved, top)), resolved)

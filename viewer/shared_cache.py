@@ -47,6 +47,21 @@ class SharedCache(Generic[Key, Value]):
                 self.shared_count += 1
         return self._make(key, own, make, worth) if others is None else others.result()
 
+    def kept(self, key: Key) -> Value | None:
+        """The value of a key, if it is there."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+
+    def keep(self, key: Key, value: Value) -> None:
+        """A value that was made otherwise."""
+        size = self._size_of(value)
+        with self._lock:
+            if key not in self._kept and size <= self._limit:
+                self._put(key, value, size)
+
     def drop(self, is_gone: Callable[[Key], bool]) -> None:
         """Forget these; what is being made of them is handed to its callers and not kept."""
         with self._lock:
@@ -70,13 +85,16 @@ class SharedCache(Generic[Key, Value]):
         size = self._size_of(value) if worth(value) else self._limit + 1
         with self._lock:
             if self._making.get(key) is own and size <= self._limit:
-                self._kept[key] = value, size
-                self._size += size
-                while self._size > self._limit:
-                    self._size -= self._kept.popitem(last=False)[1][1]
+                self._put(key, value, size)
         self._end(key, own)
         own.set_result(value)
         return value
+
+    def _put(self, key: Key, value: Value, size: int) -> None:
+        self._kept[key] = value, size
+        self._size += size
+        while self._size > self._limit:
+            self._size -= self._kept.popitem(last=False)[1][1]
 
     def _end(self, key: Key, own: Future[Value]) -> None:
         with self._lock:

@@ -188,6 +188,10 @@ export async function builder({ page, job }) {
   seen.chips = await chips(page);
   seen.url = page.url();
   await open(page, "/?range=all");
+  await page.getByRole("searchbox").fill("typeerror");
+  await after(page, () => page.getByRole("searchbox").press("Enter"));
+  seen.searched = await total(page);
+  await open(page, "/?range=all");
   seen.slow = await say({ what: "resources", field: "duration", way: "gt", value: "1 s" });
   await open(page, "/?range=all");
   seen.longer = await say({ field: "time_spent", way: "gt", value: "1 min" });
@@ -205,7 +209,7 @@ export async function builder({ page, job }) {
   await dialog.getByRole("button", { name: "Add filter" }).click();
   seen.problem = await dialog.getByRole("alert").innerText();
   const api = async (query) => (await (await page.request.get(`/api/v1/sessions?limit=1&${query}`)).json()).total;
-  seen.api = { has: await api("has=errors.error_type:TypeError"), both: await api("has=errors.error_type:TypeError&has=views.view_path:/shop/cart.html"), slow: await api("has=resources.duration>1e9"), between: await api("between=time_spent:30000000000,90000000000") };
+  seen.api = { searched: await api("q=TypeError"), has: await api("has=errors.error_type:TypeError"), both: await api("has=errors.error_type:TypeError&has=views.view_path:/shop/cart.html"), slow: await api("has=resources.duration>1e9"), between: await api("between=time_spent:30000000000,90000000000") };
   return seen;
 }
 

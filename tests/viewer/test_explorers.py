@@ -122,6 +122,7 @@ def test_sessions_are_found_by_what_happened_in_them(seen: Any) -> None:
     assert any(one.startswith("TypeError") for one in built["suggested"])
     assert built["api"]["has"] == built["has"] < built["all"]
     assert built["api"]["both"] == built["both"] <= built["has"]
+    assert built["has"] <= built["searched"] == built["api"]["searched"] < built["all"]
     assert built["never"] < built["both"]
     assert built["slow"] == built["api"]["slow"]
     assert [chip.split(" · ")[0] for chip in built["chips"]] == ["with error", "with view", "without action"]

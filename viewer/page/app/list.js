@@ -97,7 +97,7 @@ export class List {
     this.facets.update(facets, this.state);
   }
 
-  take({ next, total, ...rows }) {
+  take({ next, total, text_complete: isWhole = true, ...rows }) {
     this.data = rows[this.table];
     this.nextCursor = next;
     this.draw();
@@ -108,6 +108,7 @@ export class List {
     this.empty.hidden = this.data.length > 0;
     this.rows.element.hidden = this.data.length === 0;
     this.total.textContent = typeof total === "number" ? counted(total, this.own.one, this.own.many) : t`${count(this.data.length)} ${this.own.many} shown`;
+    if (!isWhole) this.total.textContent += t`, of the part of what happened that could be searched in time: search again, or in fewer days`;
   }
 
   draw() {
