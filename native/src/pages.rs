@@ -37,9 +37,7 @@ pub fn link_styles<'py>(
         return None;
     }
     let fits = |style: &&Span| (least..=most).contains(&(style.end - style.start));
-    let marked = |style: &Span| {
-        (style.end - style.start, PyBytes::new(py, &xxh3_128(style.of(page)).to_be_bytes()))
-    };
+    let marked = |style: &Span| (style.end - style.start, PyBytes::new(py, &xxh3_128(style.of(page)).to_be_bytes()));
     Some(found.iter().filter(fits).map(marked).collect())
 }
 

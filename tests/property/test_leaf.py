@@ -330,7 +330,8 @@ LINK = f'"tagName":"link","attributes":{{"_cssText":{SHEET}}}'
 HOSTILE_PAGES = [
     f'{{"node":{{{LINK}}}}}', f'{{"node":{{{LINK}}}}}x', f' {{ "a" : null , "node" : {{{LINK}}} }} ', "{}", "[]",
     '{"node":null}', f'{{"node":{{{LINK}}},"node":{{}}}}', f'{{"node":{{{LINK},"tagName":"a"}}}}',
-    f'{{"node":{{"tagName":null,{LINK[17:]}}}}}', f'{{"node":{{{LINK},"childNodes":[{{{LINK}}},{{}}]}}}}', f'{{"node":{{{LINK},"childNodes":null}}}}',
+    f'{{"node":{{"tagName":null,{LINK[17:]}}}}}', f'{{"node":{{{LINK},"childNodes":[{{{LINK}}},{{}}]}}}}',
+    f'{{"node":{{{LINK},"childNodes":null}}}}',
     f'{{"node":{{{LINK},"childNodes":[],"childNodes":[{{{LINK}}}]}}}}', f'{{"node":{{{LINK},"attributes":{{}}}}}}',
     f'{{"node":{{"tagName":"lin\u212a","attributes":{{"_cssText":{SHEET}}}}}}}',
     f'{{"node":{{"tagName":"\\u006cink","attributes":{{"_cssText":{SHEET}}}}}}}',
