@@ -1,4 +1,4 @@
-//! The hot path of RUM lines. Python decides everything; what is here does the usual case of it in one step, and says
+//! The hot path of RUM lines, and two steps of replay's. Python decides everything; what is here does the usual case of it in one step, and says
 //! None for anything else. docs/decisions/0020-compiled-leaf.md
 
 mod columns;
@@ -6,6 +6,7 @@ mod guance;
 mod item;
 mod names;
 mod numbers;
+mod pages;
 mod protocol;
 mod row;
 mod scan;
@@ -20,5 +21,7 @@ fn replaylake_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<tables::Tables>()?;
     module.add_class::<row::Row>()?;
     module.add_class::<guance::GuanceLines>()?;
-    module.add_function(wrap_pyfunction!(windows::plain_window, module)?)
+    module.add_function(wrap_pyfunction!(windows::plain_window, module)?)?;
+    module.add_function(wrap_pyfunction!(pages::is_utf8, module)?)?;
+    module.add_function(wrap_pyfunction!(pages::link_styles, module)?)
 }

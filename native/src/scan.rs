@@ -98,6 +98,46 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Calls `element` at each element, which begins there.
+    pub fn array(&mut self, mut element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.take(b'[')?;
+        self.skip_space();
+        if self.peek()? == b']' {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            self.skip_space();
+            element(self)?;
+            self.skip_space();
+            match self.peek()? {
+                b',' => self.at += 1,
+                b']' => {
+                    self.at += 1;
+                    return Some(());
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Goes behind a value, which begins here and is no deeper than that.
+    pub fn skip(&mut self, depth: usize) -> Option<()> {
+        match self.peek()? {
+            b'"' => self.string().map(|_| ()),
+            b'{' => {
+                let depth = depth.checked_sub(1)?;
+                self.object(|scanner, _| scanner.skip(depth))
+            }
+            b'[' => {
+                let depth = depth.checked_sub(1)?;
+                self.array(|scanner| scanner.skip(depth))
+            }
+            b'n' => self.word(b"null"),
+            _ => self.scalar().map(|_| ()),
+        }
+    }
+
     /// A text, number or truth value, which begins here.
     pub fn scalar(&mut self) -> Option<Scanned> {
         match self.peek()? {

@@ -70,6 +70,21 @@ class _Mutation(msgspec.Struct, gc=False):
     adds: list[_Added] = []
 
 
+class _Number(msgspec.Struct, gc=False):
+    id: int = 0
+
+
+class _AddedNumber(msgspec.Struct, gc=False):
+    node: _Number
+
+
+class _Numbers(msgspec.Struct, gc=False):
+    """Of a change, only which nodes it brings: most bring none that is wanted, and the rest of them is skipped over."""
+
+    adds: list[_AddedNumber] = []
+
+
+_numbers = tolerant(msgspec.json.Decoder(_Numbers))
 _snapshot = tolerant(msgspec.json.Decoder(_Snapshot))
 _mutation = tolerant(msgspec.json.Decoder(_Mutation))
 _attributes = tolerant(msgspec.json.Decoder(dict[str, msgspec.Raw]))
@@ -141,9 +156,10 @@ def _of_snapshot(data: msgspec.Raw, wanted: frozenset[int]) -> dict[int, Element
 
 def _of_change(data: msgspec.Raw, wanted: frozenset[int]) -> dict[int, Element | None]:
     """New nodes come one by one, each with the number of its parent, in any order."""
-    added = {one.node.id: one for one in _mutation(bytes(data)).adds}
-    if wanted.isdisjoint(added):
+    text = bytes(data)
+    if wanted.isdisjoint([one.node.id for one in _numbers(text).adds]):
         return {}
+    added = {one.node.id: one for one in _mutation(text).adds}
     nodes = {number: one.node for number, one in added.items()}
     parents = {number: one.parent for number, one in added.items()}
     before = {(one.parent, one.following or 0): one for one in added.values() if one.following in nodes}

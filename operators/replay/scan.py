@@ -2,14 +2,16 @@
 
 import codecs
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import msgspec
 from xxhash import xxh3_128_digest
 from zlib_ng import zlib_ng
 
+from operators.native import LEAF
 from operators.replay.recording import Recording, open_body
 from operators.replay.records import NoRecords, Record
-from operators.replay.styles import choose, mark, styles_of
+from operators.replay.styles import choose, marks_of, styles_of
 from operators.wire.unusable import JSON_ERRORS, Unusable, json_refusal
 from schemas.items import Item, RejectReason, SegmentMeta, SegmentScan
 from schemas.units import KIB
@@ -72,14 +74,15 @@ def scan_records(  # noqa: PLR0913 - what a segment consists of
 ) -> SegmentScan:
     """The same, for who has decoded them already. `recorded`: what they tell, encoded. Raises Unusable."""
     _check_utf8(raw)
+    snapshots = list(filter(is_snapshot, records))
     return SegmentScan(
         raw_digest=xxh3_128_digest(raw),
         line_bytes=len(raw) + (not raw.endswith(b"\n")),
         records_count=len(records),
-        snapshot_times_ms=_thinned(_snapshot_times(records, meta)),
+        snapshot_times_ms=_thinned(_snapshot_times(snapshots, meta)),
         input_offsets_ms=_thinned(_input_offsets(records, recording, meta)),
-        url=next((url for record in records if (url := _url(record))), None),
-        styles=tuple(choose(map(mark, _styles(records)))),
+        url=next((url for record in records if record.type == _META_RECORD and (url := _url(record))), None),
+        styles=tuple(choose(chain.from_iterable(marks_of(record.data) for record in snapshots))),
         unusable_count=unusable_count,
         recorded=recorded,
     )
@@ -96,7 +99,8 @@ def style_texts(raw: bytes, recording: Recording) -> Iterable[bytes]:
     How deep JSON may be nested depends on the stack: what could be scanned may be too deep here, and then has none.
     """
     try:
-        return list(map(bytes, _styles(open_body(raw, recording).records)))
+        snapshots = filter(is_snapshot, open_body(raw, recording).records)
+        return [bytes(style) for record in snapshots for style in styles_of(record.data)]
     except RecursionError:
         return []
 
@@ -109,15 +113,9 @@ def to_line(raw: bytes) -> bytes:
     return raw.removesuffix(b"\n").translate(_BREAKS_TO_SPACES) + b"\n"
 
 
-def _styles(records: Iterable[Record]) -> Iterable[memoryview]:
-    for record in records:
-        if is_snapshot(record):
-            yield from styles_of(record.data)
-
-
 def _check_utf8(raw: bytes) -> None:
     """The JSON decoder skips over texts without a look; one bad byte would make the whole blob unreadable."""
-    if raw.isascii():
+    if raw.isascii() or (LEAF is not None and LEAF.module.is_utf8(raw)):
         return
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
@@ -141,34 +139,24 @@ def _thinned(times_ms: Iterable[int]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _time_ms(record: Record, meta: SegmentMeta) -> int | None:
-    """A record's time; None for a time outside of its segment, which a broken clock or number made."""
-    if record.timestamp is None or not meta.start_ms <= record.timestamp <= meta.end_ms:
-        return None
-    return int(record.timestamp)
-
-
-def _snapshot_times(records: Iterable[Record], meta: SegmentMeta) -> Iterable[int]:
+def _snapshot_times(snapshots: Iterable[Record], meta: SegmentMeta) -> Iterable[int]:
     """A full snapshot counts whatever its time is, since frames are cut at them."""
-    for record in records:
-        if is_snapshot(record):
-            time_ms = _time_ms(record, meta)
-            yield meta.start_ms if time_ms is None else time_ms
+    for record in snapshots:
+        time_ms = record.timestamp
+        is_known = time_ms is not None and meta.start_ms <= time_ms <= meta.end_ms
+        yield int(time_ms) if time_ms is not None and is_known else meta.start_ms
 
 
 def _input_offsets(records: Iterable[Record], recording: Recording, meta: SegmentMeta) -> Iterable[int]:
-    tests = recording.inputs
-    for record in records:
-        is_input = tests.get(record.type)
-        if is_input is not None and is_input(record):
-            time_ms = _time_ms(record, meta)
-            if time_ms is not None:
-                yield time_ms - meta.start_ms
+    """Not of times outside of the segment, which a broken clock or number made."""
+    test_of, start_ms, end_ms = recording.inputs.get, meta.start_ms, meta.end_ms
+    times_ms = [
+        record.timestamp for record in records if (is_input := test_of(record.type)) is not None and is_input(record)
+    ]
+    return [int(time_ms) - start_ms for time_ms in times_ms if time_ms is not None and start_ms <= time_ms <= end_ms]
 
 
 def _url(record: Record) -> str | None:
-    if record.type != _META_RECORD:
-        return None
     try:
         url = _META.decode(record.data).href
     except (msgspec.MsgspecError, RecursionError):

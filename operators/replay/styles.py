@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 from xxhash import xxh3_128_digest
 
+from operators.native import LEAF
 from schemas.blob import STYLES_MAX
 from schemas.items import StyleMark
 from schemas.style import STYLES_BYTES_MAX
@@ -52,6 +53,15 @@ _KIND = re.compile(rb"\s*\[\s*(\d+)\s*[,\]]")
 
 def mark(style: bytes | memoryview) -> StyleMark:
     return StyleMark(len(style), xxh3_128_digest(style))
+
+
+def marks_of(data: bytes | msgspec.Raw) -> list[StyleMark]:
+    """Those of `styles_of`. The compiled leaf reads trees."""
+    if LEAF is not None:
+        found = LEAF.module.link_styles(bytes(data), STYLE_BYTES_MIN, STYLES_BYTES_MAX)
+        if found is not None:
+            return [StyleMark(*one) for one in found]
+    return list(map(mark, styles_of(data)))
 
 
 def styles_of(data: bytes | msgspec.Raw) -> list[memoryview]:

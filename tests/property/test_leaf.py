@@ -1,6 +1,7 @@
 """The compiled leaf says what Python says, or nothing: for real messages, for mutated ones, and for hostile lines."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,12 +18,17 @@ from operators.families.family import Result
 from operators.families.guance import decode as guance_decode
 from operators.families.guance.native import LINES
 from operators.families.guance.rows import plain_guance_row
+from operators.families.registry import family_of
 from operators.native import LEAF
+from operators.replay.recording import open_body
+from operators.replay.scan import is_snapshot
+from operators.replay.styles import STYLE_BYTES_MIN, mark, styles_of
 from operators.rows.values import Row
 from operators.wire.inflate import inflate
 from operators.wire.message import Message
 from operators.wire.unusable import Limits
-from schemas.items import LINE_TABLE, Item
+from schemas.items import LINE_TABLE, Item, StyleMark
+from schemas.style import STYLES_BYTES_MAX
 from schemas.tables import TABLES
 from sinks import tables
 from tests.fuzz.corpus import real_messages
@@ -250,3 +256,95 @@ def test_a_value_of_another_type_ends_as_it_does_in_python(column: str, value: o
     by_leaf = outcome()
     with python_alone():
         assert outcome() == by_leaf
+
+
+@cache
+def pages() -> list[bytes]:
+    """What full snapshots of real segments hold: trees, and changes of Datadog 7."""
+    found: list[bytes] = []
+    for message in real_messages():
+        for item in _items(decode(message, Limits())):
+            if item.segment is not None:
+                recording = family_of(item.family).recording
+                records = open_body(inflate(item.body, LIMITS.inflated_bytes), recording).records
+                found += [bytes(record.data) for record in records if is_snapshot(record)]
+    return found
+
+
+def marks(page: bytes) -> list[StyleMark] | None:
+    """What both make of a page; None where the leaf leaves it to Python."""
+    assert LEAF is not None
+    found = LEAF.module.link_styles(page, STYLE_BYTES_MIN, STYLES_BYTES_MAX)
+    if found is None:
+        return None
+    by_leaf = [StyleMark(*one) for one in found]
+    assert Counter(by_leaf) == Counter(map(mark, styles_of(page)))
+    return by_leaf
+
+
+def test_the_styles_of_most_pages_are_the_leafs() -> None:
+    trees = [page for page in pages() if page.startswith(b"{")]
+    taken = [found for page in trees if (found := marks(page)) is not None]
+    assert len(taken) > 0.95 * len(trees) > 20
+    assert sum(map(len, taken)) > 20
+
+
+@given(st.integers(0, 1 << 32))
+def test_the_styles_of_a_mutated_page_are_the_same(seed: int) -> None:
+    chance = random.Random(seed)
+    text = bytearray(chance.choice(pages()))
+    for _ in range(chance.randrange(1, 4)):
+        place = chance.randrange(len(text))
+        text[place : place + chance.choice((0, 0, 1, 5, 500))] = chance.choice(
+            [
+                b'"',
+                b"\\",
+                b"{",
+                b"}",
+                b"[",
+                b"]",
+                b",",
+                b":",
+                b"0",
+                b"\xff",
+                b"null",
+                b'"tagName":"LINK",',
+                b'"_cssText":"',
+            ]
+        )
+    marks(bytes(text))
+    assert LEAF is not None
+    assert LEAF.module.is_utf8(bytes(text)) == is_utf8(bytes(text))
+
+
+def is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+SHEET = '"' + "a" * STYLE_BYTES_MIN + '"'
+LINK = f'"tagName":"link","attributes":{{"_cssText":{SHEET}}}'
+HOSTILE_PAGES = [
+    f'{{"node":{{{LINK}}}}}', f'{{"node":{{{LINK}}}}}x', f' {{ "a" : null , "node" : {{{LINK}}} }} ', "{}", "[]",
+    '{"node":null}', f'{{"node":{{{LINK}}},"node":{{}}}}', f'{{"node":{{{LINK},"tagName":"a"}}}}',
+    f'{{"node":{{"tagName":null,{LINK[17:]}}}}}', f'{{"node":{{{LINK},"childNodes":[{{{LINK}}},{{}}]}}}}',
+    f'{{"node":{{{LINK},"childNodes":null}}}}',
+    f'{{"node":{{{LINK},"childNodes":[],"childNodes":[{{{LINK}}}]}}}}', f'{{"node":{{{LINK},"attributes":{{}}}}}}',
+    f'{{"node":{{"tagName":"lin\u212a","attributes":{{"_cssText":{SHEET}}}}}}}',
+    f'{{"node":{{"tagName":"\\u006cink","attributes":{{"_cssText":{SHEET}}}}}}}',
+    '{"node":{"tagName":"LINK","attributes":{"_cssText":1}}}', '{"node":{"tagName":"link","attributes":{}}}',
+    f'{{"node":{{"tagName":"link","attributes":{{"_cssText":"",  "_cssText":{SHEET}}}}}}}',
+    f'{{"node":{{"tagName":"link","attributes":{{"\\u005fcssText":{SHEET}}}}}}}',
+    f'{{"node":{{"tagName":"link","attributes":{{"_cssText":{SHEET[:-2]}\\"""}}}}}}',
+    f'{{"node":{{"tagName":"link","attributes":{{"_cssText":{SHEET[:-9]}\\ud83d"}}}}}}',
+    f'{{"node":{{{LINK},"childNodes":[' + '{"childNodes":[' * 300 + "]}" * 300 + "]}}",
+    f'{{"node":{{{LINK},"x":' + "[" * 300 + "]" * 300 + "}}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", HOSTILE_PAGES)
+def test_the_styles_of_a_hostile_page_are_the_same_or_left_to_python(page: str) -> None:
+    marks(page.encode())

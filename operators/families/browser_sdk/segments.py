@@ -151,7 +151,9 @@ def _opened(raw: bytes, recording: Recording, limits: Limits) -> tuple[Opened, b
 
 def _known(header: Header, found: Opened) -> SegmentMeta:
     """The header with what can be; an impossible number costs itself, and the records say what it should have been."""
-    times_ms = [one.timestamp for one in found.records if one.timestamp is not None and is_time_ms(one.timestamp)]
+    times_ms = [one.timestamp for one in found.records if one.timestamp is not None]
+    if times_ms and not (is_time_ms(min(times_ms)) and is_time_ms(max(times_ms))):
+        times_ms = list(filter(is_time_ms, times_ms))
     start_ms = _time_ms(header.start_ms, min(times_ms, default=None))
     if start_ms is None:
         raise Unusable(RejectReason.INVALID_TIME, f"start is {header.start_ms!r:.40}, and no record has a time")
