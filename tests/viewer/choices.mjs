@@ -256,9 +256,59 @@ async function accessibleRest(width, { page, job }) {
   return found;
 }
 
+/** What opens over a view, and what a view says when there is nothing to show. */
+async function accessibleOpened(width, { page, job, complaints }) {
+  const { check, found } = await checker(width, page);
+  await open(page, "/?range=all");
+  if (width > 900) {
+    await page.locator('.facets details[data-column="errors.error_message"] summary').click();
+    await page.locator('.facets details[data-column="errors.error_message"] .facet').first().waitFor();
+  }
+  await check("what happened");
+  const cell = page.locator("tbody tr").first().locator("td").nth(2);
+  await cell.hover();
+  await cell.locator(".cell-menu").click();
+  await page.getByRole("menu").waitFor();
+  await check("menu of a value");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  await page.locator("dialog[open]").waitFor();
+  await check("keys");
+  await page.keyboard.press("Escape");
+  await page.getByLabel("Time range").selectOption("custom");
+  await page.getByRole("dialog", { name: "Time range" }).waitFor();
+  await check("time range");
+  await open(page, "/?range=all&is=browser:none");
+  await page.locator(".empty:not([hidden])").waitFor();
+  await check("no sessions");
+  await open(page, "/?table=errors&range=all&entry=none&of=none");
+  await page.locator(".entry-panel h2", { hasText: "Not there any more" }).waitFor();
+  await check("no entry");
+  const { app, id } = job.sessions["gc-shop"];
+  const session = (which, tab) => `/?app=${encodeURIComponent(app)}&session=${encodeURIComponent(which)}&tab=${tab}`;
+  await page.goto(session(id, "timeline"));
+  await page.locator(".entry.error .entry-main").first().click();
+  await page.locator(".timeline .entry-body").waitFor();
+  await check("timeline, an error");
+  await page.goto(session(id, "replay"));
+  await page.waitForFunction(() => document.querySelector(".clock")?.textContent);
+  await page.keyboard.press("c");
+  await page.getByRole("dialog", { name: "Share" }).waitFor();
+  await check("share");
+  await page.goto(session("none", "timeline"));
+  await page.getByRole("heading", { name: "This did not work" }).waitFor();
+  await check("no session");
+  const ours = complaints.filter((one) => !/status of 404/.test(one)); // the browser tells of the session that there is not
+  complaints.splice(0, complaints.length, ...ours);
+  return found;
+}
+
 export const accessibleLists1440 = (run) => accessibleLists(1440, run);
 export const accessibleLists1024 = (run) => accessibleLists(1024, run);
 export const accessibleLists400 = (run) => accessibleLists(400, run);
 export const accessibleRest1440 = (run) => accessibleRest(1440, run);
 export const accessibleRest1024 = (run) => accessibleRest(1024, run);
 export const accessibleRest400 = (run) => accessibleRest(400, run);
+export const accessibleOpened1440 = (run) => accessibleOpened(1440, run);
+export const accessibleOpened1024 = (run) => accessibleOpened(1024, run);
+export const accessibleOpened400 = (run) => accessibleOpened(400, run);

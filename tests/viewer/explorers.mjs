@@ -112,15 +112,20 @@ export async function entry({ page, job }) {
   await panel.waitFor({ state: "detached" });
   seen.closed = page.url();
   await page.locator("tbody tr td", { hasText: "payment failed" }).first().click();
+  const steps = await page.evaluate(() => history.length);
   const asked = [];
   page.on("request", (request) => asked.push(new URL(request.url()).pathname.split("/").at(-1)));
   await panel.getByRole("link", { name: "Play at that moment" }).click();
   await page.waitForFunction(() => Number(document.querySelector(".scrubber")?.getAttribute("aria-valuenow")) > 0);
   seen.timelines = asked.filter((path) => path === "timeline").length;
+  seen.steps = (await page.evaluate(() => history.length)) - steps;
   seen.played = { at: Number(await page.locator(".scrubber").getAttribute("aria-valuenow")), marked: await page.locator(".event[aria-current]").innerText() };
   await page.keyboard.press("u");
   await panel.locator(".source").waitFor();
   seen.back = page.url();
+  await panel.getByRole("link", { name: "Session details" }).click();
+  await page.locator(".timeline .entry-body").waitFor();
+  seen.details = { open: await page.locator(".timeline .entry", { has: page.locator(".entry-body") }).locator(".event-title").allInnerTexts(), isSeen: await page.locator('.entry-main[aria-expanded="true"]').evaluate((one) => one.getBoundingClientRect().top < innerHeight && one === document.activeElement) };
   await open(page, "/?table=views&range=all&is=view_path:/shop/cart.html&app=appid_a1b2c3d4e5f6");
   await page.locator("tbody tr").last().locator("td").nth(2).click();
   await panel.locator(".waterfall").waitFor();
@@ -128,6 +133,11 @@ export async function entry({ page, job }) {
   await panel.locator(".waterfall .toggle", { hasText: "Fetch/XHR" }).click();
   seen.view.xhr = await panel.locator(".falls li").count();
   await page.screenshot({ path: `${job.folder}/view-entry.png` });
+  const request = panel.locator("a.fall-name").first();
+  seen.view.request = await request.innerText();
+  await after(page, () => request.click());
+  await panel.locator(".source").waitFor();
+  seen.view.there = { title: await panel.locator(".entry-head h2").innerText(), url: page.url(), total: await total(page) };
   return seen;
 }
 
@@ -231,6 +241,30 @@ export async function alternatives({ page }) {
   return { each, one, left, two, told };
 }
 
+/** Beside the sessions: what happened in them, counted when somebody looks; wanted and excluded. */
+export async function happened({ page }) {
+  await open(page, "/?range=all");
+  const all = await total(page);
+  const asked = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  const group = page.locator('.facets details[data-column="errors.error_type"]');
+  await group.locator("summary").click();
+  const facet = group.locator(".facet", { hasText: "TypeError" });
+  await facet.waitFor();
+  const counted = asked.filter((path) => path.endsWith("/facets"));
+  const lines = await facet.getAttribute("title");
+  await after(page, () => facet.click());
+  const having = await total(page);
+  const found = { all, counted, lines, having, url: page.url(), chips: await chips(page) };
+  await page.locator('.facet[aria-pressed="true"]').waitFor();
+  await after(page, () => facet.click());
+  found.again = await total(page);
+  await facet.waitFor();
+  await facet.hover();
+  await after(page, () => group.getByRole("button", { name: "Never Type of an error TypeError" }).click());
+  return { ...found, without: await total(page), never: await chips(page) };
+}
+
 /** Groups of errors lead to their errors, sessions and into a replay. */
 export async function groups({ page, job }) {
   await open(page, "/?table=errors&range=all");
@@ -323,12 +357,23 @@ export async function habits({ page, job }) {
   await page.setViewportSize({ width: 1440, height: 860 });
   await open(page, "/?range=all");
   seen.fits = await page.locator(".table-scroll").evaluate((box) => box.scrollWidth <= box.clientWidth);
+  await page.setViewportSize({ width: 1440, height: 500 });
+  for (let step = 0; step < 12; step += 1) await page.keyboard.press("j");
+  const place = () =>
+    page.evaluate(() => {
+      const row = document.querySelector("tr.current");
+      const top = row.getBoundingClientRect().top - document.querySelector(".table-scroll").getBoundingClientRect().top;
+      return { top: Math.round(top), details: row.dataset.details, isFocused: row === document.activeElement };
+    });
+  const isList = (answer) => answer.url().includes("/api/v1/sessions?");
   await page.getByLabel("Read again").selectOption("10");
   seen.every = page.url();
-  let asked = 0;
-  page.on("request", (request) => (asked += request.url().includes("/api/v1/sessions?") ? 1 : 0));
-  await page.waitForTimeout(11_500);
-  seen.asked = asked;
+  await page.locator("tr.current").focus();
+  const [first] = [await place(), await page.evaluate(() => (document.querySelector("tr.current").dataset.old = "true"))];
+  await page.waitForResponse(isList);
+  await page.waitForFunction(() => document.querySelector("tr.current") && !document.querySelector("tr[data-old]"));
+  seen.stays = { first, again: await place() };
+  await page.setViewportSize({ width: 1440, height: 860 });
   await page.getByLabel("Time range").selectOption("15m");
   await idle(page);
   seen.range = page.url();
@@ -364,15 +409,58 @@ export async function walk({ page, job }) {
   await page.waitForFunction(() => location.search.includes("has="));
   await idle(page);
   const hit = await page.locator(".sessions tbody tr").evaluateAll((all) => all.map((row) => row.innerText.match(/\w+ Example/)?.[0]));
+  clicks += 1; // the browser's back button
   await page.goBack();
   await page.locator(".source").waitFor();
-  clicks += 1;
   await click(page.getByRole("link", { name: "Play at that moment" }));
-  await page.waitForFunction(() => Number(document.querySelector(".scrubber")?.getAttribute("aria-valuenow")) > 0);
-  await page.waitForFunction(() => /Your cart/.test(document.querySelector("iframe")?.contentDocument?.querySelector("iframe")?.contentDocument?.body?.innerText ?? ""), null, { timeout: 20_000 }).catch(() => {});
-  const marked = await page.locator(".event[aria-current]").innerText();
+  const marked = await cartIsShown(page);
   await page.screenshot({ path: `${job.folder}/walk-replay.png` });
   return { clicks, rows, broke, hit, marked };
+}
+
+/** The replay stands at the cart, with its error marked: what is marked. */
+async function cartIsShown(page) {
+  await page.waitForFunction(() => Number(document.querySelector(".scrubber")?.getAttribute("aria-valuenow")) > 0);
+  await page.waitForFunction(() => /Your cart/.test(document.querySelector("iframe")?.contentDocument?.querySelector("iframe")?.contentDocument?.body?.innerText ?? ""));
+  return page.locator(".event[aria-current]").innerText();
+}
+
+/** The same without a mouse: by the keys of the page, tab and enter. */
+export async function walkByKeys({ page, job }) {
+  const keys = async (...all) => {
+    for (const key of all) await page.keyboard.press(key);
+  };
+  const tabTo = async (target) => {
+    await target.waitFor();
+    for (let presses = 1; presses < 300; presses += 1) {
+      await page.keyboard.press("Tab");
+      if (await target.evaluate((one) => one === document.activeElement)) return presses;
+    }
+    throw new Error("no tab leads there");
+  };
+  await page.goto(job.others.release);
+  await idle(page);
+  await keys("0");
+  const failed = page.getByRole("region", { name: "Top errors, table" }).getByRole("link", { name: "payment failed" });
+  const toError = await tabTo(failed);
+  await after(page, () => keys("Enter"));
+  await keys("j", "Enter");
+  const toSessions = await tabTo(page.getByRole("button", { name: "Sessions with this error" }));
+  await after(page, () => keys("Enter"));
+  const hit = await total(page);
+  await after(page, () => page.goBack());
+  await tabTo(page.getByRole("link", { name: "Play at that moment" }));
+  await keys("Enter");
+  const marked = await cartIsShown(page);
+  await keys(" ");
+  await page.locator(".player:not(.is-playing)").waitFor();
+  await after(page, () => keys("u"));
+  await after(page, () => keys("4"));
+  await after(page, () => keys("g"));
+  await page.locator(".groups tbody tr").first().waitFor();
+  await keys("j", "p");
+  await page.waitForFunction(() => Number(document.querySelector(".scrubber")?.getAttribute("aria-valuenow")) > 0);
+  return { toError, toSessions, hit, marked };
 }
 
 /** axe on every new view at one width, light and dark. */

@@ -122,7 +122,7 @@ def test_clicks_of_many_sessions_stand_on_a_picture_of_the_page(seen: Any) -> No
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 400])
-@pytest.mark.parametrize(("views", "count"), [("Lists", 5), ("Rest", 7)])
+@pytest.mark.parametrize(("views", "count"), [("Lists", 5), ("Rest", 7), ("Opened", 9)])
 def test_no_view_is_in_the_way_of_assistive_technology(seen: Any, views: str, count: int, width: int) -> None:
     found = seen(f"accessible{views}{width}")
     assert len(found) == 2 * count

@@ -83,6 +83,7 @@ def test_an_entry_opens_beside_the_list_with_its_source(seen: Any) -> None:
     assert entry["filtered"]["total"] > 0
     assert "entry=" not in entry["closed"]
     assert "entry=" in entry["back"]
+    assert entry["steps"] == 1  # the back button goes back
 
 
 def test_an_entry_leads_to_the_sessions_that_have_the_same(seen: Any) -> None:
@@ -99,11 +100,20 @@ def test_the_replay_plays_at_the_moment_of_the_entry(seen: Any) -> None:
     assert seen("entry")["timelines"] == 1, "a click opens one page"
 
 
+def test_details_of_the_session_open_at_the_entry(seen: Any) -> None:
+    details = seen("entry")["details"]
+    assert details["open"] == ["payment failed"]
+    assert details["isSeen"]
+
+
 def test_a_view_beside_the_list_shows_how_it_loaded_and_what_happened_in_it(seen: Any) -> None:
     view = seen("entry")["view"]
     assert {"LCP", "CLS"} <= set(view["vitals"])
     assert [one.split()[0] for one in view["toggles"]] == ["All", "Fetch/XHR", "Others", "Failed"]
     assert view["falls"] > view["xhr"] >= 1
+    assert view["there"]["title"] == view["request"]
+    assert "table=resources" in view["there"]["url"]
+    assert view["there"]["total"] == view["falls"]
     assert any("error" in part for part in view["parts"])
     assert any("action" in part for part in view["parts"])
 
@@ -151,6 +161,16 @@ def test_several_values_of_a_facet_are_alternatives(seen: Any) -> None:
     assert found["left"] >= 4
     assert found["two"] == sum(found["each"].values())
     assert found["told"].startswith("Not for sessions, taken off: error_type:TypeError")
+
+
+def test_what_happened_is_offered_beside_the_sessions_and_counted_when_looked_at(seen: Any) -> None:
+    found = seen("happened")
+    assert found["counted"] == ["/api/v1/errors/facets"]
+    assert re.fullmatch(r"TypeError: \d+ errors", found["lines"])
+    assert "has=errors.error_type%3ATypeError" in found["url"]
+    assert 0 < found["having"] < found["all"] == found["again"]
+    assert found["without"] == found["all"] - found["having"]
+    assert found["chips"] != found["never"]
 
 
 def test_a_group_of_errors_leads_to_errors_sessions_and_the_moment(seen: Any) -> None:
@@ -217,7 +237,8 @@ def test_what_the_list_shows_is_a_file(seen: Any) -> None:
 def test_a_list_is_read_again_and_its_columns_move(seen: Any) -> None:
     habits = seen("habits")
     assert "every=10" in habits["every"]
-    assert habits["asked"] == 1
+    assert habits["stays"]["again"] == habits["stays"]["first"]
+    assert habits["stays"]["first"]["isFocused"]
     assert "range=15m" in habits["range"]
     assert habits["moved"] == ["time_spent", "start"]
 
@@ -229,6 +250,12 @@ def test_which_release_broke_checkout_who_was_hit_show_me(seen: Any) -> None:
     assert errors["1.4.2"] == 0 < errors["1.5.0"]
     assert walk["broke"] == ["1.5.0"]
     assert set(walk["hit"]) == {"Bo Example", "Bella Example"}
+    assert re.search(r"pay|Pay", walk["marked"])
+
+
+def test_the_same_walk_needs_no_mouse(seen: Any) -> None:
+    walk = seen("walkByKeys")
+    assert walk["hit"] == len(set(seen("walk")["hit"]))
     assert re.search(r"pay|Pay", walk["marked"])
 
 

@@ -17,7 +17,7 @@ const OF_VIEW = ["actions", "errors", "resources", "long_tasks", "console"];
 const SHOWN = 100; // of them
 
 export class Entry {
-  /** `act`: `close()`, `items(name, value, text)` of a value's menu, `visit(address)` of a session. */
+  /** `act`: `close()`, `items(name, value, text)` of a value's menu. */
   constructor(explorer, table, act) {
     this.explorer = explorer;
     this.table = table;
@@ -67,8 +67,7 @@ export class Entry {
   source(row) {
     const { play, details } = addresses(this.table, row);
     const { explorer, table } = this;
-    const link = (address, words, sign, kind = "") =>
-      h("a", { class: `button ${kind}`, href: address, "data-inside": true, onclick: (event) => !event.ctrlKey && !event.metaKey && !event.shiftKey && (event.preventDefault(), this.act.visit(address)) }, icon(sign), words);
+    const link = (address, words, sign, kind = "") => h("a", { class: `button ${kind}`, href: address, "data-inside": true }, icon(sign), words);
     const group =
       table === "errors" && row.error_fingerprint
         ? h("button", { type: "button", class: "button", onclick: () => explorer.sessionsWith("errors", "error_fingerprint", row.error_fingerprint) }, icon("list"), t`Sessions with this error`)

@@ -137,12 +137,17 @@ export class Explorer {
   }
 
   /** What the API is asked. */
-  query(now, extra) {
-    const { app, q } = this.state;
-    const parameters = new URLSearchParams({ ...(app && { app }), ...moments(this.state, this.apps, now), ...(q && { q }), ...extra });
-    const isOfSessions = this.state.table === "sessions";
-    for (const name of FILTERS) if (isOfSessions || !name.startsWith("has")) for (const one of this.state[name]) parameters.append(name, one);
+  query(now, extra, state = this.state) {
+    const { app, q } = state;
+    const parameters = new URLSearchParams({ ...(app && { app }), ...moments(state, this.apps, now), ...(q && { q }), ...extra });
+    const isOfSessions = state.table === "sessions";
+    for (const name of FILTERS) if (isOfSessions || !name.startsWith("has")) for (const one of state[name]) parameters.append(name, one);
     return parameters;
+  }
+
+  /** The same of another list. */
+  queryOf(table, extra) {
+    return this.query(Date.now(), extra, this.carried(table));
   }
 
   controls() {

@@ -72,6 +72,7 @@ export function fieldText(value, field) {
   if (field?.unit === "ns") return durationNs(value);
   if (field?.unit === "ms") return duration(value);
   if (field?.unit === "bytes") return bytes(value);
+  if (field?.unit === "ratio") return String(Number(value.toFixed(3)));
   return Number.isInteger(value) ? count(value) : String(Number(value.toPrecision(6)));
 }
 

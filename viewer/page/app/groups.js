@@ -107,7 +107,7 @@ export class Groups {
       h("td", {}, sparkline(group.trend)),
       number(h("a", { href: errors, "data-inside": true }, count(group.count))),
       number(h("a", { class: "sessions-of", href: sessions, "data-inside": true }, count(group.sessions))),
-      number(count(group.users)),
+      number(h("a", { href: sessions, "data-inside": true }, count(group.users))),
       number(time(group.first_ms)),
       number(time(group.last_ms)),
       h("td", {}, values("version", group.releases)),

@@ -25,7 +25,10 @@ export class List {
     this.own = LISTS[table];
     this.fields = explorer.tables[table];
     this.chart = new Chart((from, to) => explorer.change({ range: "", from: String(from), to: String(to) }));
-    this.facets = new Facets(table, this.own.facets, this.fields, (column, value, kind) => explorer.filter(column, value, kind));
+    this.facets = new Facets(table, this.own.facets, explorer.tables, {
+      filter: (column, value, kind) => explorer.filter(column, value, kind),
+      happened: (table, column) => this.happened(table, column),
+    });
     this.rows = new Table(table, this.own, this.fields, {
       sort: (column) => explorer.change({ sort: this.state.sort === `-${column}` ? column : `-${column}` }),
       moveColumn: (column, to, byKey) => this.moveColumn(column, to, byKey),
@@ -58,7 +61,7 @@ export class List {
 
   keys() {
     const { one } = this.own;
-    const there = (kind) => () => this.rows.address(kind) && this.visit(this.rows.address(kind));
+    const there = (kind) => () => this.rows.address(kind) && go(this.rows.address(kind));
     return [
       { keys: ["j", "ArrowDown"], does: t`next ${one}`, run: () => this.move(1) },
       { keys: ["k", "ArrowUp"], does: t`previous ${one}`, run: () => this.move(-1) },
@@ -73,17 +76,23 @@ export class List {
     ];
   }
 
+  /** What one comes back to, and the list in which a session that is opened knows its neighbours. */
   leave() {
-    if (this.data) sessionStorage.setItem(PLACE, JSON.stringify({ list: this.address, top: this.rows.element.scrollTop, at: this.rows.at }));
     this.chart.leave();
+    if (!this.data) return;
+    const walk = [...new Map(this.data.map((row) => [JSON.stringify([row.app_id, row.session_id, row.session_part]), addresses(this.table, row)])).values()];
+    sessionStorage.setItem(PLACE, JSON.stringify({ list: this.address, top: this.rows.element.scrollTop, at: this.rows.at }));
+    sessionStorage.setItem(WALK, JSON.stringify(walk));
   }
 
   async read(state, query, signal) {
     this.state = state;
+    const isAgain = this.shown === this.explorer.shown;
+    this.shown = this.explorer.shown;
     const page = { sort: state.sort, limit: state.limit || PAGE_SIZE, ...(state.cursor && { cursor: state.cursor }) };
     this.rows.element.setAttribute("aria-busy", "true");
     this.query = query;
-    const listed = api.list(this.table, query(page), signal).then((answer) => this.take(answer));
+    const listed = api.list(this.table, query(page), signal).then((answer) => this.take(answer, isAgain));
     await Promise.all([listed, this.around(query, signal)]);
     await this.showEntry();
   }
@@ -97,10 +106,17 @@ export class List {
     this.facets.update(facets, this.state);
   }
 
-  take({ next, total, text_complete: isWhole = true, ...rows }) {
+  /** The most frequent values of what happened in the sessions of the list, as far as its filters are known there. */
+  async happened(table, column) {
+    const { facets } = await api.facets(table, this.explorer.queryOf(table, { columns: column, top: FACET_VALUES, own: "false" }));
+    return facets[column];
+  }
+
+  /** `isAgain`: the same list is read once more, and whoever looks at it stays where he is. */
+  take({ next, total, text_complete: isWhole = true, ...rows }, isAgain) {
     this.data = rows[this.table];
     this.nextCursor = next;
-    this.draw();
+    this.draw(isAgain);
     this.comeBack();
     this.rows.element.removeAttribute("aria-busy");
     this.next.disabled = !next;
@@ -111,8 +127,8 @@ export class List {
     if (!isWhole) this.total.textContent += t`, of the part of what happened that could be searched in time: search again, or in fewer days`;
   }
 
-  draw() {
-    this.rows.update(this.data, this.columns, this.state);
+  draw(isSame = true) {
+    this.rows.update(this.data, this.columns, this.state, isSame);
   }
 
   /** The address changed, but not the rows: other columns, another entry. */
@@ -144,19 +160,8 @@ export class List {
     this.rows.element.scrollTop = kept.top;
   }
 
-  /** Away to a session, which knows its neighbours in this list. */
-  visit(address) {
-    this.remember();
-    go(address);
-  }
-
-  remember() {
-    const walk = [...new Map(this.data.map((row) => [JSON.stringify([row.app_id, row.session_id, row.session_part]), addresses(this.table, row)])).values()];
-    sessionStorage.setItem(WALK, JSON.stringify(walk));
-  }
-
   open(row) {
-    if (this.table === "sessions") return this.visit(addresses("sessions", row).details);
+    if (this.table === "sessions") return go(addresses("sessions", row).details);
     const entry = row[this.own.id] ?? "";
     if (!entry) return this.openEntry(row);
     go(explorerAddress({ ...this.state, entry, of: row.session_id }));
@@ -198,7 +203,6 @@ export class List {
     this.entry ??= new Entry(this.explorer, this.table, {
       close: () => this.close(),
       items: (name, value, text) => this.items(name, value, text),
-      visit: (address) => this.visit(address),
     });
     this.beside.hidden = false;
     show(this.beside, this.entry.element);

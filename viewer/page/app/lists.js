@@ -6,6 +6,15 @@ import { t } from "./texts.js";
 
 const PLACES = ["version", "browser", "os", "device", "country", "env", "service", "user_name", "view_host", "network_type", "session_type", "sdk_name", "sdk_version"];
 
+/** What may have happened in a session, and is offered beside the list of sessions: table, column, words. @type {[string, string, string][]} */
+export const HAPPENED = [
+  ["views", "view_path_group", t`Page visited`],
+  ["actions", "action_name", t`Action`],
+  ["errors", "error_message", t`Error`],
+  ["errors", "error_type", t`Type of an error`],
+  ["resources", "resource_status", t`Status of a request`],
+];
+
 /** @type {Record<string, List>} */
 export const LISTS = {
   sessions: {

@@ -15,15 +15,17 @@ let fields = null;
 let view = null;
 let turn = 0;
 
+/** Show what the address says. The view before ends at once; who goes on meanwhile sees the later address. */
 async function open() {
   const mine = ++turn;
   closeMenu();
   const wanted = sessionState();
   try {
     if (view?.accepts(wanted)) return await view.update(wanted);
-    const made = await (wanted ? sessionPage() : explorer());
-    if (mine !== turn) return; // another address was opened meanwhile
     view?.leave();
+    view = null;
+    const made = await (wanted ? sessionPage() : explorer());
+    if (mine !== turn) return;
     view = made();
     await view.update(wanted);
   } catch (error) {

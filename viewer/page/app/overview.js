@@ -121,10 +121,7 @@ export class Overview {
         h(
           "td",
           { class: "number" },
-          group.releases
-            .map(({ value }) => value ?? t`unknown`)
-            .slice(0, 2)
-            .join(", "),
+          group.releases.slice(0, 2).map(({ value }, place) => [place ? ", " : "", this.link(ofRelease(group, value), value ?? t`unknown`)]),
         ),
       );
     };
@@ -181,6 +178,9 @@ export class Overview {
     );
   }
 }
+
+/** The errors of a group in one release. */
+const ofRelease = ({ route, filter }, release) => ({ route, filter: { ...filter, is: [...(filter.is ?? []), pair("version", release ?? "")] } });
 
 const pick = ({ app, range, from, to, q, every, not, gt, lt, between }) => ({ app, range, from, to, q, every, not, gt, lt, between });
 

@@ -1,5 +1,6 @@
 // Performance of each page: vitals with their rating, loading steps, long tasks, and the waterfall of its resources.
 
+import { explorerAddress, nothingChosen, pair } from "./address.js";
 import { h, icon, show } from "./dom.js";
 import { bytes, counted, duration, durationNs, NS_PER_MS, position } from "./format.js";
 import { t } from "./texts.js";
@@ -135,7 +136,7 @@ function falls(view, resources, tasks) {
     h(
       "li",
       { class: entry.isFailed ? "failed" : null },
-      h("span", { class: "fall-name", title: entry.row.resource_url ?? entry.title }, entry.title),
+      fallName(entry),
       h("span", { class: "fall-size" }, bytes(entry.row.resource_size)),
       h("span", { class: "fall-bars" }, bar(entry, from, share)),
       h("span", { class: "fall-time" }, duration(entry.length ?? 0)),
@@ -155,6 +156,15 @@ function falls(view, resources, tasks) {
   const rest = resources.length - shown.length;
   const frame = h("div", { class: "fall-frame" }, h("div", { class: "fall-bands", "aria-hidden": "true" }, bands), scale, h("ol", { class: "falls" }, rows));
   return [legend, frame, rest > 0 ? h("p", { class: "hint" }, t`${rest} more; the filters find them.`) : null];
+}
+
+/** A request's name leads to its entry among those of its view. */
+function fallName({ row, title }) {
+  const words = { class: "fall-name", title: row.resource_url ?? title };
+  if (!row.resource_id) return h("span", words, title);
+  const is = [pair("session_id", row.session_id), ...(row.view_id ? [pair("view_id", row.view_id)] : [])];
+  const address = explorerAddress({ ...nothingChosen("resources"), app: row.app_id, range: "all", is, entry: row.resource_id, of: row.session_id });
+  return h("a", { ...words, href: address, "data-inside": true }, title);
 }
 
 function bar(entry, from, share) {

@@ -54,6 +54,7 @@ export class SessionPage {
     show(this.page, h("main", { class: "notice", "aria-busy": "true" }, t`Loading …`));
     const optional = (promise, otherwise) => promise.catch((error) => (error instanceof ApiError && error.status === 404 ? otherwise : Promise.reject(error)));
     const [session, timeline, replay] = await Promise.all([api.session(this.which), optional(api.timeline(this.which), {}), optional(api.replay(this.which), { live: false, tracks: [], notes: [], missing: [] })]);
+    if (this.isLeft) return;
     this.take(session, timeline, replay);
     const starts = [this.windows[0]?.start, ...(this.windows.length ? [] : replay.tracks.map((track) => track.start_ms))].filter((ms) => typeof ms === "number");
     this.epoch = Math.min(...(starts.length ? starts : [Date.now()]));
@@ -151,6 +152,7 @@ export class SessionPage {
       button.tabIndex = name === tab ? 0 : -1;
     }
     this.tab = tab;
+    if (isFirst && tab === "timeline" && this.state.at !== null) this.timelineView.showAt(this.state.at);
     if (tab === "replay") this.openPlayer();
     else if (this.player?.tape?.playing) this.player.toggle();
     if (isFirst && this.state.tab !== tab) this.remember();

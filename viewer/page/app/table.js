@@ -24,10 +24,11 @@ export class Table {
     this.heads = new Heads(table, fields, { sort: act.sort, moveColumn: act.moveColumn, resized: () => this.fit() });
   }
 
-  /** The page is replaced, and scrolled up unless the rows are the same ones. */
-  update(rows, columns, state) {
-    const isSame = rows === this.data;
-    const [top, at] = [this.element.scrollTop, this.at];
+  /** The page is replaced; of the same list the place, the cursor and the focus stay, of another it begins at the top. */
+  update(rows, columns, state, isSame) {
+    const top = this.element.scrollTop;
+    const chosen = this.chosen && keyOf(this.list, this.chosen);
+    const isFocused = this.rows[this.at]?.contains(document.activeElement);
     this.columns = columns;
     this.state = state;
     this.data = rows;
@@ -38,7 +39,9 @@ export class Table {
     show(this.element, this.drawn);
     this.fit();
     this.element.scrollTop = isSame ? top : 0;
-    if (isSame) this.mark(at);
+    if (!isSame || chosen === null) return;
+    this.mark(rows.findIndex((row) => keyOf(this.list, row) === chosen));
+    if (isFocused) this.rows[this.at]?.focus({ preventScroll: true });
   }
 
   /** Long texts give way until the columns fit. */
@@ -123,6 +126,9 @@ export class Table {
     return this.rows[this.at]?.dataset[kind] || null;
   }
 }
+
+/** What names a row of a list. */
+const keyOf = ({ id }, row) => JSON.stringify([row.app_id, row.session_id, row.session_part, id && (row[id] ?? row.time)]);
 
 /** Of a session: its replay and its timeline; of a line: the same at its moment. */
 export function addresses(table, row) {

@@ -32,10 +32,15 @@ export class Timeline {
     this.draw();
   }
 
-  /** Only one kind, for example errors. */
-  only(kind) {
-    this.kinds = new Set([kind]);
-    this.draw();
+  /** Open the entry of a moment, Unix ms, and show it. */
+  showAt(moment) {
+    const place = this.shown.findIndex((entry) => Math.abs(entry.at - moment) < 1);
+    if (place < 0) return;
+    for (let from = BATCH; from <= place; from += BATCH) this.more(from);
+    const item = this.list.children[place];
+    this.open(item, this.shown[place], item.querySelector(".entry-main"));
+    item.scrollIntoView({ block: "start" });
+    item.querySelector(".entry-main").focus({ preventScroll: true });
   }
 
   draw() {
