@@ -47,7 +47,13 @@ export class Explorer {
   }
 
   build(page) {
-    this.search = h("input", { type: "search", class: "input", placeholder: t`Search users, pages, errors, clicks …`, title: t`Words that all occur, in ids, users, pages, browser, place, version, or in what happened: errors, clicks, requests, console`, "aria-label": t`Search` });
+    this.search = h("input", {
+      type: "search",
+      class: "input",
+      placeholder: t`Search users, pages, errors, clicks …`,
+      title: t`Words that all occur, in ids, users, pages, browser, place, version, or in what happened: errors, clicks, requests, console`,
+      "aria-label": t`Search`,
+    });
     this.appChoice = h("select", { class: "input", "aria-label": t`Application`, onchange: () => this.change({ app: this.appChoice.value }) });
     this.rangeChoice = h("select", { class: "input", "aria-label": t`Time range`, onchange: () => this.chooseRange() });
     this.refreshChoice = h(
