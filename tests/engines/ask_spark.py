@@ -5,6 +5,7 @@ last line of stdout: {"rows": [...], "files": [...]}
 """
 
 import json
+import os
 import sys
 
 from pyspark.sql import SparkSession
@@ -12,6 +13,7 @@ from pyspark.sql import SparkSession
 
 def main() -> None:
     asked = json.load(sys.stdin)
+    os.environ["JAVA_TOOL_OPTIONS"] = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # a short life is not worth more
     builder = SparkSession.builder.master("local[2]").config("spark.jars", ",".join(asked["jars"]))
     fixed = {
         "spark.ui.enabled": "false",

@@ -48,6 +48,7 @@ from tests.torture.small_files import RETENTION_DAYS, put_small_files
 NAMES = ("sessions", "errors")
 GRACE_SECONDS = 8
 _PAUSE_SECONDS = 0.2  # between runs of the registrar
+_LOOK_SECONDS = 0.2  # between two looks of a reader
 _LEAD_FILE = "lead-days"
 Say = Callable[[str], None]
 Key = tuple[object, ...]
@@ -125,7 +126,7 @@ class Reader:
 
     def _run(self) -> None:
         registrar = self._place.registrar()
-        while not self._stop.wait(0.05):
+        while not self._stop.wait(_LOOK_SECONDS):
             for table in NAMES:
                 try:
                     self._look(registrar, table)

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const LISTS = ["sessions", "views", "actions", "errors", "resources", "long_tasks", "console"];
-const idle = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && !document.querySelector(".table-scroll").hasAttribute("aria-busy"));
+const idle = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && document.querySelector(".table-scroll")?.hasAttribute("aria-busy") === false);
 const total = async (page) => Number((await page.locator(".total").innerText()).replaceAll(",", "").match(/\d+/)[0]);
 const heads = (page) => page.locator(".sessions thead .sort").allInnerTexts();
 const tab = (page, name) => page.locator(".kinds a", { hasText: name });
