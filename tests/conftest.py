@@ -23,7 +23,6 @@ APART = {
     "tests/flow/test_torture.py",
     "tests/integration/test_erase.py",
     "tests/integration/test_topics.py",
-    "tests/serve/test_fuzz.py",
     "tests/serve/test_live.py",
 }
 LOOPBACK_NAMES = frozenset({"localhost", "::1", "0.0.0.0", "::", ""})
@@ -65,9 +64,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def piece_of(nodeid: str) -> str:
-    """What one worker runs: a file, as fixtures reach no further; a test of those that share nothing dear."""
+    """What one worker runs: a file, as fixtures reach no further.
+
+    A test, where tests share nothing dear; a folder, where they share servers over one lake.
+    """
     file = nodeid.partition("::")[0]
-    return nodeid if file in APART else file
+    if file in APART:
+        return nodeid
+    return "tests/serve" if file.startswith("tests/serve/") else file
 
 
 def pytest_report_header() -> str:
