@@ -16,6 +16,8 @@ from flows.demo.servers import Broker, S3Server, start_broker, start_s3
 from tests.torture.job import STARTED
 
 REPOSITORY = Path(__file__).parent.parent
+# The shell has no tool bar of its own, which costs more than many a page that is tested.
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 LONG = bool(os.environ.get("LONG_TESTS"))  # every night what is dear is done more often
 APART = {
     "tests/flow/test_first_day.py",
@@ -77,7 +79,7 @@ def piece_of(nodeid: str) -> str:
 def pytest_report_header() -> str:
     """Which real servers and programs the tests of this run can use."""
     kafka = "Apache Kafka" if has_apache_kafka() else "no Apache Kafka"
-    browser = "Chromium" if shutil.which("chromium") else "no Chromium"
+    browser = "Chromium" if CHROMIUM else "no Chromium"
     return f"real parts: Tansu, SeaweedFS, {kafka}, {browser}"
 
 

@@ -23,6 +23,7 @@ import msgspec
 from bench.intake_process import IntakeProcess
 from flows.demo.servers import start_broker
 from flows.server_process import LOOPBACK
+from tests.conftest import CHROMIUM
 from tests.torture.job import JobProcess, Place
 
 HERE = Path(__file__).parent
@@ -64,9 +65,9 @@ class Visited(msgspec.Struct):
 
 def missing() -> str:
     """What this machine lacks for a visit; "" when nothing."""
-    for program in ("chromium", "openssl"):
-        if shutil.which(program) is None:
-            return f"no {program} on this machine"
+    for name, program in {"chromium": CHROMIUM, "openssl": shutil.which("openssl")}.items():
+        if program is None:
+            return f"no {name} on this machine"
     if shutil.which("node") is None or not (_MODULES / "@sentry" / "browser").is_dir():
         return "no Node or no node_modules: run `npm ci` in tests/browser"
     return ""
@@ -168,9 +169,9 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
 
 def _drive(script: str, what: Mapping[str, Any], folder: Path) -> str:
     job = folder / f"{script}.json"
-    job.write_text(json.dumps({"chromium": shutil.which("chromium"), **what}))
+    job.write_text(json.dumps({"chromium": CHROMIUM, **what}))
     command = ["node", str(HERE / f"{script}.mjs"), str(job)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert run.returncode == 0, run.stderr
     return run.stdout
 

@@ -15,7 +15,7 @@ from sinks.store import LocalStore
 from tests.browser.closed_loop import APPS, FAMILIES, SNIPPETS, Visited, missing, snippet, visited_lake, watch
 from tests.serve.server import serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420), pytest.mark.skipif(bool(missing()), reason=missing())]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.skipif(bool(missing()), reason=missing())]
 Rows = list[dict[str, Any]]
 PLAYER = Path(__file__).parents[2] / "viewer" / "page" / "vendor" / "replay.js"
 

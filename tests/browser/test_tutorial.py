@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,13 +15,14 @@ import pytest
 
 from flows.server_process import LOOPBACK, free_ports, listens
 from tests.browser.closed_loop import HERE, missing
+from tests.conftest import CHROMIUM
 from tests.docs.pages import DOCS, blocks
 from tests.torture.job import adjacent_ports
 
 PAGE = list(blocks(DOCS / "tutorial.md"))
-WAIT_SECONDS = 90
+WAIT_SECONDS = 280
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.skipif(bool(missing()), reason=missing())]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.skipif(bool(missing()), reason=missing())]
 
 
 def _only(mark: str) -> str:
@@ -97,10 +97,10 @@ def _visited(folder: Path, page: str, viewer: int) -> list[dict[str, object]]:
     """Clicks around; the sessions that the viewer then says are live."""
     job = folder / "tutorial.json"
     live = f"http://{LOOPBACK}:{viewer}/api/v1/live"
-    what = {"chromium": shutil.which("chromium"), "page": page, "live": live, "modules": str(HERE / "node_modules")}
+    what = {"chromium": CHROMIUM, "page": page, "live": live, "modules": str(HERE / "node_modules")}
     job.write_text(json.dumps(what))
     command = ["node", str(HERE / "tutorial.mjs"), str(job)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert run.returncode == 0, run.stderr
     found: list[dict[str, object]] = json.loads(run.stdout)
     return found

@@ -16,7 +16,7 @@ from flows.topic_log import End, Event, Gone, Record, TopicLog
 from operators.input.receive_clock import Input
 from tests.contract.memory_log import MemoryBroker, MemoryLog
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 120.0
 STAMP_MS = int(time.time() * 1000) - 60_000
 
 

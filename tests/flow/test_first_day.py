@@ -27,7 +27,7 @@ from flows.server_process import LOOPBACK, free_ports
 from tests.conftest import REPOSITORY, apache_kafka_libs
 
 _DOC = REPOSITORY / "docs" / "first-day.md"
-_SECONDS = 90
+_SECONDS = 280
 _ROW = re.compile(r"\| (?P<mistake>.+?) \| `(?P<line>.+)` \| (?P<code>\d) \|")
 _KAFKA = "kafka:9092"
 _JAAS = "org.apache.kafka.common.security.plain.PlainLoginModule"
@@ -231,7 +231,7 @@ def test_json_is_json_also_for_librdkafka_and_the_last_line(tmp_path: Path) -> N
     environment["REPLAYLAKE_KAFKA__BOOTSTRAP"] = f"{LOOPBACK}:{free_ports(1)[0]}"
     command = [sys.executable, "-m", "flows.cli", "run"]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280, check=False
     )
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert {line["logger"] for line in lines} == {"replaylake", "replaylake.kafka"}

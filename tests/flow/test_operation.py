@@ -86,7 +86,7 @@ def start(place: Place, *arguments: str, limit_file_bytes: int = 0) -> "subproce
     return job
 
 
-def ended(job: "subprocess.Popen[str]", seconds: float = 60) -> tuple[int, str]:
+def ended(job: "subprocess.Popen[str]", seconds: float = 200) -> tuple[int, str]:
     try:
         _, errors = job.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:

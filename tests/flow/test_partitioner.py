@@ -42,7 +42,7 @@ def test_messages_lie_where_a_java_client_puts_their_session() -> None:
         asyncio.run(write(producer_options(settings)))
         consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "g", "enable.partition.eof": False})
         consumer.assign([TopicPartition("rum", number, 0) for number in range(PARTITIONS)])
-        found = consumer.consume(len(SESSIONS), timeout=60)
+        found = consumer.consume(len(SESSIONS), timeout=200)
         consumer.close()
     assert {(one.key() or b"").decode(): one.partition() for one in found} == {
         session: (murmur2(session.encode()) & 0x7FFFFFFF) % PARTITIONS for session in SESSIONS

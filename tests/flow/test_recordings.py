@@ -73,7 +73,7 @@ def backfilled(captures: list[Path], tmp_path_factory: pytest.TempPathFactory) -
 def replaylake(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command as a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", "flows.cli", *arguments], capture_output=True, text=True, check=False, timeout=280
     )
 
 
@@ -238,7 +238,7 @@ def run_until(broker: Broker, topic: str, lake: Path, recovery: Path, sessions: 
             assert time.monotonic() < deadline, "not all sessions closed"
             time.sleep(0.3)  # a file system has no better way to be watched
         job.send_signal(signal.SIGTERM)
-        assert job.wait(timeout=20) == 0
+        assert job.wait(timeout=120) == 0
     finally:
         if job.poll() is None:
             job.kill()

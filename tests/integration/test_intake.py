@@ -72,7 +72,7 @@ def test_recorded_requests_sent_again_give_the_counts_of_the_manifest(
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", *command],
         env=os.environ | {"REPLAYLAKE_KAFKA__BOOTSTRAP": tansu.bootstrap},
-        capture_output=True, text=True, check=False, timeout=150,
+        capture_output=True, text=True, check=False, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert differences(lake, manifest) == []

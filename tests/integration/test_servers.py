@@ -18,7 +18,7 @@ from flows.demo.servers import Broker, S3Server, start_broker, start_s3
 from flows.server_process import ServerCommand, ServerError, running
 from tests.integration.listening import listening_addresses
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 120.0
 LARGEST_MESSAGE = 8 << 20  # what the job takes by default
 CLIENT_LIMIT = {"message.max.bytes": 16 << 20}
 REPOSITORY = Path(__file__).parent.parent.parent

@@ -12,11 +12,11 @@ import pytest
 from operators.families.registry import family_of
 from operators.rrweb.track import Track
 from operators.tracks import to_rrweb
+from tests.conftest import CHROMIUM
 from tests.playback.raw_segments import segments_of
 
 HERE = Path(__file__).parent
 RECORDINGS = Path(os.environ.get("REPLAYLAKE_RECORDINGS", HERE.parent.parent / "samples"))
-CHROMIUM = shutil.which("chromium")
 
 
 class Moment(NamedTuple):
@@ -151,7 +151,7 @@ def play(folder: Path, tracks: dict[str, Track]) -> dict[str, dict[str, Any]]:
     job = folder / "job.json"
     job.write_text(json.dumps({"chromium": CHROMIUM, "recordings": recordings}))
     command = ["node", str(HERE / "play.mjs"), str(job)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert run.returncode == 0, run.stderr
     return {result["name"]: result for result in json.loads(run.stdout)}
 
@@ -162,7 +162,7 @@ def shown(seen: dict[str, Any]) -> str:
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(1000),
     pytest.mark.skipif(not captures(), reason="no recordings: set REPLAYLAKE_RECORDINGS to their folder"),
 ]
 each_capture = pytest.mark.parametrize("name", captures())

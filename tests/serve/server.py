@@ -20,7 +20,7 @@ import zstandard
 REPOSITORY = Path(__file__).parents[2]
 API = "/api/v1"
 Seen = TypeVar("Seen")
-_STOP_SECONDS = 60  # of a slow machine
+_STOP_SECONDS = 180  # of a slow machine
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class Served(msgspec.Struct, frozen=True):
             sent["Authorization"] = f"Bearer {token}"
         if body is not None:
             sent["Content-Type"] = "application/json"
-        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=60)
+        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=180)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), sent)
             found = connection.getresponse()

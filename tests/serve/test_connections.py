@@ -16,7 +16,7 @@ def test_half_open_heads_end_and_turn_nobody_away(lake: Path, tmp_path: Path) ->
         place = urlsplit(server.url)
         silent = []
         for number in range(30):
-            one = opened.enter_context(socket.create_connection((place.hostname or "", place.port or 0), timeout=30))
+            one = opened.enter_context(socket.create_connection((place.hostname or "", place.port or 0), timeout=120))
             one.sendall(HEAD[: number % len(HEAD)])
             silent.append(one)
         assert server.ask("/").status == 200

@@ -177,7 +177,7 @@ def test_a_session_with_an_id_of_slashes_is_found(tmp_path: Path) -> None:
 
 def test_a_caller_who_goes_away_in_the_middle_does_no_harm(served: Served, rows: list[Row]) -> None:
     for _ in range(5):
-        connection = HTTPConnection(urlsplit(served.url).netloc, timeout=30)
+        connection = HTTPConnection(urlsplit(served.url).netloc, timeout=120)
         connection.request("GET", session_path(rows[0], "/replay/events"))
         connection.close()
     assert served.ask(session_path(rows[0])).status == 200

@@ -130,7 +130,7 @@ class JobProcess:
         except subprocess.TimeoutExpired:
             return None
 
-    def stop(self, seconds: float = 60.0) -> tuple[int, float]:
+    def stop(self, seconds: float = 200.0) -> tuple[int, float]:
         """SIGTERM; the exit code and the seconds until then."""
         begun = time.monotonic()
         self._process.terminate()

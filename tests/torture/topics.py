@@ -10,7 +10,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from flows.demo.servers import Broker
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 200.0
 ANY_STAMP = {"message.timestamp.after.max.ms": str((1 << 63) - 1)}  # as brokers before 4.0, and topics that say so
 _log = logging.getLogger(__name__)  # librdkafka tells of every connection that ends
 _log.addHandler(logging.NullHandler())

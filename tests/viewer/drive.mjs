@@ -16,14 +16,14 @@ const scenarios = Object.assign({}, ...job.files.map((name) => files[name]));
 const wanted = job.scenarios ?? Object.keys(scenarios);
 const own = [job.origin, ...Object.values(job.others)];
 const AT_ONCE = 2;
-const DEADLINE_MS = 270_000;
+const DEADLINE_MS = 900_000;
 const VIEWPORT = { width: 1440, height: 860 };
 
 const browser = await chromium.launch({ executablePath: job.chromium, args: ["--no-sandbox"] });
 
 async function run(name) {
   const context = await browser.newContext({ viewport: VIEWPORT, baseURL: job.origin, locale: "en-GB", timezoneId: "UTC", permissions: ["clipboard-read", "clipboard-write"] });
-  context.setDefaultTimeout(60_000);
+  context.setDefaultTimeout(180_000);
   const complaints = [];
   const outside = [];
   context.on("page", (page) => {

@@ -128,14 +128,14 @@ export async function skips({ page, job }) {
     const total = await length(page);
     const isOn = await page.locator("#skip").isChecked();
     const note = page.locator(".stage-note", { hasText: "Skipped" });
-    await note.waitFor({ timeout: 60_000 });
+    await note.waitFor({ timeout: 180_000 });
     const said = await note.innerText();
     const shading = await page.locator(".mark-idle").count();
     if (name === job.idle.at(-1)) await page.screenshot({ path: `${job.folder}/skipped.png` });
     await page.waitForFunction(() => {
       const slider = document.querySelector(".scrubber");
       return !document.querySelector(".player").classList.contains("is-playing") && Number(slider.getAttribute("aria-valuenow")) >= Number(slider.getAttribute("aria-valuemax"));
-    }, null, { timeout: 90_000 });
+    }, null, { timeout: 300_000 });
     seen[name] = { total_s: total, took_s: (Date.now() - began) / 1000, isOn, said, shading };
   }
   return seen;

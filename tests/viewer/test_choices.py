@@ -8,7 +8,7 @@ import pytest
 
 from tests.viewer.test_viewer import APP_NAMES, drive, seen_in, shots
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from tests.viewer import hostile
 from tests.viewer.test_viewer import TOKEN, drive, seen_in, shots
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

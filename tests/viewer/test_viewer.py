@@ -20,6 +20,7 @@ import pytest
 from flows.server_process import free_ports
 from sinks.source_maps import put_maps
 from sinks.store import LocalStore
+from tests.conftest import CHROMIUM
 from tests.serve.conftest import GUANCE
 from tests.serve.lakes import items_of, pack_of
 from tests.source_maps import source_map
@@ -28,7 +29,6 @@ from tests.viewer import hostile, release
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-CHROMIUM = shutil.which("chromium")
 OWN = {name: value for name, value in os.environ.items() if not name.startswith("REPLAYLAKE_")}
 OPEN = "0be2c0de-0000-4000-8000-00000000beef"  # a session that is not closed
 TOKEN = "a-token-of-the-test-that-nobody-guesses"
@@ -50,7 +50,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 SENTRY = {"se-kitchen-session": "9ccb94c0813e47c68bb36f7737ea0e73"}  # capture → its session
 IDLE = {"gc-clock-return": 0, "gc-idle-visible": 0}  # capture → which of its sessions
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def drive(folder: Path, recordings: Path, scripts: list[str]) -> dict[str, Any]:
         *map(str, files.values()),
         str(folder / "hostile.jsonl.gz"),
     ]
-    subprocess.run([*backfill, "--lake", str(lake)], check=True, capture_output=True, cwd=ROOT, env=OWN, timeout=120)
+    subprocess.run([*backfill, "--lake", str(lake)], check=True, capture_output=True, cwd=ROOT, env=OWN, timeout=600)
     visit = open_session(lake, files["gc-shop"], folder / "next.pack")
     guard = {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "apps": [hostile.APP]}
     with ExitStack() as servers:
@@ -118,7 +118,7 @@ def drive(folder: Path, recordings: Path, scripts: list[str]) -> dict[str, Any]:
             job["scenarios"] = names.split(",")
         (folder / "job.json").write_text(json.dumps(job))
         command = ["node", str(HERE / "drive.mjs"), str(folder / "job.json")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=540, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, done.stderr
     (folder / "results.json").write_text(done.stdout)
     results: dict[str, Any] = json.loads(done.stdout)
@@ -131,7 +131,7 @@ def _released(folder: Path, shop: Path) -> Path:
     shutil.rmtree(lake, ignore_errors=True)
     visits = release.write_captures(shop, folder)
     command = [sys.executable, "-m", "flows.cli", "backfill", *map(str, visits), "--lake", str(lake)]
-    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=OWN, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=OWN, timeout=600)
     return lake
 
 
@@ -187,7 +187,7 @@ def serving(lake: Path, environment: dict[str, str] | None = None) -> Iterator[s
         yield address[0]
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=120)
         server.stderr.close()
 
 

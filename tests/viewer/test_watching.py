@@ -10,7 +10,7 @@ from tests.viewer.test_viewer import drive, seen_in, shots
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
