@@ -38,13 +38,22 @@ async function visit(browser, name) {
   await page.fill("#name", "Ann");
   await page.click("#break");
   await page.waitForTimeout(3500); // SDKs send what they have every few seconds
+  await quiet(page, answers);
   await page.click("text=Lamps");
   await page.waitForSelector("text=lamps number 1");
   const session = await page.evaluate(() => window.sessionId());
   await page.goto("about:blank"); // the rest goes out with beacons
-  await page.waitForTimeout(1000);
+  await quiet(page, answers);
   await page.close();
   return { session, answers, failures };
+}
+
+/** Until nothing was answered for two seconds. */
+async function quiet(page, answers) {
+  for (let seen = -1; seen !== answers.length; ) {
+    seen = answers.length;
+    await page.waitForTimeout(2000);
+  }
 }
 
 const browser = await chromium.launch({ executablePath: job.chromium, args: ["--no-sandbox", ...job.arguments] });
