@@ -48,9 +48,9 @@ async function visit(browser, name) {
   return { session, answers, failures };
 }
 
-/** Until nothing was answered for two seconds. */
+/** Until nothing was answered for two seconds, at most half a minute. */
 async function quiet(page, answers) {
-  for (let seen = -1; seen !== answers.length; ) {
+  for (let seen = -1, looks = 0; seen !== answers.length && looks < 15; looks++) {
     seen = answers.length;
     await page.waitForTimeout(2000);
   }
