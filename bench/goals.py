@@ -30,6 +30,9 @@ _LIVE = "a segment of an open session, sent to readable, s"
 _SPARING = "requests with epochs of 300 s and one partition, to an object a segment"
 _PUTS = "PUT, COPY and LIST"
 _EPOCHS = "Replay Lake, epochs of 300 s, 1 partition, everything"
+_P95, _TIMES = "95th percentile of an opening, 1 client", "95th percentile of 16 clients"
+_ON_DISK, _ON_S3 = "compacted, disk", "compacted, S3"
+_PEAK, _SLOWEST, _MILLION = "peak memory, 16 clients", "the slowest kind, 95th percentile", "1,000,000 sessions"
 
 GOALS = (
     Goal("lines, to DuckDB's batch of the same tables", "lines", _PER_CPU, _FLOW, 0.5, _DUCKDB, is_least=True),
@@ -67,6 +70,18 @@ GOALS = (
     Goal("a live segment readable, the same, s", "latency", _LIVE, "p99, epochs of 5 s", 10),
     Goal("50 viewers, p95 of a first picture, ms", "playing", "first picture", "first picture, p95, 50 at once", 1000),
     Goal("a first picture by byte ranges, MB", "playing", "by byte ranges", "first picture, MB", 1),
+    Goal("open a session of a compacted day, disk, p95, ms", "open_session", _P95, _ON_DISK, 200),
+    Goal("of a compacted day on S3 with 20 ms, p95, ms", "open_session", _P95, _ON_S3, 600),
+    Goal("of a day of 24 files, disk, p95, ms", "open_session", _P95, "24 files, disk", 200),
+    Goal("of a day of 24 files on S3 with 20 ms, p95, ms", "open_session", _P95, "24 files, S3", 600),
+    Goal("16 clients that open, to 1, disk", "open_session", _TIMES, _ON_DISK, 8),
+    Goal("16 clients that open, to 1, S3", "open_session", _TIMES, _ON_S3, 8),
+    Goal("peak memory with 16 that open, disk, MiB", "open_session", _PEAK, _ON_DISK, 1024),
+    Goal("peak memory with 16 that open, S3, MiB", "open_session", _PEAK, _ON_S3, 1024),
+    Goal("slowest question to the index at 1 M, p95, ms", "index", f"{_SLOWEST}, 1 client", f", {_MILLION}", 1000),
+    Goal("slowest question over 7 days at 1 M, p95, ms", "explore", _SLOWEST, f"7 days, {_MILLION}", 1000),
+    Goal("slowest question over 14 days at 1 M, p95, ms", "explore", _SLOWEST, f"14 days, {_MILLION}", 1000),
+    Goal("a new file until it is seen, p95, s", "following", "new file until seen, 95th", "300,000 sessions", 5),
     Goal("two processes, to one", "scale", "clusters", "2 processes", 1.7, "1 process", is_least=True),
 )
 

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 
 import duckdb
 
@@ -29,7 +28,7 @@ class NotReady(TryAgain):
 
 
 class Follower:
-    """One loop over one index. `changed()` is called, in a thread, when the index has. `now`: seconds."""
+    """One loop over one index. `changed()` is called, in another thread, when the index has. `now`: seconds."""
 
     def __init__(
         self,
@@ -43,6 +42,7 @@ class Follower:
         self._now = now
         self._changed = changed
         self._told_version = index.version
+        self._telling: asyncio.Task[None] | None = None
         self._read_at = now()
         self._look_due = 0.0  # by the loop's clock
         self._clean_due = 0.0
@@ -102,12 +102,19 @@ class Follower:
             self._look_due = max(began + self._refresh_seconds, ended + rest)
             self.looks["ok"] += 1
         more = await asyncio.to_thread(self._index.take) or await self._clean()
-        version = self._index.version
-        if version != self._told_version:
-            with suppress(Busy):  # told after the next look
-                await asyncio.to_thread(self._changed)
-                self._told_version = version
+        if self._index.version != self._told_version and (self._telling is None or self._telling.done()):
+            self._telling = asyncio.create_task(self._tell(self._index.version))
         return more
+
+    async def _tell(self, version: int) -> None:
+        """Beside the loop: it may have to wait for questions. What fails is tried again after the next step."""
+        try:
+            await asyncio.to_thread(self._changed)
+            self._told_version = version
+        except Busy:
+            return
+        except Exception:  # noqa: BLE001 - as in `run`
+            _log.exception("a change of the index was not passed on")
 
     async def _clean(self) -> bool:
         """Some cleaning, if it is due; whether there is more of it to be done at once."""

@@ -1,5 +1,6 @@
 """How fast questions about what happened are answered over a large lake: lists, counts, searches, groups, overview."""
 
+import itertools
 import os
 import random
 import tempfile
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.many_lines import CLICKS, ERROR_TYPES, write_lines
+from bench.many_lines import CLICKS, ERROR_TYPES, MESSAGES, write_lines
 from bench.many_sessions import BROWSERS, DAYS, LAST_DAY_MS, PAGES, write_lake
 from bench.options import Options
 from bench.results import Figure, figure
@@ -19,8 +20,8 @@ from bench.spent import memory_bytes
 ABOUT = (
     "`replaylake serve` over made-up sessions and their lines (`bench/many_lines.py`, about nineteen a session, days "
     "compacted) on local disk, asked over HTTP by one client, one question after the other, each with other values; "
-    "over one day, seven, and all fourteen. A figure is the 95th percentile of a round. `REPLAYLAKE_BENCH_LAKE` names "
-    "a lake that was made before."
+    "over one day, seven, and all fourteen, each with a server that has just begun. A figure is the 95th percentile "
+    "of a round. `REPLAYLAKE_BENCH_LAKE` names a lake that was made before."
 )
 _ASKED = 10
 _FACETS = "browser,os,country,device,version,view_path_group"
@@ -53,6 +54,15 @@ KINDS: dict[str, Kind] = {
     "errors with a word": lambda dice: ("/errors", [("q", dice.choice(("chunk", "fetch", "payment", "json")))]),
     "groups of errors": lambda dice: ("/errors/groups", [("is", f"browser:{dice.choice(BROWSERS)}")]),
     "overview": lambda dice: ("/overview", [("not", f"browser:{dice.choice(BROWSERS)}")]),
+    "sessions with an address anywhere": lambda dice: (
+        "/sessions",
+        [("q", f"{dice.choice(PAGES)}/{dice.randrange(2000)}")],
+    ),
+    "facets of sessions with the name of a click": lambda dice: (
+        "/facets",
+        [("columns", "browser,country"), ("q", f"{dice.choice(CLICKS)} {dice.randrange(40)}")],
+    ),
+    "sessions with a message of an error": lambda dice: ("/sessions", [("q", dice.choice(MESSAGES))]),
     "sessions that visited a page": lambda dice: ("/sessions", [("has", f"views.{_page(dice)}")]),
     "sessions that clicked": lambda dice: ("/sessions", [("has", f"actions.{_click(dice)}")]),
     "sessions with a page, an error and no such click": lambda dice: (
@@ -74,29 +84,33 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
     """Milliseconds by kind of question and number of days, and the memory that the server takes."""
     sessions = options.size(20_000, 1_000_000)
     p95: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    memory: list[float] = []
+    memory: dict[str, list[float]] = defaultdict(list)
+    slowest: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="replaylake-bench-") as work:
         made = os.environ.get("REPLAYLAKE_BENCH_LAKE")
         lake = Path(made or f"{work}/lake")
         if not made:
             write_lines(lake, sessions, 1, options.seed)
             write_lake(lake, sessions, 1, options.seed)
-        for number in range(options.rounds):
-            dice = random.Random(options.seed + number)
-            with serving(lake, Path(work), settings=_PATIENT) as (url, process_id):
+        settings = _PATIENT | {"REPLAYLAKE_SERVE__INDEX_DIR": f"{work}/index"}
+        for number, (window, days) in itertools.product(range(options.rounds), _WINDOWS.items()):
+            dice, side = random.Random(options.seed + number), f"{window}, {sessions:,} sessions"
+            with serving(lake, Path(work), settings=settings) as (url, process_id):
                 ask = client(url)
                 while ask("/sessions", [("limit", 1)])["total"] < sessions * 0.99:
                     time.sleep(0.5)
                 for name, kind in KINDS.items():
-                    for window, days in _WINDOWS.items():
-                        p95[window][name].append(_p95(ask, kind, days, dice))
-                memory.append(memory_bytes("VmHWM", str(process_id)) / 2**20)
+                    p95[window][name].append(_p95(ask, kind, days, dice))
+                    print(f"  {side}: {name}: {p95[window][name][-1]:.0f} ms", flush=True)
+                slowest[side].append(max(values[-1] for values in p95[window].values()))
+                memory[side].append(memory_bytes("VmHWM", str(process_id)) / 2**20)
     parameters: dict[str, str | float] = {
         "sessions": float(sessions), "days": DAYS, "questions of a kind": _ASKED, "seed": options.seed,
     }  # fmt: skip
     return parameters, [
         *(figure(f"95th percentile of an answer, {window}", "ms", "", values) for window, values in p95.items()),
-        figure("memory of the process", "MiB", "", {"serve": memory}),
+        figure("the slowest kind, 95th percentile", "ms", "", slowest),
+        figure("peak memory of the process", "MiB", "", memory),
     ]
 
 

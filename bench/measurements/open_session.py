@@ -1,10 +1,9 @@
 """What it takes to open one session of a big day: how long, how many requests and bytes, how much memory."""
 
-import io
+import itertools
+import os
 import random
 import statistics
-import subprocess
-import tarfile
 import tempfile
 import threading
 import time
@@ -21,8 +20,8 @@ from bench.delay_proxy import DelayProxy, delay_proxy
 from bench.intake_process import cpu_seconds
 from bench.options import Options
 from bench.results import Figure, figure
-from bench.serving import serving
-from bench.spent import REPOSITORY, memory_bytes
+from bench.serving import checkouts, serving
+from bench.spent import memory_bytes
 from flows.demo.servers import REGION, S3Server, start_s3
 from schemas.units import MIB
 from sinks.open_store import open_store
@@ -34,12 +33,13 @@ ABOUT = (
     "and compacted by `replaylake compact`, on local disk and on a real S3 server (SeaweedFS) behind a proxy that adds "
     "20 ms to each request. An opening is three requests over HTTP, one after the other: the session, its timeline, "
     "the plan of its replay; every session is another one, a fifth of them recorded. `S3, cold`: with 4 MiB for "
-    "blocks, so that next to nothing is at hand. Beside it commit 5a077d1, which read whole files. CPU is the server's."
+    "blocks, so that next to nothing is at hand. CPU is the server's. `BENCH_BESIDE` names another checkout, "
+    "asked the same; `REPLAYLAKE_BENCH_DAY` a folder in which the day is kept."
 )
-_BEFORE = "5a077d1"
 _DELAY_SECONDS = 0.02
 _COLD = {"REPLAYLAKE_SERVE__READ_CACHE_BYTES": str(4 * MIB)}
 _CLIENTS = 16
+_TO_ONE = f"95th percentile of {_CLIENTS} clients, to that of 1"
 _WARM = 4  # openings that are not counted: the server has just begun
 
 
@@ -64,28 +64,28 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
     figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory(prefix="replaylake-bench-") as name:
         work = Path(name)
-        lake = write_day(work, lines, options.seed)
-        compact_copy(lake, work / "compacted")
-        before = _checkout(work / "before")
+        kept = Path(os.environ.get("REPLAYLAKE_BENCH_DAY", name))
+        lake = kept / "lake"
+        if not lake.exists():
+            write_day(kept, lines, options.seed)
+            compact_copy(lake, kept / "compacted")
         with start_s3(work / "s3") as s3, delay_proxy(s3.endpoint_url, _DELAY_SECONDS) as proxy:
-            for days, folder in (("24 files", lake), ("compacted", work / "compacted")):
+            for days, folder in (("24 files", lake), ("compacted", kept / "compacted")):
                 sessions = _sessions(LocalStore(folder), options.seed)
                 uri = f"s3://lake/{folder.name}"
                 _upload(folder, open_store(uri, s3.storage_options()))
                 slow = _s3_settings(s3, proxy)
-                for side, at, settings, code in (
-                    (f"disk, {_BEFORE}", str(folder), {}, before),
-                    ("disk", str(folder), {}, REPOSITORY),
-                    (f"S3, {_BEFORE}", uri, slow, before),
-                    ("S3", uri, slow, REPOSITORY),
-                    ("S3, cold", uri, slow | _COLD, REPOSITORY),
+                for side, at, settings in (
+                    ("disk", str(folder), {}),
+                    ("S3", uri, slow),
+                    ("S3, cold", uri, slow | _COLD),
                 ):
-                    for _ in range(options.rounds):
+                    for (beside, code), _ in itertools.product(checkouts().items(), range(options.rounds)):
                         with serving(at, work, code, settings) as (url, process_id):
                             server = _Server(url, process_id, proxy if settings else None)
-                            _take(figures, f"{days}, {side}", server, sessions, opened)
+                            _take(figures, f"{days}, {side}{beside}", server, sessions, opened)
     parameters: dict[str, str | float] = {"lines": lines, "openings of a kind": opened, "seed": options.seed}
-    units = {"CPU": "ms", "peak memory": "MiB", "read": "MB", "requests": "requests"}
+    units = {_TO_ONE: "", "CPU": "ms", "peak memory": "MiB", "read": "MB", "requests": "requests"}
     return parameters, [
         figure(name, next((unit for word, unit in units.items() if name.startswith(word)), "ms"), "", sides)
         for name, sides in figures.items()
@@ -108,6 +108,10 @@ def _take(
             figures[f"{name}, {who}"][side].append(value)
         peak_bytes = memory_bytes("VmHWM", str(server.process_id))
         figures[f"peak memory, {who}"][side].append(peak_bytes / MIB)
+    few, many = (
+        figures[f"95th percentile of an opening, {who}"][side][-1] for who in ("1 client", f"{_CLIENTS} clients")
+    )
+    figures[_TO_ONE][side].append(many / few)
 
 
 def _load(server: _Server, paths: Sequence[str], clients: int) -> _Opened:
@@ -175,11 +179,3 @@ def _s3_settings(s3: S3Server, proxy: DelayProxy) -> dict[str, str]:
         "REPLAYLAKE_S3__SECRET": s3.secret_key,
         "AWS_DEFAULT_REGION": REGION,
     }
-
-
-def _checkout(folder: Path) -> Path:
-    """The release before, as it was."""
-    packed = subprocess.run(["git", "archive", _BEFORE], capture_output=True, check=True, cwd=REPOSITORY).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as files:
-        files.extractall(folder, filter="data")
-    return folder

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -148,6 +149,31 @@ def followed(index: SessionIndex, is_enough: Callable[[Follower], bool]) -> list
         return states
 
     return asyncio.run(follow())
+
+
+def test_new_files_are_seen_while_somebody_takes_long_to_hear_of_the_last_ones(lake: Lake) -> None:
+    may_hear, heard = threading.Event(), threading.Event()
+
+    def changed() -> None:
+        may_hear.wait(30)
+        heard.set()
+
+    def write_and_wait() -> None:
+        for number in range(2, 5):
+            write_sessions(lake.store, f"0-000000000{number}-00000000000{number}", [{"session_id": str(number)}])
+            until(lambda: lake.index.progress[0], lambda count: count == number, 30)  # noqa: B023 - asked at once
+        assert not heard.is_set()
+        may_hear.set()
+        assert heard.wait(30)
+
+    async def follow() -> None:
+        task = asyncio.create_task(Follower(lake.index, 0.01, lambda: 0.0, changed).run())
+        await asyncio.to_thread(write_and_wait)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(follow())
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), duckdb.OutOfMemoryException("too little"), MemoryError()])

@@ -98,3 +98,14 @@ def test_what_is_dropped_while_it_is_made_is_not_kept() -> None:
     assert shared.keys() == ["b"]
     shared.drop(lambda _: True)
     assert shared.size == 0
+
+
+def test_what_was_made_otherwise_is_kept_within_the_size_too() -> None:
+    shared = cache()
+    assert shared.kept("a") is None
+    for key in "abc":
+        shared.keep(key, b"12345")
+    assert [shared.kept(key) for key in "abc"] == [None, b"12345", b"12345"]
+    shared.keep("b", b"another")
+    shared.keep("d", b"more than fits")
+    assert (shared.get("b", never), shared.kept("d"), shared.size) == (b"12345", None, LIMIT)
