@@ -20,7 +20,7 @@ def settle_memory() -> None:
 
     Packs, bundles and inflated segments are large and short-lived. By itself glibc gives such memory back at once and
     asks for it again, and the kernel clears every page: a twentieth of the time of a job that reads replays. Here up to
-    256 MiB of freed memory stay with the process; its peak grows by 2 % at most. Arrow asks there too: a pool of its own
+    256 MiB of freed memory stay with the process; its peak grows by 2 % at most. Arrow asks there too: its own pool
     keeps as much again, and its columns are short-lived as well. Another C library keeps its own ways.
     """
     gc.freeze()
