@@ -20,10 +20,9 @@ def settle_memory() -> None:
 
     Packs, bundles and inflated segments are large and short-lived. By itself glibc gives such memory back at once and
     asks for it again, and the kernel clears every page: a twentieth of the time of a job that reads replays. Here up to
-    256 MiB of freed memory stay with the process; its peak grows by 2 % at most. Another C library keeps its own ways.
-    Arrow asks there too: a pool of its own keeps as much again, and its columns are short-lived as well.
+    256 MiB of freed memory stay with the process; its peak grows by 2 % at most. Arrow asks there too: its own pool
+    keeps as much again, and its columns are short-lived as well. Another C library keeps its own ways.
     """
-    pa.set_memory_pool(pa.system_memory_pool())
     gc.freeze()
     gc.set_threshold(_OBJECTS_A_COLLECTION)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -31,3 +30,4 @@ def settle_memory() -> None:
         mallopt(_MMAP_THRESHOLD, _KEPT_BYTES)
         mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
         mallopt(_ARENA_MAX, 1)  # else each thread has its own, and one cannot use what another has freed
+        pa.set_memory_pool(pa.system_memory_pool())

@@ -24,8 +24,11 @@ class Recorder:
         """Keep an entry, or count it."""
         size = 0
         if not isinstance(entry, _SHORT):
-            entry = _within(entry)
-            size = sum(len(text.encode("utf-8", "replace")) for text in _texts(entry))
+            texts = _texts(entry)
+            if max(map(len, texts), default=0) > TEXT_MAX:
+                entry = _within(entry)
+                texts = _texts(entry)
+            size = sum([len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in texts])
         if len(self._entries) >= ENTRIES_MAX or self._text_bytes + size > TEXT_BYTES_MAX:
             self._omitted_count += 1
             return
@@ -57,12 +60,8 @@ class Recorder:
 
 def _within(entry: Entry) -> Entry:
     """With texts of at most `TEXT_MAX` characters."""
-    longest = max(map(len, _texts(entry)), default=0)
-    if longest <= TEXT_MAX:
-        return entry
-    cut: dict[str, object] = {
-        name: value[:TEXT_MAX] for name, value in _members(entry).items() if isinstance(value, str)
-    }
+    members = msgspec.structs.asdict(entry)
+    cut: dict[str, object] = {name: value[:TEXT_MAX] for name, value in members.items() if isinstance(value, str)}
     if isinstance(entry, Console):
         cut["is_cut"] = True
     elif isinstance(entry, Request):
@@ -71,8 +70,4 @@ def _within(entry: Entry) -> Entry:
 
 
 def _texts(entry: Entry) -> list[str]:
-    return [value for value in _members(entry).values() if isinstance(value, str)]
-
-
-def _members(entry: Entry) -> dict[str, object]:
-    return msgspec.structs.asdict(entry)
+    return [value for value in msgspec.structs.astuple(entry) if isinstance(value, str)]
