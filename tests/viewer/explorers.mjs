@@ -409,6 +409,7 @@ export async function walk({ page, job }) {
   await page.waitForFunction(() => location.search.includes("has="));
   await idle(page);
   const hit = await page.locator(".sessions tbody tr").evaluateAll((all) => all.map((row) => row.innerText.match(/\w+ Example/)?.[0]));
+  await page.locator(".chip", { hasText: "Group: payment failed" }).waitFor();
   clicks += 1; // the browser's back button
   await page.goBack();
   await page.locator(".source").waitFor();

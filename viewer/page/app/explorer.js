@@ -4,7 +4,7 @@ import { account } from "./account.js";
 import { api } from "./api.js";
 import { explorerAddress, explorerState, FILTERS, go, listOf, pair, sessionAddress, splitPair } from "./address.js";
 import { carry } from "./carry.js";
-import { filterChips } from "./chips.js";
+import { filterChips, GROUP } from "./chips.js";
 import { announce, h, icon, show } from "./dom.js";
 import { appName, duration, span } from "./format.js";
 import { bindKeys, showHelp } from "./keys.js";
@@ -31,6 +31,7 @@ export class Explorer {
   constructor(page, tables, apps, fail) {
     this.tables = tables;
     this.apps = apps;
+    this.groupNames = new Map();
     this.fail = fail;
     this.build(page);
   }
@@ -174,8 +175,7 @@ export class Explorer {
       h("option", { value: "custom" }, text),
     );
     this.rangeChoice.value = custom ? "custom" : state.range || usualRange(this.apps, Date.now());
-    const remove = (kind, one) => this.change({ [kind]: this.state[kind].filter((other) => other !== one) });
-    show(this.chips, filterChips(state, this.tables, remove));
+    this.drawChips();
     const isShown = (table) => table === listOf(state.table);
     show(
       this.tabs,
@@ -186,6 +186,34 @@ export class Explorer {
     );
     this.tabs.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     this.again();
+  }
+
+  drawChips() {
+    const remove = (kind, one) => this.change({ [kind]: this.state[kind].filter((other) => other !== one) });
+    show(
+      this.chips,
+      filterChips(this.state, this.tables, remove, (fingerprint) => this.groupName(fingerprint)),
+    );
+  }
+
+  /** What the errors of a group say; asked for when it is first wanted, null until then. */
+  groupName(fingerprint) {
+    const known = this.groupNames.get(fingerprint);
+    if (known !== undefined) return known;
+    this.groupNames.set(fingerprint, null);
+    const wanted = this.queryOf("errors", { limit: "1" });
+    for (const kind of FILTERS) {
+      const others = wanted.getAll(kind).filter((one) => splitPair(one)[0] !== GROUP);
+      wanted.delete(kind);
+      for (const one of others) wanted.append(kind, one);
+    }
+    wanted.append("is", pair(GROUP, fingerprint));
+    const name = ({ errors: [one] }) => {
+      this.groupNames.set(fingerprint, one?.error_message || one?.error_type || null);
+      if (!this.isLeft) this.drawChips();
+    };
+    api.list("errors", wanted).then(name, () => {}); // the number stays
+    return null;
   }
 
   tellLeft(left, words) {
