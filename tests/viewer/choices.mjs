@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const idle = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && !document.querySelector(".table-scroll").hasAttribute("aria-busy"));
+const idle = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && document.querySelector(".table-scroll")?.hasAttribute("aria-busy") === false);
 const heads = (page) => page.locator(".sessions thead .sort").allInnerTexts();
 const times = async (page) => (await page.locator(".sessions tbody tr time").allInnerTexts()).slice(0, 3);
 
@@ -147,8 +147,7 @@ export async function languages({ page, job }) {
   await page.screenshot({ path: `${job.folder}/chinese-overview.png` });
   const { app, id } = job.sessions["gc-shop"];
   await page.goto(`/?app=${encodeURIComponent(app)}&session=${encodeURIComponent(id)}&tab=replay&t=30`);
-  await page.locator(".scrubber").waitFor();
-  await page.waitForTimeout(2000);
+  await page.waitForFunction(() => document.querySelector(".clock")?.textContent && document.querySelector(".event[aria-current]"));
   seen.left.player = await words();
   await page.screenshot({ path: `${job.folder}/chinese-player.png` });
   const own = await page.context().browser().newContext({ locale: "zh-CN", baseURL: job.origin });

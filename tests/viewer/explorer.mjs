@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const rowCount = (page) => page.locator(".sessions tbody tr").count();
 const total = async (page) => Number((await page.locator(".total").innerText()).match(/\d+/)[0]);
-const settled = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && !document.querySelector(".table-scroll").hasAttribute("aria-busy"));
+const settled = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && document.querySelector(".table-scroll")?.hasAttribute("aria-busy") === false);
 const rows = async (page) => page.locator(".sessions tbody tr").evaluateAll((all) => all.map((row) => row.innerText.replace(/\s+/g, " ")));
 const sessionUrl = ({ app, id }, more = "") => `/?app=${encodeURIComponent(app)}&session=${encodeURIComponent(id)}${more}`;
 

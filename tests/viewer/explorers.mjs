@@ -20,7 +20,6 @@ async function after(page, act) {
   const before = page.url();
   await act();
   await page.waitForFunction((url) => location.href !== url, before);
-  await page.waitForTimeout(50);
   await idle(page);
 }
 
@@ -487,8 +486,7 @@ async function accessibleAt(width, { page }) {
   await check("builder");
   await open(page, "/?table=views&range=all");
   await page.locator("tbody tr").first().locator("td").nth(2).click();
-  await page.locator(".entry-panel .lines, .entry-panel .waterfall, .entry-content .hint").first().waitFor();
-  await page.waitForTimeout(300);
+  await page.locator(".entry-content h3", { hasText: "What happened" }).waitFor();
   await check("view entry");
   await open(page, "/?table=resources&range=all");
   await check("resources");

@@ -67,10 +67,13 @@ export async function families({ page, job }) {
     const box = await page.locator(".scrubber").boundingBox();
     await page.mouse.click(box.x + box.width * share, box.y + 13);
     await until(page, wanted - 1);
-    await page.waitForTimeout(50);
-    const text = await shown(page);
-    const shadow = await stageOf(page).evaluate(() => [...document.querySelector("iframe").contentDocument.querySelectorAll("*")].map((one) => one.shadowRoot?.textContent ?? "").join(" "));
-    seen[name] = { missing: texts.filter((one) => !`${text} ${shadow}`.includes(one)), note: await page.locator(".stage-note").innerText() };
+    const missing = async () => {
+      const text = await shown(page);
+      const shadow = await stageOf(page).evaluate(() => [...document.querySelector("iframe").contentDocument.querySelectorAll("*")].map((one) => one.shadowRoot?.textContent ?? "").join(" "));
+      return texts.filter((one) => !`${text} ${shadow}`.includes(one));
+    };
+    for (let looks = 0; looks < 50 && (await missing()).length; looks += 1) await page.waitForTimeout(100); // the picture comes after its time
+    seen[name] = { missing: await missing(), note: await page.locator(".stage-note").innerText() };
     await page.screenshot({ path: `${job.folder}/family-${name}.png` });
   }
   return seen;
@@ -87,12 +90,20 @@ export async function canvases({ page, job }) {
   }
   await page.screenshot({ path: `${job.folder}/canvases.png` });
   const box = await page.locator(".scrubber").boundingBox();
+  const drawn = async () => {
+    for (let looks = 0; looks < 100; looks += 1) {
+      const found = await canvas();
+      if (found.some(([image]) => image.startsWith('url("data:image/webp'))) return found;
+      await page.waitForTimeout(100);
+    }
+    return canvas();
+  };
   await page.mouse.click(box.x + box.width * 0.95, box.y + 13);
-  await page.waitForTimeout(500);
-  const late = await canvas();
+  await page.waitForFunction((wanted) => Number(document.querySelector(".scrubber").getAttribute("aria-valuenow")) > wanted, (await length(page)) * 0.9);
+  const late = await drawn();
   await page.mouse.click(box.x + 1, box.y + 13);
-  await page.waitForTimeout(500);
-  return { sizes: seen.at(-1).map(([, width, height]) => [width, height]), pictures: new Set(seen.flat().map(([image]) => image)).size, late, early: await canvas(), note: await page.locator(".stage-note").innerText() };
+  await page.waitForFunction((wanted) => Number(document.querySelector(".scrubber").getAttribute("aria-valuenow")) < wanted, (await length(page)) * 0.5);
+  return { sizes: seen.at(-1).map(([, width, height]) => [width, height]), pictures: new Set(seen.flat().map(([image]) => image)).size, late, early: await drawn(), note: await page.locator(".stage-note").innerText() };
 }
 
 export async function tabs({ page, job }) {

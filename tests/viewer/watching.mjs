@@ -169,7 +169,7 @@ export async function pointer({ page, job }) {
     for (const seconds of [3, 10, 40]) {
       await open(page, job.sessions[name], `&t=${seconds}`);
       await pause(page);
-      await page.waitForTimeout(150);
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
       seen[`${name} ${seconds}`] = await stageOf(page).evaluate(() => {
         const mouse = document.querySelector(".replayer-mouse");
         return { isShown: getComputedStyle(mouse).visibility === "visible", left: Number.parseFloat(mouse.style.left), top: Number.parseFloat(mouse.style.top) };
@@ -196,12 +196,12 @@ export async function aSecondBefore({ page, job }) {
   const length = Number(await page.locator(".scrubber").getAttribute("aria-valuemax"));
   await pause(page);
   await event.locator(".event-main").click();
-  await page.waitForTimeout(100);
+  await page.waitForFunction((time) => document.querySelector(".clock").textContent.startsWith(time), wanted);
   const exact = await clock(page);
   const place = () => page.locator(".event[aria-current]").evaluate((item) => [...item.parentElement.children].indexOf(item));
   const before = await place();
   await page.keyboard.press("j");
-  await page.waitForTimeout(100);
+  await page.waitForFunction((was) => [...document.querySelector(".events").children].findIndex((item) => item.hasAttribute("aria-current")) > was, before);
   return { wanted, began: (percent / 100) * length, marked, exact, steps: (await place()) - before };
 }
 
@@ -307,8 +307,9 @@ export async function detailsBeside({ page, job }) {
   await page.keyboard.press("j");
   await page.keyboard.press("i");
   const byKey = await page.locator(".side-details > h2").innerText();
-  await page.waitForTimeout(100);
-  const marked = await page.locator(".event[aria-current] .event-title").innerText();
+  const markedTitle = () => page.locator(".event[aria-current] .event-title").innerText();
+  for (let looks = 0; looks < 50 && (await markedTitle()) !== byKey.trim(); looks += 1) await page.waitForTimeout(100); // it is marked with the next picture
+  const marked = await markedTitle();
   return { still, title, stack, times, isClosed, focus, byKey, marked, url: page.url() };
 }
 
