@@ -31,6 +31,7 @@ _SPARING = "requests with epochs of 300 s and one partition, to an object a segm
 _PUTS = "PUT, COPY and LIST"
 _EPOCHS = "Replay Lake, epochs of 300 s, 1 partition, everything"
 _P95, _TIMES = "95th percentile of an opening, 1 client", "95th percentile of 16 clients"
+_P95_OF_16 = "95th percentile of an opening, 16 clients"
 _ON_DISK, _ON_S3 = "compacted, disk", "compacted, S3"
 _PEAK, _SLOWEST, _MILLION = "peak memory, 16 clients", "the slowest kind, 95th percentile", "1,000,000 sessions"
 
@@ -74,6 +75,8 @@ GOALS = (
     Goal("of a compacted day on S3 with 20 ms, p95, ms", "open_session", _P95, _ON_S3, 600),
     Goal("of a day of 24 files, disk, p95, ms", "open_session", _P95, "24 files, disk", 200),
     Goal("of a day of 24 files on S3 with 20 ms, p95, ms", "open_session", _P95, "24 files, S3", 600),
+    Goal("16 clients at once, compacted day, disk, p95, ms", "open_session", _P95_OF_16, _ON_DISK, 8 * 200),
+    Goal("16 clients at once, compacted day, S3, p95, ms", "open_session", _P95_OF_16, _ON_S3, 8 * 600),
     Goal("16 clients that open, to 1, disk", "open_session", _TIMES, _ON_DISK, 8),
     Goal("16 clients that open, to 1, S3", "open_session", _TIMES, _ON_S3, 8),
     Goal("peak memory with 16 that open, disk, MiB", "open_session", _PEAK, _ON_DISK, 1024),
