@@ -1,8 +1,6 @@
 // What people choose for themselves: time zone, widths and places of columns, language; and stacks in the sources.
-import { createRequire } from "node:module";
-import { readFile } from "node:fs/promises";
+import { violations } from "./axe.mjs";
 
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const idle = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && document.querySelector(".table-scroll")?.hasAttribute("aria-busy") === false);
 const heads = (page) => page.locator(".sessions thead .sort").allInnerTexts();
 const times = async (page) => (await page.locator(".sessions tbody tr time").allInnerTexts()).slice(0, 3);
@@ -200,16 +198,12 @@ export async function clickMap({ page, job }) {
 
 /** What axe finds at one width, light and dark, in what stands on the page: `check(name)`, and `found`. */
 async function checker(width, page) {
-  const bundle = await readFile(AXE, "utf8");
   const found = {};
   await page.setViewportSize({ width, height: 860 });
   const check = async (name) => {
-    await page.evaluate(bundle);
     for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
       await page.emulateMedia({ colorScheme });
-      const rules = colorScheme === "dark" ? { runOnly: ["color-contrast"] } : {}; // nothing else depends on it
-      const result = await page.evaluate((rules) => axe.run(document, { iframes: false, resultTypes: ["violations"], ...rules }), rules);
-      found[`${name} ${colorScheme}`] = result.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary?.split("\n")[1] ?? ""}`);
+      found[`${name} ${colorScheme}`] = await violations(page, colorScheme);
     }
     if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) found[name] = ["wider than the window"];
   };

@@ -1,7 +1,6 @@
 // What is done in the list of sessions and in the details of one.
-import { createRequire } from "node:module";
+import { violations } from "./axe.mjs";
 
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const rowCount = (page) => page.locator(".sessions tbody tr").count();
 const total = async (page) => Number((await page.locator(".total").innerText()).match(/\d+/)[0]);
 const settled = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && document.querySelector(".table-scroll")?.hasAttribute("aria-busy") === false);
@@ -139,22 +138,15 @@ export async function details({ page, job }) {
 
 export async function accessible({ page, job }) {
   const found = {};
-  const check = async (name) => {
-    const result = await page.evaluate(() => axe.run(document, { iframes: false, resultTypes: ["violations"] }));
-    found[name] = result.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary?.split("\n")[1] ?? ""}`);
-  };
-  const bundle = (await import("node:fs/promises")).readFile(AXE, "utf8");
-  const load = async () => page.evaluate(await bundle);
   for (const scheme of ["light", "dark"]) {
+    const check = async (name) => (found[name] = await violations(page, scheme));
     await page.emulateMedia({ colorScheme: scheme });
     await open(page, "/?range=all");
     await page.locator(".facet").first().waitFor();
-    await load();
     await check(`explorer ${scheme}`);
     await page.goto(sessionUrl(job.sessions["gc-shop"], "&tab=timeline"));
     await page.locator(".timeline .entry").first().waitFor();
     await page.locator(".entry.error .entry-main").first().click();
-    await load();
     for (const tab of scheme === "light" ? ["timeline", "pages", "properties"] : ["timeline"]) {
       await page.locator(`#tab-${tab}`).click();
       await check(`${tab} ${scheme}`);

@@ -1,8 +1,7 @@
 // What is done in the explorers of what happened: lists, entries beside them, filters, groups of errors, the overview, habits.
-import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
+import { violations } from "./axe.mjs";
 
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const LISTS = ["sessions", "views", "actions", "errors", "resources", "long_tasks", "console"];
 const idle = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && document.querySelector(".table-scroll")?.hasAttribute("aria-busy") === false);
 const total = async (page) => Number((await page.locator(".total").innerText()).replaceAll(",", "").match(/\d+/)[0]);
@@ -465,16 +464,12 @@ export async function walkByKeys({ page, job }) {
 
 /** axe on every new view at one width, light and dark. */
 async function accessibleAt(width, { page }) {
-  const bundle = await readFile(AXE, "utf8");
   const found = {};
   await page.setViewportSize({ width, height: 860 });
   const check = async (view) => {
-    await page.evaluate(bundle);
     for (const colorScheme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme });
-      const rules = colorScheme === "dark" ? { runOnly: ["color-contrast"] } : {}; // nothing else depends on it
-      const result = await page.evaluate((rules) => axe.run(document, { iframes: false, resultTypes: ["violations"], ...rules }), rules);
-      found[`${view} ${colorScheme}`] = result.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary?.split("\n")[1] ?? ""}`);
+      found[`${view} ${colorScheme}`] = await violations(page, colorScheme);
     }
     if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) found[view] = ["wider than the window"];
   };

@@ -1,8 +1,7 @@
 // Signing in and out, by token and by a proxy; a lake that is empty, or is none.
 import { cp, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { violations } from "./axe.mjs";
 
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const settled = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && document.querySelector(".table-scroll")?.hasAttribute("aria-busy") === false);
 
 async function enter(page, token) {
@@ -74,7 +73,6 @@ export async function emptyLakes({ page, job }) {
 
 /** Light and dark, wide and narrow. */
 export async function accessibleSignIn({ page, job }) {
-  const bundle = await readFile(AXE, "utf8");
   const found = {};
   const overflow = {};
   for (const scheme of ["light", "dark"]) {
@@ -82,9 +80,7 @@ export async function accessibleSignIn({ page, job }) {
     for (const width of [1440, 1024, 400]) {
       await page.setViewportSize({ width, height: 800 });
       const check = async (what) => {
-        await page.evaluate(bundle);
-        const result = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
-        found[`${what} ${scheme} ${width}`] = result.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)}`);
+        found[`${what} ${scheme} ${width}`] = await violations(page, scheme);
         overflow[`${what} ${scheme} ${width}`] = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       };
       await page.goto(job.others.guarded);

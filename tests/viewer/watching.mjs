@@ -1,8 +1,7 @@
 // What is done in the player beyond playing: following tabs, what is missing, console and network, details, files.
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { violations } from "./axe.mjs";
 
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const sessionUrl = ({ app, id }, more = "") => `/?app=${encodeURIComponent(app)}&session=${encodeURIComponent(id)}&tab=replay${more}`;
 const stageOf = (page) => page.frames().find((frame) => frame.url().endsWith("/page/stage.html"));
 const clock = (page) => page.locator(".clock").innerText();
@@ -361,20 +360,17 @@ export async function hostileMoment({ page, job }) {
 
 /** Nothing is in the way of assistive technology, light and dark, wide and narrow. */
 async function accessible({ page, job }, scheme) {
-  const bundle = await readFile(AXE, "utf8");
   const found = {};
   const overflow = {};
   await page.emulateMedia({ colorScheme: scheme });
   for (const width of [1440, 1024, 400]) {
     const name = (what) => `${what} ${scheme} ${width}`;
     const check = async (what) => {
-      const result = await page.evaluate(() => axe.run(document, { iframes: false, resultTypes: ["violations"] }));
-      found[name(what)] = result.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary?.split("\n")[1] ?? ""}`);
+      found[name(what)] = await violations(page, scheme);
       overflow[name(what)] = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     };
     await open(page, job.sessions["gc-multitab"], "&t=20", { width, height: width === 400 ? 820 : 800 });
     await pause(page);
-    await page.evaluate(bundle);
     await check("player");
     await page.screenshot({ path: `${job.folder}/player-${scheme}-${width}.png` });
     for (const side of ["console", "network"]) {

@@ -49,7 +49,8 @@ export class Builder {
         : null,
     );
     const use = (event) => (event.preventDefault(), this.use(this.value.value, this.upper.value));
-    const form = h("form", { class: "builder", onsubmit: use }, this.subject, this.field, this.way, this.value, this.list, this.upper, this.said, this.frequent, h("button", { class: "button primary" }, t`Add filter`));
+    // The button is above what arrives later, so that it stays where somebody is about to press it.
+    const form = h("form", { class: "builder", onsubmit: use }, this.subject, this.field, this.way, this.value, this.list, this.upper, this.said, h("button", { class: "button primary" }, t`Add filter`), this.frequent);
     this.chooseSubject();
     this.panel = openPanel(this.anchor, t`Filter`, form);
     this.subject.focus();
