@@ -366,7 +366,7 @@ async function accessible({ page, job }, scheme) {
   for (const width of [1440, 1024, 400]) {
     const name = (what) => `${what} ${scheme} ${width}`;
     const check = async (what) => {
-      found[name(what)] = await violations(page, scheme);
+      found[name(what)] = await violations(page);
       overflow[name(what)] = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     };
     await open(page, job.sessions["gc-multitab"], "&t=20", { width, height: width === 400 ? 820 : 800 });
