@@ -169,6 +169,7 @@ export async function doesNotSkip({ page, job }) {
   const position = await at(page);
   await page.locator("label.switch", { hasText: "Skip" }).click();
   await page.locator(".stage-note", { hasText: "Skipped" }).waitFor();
+  await until(page, position + 60); // a page that had not jumped would be minutes from there
   return { isOn, idle, position, after: await at(page) };
 }
 

@@ -238,11 +238,12 @@ export class Player {
     requestAnimationFrame(() => this.draw());
     if (!this.tape || this.element.hidden || !this.element.isConnected) return;
     this.tape.tick();
-    const at = this.time();
+    let at = this.time();
     const isMoving = this.tape.playing && !this.tape.waiting;
     if (this.aimed && (at > this.aimed.at || at < this.aimed.at - LEAD_MS - 500)) this.aimed = null;
     if (isMoving && this.isWithVisitor && !this.aimed) this.goWithVisitor(at);
     if (this.skip && isMoving) this.skipIdle(at);
+    at = this.time(); // after a skip, what is said of it and the knob change in one picture
     this.drawPlay();
     this.drawPlace(at);
     const { run, chunks } = this.tape;
