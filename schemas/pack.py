@@ -90,16 +90,16 @@ def encode_pack(sessions: Mapping[tuple[str, str], Sequence[PackEntry]]) -> tupl
     """One pack of the entries of each (app_id, session_id)."""
     plain, quick = (zstandard.ZstdCompressor(level=level, write_checksum=True) for level in (_LEVEL, _COMPRESSED_LEVEL))
     encoder = msgspec.msgpack.Encoder()
-    parts, rows, offset = [], [], 0
+    content, rows = bytearray(), []
     for (app_id, session_id), entries in sorted(sessions.items()):
         encoded = encoder.encode(entries)
         compressed_bytes = sum([len(entry.item.body) for entry in entries if _is_compressed(entry.item)])
         block = (quick if compressed_bytes * 2 > len(encoded) else plain).compress(encoded)
-        rows.append((key_hash(app_id, session_id), offset, len(block)))
-        parts.append(block)
-        offset += len(block)
+        rows.append((key_hash(app_id, session_id), len(content), len(block)))
+        content += block  # a block that is kept holds as much memory as it had before it was compressed
     index = b"".join(_ROW.pack(*row) for row in sorted(rows))
-    return b"".join([*parts, index, _FOOTER.pack(len(rows), VERSION, _MAGIC)]), PackIndex(index)
+    content += index + _FOOTER.pack(len(rows), VERSION, _MAGIC)
+    return bytes(content), PackIndex(index)
 
 
 def _is_compressed(item: Item) -> bool:
