@@ -41,6 +41,9 @@ GOALS = (
     Goal("a warm Spark's CPU a line, to ours", "peers", "CPU a line, warm", "Spark", 1.5, _OURS, is_least=True),
     Goal("a cold Spark's, start included", "peers", "CPU a line, cold", "Spark", 3, _OURS, is_least=True),
     Goal("memory, to Spark's", "peers", "peak memory", _OURS, 0.5, "Spark"),
+    Goal("a warm Flink's CPU a line, to ours", "peers", "CPU a line, warm", "Flink", 1.5, _OURS, is_least=True),
+    Goal("a cold Flink's, start included", "peers", "CPU a line, cold", "Flink", 3, _OURS, is_least=True),
+    Goal("memory, to Flink's", "peers", "peak memory", _OURS, 0.5, "Flink"),
     Goal("replay, to its codecs alone", "replay", "raw MB", _FLOW, 0.75, "inflate and zstd alone", is_least=True),
     Goal(
         "intake of RUM, to a bare echo",

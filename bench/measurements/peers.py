@@ -1,4 +1,4 @@
-"""The job beside Spark, which a user would pick instead: the same topic, the session table and five line tables."""
+"""The job beside Spark and Flink, which a user would pick instead: the same topic, session table and line tables."""
 
 import json
 import resource
@@ -7,14 +7,17 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from pyarrow.dataset import dataset
 
 from bench.options import Options
 from bench.results import Figure, figure
 from bench.sides.duckdb_batch import VIEW, VISITOR, columns_of_lines, texts_in_fields
+from bench.sides.flink import statements
 from bench.spent import REPOSITORY, Spent, run_side
 from bench.topic import Topic, fill
 from bench.traffic import Load, traffic
@@ -24,17 +27,25 @@ from schemas.units import MIB
 
 ABOUT = (
     "RUM lines of one Apache Kafka topic of one partition, read by the job as it is, and by Spark Structured Streaming "
-    "(one core, heap of 1 GiB), which makes a session table and five line tables of them in one batch and does less: "
-    "no copies removed, every state of a view a row, no limit of 4 hours, no quarantine, no revisions. Spark handles "
-    "the small topic, the small one again and the large one in one JVM: the first with its start is cold, the last is "
-    "warm, and the slope is what a line more costs between the last two; its compiler works on in all of them, so the "
-    "slope flatters it and the warm run does not. CPU is user and system time without the broker's. Flink is not "
-    "measured here. Needs Java 17 and Maven, and takes 0.5 GB from PyPI."
+    "(one core) and Flink SQL (an embedded cluster with parallelism 1), each with a heap of 1 GiB. They make a session "
+    "table and five line tables and do less: no copies removed, every state of a view a row, no limit of 4 hours, no "
+    "quarantine, no revisions. Spark makes each of the two in one batch; Flink reads the topic once for both, with a "
+    "checkpoint every 10 s, as the job has an epoch. Each handles the small topic, the small one again and the large "
+    "one in one JVM: the first with its start is cold, the last is warm, and the slope is what a line more costs "
+    "between the last two; their compilers work on in all of them, so the slope flatters them and the warm run does "
+    "not. CPU is user and system time without the broker's. Needs a JDK of version 17 and Maven, and takes 0.5 GB from "
+    "PyPI and 0.2 from Maven."
 )
 SPARK = "pyspark==4.2.0"
-_OURS, _SPARK = "Replay Lake", "Spark"
+FLINK = "2.2.0"  # as bench/peers/flink.xml has it
+_OURS, _SPARK, _FLINK = "Replay Lake", "Spark", "Flink"
 _SQL_TYPES = {"VARCHAR": "STRING", "BIGINT": "BIGINT", "DOUBLE": "DOUBLE", "BOOLEAN": "BOOLEAN"}
-_POMS = {"kafka-libs": "docker/kafka/pom.xml", "peers-jars": "bench/peers/pom.xml"}
+_POMS = {
+    "kafka-libs": "docker/kafka/pom.xml",
+    "peers-spark": "bench/peers/spark.xml",
+    "peers-flink": "bench/peers/flink.xml",
+}
+_HEAP = "-Xmx1g"  # as Spark's driver
 
 
 def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
@@ -43,14 +54,18 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
     with start_apache_kafka(_jars("kafka-libs")) as broker, tempfile.TemporaryDirectory() as folder:
         small = _topic(broker, "small", options.size(500, 1_000), options)
         large = _topic(broker, "large", options.size(1_500, 3_000), options)
-        given = {
-            "columns": _columns(Path(folder), options),
-            "jars": sorted(map(str, _jars("peers-jars").glob("*.jar"))),
-        }
+        columns = _columns(Path(folder), options)
+        classpath = _compiled(Path(folder))
         for _ in range(options.rounds):
-            for figure_name, side, value in [*_ours(small, large), *_spark(small, large, given)]:
+            sides = _ours(small, large), _spark(small, large, columns), _flink(small, large, columns, classpath)
+            for figure_name, side, value in chain(*sides):
                 found[figure_name][side].append(value)
-    parameters: dict[str, str | float] = {"lines, small": small.lines, "lines, large": large.lines, "spark": SPARK}
+    parameters: dict[str, str | float] = {
+        "lines, small": small.lines,
+        "lines, large": large.lines,
+        "spark": SPARK,
+        "flink": FLINK,
+    }
     return parameters, [
         figure(name, "MiB" if "memory" in name else "us/line", _OURS, sides) for name, sides in found.items()
     ]
@@ -64,10 +79,11 @@ def _ours(small: Topic, large: Topic) -> list[tuple[str, str, float]]:
     return _figures(_OURS, cold, [first, last], last.peak_bytes, (small, large))
 
 
-def _spark(small: Topic, large: Topic, given: dict[str, Any]) -> list[tuple[str, str, float]]:
+def _spark(small: Topic, large: Topic, columns: dict[str, Any]) -> list[tuple[str, str, float]]:
     topics = [msgspec.to_builtins(one) for one in (small, small, large)]
+    jars = sorted(map(str, _jars("peers-spark").glob("*.jar")))
     with tempfile.TemporaryDirectory(prefix="replaylake-bench-") as work:
-        arguments = json.dumps({**given, "topics": topics, "work": work})
+        arguments = json.dumps({"columns": columns, "jars": jars, "topics": topics, "work": work})
         side = str(REPOSITORY / "bench" / "sides" / "spark.py")
         done = subprocess.run([*_python(), side, arguments], capture_output=True, text=True, check=False, cwd=work)
     if done.returncode:
@@ -78,6 +94,35 @@ def _spark(small: Topic, large: Topic, given: dict[str, Any]) -> list[tuple[str,
         raise RuntimeError(f"Spark read {[one.items for one in jobs]} lines")
     cold = start.cpu_seconds + jobs[0].cpu_seconds
     return _figures(_SPARK, cold, jobs[1:], said["peak_bytes"], (small, large))
+
+
+def _flink(small: Topic, large: Topic, columns: dict[str, Any], classpath: str) -> list[tuple[str, str, float]]:
+    topics = (small, small, large)
+    with tempfile.TemporaryDirectory(prefix="replaylake-bench-") as work:
+        folders = [Path(work) / str(number) for number in range(len(topics))]
+        files = [folder.with_suffix(".sql") for folder in folders]
+        for file, topic, folder in zip(files, topics, folders, strict=True):
+            file.write_text(statements(topic, columns, folder))
+        command = ["java", _HEAP, "-cp", classpath, "Flink", *map(str, files)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=work)
+        if done.returncode:
+            raise RuntimeError(f"Flink ended with {done.returncode}:\n{done.stderr[-3000:]}")
+        written = [dataset(folder / "lines", format="parquet").count_rows() for folder in folders]
+    if written != [topic.lines for topic in topics]:
+        raise RuntimeError(f"Flink wrote {written} lines")
+    said = json.loads(done.stdout.splitlines()[-1])
+    start, *jobs = [Spent(0, one["cpu_seconds"], one["wall_seconds"], 0) for one in said["jobs"]]
+    return _figures(_FLINK, start.cpu_seconds + jobs[0].cpu_seconds, jobs[1:], said["peak_bytes"], (small, large))
+
+
+def _compiled(folder: Path) -> str:
+    """The class path with Flink and our program for it. Raises RuntimeError without a compiler."""
+    if not shutil.which("javac"):
+        raise RuntimeError("peers: needs a JDK (javac)")
+    jars = f"{_jars('peers-flink')}/*"
+    program = REPOSITORY / "bench" / "peers" / "Flink.java"
+    subprocess.run(["javac", "-cp", jars, "-d", str(folder), str(program)], check=True)
+    return f"{jars}:{folder}"
 
 
 def _figures(
@@ -103,7 +148,7 @@ def _load(sessions: int, options: Options) -> Load:
 
 
 def _columns(folder: Path, options: Options) -> dict[str, Any]:
-    """What Spark reads of a line: the attributes that DuckDB reads."""
+    """What Spark and Flink read of a line: the attributes that DuckDB reads."""
     jsonl = folder / "sample.jsonl"
     with jsonl.open("wb") as file:
         file.writelines(one.value + b"\n" for one in traffic(_load(50, options)))
