@@ -3,9 +3,11 @@ credentials. Questions before a request (OPTIONS) are left to Starlette.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 RawHeaders = list[tuple[bytes, bytes]]
 _VARY = (b"vary", b"Origin")
+_ORIGINS_KEPT = 1024
 
 
 class Cors:
@@ -17,12 +19,13 @@ class Cors:
             (b"access-control-allow-credentials", b"true"),
             (b"access-control-expose-headers", ", ".join(exposed).encode()),
         ]
+        self.headers = lru_cache(_ORIGINS_KEPT)(self._headers)
 
     def allows(self, origin: str) -> bool:
         """Whether pages of this origin may send."""
         return "*" in self._origins or origin in self._origins
 
-    def headers(self, origin: str | None) -> RawHeaders:
+    def _headers(self, origin: str | None) -> RawHeaders:
         """For the answer to a request with this `origin` header, or none."""
         if origin is None:
             return [_VARY]

@@ -8,6 +8,7 @@ mod names;
 mod numbers;
 mod pages;
 mod protocol;
+mod requests;
 mod row;
 mod scan;
 mod tables;
@@ -23,5 +24,7 @@ fn replaylake_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<guance::GuanceLines>()?;
     module.add_function(wrap_pyfunction!(windows::plain_window, module)?)?;
     module.add_function(wrap_pyfunction!(pages::is_utf8, module)?)?;
-    module.add_function(wrap_pyfunction!(pages::link_styles, module)?)
+    module.add_function(wrap_pyfunction!(pages::link_styles, module)?)?;
+    module.add_function(wrap_pyfunction!(requests::only_session, module)?)?;
+    module.add_function(wrap_pyfunction!(requests::form_fields, module)?)
 }

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from operators.native import LEAF
 from operators.wire.unusable import Unusable
 from schemas.items import RejectReason
 
@@ -37,6 +38,8 @@ def sniffed_boundary(body: bytes) -> str | None:
 
 def _usual_fields(body: bytes, boundary: str) -> dict[str, bytes] | None:
     """The form of a browser, with plain names, in one split; None for anything else, which the library takes."""
+    if LEAF is not None and (found := LEAF.module.form_fields(body, boundary.encode("ascii"), _PARTS_MAX)) is not None:
+        return found
     line = b"\r\n--" + boundary.encode("ascii")
     before, *parts, end = (b"\r\n" + body).split(line)
     if before or end not in {b"--", b"--\r\n"} or not 0 < len(parts) <= _PARTS_MAX:

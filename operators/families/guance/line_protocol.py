@@ -14,6 +14,7 @@ A bad row costs that row only: the next one begins at the next line that starts 
 import re
 from collections.abc import Iterator
 
+from operators.native import LEAF
 from operators.wire.unusable import Unusable
 from schemas.items import LINE_TABLE, RejectReason
 
@@ -49,7 +50,7 @@ _BEFORE_DEFECT = re.compile(rf"{_HEAD} (?:{_FIELD},)*+(?>{_FIELD}(?= )|)")
 
 _BREAKS = re.compile(r"[\r\n]*+")
 _NEXT_ROW = re.compile(rf"\n(?=(?:{_MEASUREMENTS})[, ])")
-_IDS = re.compile(rb",(app_id|session_id)=((?:[^\\, \n]|\\.)*+)", re.DOTALL)
+_ID = re.compile(rb"[^\\, \n]*+")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _WORDS: dict[str, Value] = {
     **dict.fromkeys(("t", "T", "true", "True", "TRUE"), True),
@@ -85,13 +86,20 @@ def only_session(body: bytes) -> tuple[str, str] | None:
     It sees at least every tag of these names: a tag follows a comma, and its name has one spelling. What else looks
     like one, inside a text, can only make it say None.
     """
-    found = set(_IDS.findall(body))
-    if len(found) != 2:
-        return None
-    (name, app_id), (other, session_id) = sorted(found)
-    if name == other or not app_id or not session_id or b"\\" in app_id + session_id:
-        return None
-    return app_id.decode(errors="replace"), session_id.decode(errors="replace")
+    if LEAF is not None and (found := LEAF.module.only_session(body)) is not None:
+        return found
+    app_id = _only_value(body, b",app_id=")
+    session_id = app_id and _only_value(body, b",session_id=")
+    return (app_id.decode(errors="replace"), session_id.decode(errors="replace")) if session_id else None
+
+
+def _only_value(body: bytes, name: bytes) -> bytes:
+    """What stands behind each place of a name; empty where that differs, or has an escape."""
+    _, *parts = body.split(name)
+    found = _ID.match(parts[0]) if parts else None
+    value = found[0] if found else b""
+    ends = (value + b",", value + b" ", value + b"\n")
+    return value if all(part.startswith(ends) or part == value for part in parts) else b""
 
 
 def _after_breaks(text: str, position: int) -> int:
