@@ -23,7 +23,8 @@ def multipart_fields(body: bytes, content_type: str) -> dict[str, bytes]:
         boundary = options.get("boundary", "")
         if media_type.lower() != "multipart/form-data" or not boundary:
             raise Unusable(RejectReason.MALFORMED_MULTIPART, f"content type {content_type[:100]!r}")
-        return _usual_fields(body, boundary) or dict(_parts(body, boundary))
+        found = _by_leaf(body, boundary) or _usual_fields(body, boundary)
+        return found or dict(_parts(body, boundary))
     except (MultipartError, UnicodeError, ValueError, LookupError) as error:
         raise Unusable(RejectReason.MALFORMED_MULTIPART, str(error)[:200]) from None
 
@@ -36,10 +37,16 @@ def sniffed_boundary(body: bytes) -> str | None:
     return f'multipart/form-data; boundary="{line[2:].decode("latin-1")}"'
 
 
+def _by_leaf(body: bytes, boundary: str) -> dict[str, bytes] | None:
+    """The same as `_usual_fields`, or None."""
+    if LEAF is None:
+        return None
+    found: dict[str, bytes] | None = LEAF.module.form_fields(body, boundary.encode("ascii"), _PARTS_MAX)
+    return found
+
+
 def _usual_fields(body: bytes, boundary: str) -> dict[str, bytes] | None:
     """The form of a browser, with plain names, in one split; None for anything else, which the library takes."""
-    if LEAF is not None and (found := LEAF.module.form_fields(body, boundary.encode("ascii"), _PARTS_MAX)) is not None:
-        return found
     line = b"\r\n--" + boundary.encode("ascii")
     before, *parts, end = (b"\r\n" + body).split(line)
     if before or end not in {b"--", b"--\r\n"} or not 0 < len(parts) <= _PARTS_MAX:

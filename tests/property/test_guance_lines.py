@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from flows.captures import CaptureCounts, read_captures
 from operators.decode import decode
 from operators.families.family import Result
+from operators.families.guance import line_protocol
 from operators.families.guance.line_protocol import only_session, parse_rows
 from operators.families.registry import line_row
+from operators.native import LEAF
 from operators.requests import keyed_by_session
 from operators.wire.inflate import inflate
 from operators.wire.message import Message
@@ -114,9 +116,28 @@ def items(results: list[Result]) -> list[Item]:
 @given(st.lists(ROWS, min_size=1, max_size=3))
 def test_the_session_found_without_parsing_is_the_session_of_every_row(rows: list[Sent]) -> None:
     body = "\n".join(map(row, rows)).encode()
-    found = only_session(body)
-    assert found in (("shop", "s-1"), None)
+    for leaf in (LEAF, None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(line_protocol, "LEAF", leaf)
+            assert only_session(body) in (("shop", "s-1"), None)
     assert {(keyed.app_id, keyed.session_id) for keyed in keyed_by_session(rum(body), LIMITS)} == {("shop", "s-1")}
+
+
+PIECES = [
+    ",app_id=a", ",session_id=s", ",session_id=s2", ",session_id=", ",app_id=a\\,b", ",session_id=s\\", "\\,app_id=x",
+    ",app", ",x_app_id=y", ' t=",session_id=z"', "\n", " 1", ",session_id=é", ",session_id=\udcff", "app_id=a", "=",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+def test_the_leaf_finds_the_session_that_python_finds_or_none(pieces: list[str]) -> None:
+    body = "".join(["view", *pieces]).encode(errors="surrogateescape")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_protocol, "LEAF", None)
+        by_python = only_session(body)
+    assert only_session(body) == by_python
+    if LEAF is not None:
+        assert LEAF.module.only_session(body) in (by_python, None)
 
 
 UNITS = {

@@ -86,8 +86,10 @@ def only_session(body: bytes) -> tuple[str, str] | None:
     It sees at least every tag of these names: a tag follows a comma, and its name has one spelling. What else looks
     like one, inside a text, can only make it say None.
     """
-    if LEAF is not None and (found := LEAF.module.only_session(body)) is not None:
-        return found
+    if LEAF is not None:
+        found: tuple[str, str] | None = LEAF.module.only_session(body)
+        if found is not None:
+            return found
     app_id = _only_value(body, b",app_id=")
     session_id = app_id and _only_value(body, b",session_id=")
     return (app_id.decode(errors="replace"), session_id.decode(errors="replace")) if session_id else None
