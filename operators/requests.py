@@ -5,6 +5,7 @@ The intake and the capture files both go through here.
 
 import gzip
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 import msgspec
@@ -21,6 +22,8 @@ from schemas.units import MIB
 
 _PATH_PARAMETERS = tuple(family.path_parameter for family in FAMILIES if family.path_parameter)
 _NO_FIELDS = {"segment", "content-type", "content-encoding", "type", DECISION, *CLIENT_HEADERS}
+_READING = ("content-type", "content-encoding")
+_CLIENTS_KEPT = 256  # browsers whose headers are at hand
 _PARAMETERS_MAX = 64
 _PLAIN_BYTES_MAX = 1 * MIB  # what is put together anew is cut into messages of about this size
 
@@ -61,13 +64,25 @@ def request_message(  # noqa: PLR0913 - what a request consists of
     What says how to read the body goes with it as headers, so that nobody has to guess: the form's content type, the
     content encoding, and what its family puts elsewhere. So does what names the browser.
     """
-    usual = {name: headers[name] for name in ("content-type", "content-encoding") if headers.get(name)}
-    usual |= {name: text for name in CLIENT_HEADERS if 0 < len(text := headers.get(name, "")) <= HEADER_BYTES_MAX}
+    kept = {name: _encoded(text) for name in _READING if (text := headers.get(name))}
+    kept |= _client_headers(tuple(map(headers.get, CLIENT_HEADERS)))
     family = family_of_kind(kind)
     more = {} if family is None else family.message_headers(kind, path, lambda name: _parameter(query, name))
-    said = {**usual, **more, **usual}  # a header is believed before a parameter
-    kept = {name: value.encode("latin-1", "replace") for name, value in said.items() if value}
+    for name, text in more.items():
+        if text and name not in kept:  # a header is believed before a parameter
+            kept[name] = _encoded(text)
     return Message(kind, kept, body, received_ms)
+
+
+@lru_cache(_CLIENTS_KEPT)
+def _client_headers(texts: tuple[str | None, ...]) -> Mapping[str, bytes]:
+    """Those of `CLIENT_HEADERS`: a browser sends the same with each request."""
+    pairs = zip(CLIENT_HEADERS, texts, strict=True)
+    return {name: _encoded(text) for name, text in pairs if text and len(text) <= HEADER_BYTES_MAX}
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("latin-1", "replace")
 
 
 def keyed_by_session(message: Message, limits: Limits, edit: Edit | None = None) -> list[Keyed]:

@@ -28,7 +28,7 @@ pub fn only_session(body: &[u8]) -> Option<(&str, &str)> {
 fn only<'a>(found: &mut Option<&'a [u8]>, text: &'a [u8]) -> Option<()> {
     let length = text.iter().position(|byte| matches!(byte, b'\\' | b',' | b' ' | b'\n')).unwrap_or(text.len());
     let value = text.get(..length)?;
-    let is_same = found.map_or(true, |known| known == value);
+    let is_same = found.is_none_or(|known| known == value);
     (is_same && length > 0 && text.get(length) != Some(&b'\\')).then(|| *found = Some(value))
 }
 
