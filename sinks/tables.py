@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from operators.native import LEAF
 from schemas.keys import FIRST_REVISIONS
@@ -26,8 +27,9 @@ class _Pile(msgspec.Struct):
 
     def settle(self, table: str) -> None:
         if self.loose:
-            self.settled.append(as_declared(table, self.loose))
-            self.is_first = self.is_first and not (table in REVISED and any(row["revision"] for row in self.loose))
+            content = as_declared(table, self.loose)
+            self.settled.append(content)
+            self.is_first = self.is_first and not (table in REVISED and pc.max(content["revision"]).as_py())
             self.loose = []
 
 
@@ -43,12 +45,16 @@ class Rows(msgspec.Struct):
     loose_max: int = _LOOSE_MAX
     _loose: int = 0
 
-    def add(self, table: str, retention_days: int, day: str, row: Row) -> None:
+    def add(self, table: str, retention_days: int, day: str, rows: Sequence[Row]) -> None:
         """Raises ValueError for a column that the table does not declare, now or later."""
-        self.piles.setdefault((table, retention_days, day), _Pile()).loose.append(row)
-        self.count += 1
-        self.added[table] = self.added.get(table, 0) + 1
-        self._loose += 1
+        folder = table, retention_days, day
+        pile = self.piles.get(folder)
+        if pile is None:
+            pile = self.piles[folder] = _Pile()
+        pile.loose += rows
+        self.count += len(rows)
+        self.added[table] = self.added.get(table, 0) + len(rows)
+        self._loose += len(rows)
         if self._loose >= self.loose_max:
             self._settle()
 
