@@ -13,7 +13,7 @@ from schemas.tables import TABLES
 if TYPE_CHECKING:
     from replaylake_native import Tables
 
-LEAF_VERSION = "0.2.0"  # of the leaf that has this release's rules, as native/Cargo.toml says it; no other is used
+LEAF_VERSION = "0.3.0"  # of the leaf that has this release's rules, as native/Cargo.toml says it; no other is used
 
 
 class Leaf(NamedTuple):

@@ -4,6 +4,7 @@
 mod columns;
 mod guance;
 mod item;
+mod last;
 mod names;
 mod numbers;
 mod pages;

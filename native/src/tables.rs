@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyList, PyString};
 
 /// Types of columns that the leaf fills; the others are Python's.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,6 +96,18 @@ impl Tables {
         rows: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Vec<Option<Py<PyAny>>>>> {
         crate::columns::columns(py, &*self.table(table)?, rows.cast()?)
+    }
+
+    /// Of each of these names the value that stands last in the rows, which are ours or dictionaries; `only`: a name and
+    /// the value under it that rows must have to count, None where they have none.
+    #[pyo3(signature = (rows, names, only = None))]
+    fn last_values<'py>(
+        &self,
+        rows: &Bound<'py, PyList>,
+        names: Vec<Bound<'py, PyString>>,
+        only: Option<(Bound<'py, PyString>, Bound<'py, PyAny>)>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        crate::last::last_values(rows, names, only)
     }
 }
 
