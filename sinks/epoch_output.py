@@ -1,7 +1,6 @@
 """What an epoch of a shard is about to publish, in memory: rows, blobs, styles, until they are staged as a bundle."""
 
 import hashlib
-from collections.abc import Sequence
 
 from operators.assemble import Assembled
 from schemas.keys import style_key, table_key
@@ -33,7 +32,7 @@ class EpochOutput:
         """Bytes that wait outside columns: of blobs, styles and quarantined bodies."""
         return sum(map(len, self._blobs.values())) + sum(map(len, self._styles.values())) + self._raw_bytes
 
-    def add_rows(self, table: str, days: int, day: str, rows: Sequence[Row], raw_bytes: int = 0) -> None:
+    def add_rows(self, table: str, days: int, day: str, rows: list[Row], raw_bytes: int = 0) -> None:
         """`raw_bytes`: of bodies that the rows carry. Raises ValueError for a column that is not declared."""
         self._rows.add(table, days, day, rows)
         self._raw_bytes += raw_bytes

@@ -127,7 +127,15 @@ impl GuanceLines {
                 *known = true;
             }
         }
-        Ok(GuanceLines { names, is_rule, maker, desk: Desk::default(), measurements: found, as_text, line: Line::default() })
+        Ok(GuanceLines {
+            names,
+            is_rule,
+            maker,
+            desk: Desk::default(),
+            measurements: found,
+            as_text,
+            line: Line::default(),
+        })
     }
 
     /// The item of a line in JSON, or None for one that Python has to look at.
