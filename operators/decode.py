@@ -51,15 +51,13 @@ def unusable_records(item: Item, limits: Limits) -> Iterable[Rejected]:
 
 
 def _decode(message: Message, limits: Limits) -> list[Result]:
-    results: list[Result] = []
     try:
         if len(message.value) > limits.message_bytes:
             size = len(message.value)
             raise Unusable(RejectReason.TOO_LARGE, f"{size} bytes, the limit is {limits.message_bytes}")
         if not message.value:
             raise Unusable(RejectReason.EMPTY_BODY, "message without content")
-        plain = without_coding(message, limits)
-        results.extend(_results(plain, limits))
+        results = list(_results(without_coding(message, limits), limits))
         if not results:
             raise Unusable(RejectReason.EMPTY_BODY, "message without rows")
     except Unusable as refusal:

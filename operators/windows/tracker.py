@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain, islice, starmap
+from typing import cast
 
 import msgspec
 
@@ -47,6 +48,7 @@ from schemas.pack import PackEntry, key_hash
 from schemas.units import MS_PER_DAY
 
 _MOMENT = struct.Struct("<qqqQIIB")
+_PLACE = struct.Struct("<24xQIIx")  # of a moment: identity, seq, ordinal
 _SEGMENT = int(Kind.SEGMENT)  # comparing with an IntEnum takes longer
 _MEMO_OVERHEAD_BYTES = 400  # what a memo costs beside its moments, about
 _SEAL_MS = MS_PER_DAY  # an earlier part of a session that goes on is not revised after this receive time
@@ -138,12 +140,13 @@ class SessionTracker:
             self._seq, self._ordinal = seq, 0
         items: list[PackEntry] = []
         orders: list[CloseOrder] = []
+        agenda, now_ms = self._agenda, self._clock_ms
         for arrival in arrivals:
             # What is due before this item closes before it, so that batches make no difference.
             at_ms, item = arrival.clock_ms, arrival.item
             at_ms = min(at_ms, ceiling_ms)
-            at_ms = max(at_ms, self._clock_ms)
-            if self._agenda and self._agenda[0][0] < at_ms:
+            at_ms = max(at_ms, now_ms)
+            if agenda and agenda[0][0] < at_ms:
                 orders.extend(self._sweep(at_ms))
             self._receive(item, at_ms)
             items.append(PackEntry(self._ordinal, arrival.topic, arrival.offset, item, arrival.partition))
@@ -338,7 +341,10 @@ class SessionTracker:
         if plain is None:
             windows = self._split(session)
         else:
-            plain.moments = unpack_moments(session.pending)
+            if session.late_before_us == LONG_AGO:  # only sorted and counted: plain tuples will do
+                plain.moments = cast("list[Moment]", list(_MOMENT.iter_unpack(session.pending)))
+            else:
+                plain.moments = unpack_moments(session.pending)
             windows = [plain]
         settled_ms = session.arrived_ms + rules.settle_ms
         waiting: list[Window] = []
@@ -444,7 +450,7 @@ def unpack_moments(packed: bytes | bytearray) -> list[Moment]:
 
 def places(packed: bytes) -> list[tuple[int, int, int]]:
     """(identity, seq, ordinal) of moments as a `CloseOrder` holds them."""
-    return [(ident, seq, ordinal) for _, _, _, ident, seq, ordinal, _ in _MOMENT.iter_unpack(packed)]
+    return list(_PLACE.iter_unpack(packed))
 
 
 def moment(item: Item, seq: int, ordinal: int) -> Moment:

@@ -268,7 +268,7 @@ def test_a_row_that_is_not_taken_leaves_nothing_behind(odd: dict[str, object]) -
     assert columns is not None
     full: dict[str, object] = {field.name: VALUES[field.type] for field in TABLES["views"].fields}
     short: dict[str, object] = {"view_id": "v", "custom": {}}
-    before = [full, {"app_id": "a"}, full, *[short] * 5, full, full]
+    before: list[dict[str, object]] = [full, {"app_id": "a"}, full, *[short] * 5, full, full]
     assert columns.add([*before, full | odd, full]) == len(before)
     assert columns.add([{"time": 1}, odd]) == 1
     grown = tables._grown("views", columns)
