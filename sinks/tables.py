@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from operators.native import LEAF
 from schemas.keys import FIRST_REVISIONS
@@ -80,7 +79,7 @@ class Rows(msgspec.Struct):
         for folder in sorted(piles):
             pile, table = piles.pop(folder), folder[0]
             content = pa.concat_tables(pile.settled).combine_chunks()
-            is_first = table in REVISED and not pc.max(content["revision"]).as_py()
+            is_first = table in REVISED and not any(content["revision"].unique().to_pylist())
             yield folder, _encoded(table, content), FIRST_REVISIONS if is_first else ""
 
     def _settle(self, *, is_last: bool) -> None:
