@@ -268,21 +268,19 @@ class SessionTracker:
             self._saved.setdefault(key, len(session.pending))
             if not session.pending:
                 self._closed.remove(key)
-        session.pending += _MOMENT.pack(*_values(item, self._seq, self._ordinal))
+        begin_us, received_ms = item.begin_us, item.received_ms
+        session.pending += _MOMENT.pack(
+            begin_us, item.end_us, received_ms, item.ident, self._seq, self._ordinal, _flags(item)
+        )
         session.arrived_ms = max(session.arrived_ms, arrival_ms)
         session.forget_at_ms = NEVER
-        check_at_ms = self._first_check_ms(session, item)
+        rules, parts = self._rules, session.parts
+        if parts and (not item.opens or begin_us < _frozen(parts[-1]).over_us(rules)):
+            check_at_ms = session.arrived_ms + rules.settle_ms  # late: look again once it has been quiet
+        else:
+            check_at_ms = received_ms + rules.lateness_ms + (rules.end_grace_ms if item.ends else rules.gap_ms)
         if check_at_ms < session.check_at_ms:
             self._schedule(key, session, check_at_ms)
-
-    def _first_check_ms(self, session: Session, item: Item) -> int:
-        parts = session.parts
-        if parts and (not item.opens or item.begin_us < _frozen(parts[-1]).over_us(self._rules)):
-            wait = session.arrived_ms + self._rules.settle_ms  # late: look again once it has been quiet
-        else:
-            wait = item.received_ms + self._rules.lateness_ms
-            wait += self._rules.end_grace_ms if item.ends else self._rules.gap_ms
-        return wait
 
     def _schedule(self, key: SessionKey, session: Session, at_ms: int) -> None:
         if at_ms != session.check_at_ms:
@@ -455,13 +453,11 @@ def places(packed: bytes) -> list[tuple[int, int, int]]:
 
 def moment(item: Item, seq: int, ordinal: int) -> Moment:
     """What the window rules need to know of an item."""
-    return Moment._make(_values(item, seq, ordinal))
+    return Moment(item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, _flags(item))
 
 
-def _values(item: Item, seq: int, ordinal: int) -> tuple[int, int, int, int, int, int, int]:
-    """The same as a plain tuple, which every item is packed from."""
-    flags = (OPENS if item.opens else 0) | (ENDS if item.ends else 0) | (SEGMENT if item.kind == _SEGMENT else 0)
-    return item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, flags
+def _flags(item: Item) -> int:
+    return (OPENS if item.opens else 0) | (ENDS if item.ends else 0) | (SEGMENT if item.kind == _SEGMENT else 0)
 
 
 _SHARED = (
