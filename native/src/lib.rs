@@ -1,5 +1,5 @@
-//! The hot path of RUM lines, and two steps of replay's. Python decides everything; what is here does the usual case of it in one step, and says
-//! None for anything else. docs/decisions/0020-compiled-leaf.md
+//! The hot path of RUM lines, and two steps of replay's. Python decides everything; what is here does the usual case of
+//! it in one step, and says None for anything else. docs/decisions/0020-compiled-leaf.md
 
 mod columns;
 mod guance;
