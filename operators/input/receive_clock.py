@@ -116,9 +116,7 @@ class ReceiveClock:
         busy: Collection[int] = self.heads.values()
         if self._ended:
             busy = [head for place, head in self.heads.items() if place not in self._ended]
-        slowest_ms = min(busy) if busy else 0
-        if slowest_ms > self.clock_ms:
-            self.clock_ms = slowest_ms
+        self.clock_ms = max(self.clock_ms, min(busy) if busy else 0)
 
 
 class WallClock:
