@@ -118,7 +118,6 @@ def consumer_options(client: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "group.id": "replaylake",  # its offsets are committed for lag tools to see, and never read
         "queued.max.messages.kbytes": 32_768,  # per reader; the default of 64 MB adds up
-        "fetch.queue.backoff.ms": 50,  # by default a full queue is not filled again for a second, and runs dry
         "fetch.message.max.bytes": 16_777_216,
         "receive.message.max.bytes": 134_217_728,
         "topic.metadata.refresh.interval.ms": 30_000,  # a leader may move unseen while a broker restarts
