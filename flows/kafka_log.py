@@ -130,21 +130,17 @@ def consumer_options(client: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _event(message: KafkaMessage) -> Event | None:
-    error, topic, partition, offset = message.error(), message.topic(), message.partition(), message.offset()
+    error = message.error()
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
     if error is not None:
         return _failed(error, topic, partition, offset)
     assert topic is not None  # only error events have none
     assert partition is not None
     assert offset is not None
     value: str | bytes | None = message.value()
-    return Record(
-        topic,
-        partition,
-        offset,
-        message.timestamp()[1],
-        _headers(message),
-        value if value is None else _bytes(value),
-    )
+    if type(value) is not bytes and value is not None:
+        value = _bytes(value)
+    return Record(topic, partition, offset, message.timestamp()[1], _headers(message), value)
 
 
 def _failed(error: KafkaError, topic: str | None, partition: int | None, offset: int | None) -> Event | None:

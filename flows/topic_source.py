@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -33,6 +34,7 @@ _AGAIN_SECONDS = 1.0  # a partition that was just added may have no leader yet
 _PATIENCE_SECONDS = 15.0
 _TICK_SECONDS = 0.5  # an idle reader moves its clock this often
 _AWAY_SECONDS = 10.0  # the engine was elsewhere for so long, as with a store that is away: no partition was silent
+_KINDS_KEPT = 64  # texts of the header `type`
 _STATE_VERSION = 2  # 1 was of one partition number of every topic
 
 _log = logging.getLogger(LOGGER)
@@ -274,16 +276,21 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
     def _read(self, wall_ms: int) -> list[Received]:
         received: list[Received] = []
         now = time.monotonic()
+        last: Input | None = None
         for event in self._log.poll(self._options.poll_messages):
             place = event.topic, event.partition
             if place not in self._positions:
                 continue  # of an assignment before
             if isinstance(event, Record):
-                self._waits.came(place, now)
+                if place != last:
+                    self._waits.came(place, now)
+                    last = place
                 one = self._receive(event, place, wall_ms)
                 if one is not None:
                     received.append(one)
-            elif isinstance(event, Gone):
+                continue
+            last = None
+            if isinstance(event, Gone):
                 self._handle_gone(place)
             else:
                 self._ends[place] = event.offset
@@ -295,25 +302,26 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         return received
 
     def _receive(self, record: Record, place: Input, wall_ms: int) -> Received | None:
-        end = self._end(place)
-        if end is not None and record.offset >= end:
-            self._ends[place] = end
-            return None
-        if record.offset < self._positions[place]:
+        offset, value, headers, clock = record.offset, record.value, record.headers, self._clock
+        if self._options.end_offsets is not None:
+            end = self._options.end_offsets.get(place, 0)
+            if offset >= end:
+                self._ends[place] = end
+                return None
+        if offset < self._positions[place]:
             return None  # a broker may send a batch again after a reconnect
-        self._positions[place] = record.offset + 1
-        stamp = self._clock.stamp(place, record.stamp_ms, wall_ms)
+        self._positions[place] = offset + 1
+        stamp = clock.stamp(place, record.stamp_ms, wall_ms)
         if stamp.fault is not None:
             self._tell_stamp(record, stamp.fault)
         self.messages += 1
-        if record.value is None:
+        if value is None:
             self.tombstones += 1
             return None
-        self.message_bytes += len(record.value)
-        headers = record.headers
+        self.message_bytes += len(value)
         kind = headers.pop("type", None)
-        body = Message(kind.decode(errors="replace") if kind else None, headers, record.value, stamp.received_ms)
-        return Received(record.topic, record.partition, record.offset, self._clock.clock_ms, body)
+        body = Message(_text(kind) if kind else None, headers, value, stamp.received_ms)
+        return Received(record.topic, record.partition, offset, clock.clock_ms, body)
 
     def _tell_stamp(self, record: Record, fault: StampFault) -> None:
         self.replaced_stamps[fault] = self.replaced_stamps.get(fault, 0) + 1
@@ -483,6 +491,11 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         if self._options.end_offsets is None:
             return False
         return all(place in self._ends or at >= (self._end(place) or 0) for place, at in self._positions.items())
+
+
+@lru_cache(_KINDS_KEPT)
+def _text(kind: bytes) -> str:
+    return kind.decode(errors="replace")
 
 
 def _restored(state: bytes | None) -> _State:

@@ -65,8 +65,9 @@ def decode_poll(poll: Poll, limits: Limits, clients: Clients) -> DecodedPoll:
     refused: list[Refused] = []
     skipped: Counter[str] = Counter()
     for one in poll.messages:
-        client = clients.of(one.message.headers)
-        for result in decode(one.message, limits):
+        message = one.message
+        client = clients.of(message.headers) if message.headers else None
+        for result in decode(message, limits):
             if isinstance(result, Item):
                 item = result if client is None else msgspec.structs.replace(result, client=client)
                 arrivals.append(Arrival(one.clock_ms, one.topic, one.partition, one.offset, item))
@@ -78,7 +79,5 @@ def decode_poll(poll: Poll, limits: Limits, clients: Clients) -> DecodedPoll:
                 continue
             else:
                 parts = (result,)
-            refused.extend(
-                Refused(one.topic, one.partition, one.offset, one.message.received_ms, part) for part in parts
-            )
+            refused.extend(Refused(one.topic, one.partition, one.offset, message.received_ms, part) for part in parts)
     return DecodedPoll(poll.reader, poll.clock_ms, arrivals, refused, poll.is_last, dict(skipped), poll.is_at_end)

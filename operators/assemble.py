@@ -5,6 +5,7 @@ A pure function of the *set* of items: copies are settled by content, rows are o
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -21,7 +22,7 @@ from operators.replay.scan import replay_segment
 from operators.rows.error_groups import fingerprint
 from operators.rows.session_row import ReplayTotals, Row, session_row
 from operators.rows.signals import Activity, Window, action_times_ms, activity, in_order, is_slow, view_signals
-from operators.rows.views import ViewLine, add_note, final_views, note_order
+from operators.rows.views import ViewLine, ViewRules, add_note, final_views, note_order
 from operators.windows.tracker import CloseOrder, places
 from schemas.items import LINE_TABLE, Client, Item, Kind, RejectReason
 from schemas.line_columns import VIEW
@@ -32,16 +33,25 @@ Reference = tuple[int, int]  # (seq, ordinal) of a pack entry
 
 _VIEWS = "views"
 _PAGE = tuple(field.name for field in VIEW if field.name.startswith("view_"))
-_TABLES = {int(kind): table for kind, table in LINE_TABLE.items()}  # an IntEnum is slow to make of every line's number
+# Numbers of their own: to make an IntEnum of each line's, or to compare with one, is slow.
+_TABLES = {int(kind): table for kind, table in LINE_TABLE.items()}
+_VIEW, _ERROR, _RESOURCE, _SEGMENT, _NOTE = map(int, (Kind.VIEW, Kind.ERROR, Kind.RESOURCE, Kind.SEGMENT, Kind.NOTE))
 
 
-class LineRecord(msgspec.Struct, frozen=True):
-    """One row of a line table and its receive time, which decides its day. `client`: who sent the line."""
+class LineRecord(msgspec.Struct, frozen=True, gc=False):
+    """One row of a line table, and where it stands among all lines.
+
+    `received_ms`: its receive time, which decides its day. `client`: who sent the line. `is_new`: in this revision.
+    `is_sampled`: its SDK tells of some pages only.
+    """
 
     table: str
     received_ms: int
     row: Row
-    client: Client | None = None
+    client: Client | None
+    place: tuple[int, int, int]  # time, kind, identity
+    is_new: bool
+    is_sampled: bool
 
 
 class RefusedEntry(msgspec.Struct, frozen=True):
@@ -62,15 +72,6 @@ class Assembled(msgspec.Struct, frozen=True):
     blob: bytes
     refused: list[RefusedEntry]
     styles: dict[str, bytes]  # text by SHA-256: what the blob shares with others
-
-
-class _Placed(NamedTuple):
-    """A line in the order of all lines. `is_new`: in this revision."""
-
-    place: tuple[int, int, int]  # time, kind, identity
-    record: LineRecord
-    is_new: bool
-    is_sampled: bool  # its SDK tells of some pages only
 
 
 class _Stored(NamedTuple):
@@ -103,7 +104,7 @@ def assemble(
     return Assembled(
         session=session,
         # What comes late can change what is said of every view of its window, so a revision brings all of them.
-        lines=[record for record, is_new in rows if is_new or (order.revision and record.table == "views")],
+        lines=[one for one in rows if one.is_new or (order.revision and one.table == _VIEWS)],
         segments=_segment_rows(order, segments[-1], cuts[-1], keys[-1]),
         blob_key=keys[-1],
         blob=cuts[-1].blob,
@@ -120,7 +121,7 @@ def assemble_open(
     `replay`: from `uncut`. Of segments only the bodies of those that bring elements are looked at.
     """
     session, rows, _ = _rows(order, [_pick(entries, order.new_moments)], [replay], _Stored([], 0))
-    return session, [record for record, _ in rows]
+    return session, rows
 
 
 def references(order: CloseOrder) -> list[Reference]:
@@ -130,30 +131,33 @@ def references(order: CloseOrder) -> list[Reference]:
 
 def _rows(
     order: CloseOrder, revisions: Sequence[Sequence[PackEntry]], cuts: Sequence[CutReplay], stored: _Stored
-) -> tuple[Row, list[tuple[LineRecord, bool]], list[RefusedEntry]]:
-    """The session row; every line, each with: is it new in this revision; lines that no row can be made of."""
+) -> tuple[Row, list[LineRecord], list[RefusedEntry]]:
+    """The session row; every line in order; lines that no row can be made of."""
     everything = [entry for revision in revisions for entry in revision]
+    items = [entry.item for entry in everything]
+    segments = [item for item in items if item.segment is not None]
     refused: list[RefusedEntry] = []
     rows, said, loose = _line_rows(order, everything, {entry.item.ident for entry in revisions[-1]}, refused)
-    rows += _derived_rows(order, revisions, rows)
-    rows.sort(key=lambda one: one.place)
-    if any(family_of(family).views.are_sampled for family in {entry.item.family for entry in everything}):
+    if segments:
+        rows += _derived_rows(order, revisions, rows)
+        rows.sort(key=_BY_PLACE)
+    if any(family_of(family).views.are_sampled for family in {item.family for item in items}):
         _into_open_views(rows, loose)
     totals = _replay_totals(cuts, stored)
     tables = _by_table(rows)
     window = Window(order.start_us, order.end_us)
     view_signals(window, tables, _inputs_by_view(cuts))
-    skew_ms = min([e.item.received_ms - e.item.end_us // US_PER_MS for e in everything])
+    skew_ms = min([item.received_ms - item.end_us // US_PER_MS for item in items])
     session = session_row(order, said, tables, totals, _activity(window, tables, cuts), skew_ms)
-    session["sdk_family"] = _sdk_of_all(entry.item for entry in everything)
-    session["recorded_omitted_count"] = omitted_count(entry.item for entry in everything)
-    _tell_clients(session, [one.record for one in rows], everything)
-    return session, [(one.record, one.is_new) for one in rows], refused
+    session["sdk_family"] = _sdk_of_all(items)
+    session["recorded_omitted_count"] = omitted_count(segments)
+    _tell_clients(session, rows, items)
+    return session, rows, refused
 
 
 def _derived_rows(
-    order: CloseOrder, revisions: Sequence[Sequence[PackEntry]], lines: Sequence["_Placed"]
-) -> list["_Placed"]:
+    order: CloseOrder, revisions: Sequence[Sequence[PackEntry]], lines: Sequence[LineRecord]
+) -> list[LineRecord]:
     """The rows that only the recording gives, in every revision with those of the revisions before it."""
     before: dict[tuple[Kind, int], Derived] = {}
     found: dict[tuple[Kind, int], Derived] = {}
@@ -164,7 +168,7 @@ def _derived_rows(
         if windows:
             told = lines if number == len(revisions) else _line_rows(order, entries, set(), [])[0]
             found = derive(windows, Told(_by_table(told)), before, order.end_us, _SOURCES)
-    return [_placed_derived(order, one, is_new=key not in before) for key, one in found.items()]
+    return [_derived_record(order, one, is_new=key not in before) for key, one in found.items()]
 
 
 def _records_of(item: Item) -> list[Record]:
@@ -176,30 +180,31 @@ def _records_of(item: Item) -> list[Record]:
         return []
 
 
-def _placed_derived(order: CloseOrder, one: Derived, *, is_new: bool) -> "_Placed":
+def _derived_record(order: CloseOrder, one: Derived, *, is_new: bool) -> LineRecord:
     row = cast("Row", dict(one.row)) | _of_window(order, one.item, from_recording=True)
     row["received_at"] = one.received_ms * US_PER_MS
     if one.kind == Kind.RESOURCE:
         row["is_slow"] = is_slow(row)
-    record = LineRecord(_TABLES[one.kind], one.received_ms, row, one.item.client)
-    return _Placed((one.at_us, one.kind, one.ident), record, is_new, _are_sampled(one.item))
+    place = one.at_us, one.kind, one.ident
+    client, is_sampled = one.item.client, _are_sampled(one.item)
+    return LineRecord(_TABLES[one.kind], one.received_ms, row, client, place, is_new, is_sampled)
 
 
-def _tell_clients(session: Row, records: Sequence[LineRecord], entries: Iterable[PackEntry]) -> None:
+def _tell_clients(session: Row, rows: Sequence[LineRecord], items: Iterable[Item]) -> None:
     """What the requests say of the visitor's browser, where the lines do not; of a session that of the last item whose
     request says something. The recording may know the screen.
     """
     if "screen_size" not in session:
-        shown = next((record.row for record in reversed(records) if "screen_size" in record.row), None)
+        shown = next((one.row for one in reversed(rows) if "screen_size" in one.row), None)
         session |= {} if shown is None else {"screen_size": shown["screen_size"]}
-    told = (entry.item for entry in entries if entry.item.client is not None)
+    told = [item for item in items if item.client is not None]
     newest = max(told, key=lambda item: (item.begin_us, item.kind, item.ident), default=None)
     if newest is None or newest.client is None:
         return
     fill(session, newest.client)
-    for record in records:
-        if record.client is not None:
-            fill(record.row, record.client)
+    for one in rows:
+        if one.client is not None:
+            fill(one.row, one.client)
 
 
 def _revisions(order: CloseOrder, entries: Mapping[Reference, PackEntry]) -> list[list[PackEntry]]:
@@ -232,19 +237,20 @@ def _content(item: Item) -> tuple[int, bytes]:
 
 def _line_rows(
     order: CloseOrder, entries: Iterable[PackEntry], new: set[int], refused: list[RefusedEntry]
-) -> tuple[list["_Placed"], list[Row], list[ViewLine]]:
+) -> tuple[list[LineRecord], list[Row], list[ViewLine]]:
     """Rows of all lines, views once, in their final state.
 
     And what is known of the visitor, in a fixed order: these rows, and among them those of notes, not to be stored.
     And the notes of views that no line tells.
     """
-    rows: list[_Placed] = []
-    shared: dict[int, Row] = {}  # what all lines of a family have in common
+    rows: list[LineRecord] = []
+    shared: dict[int, tuple[Row, ViewRules]] = {}  # what all lines of a family have in common
     of_views: list[ViewLine] = []
     notes: list[ViewLine] = []
     for entry in entries:
         item = entry.item
-        if item.kind == Kind.SEGMENT:
+        kind = item.kind
+        if kind == _SEGMENT:
             continue
         try:
             line = line_row(item.family, item.body)
@@ -252,23 +258,23 @@ def _line_rows(
             if item.ident in new:
                 refused.append(RefusedEntry(entry, RejectReason.MALFORMED_JSON, str(error)))
             continue
-        if item.kind == Kind.VIEW:
-            of_views.append(ViewLine(item, line, family_of(item.family).views))
-        elif item.kind == Kind.NOTE:
-            notes.append(ViewLine(item, line, family_of(item.family).views))
+        family = shared.get(item.family) or _family(order, item, shared)
+        if kind == _VIEW:
+            of_views.append(ViewLine(item, line, family[1]))
+        elif kind == _NOTE:
+            notes.append(ViewLine(item, line, family[1]))
         else:
-            place = (item.begin_us, item.kind, item.ident)
-            record = _record(_shared(order, item, shared), item, cast("Row", line.row))
-            rows.append(_Placed(place, record, item.ident in new, _are_sampled(item)))
+            rows.append(_record(item, cast("Row", line.row), family, is_new=item.ident in new))
     for view in final_views(of_views, notes, order.start_us):
-        place = (view.item.begin_us, view.item.kind, view.item.ident)
         is_new = not view.idents.isdisjoint(new)
-        record = _record(_shared(order, view.item, shared), view.item, cast("Row", view.row))
-        rows.append(_Placed(place, record, is_new, _are_sampled(view.item)))
-    said = [(one.place, one.record.row) for one in rows]
+        rows.append(_record(view.item, cast("Row", view.row), shared[view.item.family], is_new=is_new))
+    rows.sort(key=_BY_PLACE)
+    if not notes:
+        return rows, [one.row for one in rows], []
+    said = [(one.place, one.row) for one in rows]
     said += [((item.begin_us, item.kind, item.ident), _without_custom(line.row)) for item, line, _ in notes]
-    said.sort(key=lambda one: one[0])
-    view_ids = {one.record.row.get("view_id") for one in rows if one.record.table == _VIEWS}
+    said.sort(key=itemgetter(0))
+    view_ids = {one.row.get("view_id") for one in rows if one.table == _VIEWS}
     loose = [note for note in notes if note.view_id not in view_ids]
     return rows, [row for _, row in said], loose
 
@@ -280,11 +286,11 @@ def _are_sampled(item: Item) -> bool:
 _SOURCES = Sources(_records_of, _are_sampled)
 
 
-def _into_open_views(rows: Sequence["_Placed"], loose: Iterable[ViewLine]) -> None:
+def _into_open_views(rows: Sequence[LineRecord], loose: Iterable[ViewLine]) -> None:
     """What names a view that has no row goes to the one that was open, or to the first; and what names no address has
     that of its view. `rows`: in order.
     """
-    views = [(one.place[0], one.record.row) for one in rows if one.record.table == _VIEWS]
+    views = [(one.place[0], one.row) for one in rows if one.table == _VIEWS]
     by_id = {row.get("view_id"): row for _, row in views}
 
     def open_at(at_us: int) -> Row:
@@ -295,8 +301,8 @@ def _into_open_views(rows: Sequence["_Placed"], loose: Iterable[ViewLine]) -> No
             view: Any = open_at(note.item.begin_us)
             add_note(note, view)
     for one in rows if views else ():
-        row = one.record.row
-        if one.is_sampled and one.record.table != _VIEWS:
+        row = one.row
+        if one.is_sampled and one.table != _VIEWS:
             own = by_id.get(row.get("view_id")) or open_at(one.place[0])
             row["view_id"] = own["view_id"]
             for name in _PAGE:
@@ -308,19 +314,18 @@ def _without_custom(row: Mapping[str, object]) -> Row:
     return {name: value for name, value in row.items() if name != "custom"}
 
 
-def _sdk_of_all(items: Iterable[Item]) -> str:
+def _sdk_of_all(items: Sequence[Item]) -> str:
     """Whose SDK a window is of: where several were at work, that of its lines, and of these the first by name."""
-    kinds: dict[tuple[int, str | None], Item] = {}
-    for item in items:
-        kinds.setdefault((item.family, item.segment.sdk_name if item.segment else None), item)
-    lines = [item for item in kinds.values() if item.segment is None]
-    return min(family_of(item.family).sdk(item) for item in lines or kinds.values())
+    kinds: dict[object, Item] = {item.family: item for item in reversed(items) if item.segment is None}  # the first
+    if not kinds:
+        kinds = {(item.family, item.segment.sdk_name): item for item in reversed(items) if item.segment is not None}
+    return min(family_of(item.family).sdk(item) for item in kinds.values())
 
 
-def _shared(order: CloseOrder, item: Item, shared: dict[int, Row]) -> Row:
-    found = shared.get(item.family)
-    if found is None:
-        found = shared[item.family] = _of_window(order, item, from_recording=False)
+def _family(order: CloseOrder, item: Item, shared: dict[int, tuple[Row, ViewRules]]) -> tuple[Row, ViewRules]:
+    """What the lines of an item's family share, for the first of them."""
+    found = _of_window(order, item, from_recording=False), family_of(item.family).views
+    shared[item.family] = found
     return found
 
 
@@ -336,14 +341,20 @@ def _of_window(order: CloseOrder, item: Item, *, from_recording: bool) -> Row:
     }
 
 
-def _record(window: Row, item: Item, row: Row) -> LineRecord:
-    row.update(window)
+def _record(item: Item, row: Row, family: tuple[Row, ViewRules], *, is_new: bool) -> LineRecord:
+    kind = item.kind
+    shared, rules = family
+    row.update(shared)
     row["received_at"] = item.received_ms * US_PER_MS
-    if item.kind == Kind.RESOURCE:
+    if kind == _RESOURCE:
         row["is_slow"] = is_slow(row)
-    elif item.kind == Kind.ERROR:
+    elif kind == _ERROR:
         row["error_fingerprint"] = fingerprint(row.get("error_type"), row.get("error_message"), row.get("error_stack"))
-    return LineRecord(_TABLES[item.kind], item.received_ms, row, item.client)
+    place = item.begin_us, kind, item.ident
+    return LineRecord(_TABLES[kind], item.received_ms, row, item.client, place, is_new, rules.are_sampled)
+
+
+_BY_PLACE = attrgetter("place")
 
 
 def _cut(order: CloseOrder, entries: Iterable[PackEntry], limits: CutLimits, known_bytes: int | None) -> CutReplay:
@@ -353,7 +364,7 @@ def _cut(order: CloseOrder, entries: Iterable[PackEntry], limits: CutLimits, kno
 
 
 def _segments(entries: Iterable[PackEntry]) -> list[PackEntry]:
-    found = [entry for entry in entries if entry.item.kind == Kind.SEGMENT]
+    found = [entry for entry in entries if entry.item.kind == _SEGMENT]
     return sorted(found, key=lambda entry: (entry.item.begin_us, entry.item.ident))
 
 
@@ -368,11 +379,11 @@ def _replay_totals(cuts: Sequence[CutReplay], stored: _Stored) -> ReplayTotals:
     )
 
 
-def _by_table(rows: Iterable["_Placed"]) -> dict[str, list[Row]]:
+def _by_table(rows: Iterable[LineRecord]) -> dict[str, list[Row]]:
     """The rows of every line table, views in order."""
     tables: dict[str, list[Row]] = {table: [] for table in LINE_TABLE.values()}
     for one in rows:
-        tables[one.record.table].append(one.record.row)
+        tables[one.table].append(one.row)
     tables["views"] = in_order(tables["views"])
     return tables
 

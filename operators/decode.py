@@ -26,7 +26,7 @@ def decode(message: Message, limits: Limits) -> list[Result]:
     A segment of which some records cannot be used is one item; `unusable_records` gives these.
     """
     results = _decode(message, limits)
-    decision = message.headers.get(DECISION)
+    decision = message.headers.get(DECISION) if message.headers else None
     if decision is not None:
         return _as_decided(results, decision)
     if isinstance(results[0], Rejected):  # a cut-off upload is still of somebody
@@ -51,15 +51,13 @@ def unusable_records(item: Item, limits: Limits) -> Iterable[Rejected]:
 
 
 def _decode(message: Message, limits: Limits) -> list[Result]:
-    results: list[Result] = []
     try:
         if len(message.value) > limits.message_bytes:
             size = len(message.value)
             raise Unusable(RejectReason.TOO_LARGE, f"{size} bytes, the limit is {limits.message_bytes}")
         if not message.value:
             raise Unusable(RejectReason.EMPTY_BODY, "message without content")
-        plain = without_coding(message, limits)
-        results.extend(_results(plain, limits))
+        results = list(_results(without_coding(message, limits) if message.headers else message, limits))
         if not results:
             raise Unusable(RejectReason.EMPTY_BODY, "message without rows")
     except Unusable as refusal:

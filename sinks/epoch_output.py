@@ -32,9 +32,9 @@ class EpochOutput:
         """Bytes that wait outside columns: of blobs, styles and quarantined bodies."""
         return sum(map(len, self._blobs.values())) + sum(map(len, self._styles.values())) + self._raw_bytes
 
-    def add_row(self, table: str, days: int, day: str, row: Row, raw_bytes: int = 0) -> None:
-        """`raw_bytes`: of a body that the row carries. Raises ValueError for a column that is not declared."""
-        self._rows.add(table, days, day, row)
+    def add_rows(self, table: str, days: int, day: str, rows: list[Row], raw_bytes: int = 0) -> None:
+        """`raw_bytes`: of bodies that the rows carry. Raises ValueError for a column that is not declared."""
+        self._rows.add(table, days, day, rows)
         self._raw_bytes += raw_bytes
 
     def add_replay(self, done: Assembled) -> None:

@@ -38,11 +38,12 @@ class PackBuffer:
 
     def take(self, entries: list[PackEntry]) -> None:
         """Keep the items of the running epoch until `flush`."""
-        waiting = self._waiting
+        waiting, held_bytes = self._waiting, 0
         for entry in entries:
             item = entry.item
             waiting[item.app_id, item.session_id].append(entry)
-        self.waiting_bytes += sum([entry.item.held_bytes for entry in entries])
+            held_bytes += len(item.body) if item.scan is None else item.held_bytes
+        self.waiting_bytes += held_bytes
 
     def flush(self, seq: int, clock_ms: int) -> int:
         """Write what waits as one pack of epoch `seq`; its size in bytes, 0 without one. Durable on return."""
@@ -63,7 +64,7 @@ class PackBuffer:
             entries = list(self._waiting.get((order.app_id, order.session_id), ())) if epoch == seq else []
             _, keys = self._packed.get(epoch, (0, []))
             entries += self._packs.read(keys, order.app_id, order.session_id)
-            found |= {(epoch, entry.ordinal): entry for entry in entries if (epoch, entry.ordinal) in wanted}
+            found.update([(place, entry) for entry in entries if (place := (epoch, entry.ordinal)) in wanted])
         if len(found) != len(wanted):
             raise LostObject(f"{len(wanted) - len(found)} items of a session of shard {self._shard} are gone")
         return found

@@ -1,6 +1,7 @@
 """Rows to files of tables: columns of the declared schema, sorted, one per table, retention class and day."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
@@ -11,6 +12,9 @@ from schemas.tables import REVISED, TABLES, arrow_schema
 from sinks.leaf_columns import arrow_array
 from sinks.table_files import encode
 
+if TYPE_CHECKING:
+    from replaylake_native import Columns
+
 Row = dict[str, object]
 Folder = tuple[str, int, str]  # (table, retention days, day)
 
@@ -18,16 +22,29 @@ _LOOSE_MAX = 4_000
 
 
 class _Pile(msgspec.Struct):
-    """Rows of one folder, in the order in which they came: those that are columns already, then the others."""
+    """Rows of one folder, in the order in which they came: those that are columns already, then the others.
 
+    `growing`: columns that the compiled leaf fills; what it does not take is loose until it is settled.
+    """
+
+    table: str
     settled: list[pa.Table] = msgspec.field(default_factory=list)
+    growing: "Columns | None" = None
     loose: list[Row] = msgspec.field(default_factory=list)
-    is_first: bool = True  # nothing but first revisions
 
-    def settle(self, table: str) -> None:
+    def add(self, rows: list[Row]) -> int:
+        """How many of them are loose now."""
+        if self.growing is not None and not self.loose:
+            rows = rows[self.growing.add(rows) :]
+        self.loose += rows
+        return len(rows)
+
+    def settle(self, *, is_last: bool) -> None:
+        """Let no row be loose. `is_last`: and no column grow."""
+        if self.growing is not None and len(self.growing) and (is_last or self.loose):
+            self.settled.append(_grown(self.table, self.growing))
         if self.loose:
-            self.settled.append(as_declared(table, self.loose))
-            self.is_first = self.is_first and not (table in REVISED and any(row["revision"] for row in self.loose))
+            self.settled.append(_as_declared(self.table, [dict(row) for row in self.loose]))
             self.loose = []
 
 
@@ -43,27 +60,31 @@ class Rows(msgspec.Struct):
     loose_max: int = _LOOSE_MAX
     _loose: int = 0
 
-    def add(self, table: str, retention_days: int, day: str, row: Row) -> None:
+    def add(self, table: str, retention_days: int, day: str, rows: list[Row]) -> None:
         """Raises ValueError for a column that the table does not declare, now or later."""
-        self.piles.setdefault((table, retention_days, day), _Pile()).loose.append(row)
-        self.count += 1
-        self.added[table] = self.added.get(table, 0) + 1
-        self._loose += 1
+        folder = table, retention_days, day
+        pile = self.piles.get(folder)
+        if pile is None:
+            pile = self.piles[folder] = _Pile(table, growing=_columns(table))
+        self._loose += pile.add(rows)
+        self.count += len(rows)
+        self.added[table] = self.added.get(table, 0) + len(rows)
         if self._loose >= self.loose_max:
-            self._settle()
+            self._settle(is_last=False)
 
     def take(self) -> Iterator[tuple[Folder, bytes, str]]:
         """Encode and forget everything, folder by folder in a fixed order; with the end of the file's name."""
-        self._settle()
+        self._settle(is_last=True)
         piles, self.piles, self.count = self.piles, {}, 0
         for folder in sorted(piles):
             pile, table = piles.pop(folder), folder[0]
             content = pa.concat_tables(pile.settled).combine_chunks()
-            yield folder, _encoded(table, content), FIRST_REVISIONS if table in REVISED and pile.is_first else ""
+            is_first = table in REVISED and not any(content["revision"].unique().to_pylist())
+            yield folder, _encoded(table, content), FIRST_REVISIONS if is_first else ""
 
-    def _settle(self) -> None:
-        for folder, pile in self.piles.items():
-            pile.settle(folder[0])
+    def _settle(self, *, is_last: bool) -> None:
+        for pile in self.piles.values():
+            pile.settle(is_last=is_last)
         self._loose = 0
 
 
@@ -78,13 +99,21 @@ def _encoded(table: str, content: pa.Table) -> bytes:
 
 def as_declared(table: str, rows: Sequence[Row]) -> pa.Table:
     """Rows with every column of the table, of its type. Raises ValueError for a column that it does not declare."""
-    if LEAF is None:
-        return _as_declared(table, rows)
-    columns = LEAF.tables.columns(table, list(rows)) if rows else None
-    if columns is None:
+    columns = _columns(table)
+    if columns is None or not rows or columns.add(list(rows)) < len(rows):
         return _as_declared(table, [dict(row) for row in rows])
+    return _grown(table, columns)
+
+
+def _columns(table: str) -> "Columns | None":
+    """What fills columns row by row; None where the compiled leaf does not."""
+    return None if LEAF is None else LEAF.tables.columns(table)
+
+
+def _grown(table: str, columns: "Columns") -> pa.Table:
     schema = arrow_schema(table)
-    arrays = [arrow_array(field.type, len(rows), one) for field, one in zip(schema, columns, strict=True)]
+    count = len(columns)
+    arrays = [arrow_array(field.type, count, one) for field, one in zip(schema, columns.take(), strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 

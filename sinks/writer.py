@@ -203,7 +203,7 @@ class LakeWriter:
                 row |= {"app_id": app_id, "session_id": session_id}
             days = self._retention.rum_days(app_id or "")
             day = utc_day(received_ms)
-            self._output.add_row("quarantine", days, day, row, raw_bytes=len(refusal.rejected.raw))
+            self._output.add_rows("quarantine", days, day, [row], raw_bytes=len(refusal.rejected.raw))
 
     def skip(self, skipped: Mapping[str, int]) -> None:
         """Count what is understood and not kept."""
@@ -254,11 +254,14 @@ class LakeWriter:
             self.counts.erased += 1
             self._buffer.erase(order.app_id, order.session_id)
             return
-        self._output.add_row("sessions", rum_days, day, done.session)
+        self._output.add_rows("sessions", rum_days, day, [done.session])
+        lines: dict[tuple[str, int], list[Row]] = {}
         for line in done.lines:
-            self._output.add_row(line.table, rum_days, utc_day(line.received_ms), line.row)
-        for row in done.segments:
-            self._output.add_row("replay_segments", replay_days, day, row)
+            lines.setdefault((line.table, line.received_ms // MS_PER_DAY), []).append(line.row)
+        for (table, day_number), found in lines.items():
+            self._output.add_rows(table, rum_days, utc_day(day_number * MS_PER_DAY), found)
+        if done.segments:
+            self._output.add_rows("replay_segments", replay_days, day, done.segments)
         self._output.add_replay(done)
         self._count(order)
         self.refuse(_refusals(done))

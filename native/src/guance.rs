@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyList};
 
-use crate::item::{read_json, Maker, Terms};
+use crate::item::{read_json, Maker, Terms, RULE_NAMES};
 use crate::names::{NameId, Names, UNKNOWN};
 use crate::numbers::{double, is_duration, scaled, scaled_int, whole};
 use crate::protocol::{known, Desk, Found, Reader};
@@ -77,6 +77,7 @@ struct Line {
 #[pyclass(module = "replaylake_native")]
 pub struct GuanceLines {
     names: Names,
+    is_rule: Vec<bool>, // by the number of a name
     maker: Maker,
     desk: Desk,
     measurements: Vec<Measurement>,
@@ -118,12 +119,28 @@ impl GuanceLines {
             }
             found.push(Measurement { name: name.into_bytes(), kind, table: tables.table(&table)?, columns });
         }
-        Ok(GuanceLines { names, maker, desk: Desk::default(), measurements: found, as_text, line: Line::default() })
+        let mut is_rule = vec![];
+        for name in RULE_NAMES {
+            let id = names.declare(name).ok_or_else(unknown)? as usize;
+            is_rule.resize(names.count(), false);
+            if let Some(known) = is_rule.get_mut(id) {
+                *known = true;
+            }
+        }
+        Ok(GuanceLines {
+            names,
+            is_rule,
+            maker,
+            desk: Desk::default(),
+            measurements: found,
+            as_text,
+            line: Line::default(),
+        })
     }
 
     /// The item of a line in JSON, or None for one that Python has to look at.
     fn json_item(
-        &self,
+        &mut self,
         py: Python<'_>,
         raw: Py<PyBytes>,
         received_ms: i64,
@@ -134,7 +151,7 @@ impl GuanceLines {
         if text.len() > line_bytes {
             return Ok(None);
         }
-        let Some(known) = read_json(text) else { return Ok(None) };
+        let Some(known) = read_json(text, &mut self.names, &self.is_rule) else { return Ok(None) };
         self.maker.item(py, &known, &raw, Terms { received_ms, id_length })
     }
 
@@ -234,8 +251,8 @@ impl GuanceLines {
             return None;
         }
         match (one.value, conversion) {
-            (Scanned::Text { span, is_escaped: false }, Conversion::Text | Conversion::Id) => Some(Value::Text(span)),
-            (Scanned::Text { span, .. }, Conversion::Text | Conversion::Id) => {
+            (Scanned::Text(span), Conversion::Text | Conversion::Id) => Some(Value::Text(span)),
+            (Scanned::Escaped(span), Conversion::Text | Conversion::Id) => {
                 made(row, |texts| unescape(span.of(text), texts))
             }
             (Scanned::Int(_) | Scanned::Float(_), Conversion::Id) => self.as_text(py, row, text, one.value),
@@ -270,8 +287,8 @@ impl GuanceLines {
     /// A scalar as text.
     fn as_text(&self, py: Python<'_>, row: &mut Row, text: &[u8], value: Scanned) -> Option<Value> {
         match value {
-            Scanned::Text { span, is_escaped: false } => Some(Value::Text(span)),
-            Scanned::Text { span, .. } => made(row, |texts| unescape(span.of(text), texts)),
+            Scanned::Text(span) => Some(Value::Text(span)),
+            Scanned::Escaped(span) => made(row, |texts| unescape(span.of(text), texts)),
             Scanned::Int(number) => made(row, |texts| write!(texts, "{number}").ok()),
             Scanned::Bool(is_so) => made(row, |texts| write!(texts, "{is_so}").ok()),
             Scanned::Float(number) => {
@@ -320,8 +337,8 @@ fn read(line: &mut Line, names: &mut Names, body: &[u8]) -> Option<()> {
 /// Tags or fields. No name that is known may come twice, in both together.
 fn attributes(scanner: &mut Scanner<'_>, names: &mut Names, line: &mut Line, is_tag: bool) -> Option<()> {
     let mut before = UNKNOWN;
-    scanner.object(|scanner, name| {
-        let id = names.find(name.of(scanner.text), before);
+    scanner.members(|scanner| {
+        let (id, name) = names.read(scanner, before)?;
         if let Some(seen) = line.seen.get_mut(id as usize) {
             if std::mem::replace(seen, true) {
                 return None;
@@ -329,7 +346,7 @@ fn attributes(scanner: &mut Scanner<'_>, names: &mut Names, line: &mut Line, is_
             before = id;
         }
         let value = scanner.scalar()?;
-        if is_tag && !matches!(value, Scanned::Text { .. }) {
+        if is_tag && !matches!(value, Scanned::Text(_) | Scanned::Escaped(_)) {
             return None;
         }
         line.attributes.push(Attribute { id, name, value, is_tag });

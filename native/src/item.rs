@@ -5,8 +5,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use xxhash_rust::xxh3::Xxh3Default;
 
+use crate::names::{Names, UNKNOWN};
 use crate::numbers::DURATION_MAX_NS;
-use crate::scan::{Scanned, Scanner};
+use crate::scan::{Scanned, Scanner, Span};
 
 const TIME_MAX_MS: f64 = 7_258_118_400_000.0;
 const US_PER_MS: i64 = 1_000;
@@ -206,25 +207,38 @@ fn identity(kind: u8, parts: &[&[u8]]) -> u64 {
     hasher.digest() >> 1
 }
 
-/// What is known of a line that is a JSON object; None for one that is not as usual, or without a time.
-pub fn read_json(raw: &[u8]) -> Option<Known<'_>> {
+/// The names that `Known` takes: of any other it is enough to know that.
+pub const RULE_NAMES: [&str; 10] = [
+    "app_id",
+    "session_id",
+    "view_id",
+    "action_id",
+    "resource_id",
+    "error_id",
+    "long_task_id",
+    "time_spent",
+    "duration",
+    "session_is_active",
+];
+
+/// What is known of a line that is a JSON object; None for one that is not as usual, or without a time. `is_rule`: by
+/// the number of a name, whether it is one of `RULE_NAMES`.
+pub fn read_json<'a>(raw: &'a [u8], names: &mut Names, is_rule: &[bool]) -> Option<Known<'a>> {
     let mut known = Known::default();
     let (mut measurement, mut time_ms, mut parts) = (None, None, [false; 2]);
     let mut scanner = Scanner::new(raw)?;
     scanner.object(|scanner, name| match name.of(raw) {
-        b"tags" if !std::mem::replace(&mut parts[0], true) => scanner.object(|scanner, name| {
-            let value = fact(scanner, raw)?;
-            known.tag(name.of(raw), value)
-        }),
-        b"fields" if !std::mem::replace(&mut parts[1], true) => scanner.object(|scanner, name| {
-            let value = fact(scanner, raw)?;
-            known.field(name.of(raw), value)
-        }),
-        b"measurement" => match fact(scanner, raw)? {
+        b"tags" if !std::mem::replace(&mut parts[0], true) => {
+            rule_members(scanner, names, is_rule, |name, value| known.tag(name.of(raw), fact(value, raw)))
+        }
+        b"fields" if !std::mem::replace(&mut parts[1], true) => {
+            rule_members(scanner, names, is_rule, |name, value| known.field(name.of(raw), fact(value, raw)))
+        }
+        b"measurement" => match fact(scanner.scalar()?, raw) {
             Fact::Text(text) => once(&mut measurement, text),
             _ => None,
         },
-        b"time" => match fact(scanner, raw)? {
+        b"time" => match fact(scanner.scalar()?, raw) {
             Fact::Number(number) => once(&mut time_ms, number),
             _ => None,
         },
@@ -236,12 +250,35 @@ pub fn read_json(raw: &[u8]) -> Option<Known<'_>> {
     (parts == [true; 2]).then_some(known)
 }
 
-fn fact<'a>(scanner: &mut Scanner<'a>, raw: &'a [u8]) -> Option<Fact<'a>> {
-    Some(match scanner.scalar()? {
-        Scanned::Text { span, is_escaped: false } => Fact::Text(span.of(raw)),
-        Scanned::Text { .. } => Fact::Other,
+/// Calls `member` for each of the rules' names in an object of scalars.
+#[inline(always)]
+fn rule_members(
+    scanner: &mut Scanner<'_>,
+    names: &mut Names,
+    is_rule: &[bool],
+    mut member: impl FnMut(Span, Scanned) -> Option<()>,
+) -> Option<()> {
+    let mut before = UNKNOWN;
+    scanner.members(|scanner| {
+        let (id, name) = names.read(scanner, before)?;
+        let value = scanner.scalar()?;
+        if id == UNKNOWN {
+            return Some(());
+        }
+        before = id;
+        if is_rule.get(id as usize) == Some(&true) {
+            member(name, value)?;
+        }
+        Some(())
+    })
+}
+
+fn fact(value: Scanned, raw: &[u8]) -> Fact<'_> {
+    match value {
+        Scanned::Text(span) => Fact::Text(span.of(raw)),
+        Scanned::Escaped(_) => Fact::Other,
         Scanned::Int(number) => Fact::Number(number as f64),
         Scanned::Float(number) => Fact::Number(number),
         Scanned::Bool(is_so) => Fact::Bool(is_so),
-    })
+    }
 }

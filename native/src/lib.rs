@@ -4,6 +4,7 @@
 mod columns;
 mod guance;
 mod item;
+mod last;
 mod names;
 mod numbers;
 mod pages;
@@ -21,6 +22,7 @@ fn replaylake_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<tables::Tables>()?;
     module.add_class::<row::Row>()?;
+    module.add_class::<columns::Columns>()?;
     module.add_class::<guance::GuanceLines>()?;
     module.add_function(wrap_pyfunction!(windows::plain_window, module)?)?;
     module.add_function(wrap_pyfunction!(pages::is_utf8, module)?)?;

@@ -12,7 +12,8 @@ use pyo3::IntoPyObjectExt;
 use crate::scan::Span;
 use crate::tables::Table;
 
-/// A value of a column, of its type.
+/// A value of a column, of its type. Two words, as `Scanned`.
+#[repr(u64)]
 pub enum Value {
     Text(Span), // of the body
     Made(Span), // of `Row::made`
@@ -109,7 +110,11 @@ impl Row {
         }
     }
 
-    fn find<'py>(&self, name: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub fn has(&self, column: u16) -> bool {
+        self.cell(column).is_some()
+    }
+
+    pub fn find<'py>(&self, name: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         match self.table.number(name) {
             Some(column) => self.cell(column).map(|cell| self.object(name.py(), &cell.value)).transpose(),
             None => self.other.as_ref().map_or(Ok(None), |other| other.bind(name.py()).get_item(name)),

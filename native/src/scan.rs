@@ -5,6 +5,7 @@
 
 /// A place in the body: from `start` up to `end`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(align(8))]
 pub struct Span {
     pub start: u32,
     pub end: u32,
@@ -17,9 +18,14 @@ impl Span {
 }
 
 /// A value as it stands in the body. A text is without its quotation marks.
+///
+/// Its tag takes a word: so it is moved as two whole words. Else it is read back in other pieces than it was written
+/// in, which the processor waits for, at every value of a line.
 #[derive(Clone, Copy, Debug)]
+#[repr(u64)]
 pub enum Scanned {
-    Text { span: Span, is_escaped: bool },
+    Text(Span),
+    Escaped(Span), // a text with an escape in it
     Int(i64),
     Float(f64),
     Bool(bool),
@@ -35,7 +41,9 @@ impl<'a> Scanner<'a> {
     /// None for a text that is not UTF-8, or too long for a `Span`.
     pub fn new(text: &'a [u8]) -> Option<Self> {
         u32::try_from(text.len()).ok()?;
-        std::str::from_utf8(text).ok()?;
+        if !text.is_ascii() {
+            std::str::from_utf8(text).ok()?;
+        }
         Some(Scanner { text, at: 0 })
     }
 
@@ -43,6 +51,7 @@ impl<'a> Scanner<'a> {
         self.text.get(self.at).copied()
     }
 
+    #[inline(always)]
     pub fn skip_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
@@ -69,8 +78,17 @@ impl<'a> Scanner<'a> {
         (self.at == self.text.len()).then_some(())
     }
 
-    /// Calls `member` behind the colon of each member, with its name; a name with an escape is Python's.
+    /// Calls `member` at the value of each member, with its name; a name with an escape is Python's.
     pub fn object(&mut self, mut member: impl FnMut(&mut Self, Span) -> Option<()>) -> Option<()> {
+        self.members(|scanner| {
+            let name = scanner.name()?;
+            member(scanner, name)
+        })
+    }
+
+    /// Calls `member` at each member, which begins there with its name.
+    #[inline(always)]
+    pub fn members(&mut self, mut member: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.take(b'{')?;
         self.skip_space();
         if self.peek()? == b'}' {
@@ -79,13 +97,7 @@ impl<'a> Scanner<'a> {
         }
         loop {
             self.skip_space();
-            let (name, is_escaped) = self.string()?;
-            if is_escaped {
-                return None;
-            }
-            self.take(b':')?;
-            self.skip_space();
-            member(self, name)?;
+            member(self)?;
             self.skip_space();
             match self.peek()? {
                 b',' => self.at += 1,
@@ -96,6 +108,28 @@ impl<'a> Scanner<'a> {
                 _ => return None,
             }
         }
+    }
+
+    /// The name of a member, which begins here; then its value does.
+    #[inline(always)]
+    pub fn name(&mut self) -> Option<Span> {
+        let (name, is_escaped) = self.string()?;
+        self.take(b':')?;
+        self.skip_space();
+        (!is_escaped).then_some(name)
+    }
+
+    /// The same where it is this one, `"name":` as it mostly stands; None, and nowhere else, where it is not.
+    #[inline(always)]
+    pub fn expected_name(&mut self, quoted: &[u8]) -> Option<Span> {
+        if !self.text.get(self.at..)?.starts_with(quoted) {
+            return None;
+        }
+        let start = self.at as u32 + 1;
+        self.at += quoted.len();
+        let end = self.at as u32 - 2;
+        self.skip_space();
+        Some(Span { start, end })
     }
 
     /// Calls `element` at each element, which begins there.
@@ -139,9 +173,13 @@ impl<'a> Scanner<'a> {
     }
 
     /// A text, number or truth value, which begins here.
+    #[inline(always)]
     pub fn scalar(&mut self) -> Option<Scanned> {
         match self.peek()? {
-            b'"' => self.string().map(|(span, is_escaped)| Scanned::Text { span, is_escaped }),
+            b'"' => match self.string()? {
+                (span, false) => Some(Scanned::Text(span)),
+                (span, true) => Some(Scanned::Escaped(span)),
+            },
             b't' => self.word(b"true").map(|()| Scanned::Bool(true)),
             b'f' => self.word(b"false").map(|()| Scanned::Bool(false)),
             _ => self.number(),
@@ -149,6 +187,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A text, and whether there is an escape in it; None also for an escape that `unescaped` does not take.
+    #[inline(always)]
     pub fn string(&mut self) -> Option<(Span, bool)> {
         self.take_next(b'"')?;
         let start = self.at as u32;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyList, PyString};
+
+use crate::columns::Columns;
 
 /// Types of columns that the leaf fills; the others are Python's.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,16 +88,21 @@ impl Tables {
         Ok(Tables { by_name })
     }
 
-    /// The columns of rows that are all ours or dictionaries: for each column that has a value the number of nulls and
-    /// its buffers as Arrow lays them out, None for one without; None where a value is not of its column's type, or a
-    /// column is not declared.
-    fn columns(
+    /// For rows of a table; None for one with a column that only Python can fill.
+    fn columns(&self, table: &str) -> PyResult<Option<Columns>> {
+        Ok(Columns::of(self.table(table)?))
+    }
+
+    /// Of each of these names the value that stands last in the rows, which are ours or dictionaries; `only`: a name and
+    /// the value under it that rows must have to count, None where they have none.
+    #[pyo3(signature = (rows, names, only = None))]
+    fn last_values<'py>(
         &self,
-        py: Python<'_>,
-        table: &str,
-        rows: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<Vec<Option<Py<PyAny>>>>> {
-        crate::columns::columns(py, &*self.table(table)?, rows.cast()?)
+        rows: &Bound<'py, PyList>,
+        names: Vec<Bound<'py, PyString>>,
+        only: Option<(Bound<'py, PyString>, Bound<'py, PyAny>)>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        crate::last::last_values(rows, names, only)
     }
 }
 

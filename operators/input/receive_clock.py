@@ -4,9 +4,8 @@ Windows close by it, so it may not run ahead of what is still unread, and nothin
 push it where it cannot come back from. Values in, decisions out: nothing here looks at a clock.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from enum import StrEnum
-from typing import NamedTuple
 
 import msgspec
 
@@ -32,7 +31,7 @@ class StampFault(StrEnum):
     AHEAD = "ahead"
 
 
-class Stamp(NamedTuple):
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """When a message counts as received, epoch ms, and what was wrong with what it said."""
 
     received_ms: int
@@ -114,8 +113,10 @@ class ReceiveClock:
         return StampFault.AHEAD if stamp_ms > wall_ms + self._rules.ahead_ms else None
 
     def _advance(self) -> None:
-        busy: Iterable[int] = (head for place, head in self.heads.items() if place not in self._ended)
-        self.clock_ms = max(self.clock_ms, min(busy, default=0))
+        busy: Collection[int] = self.heads.values()
+        if self._ended:
+            busy = [head for place, head in self.heads.items() if place not in self._ended]
+        self.clock_ms = max(self.clock_ms, min(busy) if busy else 0)
 
 
 class WallClock:

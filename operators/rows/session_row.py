@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from operators.rows.last_values import last_values
 from operators.rows.signals import Activity, session_signals
 from operators.windows.tracker import CloseOrder
 from operators.wire.unusable import JSON_ERRORS
@@ -37,7 +38,7 @@ class _ReplayClaim(msgspec.Struct):
 
 def session_row(  # noqa: PLR0913 - what a session consists of
     order: CloseOrder,
-    rows: Sequence[Row],
+    rows: list[Row],
     tables: Mapping[str, Sequence[Row]],
     replay: ReplayTotals,
     activity: Activity,
@@ -96,33 +97,22 @@ def _claimed(value: object) -> int:
     return value if isinstance(value, int) and 0 <= value <= COUNT_MAX else 0
 
 
-def _context(rows: Sequence[Row], segments: Sequence[SegmentMeta]) -> Row:
+def _context(rows: list[Row], segments: Sequence[SegmentMeta]) -> Row:
     context: Row = {}
     if segments:
         context = {"sdk_name": segments[0].sdk_name, "sdk_version": segments[0].sdk_version}
-    wanted = [*_CONTEXT, "custom"]
-    for row in reversed(rows):
-        found = [name for name in wanted if name in row]
-        if found:
-            context.update((name, row[name]) for name in found)
-            wanted = [name for name in wanted if name not in row]
+    context |= last_values(rows, (*_CONTEXT, "custom"))
     if not context.get("custom", True):
         del context["custom"]
     return context | _person(rows)
 
 
-def _person(rows: Sequence[Row]) -> Row:
+def _person(rows: list[Row]) -> Row:
     """The visitor of the last line that names one, with what lines of that same visitor say: never a name of one person
     beside the mail address of another.
     """
-    userid = next((row["userid"] for row in reversed(rows) if "userid" in row), None)
-    person: Row = {} if userid is None else {"userid": userid}
-    unknown = [name for name in _PERSON if name not in person]
-    for row in reversed(rows):
-        if unknown and row.get("userid") == userid:
-            person |= {name: row[name] for name in unknown if name in row}
-            unknown = [name for name in unknown if name not in person]
-    return person
+    userid = last_values(rows, ("userid",)).get("userid")
+    return last_values(rows, _PERSON, ("userid", userid))
 
 
 def _edge_views(first: Row, last: Row) -> Row:

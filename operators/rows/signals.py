@@ -4,6 +4,7 @@ Every definition is in docs/signals.md. All are functions of the window's rows, 
 items, so that batches and copies cannot matter.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -97,7 +98,8 @@ def session_signals(tables: Mapping[str, Sequence[Row]]) -> Row:
 def view_signals(window: Window, tables: Mapping[str, Sequence[Row]], inputs_ms: Mapping[str, Sequence[int]]) -> None:
     """Put the signals of each view into its row. `inputs_ms`: the visitor's doings seen in the replay, by view."""
     views = tables["views"]
-    actions, resources = _by_view(tables["actions"]), _by_view(tables["resources"])
+    actions = _by_view(tables["actions"])
+    slow_counts = Counter(row.get("view_id") for row in tables["resources"] if row.get("is_slow") is True)
     paths = [None, *(view.get("view_path") for view in views), None]
     for index, view in enumerate(views):
         view_id = view.get("view_id")
@@ -106,7 +108,7 @@ def view_signals(window: Window, tables: Mapping[str, Sequence[Row]], inputs_ms:
         view["is_entry"] = index == 0
         view["is_exit"] = index == len(views) - 1
         view["previous_view_path"], view["next_view_path"] = paths[index], paths[index + 2]
-        view["slow_resource_count"] = sum(resource.get("is_slow") is True for resource in resources.get(view_id, ()))
+        view["slow_resource_count"] = slow_counts[view_id]
         view.update(frustrations(mine))
         done_ms = action_times_ms(mine)
         done_ms.update(inputs_ms.get(str(view_id), ()), inputs_ms.get(ANY_VIEW, ()))

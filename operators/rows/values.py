@@ -6,7 +6,6 @@ A line table's row is a plain dict here, because a line fills a third of its col
 import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 import msgspec
 
@@ -29,7 +28,7 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
-class LineRow(NamedTuple):
+class LineRow(msgspec.Struct, frozen=True, gc=False):
     """One line as a row of its kind's table, without `session_part`, `revision` and `received_at`.
 
     A note has no table: of its row, `custom` goes to its view, and so does what it `adds`.

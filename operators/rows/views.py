@@ -100,7 +100,7 @@ def _made_id(*parts: str) -> str:
 
 
 def _final(view_id: str, lines: Sequence[ViewLine], window_start_us: int) -> FinalView:
-    ordered = sorted(lines, key=_age)
+    ordered = sorted(lines, key=_age) if len(lines) > 1 else lines
     item, line, rules = ordered[-1]
     row = line.row
     start_us = item.begin_us

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain, islice, starmap
+from typing import cast
 
 import msgspec
 
@@ -47,6 +48,7 @@ from schemas.pack import PackEntry, key_hash
 from schemas.units import MS_PER_DAY
 
 _MOMENT = struct.Struct("<qqqQIIB")
+_PLACE = struct.Struct("<24xQIIx")  # of a moment: identity, seq, ordinal
 _SEGMENT = int(Kind.SEGMENT)  # comparing with an IntEnum takes longer
 _MEMO_OVERHEAD_BYTES = 400  # what a memo costs beside its moments, about
 _SEAL_MS = MS_PER_DAY  # an earlier part of a session that goes on is not revised after this receive time
@@ -138,12 +140,13 @@ class SessionTracker:
             self._seq, self._ordinal = seq, 0
         items: list[PackEntry] = []
         orders: list[CloseOrder] = []
+        agenda, now_ms = self._agenda, self._clock_ms
         for arrival in arrivals:
             # What is due before this item closes before it, so that batches make no difference.
             at_ms, item = arrival.clock_ms, arrival.item
             at_ms = min(at_ms, ceiling_ms)
-            at_ms = max(at_ms, self._clock_ms)
-            if self._agenda and self._agenda[0][0] < at_ms:
+            at_ms = max(at_ms, now_ms)
+            if agenda and agenda[0][0] < at_ms:
                 orders.extend(self._sweep(at_ms))
             self._receive(item, at_ms)
             items.append(PackEntry(self._ordinal, arrival.topic, arrival.offset, item, arrival.partition))
@@ -265,21 +268,19 @@ class SessionTracker:
             self._saved.setdefault(key, len(session.pending))
             if not session.pending:
                 self._closed.remove(key)
-        session.pending += _MOMENT.pack(*_values(item, self._seq, self._ordinal))
+        begin_us, received_ms = item.begin_us, item.received_ms
+        session.pending += _MOMENT.pack(
+            begin_us, item.end_us, received_ms, item.ident, self._seq, self._ordinal, _flags(item)
+        )
         session.arrived_ms = max(session.arrived_ms, arrival_ms)
         session.forget_at_ms = NEVER
-        check_at_ms = self._first_check_ms(session, item)
+        rules, parts = self._rules, session.parts
+        if parts and (not item.opens or begin_us < _frozen(parts[-1]).over_us(rules)):
+            check_at_ms = session.arrived_ms + rules.settle_ms  # late: look again once it has been quiet
+        else:
+            check_at_ms = received_ms + rules.lateness_ms + (rules.end_grace_ms if item.ends else rules.gap_ms)
         if check_at_ms < session.check_at_ms:
             self._schedule(key, session, check_at_ms)
-
-    def _first_check_ms(self, session: Session, item: Item) -> int:
-        parts = session.parts
-        if parts and (not item.opens or item.begin_us < _frozen(parts[-1]).over_us(self._rules)):
-            wait = session.arrived_ms + self._rules.settle_ms  # late: look again once it has been quiet
-        else:
-            wait = item.received_ms + self._rules.lateness_ms
-            wait += self._rules.end_grace_ms if item.ends else self._rules.gap_ms
-        return wait
 
     def _schedule(self, key: SessionKey, session: Session, at_ms: int) -> None:
         if at_ms != session.check_at_ms:
@@ -338,7 +339,10 @@ class SessionTracker:
         if plain is None:
             windows = self._split(session)
         else:
-            plain.moments = unpack_moments(session.pending)
+            if session.late_before_us == LONG_AGO:  # only sorted and counted: plain tuples will do
+                plain.moments = cast("list[Moment]", list(_MOMENT.iter_unpack(session.pending)))
+            else:
+                plain.moments = unpack_moments(session.pending)
             windows = [plain]
         settled_ms = session.arrived_ms + rules.settle_ms
         waiting: list[Window] = []
@@ -444,18 +448,16 @@ def unpack_moments(packed: bytes | bytearray) -> list[Moment]:
 
 def places(packed: bytes) -> list[tuple[int, int, int]]:
     """(identity, seq, ordinal) of moments as a `CloseOrder` holds them."""
-    return [(ident, seq, ordinal) for _, _, _, ident, seq, ordinal, _ in _MOMENT.iter_unpack(packed)]
+    return list(_PLACE.iter_unpack(packed))
 
 
 def moment(item: Item, seq: int, ordinal: int) -> Moment:
     """What the window rules need to know of an item."""
-    return Moment._make(_values(item, seq, ordinal))
+    return Moment(item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, _flags(item))
 
 
-def _values(item: Item, seq: int, ordinal: int) -> tuple[int, int, int, int, int, int, int]:
-    """The same as a plain tuple, which every item is packed from."""
-    flags = (OPENS if item.opens else 0) | (ENDS if item.ends else 0) | (SEGMENT if item.kind == _SEGMENT else 0)
-    return item.begin_us, item.end_us, item.received_ms, item.ident, seq, ordinal, flags
+def _flags(item: Item) -> int:
+    return (OPENS if item.opens else 0) | (ENDS if item.ends else 0) | (SEGMENT if item.kind == _SEGMENT else 0)
 
 
 _SHARED = (

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pyarrow as pa
@@ -23,6 +23,7 @@ from operators.native import LEAF
 from operators.replay.recording import open_body
 from operators.replay.scan import is_snapshot
 from operators.replay.styles import STYLE_BYTES_MIN, mark, styles_of
+from operators.rows.last_values import last_values, plain_last_values
 from operators.rows.values import Row
 from operators.wire.inflate import inflate
 from operators.wire.message import Message
@@ -36,6 +37,7 @@ from tests.fuzz.mutate import mutate
 from tests.property.sdk_writer import Sent, as_json
 from tests.property.sdk_writer import row as sdk_row
 from tests.property.test_guance_lines import NOW_MS, ROWS
+from tests.required_columns import required
 
 pytestmark = pytest.mark.skipif(LEAF is None, reason="no compiled leaf in this environment")
 
@@ -256,6 +258,65 @@ def test_a_value_of_another_type_ends_as_it_does_in_python(column: str, value: o
     by_leaf = outcome()
     with python_alone():
         assert outcome() == by_leaf
+
+
+@pytest.mark.parametrize("odd", [{"revision": 1.5}, {"custom": {"a": 1}}, {"custom": {"a": "b", "c": 1}, "time": 2}])
+def test_a_row_that_is_not_taken_leaves_nothing_behind(odd: dict[str, object]) -> None:
+    """The rest of a pile goes through Python; the file is the same whatever stands before and behind the odd row."""
+    assert LEAF is not None
+    columns = LEAF.tables.columns("views")
+    assert columns is not None
+    full: dict[str, object] = {field.name: VALUES[field.type] for field in TABLES["views"].fields}
+    short: dict[str, object] = {"view_id": "v", "custom": {}}
+    before: list[dict[str, object]] = [full, {"app_id": "a"}, full, *[short] * 5, full, full]
+    assert columns.add([*before, full | odd, full]) == len(before)
+    assert columns.add([{"time": 1}, odd]) == 1
+    grown = tables._grown("views", columns)
+    grown.validate(full=True)
+    with python_alone():
+        assert grown.equals(tables.as_declared("views", [*before, {"time": 1}]), check_metadata=True)
+    assert len(columns) == 0
+
+
+def test_rows_that_the_leaf_takes_and_rows_that_it_does_not_keep_their_order() -> None:
+    rows: list[dict[str, object]] = [required("views") | {"view_name": str(number)} for number in range(30)]
+    rows[11]["custom"] = [("a", "b")]  # Arrow takes pairs, the leaf does not
+
+    def content() -> list[tuple[object, bytes, str]]:
+        waiting = tables.Rows(loose_max=5)
+        for start in range(0, len(rows), 4):
+            waiting.add("views", 14, "2026-11-21", [dict(row) for row in rows[start : start + 4]])
+        return list(waiting.take())
+
+    by_leaf = content()
+    with python_alone():
+        assert content() == by_leaf
+
+
+NAMES = st.sampled_from(["userid", "user_name", "os", "custom", "no such"])
+
+
+@given(
+    st.lists(st.dictionaries(NAMES, st.sampled_from(["a", "b", None, 1]), max_size=3), max_size=6),
+    st.lists(NAMES, unique=True),
+    st.none() | st.tuples(NAMES, st.sampled_from(["a", None])),
+)
+def test_the_last_values_of_rows(
+    rows: list[dict[str, object]], names: list[str], only: tuple[str, object] | None
+) -> None:
+    assert LEAF is not None
+    assert LINES is not None
+    line = b'{"measurement":"view","tags":{"app_id":"shop","session_id":"s","view_id":"v"},"fields":{},"time":1}'
+    lazy: list[Any] = []
+    for row in rows:
+        found = LINES.row(line)
+        assert found is not None
+        cast("dict[str, object]", found[1]).update(row)
+        lazy.append(found[1])
+    assert last_values(rows, names, only) == plain_last_values(rows, names, only)
+    assert list(last_values(lazy, names, only).items()) == list(plain_last_values(rows, names, only).items())
+    mixed = [one if number % 2 else lazy[number] for number, one in enumerate(rows)]
+    assert last_values(mixed, names, only) == plain_last_values(rows, names, only)
 
 
 @cache

@@ -12,7 +12,6 @@ from operators.families.guance.decode import decode_lines, decode_segment
 from operators.families.guance.line_protocol import only_session
 from operators.families.guance.recording import RECORDING
 from operators.families.guance.rows import guance_row
-from operators.rows.values import LineRow
 from operators.rows.views import ViewRules
 from operators.rrweb.batch import Batch, ViewEvents
 from operators.wire.form import form_parts
@@ -83,8 +82,7 @@ class Guance:
             return (decode_segment(parts, message.received_ms, limits),)
         return (self_described(RECORDING, parts.get("segment", b""), message.received_ms, limits),)
 
-    def line_row(self, body: bytes) -> LineRow:
-        return guance_row(body)
+    line_row = staticmethod(guance_row)
 
     def sdk(self, item: Item) -> str:
         return self.name

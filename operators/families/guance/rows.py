@@ -37,7 +37,7 @@ _decode_usual = msgspec.json.Decoder(_UsualLine).decode
 def guance_row(body: bytes) -> LineRow:
     """The row of a line. Raises ValueError for what is none, or of an unknown measurement."""
     found = None if LINES is None else LINES.row(body)
-    return plain_guance_row(body) if found is None else LineRow(*found)
+    return plain_guance_row(body) if found is None else LineRow(found[0], found[1])
 
 
 def plain_guance_row(body: bytes) -> LineRow:

@@ -101,8 +101,8 @@ def test_what_is_carried_from_any_line_table_is_in_sessions_with_its_type_and_gr
 
 def test_a_row_fits_its_table() -> None:
     body = b'{"measurement":"view","tags":{"app_id":"a"},"fields":{"time_spent":1.0,"tier":"gold"},"time":1500}'
-    kind, row, *_ = line_row(Family.GUANCE, body)
-    table = pa.Table.from_pylist([row], schema=arrow_schema(LINE_TABLE[kind]))
+    line = line_row(Family.GUANCE, body)
+    table = pa.Table.from_pylist([line.row], schema=arrow_schema(LINE_TABLE[line.kind]))
     (stored,) = table.to_pylist()
     assert stored["time"] == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)
     assert (stored["time_spent"], stored["custom"], stored["revision"]) == (1, [("tier", "gold")], None)

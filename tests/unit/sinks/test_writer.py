@@ -91,5 +91,5 @@ def test_what_was_read_of_segments_counts_for_the_pack(inputs: int, packs: int, 
 def _taken(table: str, rows: list[Row], loose_max: int) -> list[tuple[object, bytes, str]]:
     waiting = Rows(loose_max=loose_max)
     for row in rows:
-        waiting.add(table, 14, "2026-11-21", dict(row))
+        waiting.add(table, 14, "2026-11-21", [dict(row)])
     return list(waiting.take())
