@@ -1,6 +1,6 @@
 """The explorer's questions about lines (views, actions, errors and so on), answered out of the table files."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -147,6 +147,16 @@ class AskLines(msgspec.Struct, frozen=True):
     ) -> pa.Table:
         """`columns`: those that the text uses. Raises TooMuch, LakeRestless, StoreError."""
         return self.scan.ask(self.table, self.span, columns, sql, params, self.question, extra)
+
+    def in_batches(
+        self,
+        sql: str,
+        params: Sequence[object],
+        columns: Sequence[str],
+        take: Callable[[Iterable[pa.RecordBatch]], Answer],
+    ) -> Answer:
+        """What `take` makes of the rows, which come a batch at a time; it may be called again. Raises the same."""
+        return self.scan.in_batches(self.table, self.span, columns, sql, params, self.question, take)
 
 
 def used(wanted: Wanted, of: Listed) -> list[str]:
