@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from viewer.filters import Wanted
-from viewer.line_copy import FILTERED, LineCopy, Rows
+from viewer.line_copy import LineCopy, Rows
 from viewer.step_counts import UNKNOWN, Integers, StepCounts, Steps
 from viewer.vitals import VITALS, Place, VitalCounts, VitalTally
 
@@ -23,13 +23,6 @@ class Slow(msgspec.Struct, frozen=True):
     group: Group
     count: int
     p75: int
-
-
-def can_be_asked(wanted: Wanted) -> bool:
-    """Whether copies have all that a filter names."""
-    others = (wanted.text.split(), wanted.gt, wanted.lt, wanted.between, wanted.happened)
-    pairs = (*wanted.is_, *wanted.not_)
-    return not any(others) and all(pair.partition(":")[0] in FILTERED for pair in pairs)
 
 
 def by_value(copies: Iterable[LineCopy], wanted: Wanted, columns: Sequence[str]) -> dict[tuple[str, object], int]:

@@ -12,6 +12,7 @@ from schemas.units import MIB, MS_PER_DAY, US_PER_MS
 from viewer.filters import BadRequest, Condition, SessionSet, TextSets, Wanted, condition, has_word
 from viewer.found_windows import FoundWindows, InCopy
 from viewer.line_copies import LineCopies
+from viewer.line_copy import can_be_asked
 from viewer.line_explorer import LineExplorer, used
 from viewer.listed import HAPPENED, LINES, Listed
 from viewer.session_index import SessionIndex
@@ -87,7 +88,8 @@ class Happened:
         own = msgspec.structs.replace(one.wanted, apps=None, app=None)
         with self._lines.asking(among, one.of, days) as ask:
             conditions, columns = [condition(own, one.of)], used(one.wanted, one.of)
-            found = self._windows.look(ask, condition(among), conditions, columns, limit_bytes)
+            in_copy = [_rows_in_copies(one.wanted)] if can_be_asked(one.of.table, one.wanted) else []
+            found = self._windows.look(ask, condition(among), conditions, columns, limit_bytes, in_copy)
         if found.trouble is not None:
             raise found.trouble
         return found.windows[0]
@@ -121,6 +123,10 @@ class Happened:
         spans = ((int(str(first)), int(str(last))) for first, last in found)
         numbers = {number for first, last in spans for number in range(first, min(last, first + _DAYS_MAX) + 1)}
         return frozenset((_EPOCH + timedelta(days=number)).isoformat() for number in numbers)
+
+
+def _rows_in_copies(wanted: Wanted) -> InCopy:
+    return lambda copy: copy.windows(copy.rows(wanted))
 
 
 def in_copies(columns: Sequence[str], word: str, among: Wanted) -> InCopy:

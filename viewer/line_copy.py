@@ -48,16 +48,23 @@ class Copied(msgspec.Struct, frozen=True):
 _VITAL_STEPS = {"largest_contentful_paint": NS_PER_MS, "interaction_to_next_paint": NS_PER_MS,
                 "cumulative_layout_shift": 0.001}  # fmt: skip
 COPIED: Mapping[str, Copied] = {
-    "errors": Copied(HAPPENED["errors"], FILTERED),
-    "console": Copied(HAPPENED["console"]),
-    "actions": Copied(HAPPENED["actions"]),
+    "errors": Copied(HAPPENED["errors"], (*FILTERED, "error_type", "error_source")),
+    "console": Copied(HAPPENED["console"], ("app_id", "level")),
+    "actions": Copied(HAPPENED["actions"], ("app_id", "action_name", "action_type", "view_path_group")),
     "views": Copied(HAPPENED["views"], (*FILTERED, "view_path_group"), _VITAL_STEPS | {"loading_time": NS_PER_MS}),
     "resources": Copied(
         HAPPENED["resources"],
-        (*FILTERED, "resource_url_host", "resource_url_path_group"),
+        (*FILTERED, "resource_url_host", "resource_url_path_group", "resource_type", "resource_status"),
         {"duration": NS_PER_MS},
     ),
 }
+
+
+def can_be_asked(table: str, wanted: Wanted, columns: Sequence[str] = ()) -> bool:
+    """Whether copies of a table have all that a filter names. `columns`: only these may be named."""
+    others = (wanted.text.split(), wanted.gt, wanted.lt, wanted.between, wanted.happened)
+    names = {pair.partition(":")[0] for pair in (*wanted.is_, *wanted.not_)}
+    return not any(others) and table in COPIED and names <= set(columns or COPIED[table].values)
 
 
 def steps_sql(column: str, step: float) -> str:
@@ -73,7 +80,7 @@ class LineCopy:
         self._rows = rows
 
     def rows(self, wanted: Wanted) -> Rows:
-        """Those that a filter wants, which names nothing but FILTERED."""
+        """Those that a filter wants. It may be asked that (`can_be_asked`)."""
         is_wanted = np.ones(self._rows.num_rows, bool)
         for name, flags in self._wanted_values(wanted).items():
             is_wanted &= flags[self.numbers(name)]
@@ -130,9 +137,13 @@ class LineCopy:
                 is_wanted |= has_word[self.numbers(f"text:{column}")]
         if apps is not None:
             is_wanted &= _flags(pc.is_in(self.values("app_id"), pa.array(apps, pa.string())))[self.numbers("app_id")]
+        return self.windows(np.flatnonzero(is_wanted))
+
+    def windows(self, rows: Rows) -> pa.Array:
+        """The windows of some rows, each once."""
         windows = self.values("window")
         is_found = np.zeros(len(windows), bool)
-        is_found[self.numbers("window")[is_wanted]] = True
+        is_found[self.numbers("window")[rows]] = True
         return windows.filter(pa.array(is_found))
 
 

@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from schemas.units import NS_PER_MS
 from sinks.parallel import in_parallel
-from viewer.copied_counts import Slow, by_value, can_be_asked, slowest, tallied
+from viewer.copied_counts import Slow, by_value, slowest, tallied
 from viewer.error_groups import ErrorGroups
 from viewer.filters import CUSTOM, BadRequest, Wanted, condition
 from viewer.leads import Row, leads
 from viewer.line_copies import LineCopies
-from viewer.line_copy import BREAKDOWNS, LineCopy, steps_sql
+from viewer.line_copy import BREAKDOWNS, FILTERED, LineCopy, can_be_asked, steps_sql
 from viewer.line_explorer import AskLines, LineExplorer, used
 from viewer.listed import LINES, SESSIONS, Listed
 from viewer.session_index import SessionIndex
@@ -166,7 +166,7 @@ class Overview:
 
     def _in_copies(self, ask: AskLines, wanted: Wanted, count: Callable[[Sequence[LineCopy]], Answer]) -> Answer | None:
         """What is counted in copies; None when they cannot be asked that, or are not there."""
-        if not can_be_asked(wanted):
+        if not can_be_asked(ask.table, wanted, FILTERED):
             return None
 
         def counted() -> Answer | None:

@@ -100,6 +100,7 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
                 while ask("/sessions", [("limit", 1)])["total"] < sessions * 0.99:
                     time.sleep(0.5)
                 until_copied(url)
+                ask = client(url)  # the other connection was idle for too long
                 for name, kind in KINDS.items():
                     p95[window][name].append(_p95(ask, kind, days, dice))
                     print(f"  {side}: {name}: {p95[window][name][-1]:.0f} ms", flush=True)

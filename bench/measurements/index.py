@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.many_sessions import DAYS, write_lake
 from bench.options import Options
 from bench.results import Figure, figure
-from bench.serving import checkouts, client, percentile, serving, until_copied
+from bench.serving import checkouts, client, percentile, serving, status_client, until_copied
 from bench.session_questions import ask_all, kinds
 from bench.spent import REPOSITORY, memory_bytes
 from schemas.units import MIB
@@ -74,14 +74,12 @@ def _started(
 ) -> Iterator[tuple[str, int, float, float]]:
     began = time.monotonic()
     with serving(lake, work, repository, settings) as (url, process_id):
-        ask = client(url)
-        totals = [ask("/sessions", {"limit": 1})["total"]]
+        ask, health = client(url), status_client(url, "/health")
+        ask("/sessions", {"limit": 1})
         answered = time.monotonic() - began
-        while len(totals) < 5 or len(set(totals[-5:])) > 1 or not totals[-1]:  # it grows while files are taken
-            time.sleep(0.5)
-            totals.append(ask("/sessions", {"limit": 1})["total"])
-        whole = next(number for number, total in enumerate(totals) if total == totals[-1])
-        yield url, process_id, answered, answered + whole * 0.5
+        while health("/ready", {})[1]["status"] != "ok":
+            time.sleep(0.1)
+        yield url, process_id, answered, time.monotonic() - began
 
 
 def _questions(url: str, seed: int, *, with_lines: bool) -> Iterator[tuple[tuple[str, str], float]]:

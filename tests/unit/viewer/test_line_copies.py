@@ -10,6 +10,9 @@ from tests.serve.lakes import DAY
 from tests.unit.lake.test_table_scan import put
 from tests.unit.viewer.test_found_windows import Lake
 from viewer import line_copies
+from viewer.filters import Wanted, condition
+from viewer.line_copy import can_be_asked
+from viewer.listed import LINES, WINDOW_HASH
 
 
 @pytest.fixture
@@ -93,3 +96,39 @@ def test_a_small_file_has_no_copy(lake: Lake, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(line_copies, "_LEAST_BYTES", 1 << 20)
     put(lake.store, "actions", "0", {"action_name": "pay"})
     assert copied(lake) == []
+
+
+FILTERS = (
+    Wanted(None, is_=("action_name:Pay",)),
+    Wanted(None, is_=("action_name:pay", "action_name:Menu")),
+    Wanted(None, is_=("action_name:",)),
+    Wanted(None, not_=("action_name:Pay",)),
+    Wanted(None, not_=("action_name:",)),
+    Wanted(None, is_=("action_name:Pay",), not_=("action_type:click",)),
+    Wanted(frozenset({"a1"}), is_=("action_type:click",)),
+    Wanted(None, "a0"),
+)
+
+
+def test_rows_are_found_in_copies_as_in_files(lake: Lake) -> None:
+    of = LINES["actions"]
+    names = ("Pay", "pay", "", None, "Menu")
+    rows = (
+        {"action_name": name, "action_type": kind, "session_id": f"{n}{kind}", "app_id": f"a{n % 2}"}
+        for n, name in enumerate(names)
+        for kind in ("click", None)
+    )
+    put(lake.store, "actions", "0", *rows)
+    assert len(copied(lake)) == 1
+    for wanted in FILTERS:
+        assert can_be_asked("actions", wanted)
+        with lake.lines.asking(wanted, of) as ask:
+            (copy,) = lake.copies.every(ask) or []
+            own = condition(wanted, of)
+            sql = f"SELECT DISTINCT {WINDOW_HASH} AS window_hash FROM lines WHERE {own.sql}"
+            columns = ["app_id", "session_id", "session_part", "action_name", "action_type"]
+            expected = ask(sql, own.params, columns)["window_hash"].to_pylist()
+        assert sorted(copy.windows(copy.rows(wanted)).to_pylist()) == sorted(expected), wanted
+    assert not can_be_asked("actions", Wanted(None, gt=("duration:1",)))
+    assert not can_be_asked("actions", Wanted(None, is_=("userid:u",)))
+    assert not can_be_asked("long_tasks", Wanted(None))
