@@ -9,6 +9,7 @@ a file without one is asked itself. It goes with its file.
 import hashlib
 import logging
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ _LEAST_BYTES = 1 * MIB  # of a file: smaller ones are merged soon, and read quic
 _OPEN_MAX = 512
 _REST_BYTES = 16 * MIB
 _QUESTION_BYTES = 64 * GIB
+_SPARE_BYTES = 1 * GIB  # of the disk: the index needs it more
 _ENDING = ".arrow"
 _Making = tuple[str, Part, Mapping[Part, ObjectInfo]]  # a table, a part of it, and all its files
 _log = logging.getLogger("replaylake.serve")
@@ -44,6 +46,11 @@ class LineCopies:
         self._missing: list[_Making] = []  # the next one last
         self._open = SharedCache[str, LineCopy](_OPEN_MAX, lambda _: 1)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def made(self) -> int:
+        """How many there are."""
+        return len(self._there)
 
     @property
     def missing(self) -> int:
@@ -99,6 +106,9 @@ class LineCopies:
     def make(self) -> bool:
         """Make the next one; whether there are more. Raises StoreError, TooMuch, Damaged, OSError."""
         if not self._missing:
+            return False
+        if shutil.disk_usage(self._folder).free < _SPARE_BYTES:
+            _log.warning("no copies of lines are made: the disk of %s is nearly full", self._folder)
             return False
         table, part, parts = self._missing.pop()
         name = self._name(table, part)
