@@ -1,6 +1,7 @@
 """The lines of the made-up sessions of `many_sessions`: about twenty a session, a day compacted or in small files."""
 
 import io
+import itertools
 from pathlib import Path
 
 import duckdb
@@ -26,6 +27,7 @@ MESSAGES = (
 ERROR_TYPES = ("TypeError", "NetworkError", "TypeError", "SyntaxError", "PaymentError", "ChunkLoadError")
 CLICKS = ("Add to cart", "Pay now", "Search", "Next", "Sign in", "Menu", "Delete", "Help")
 _PER_SESSION = {"views": 4, "actions": 4, "errors": 1, "resources": 9, "long_tasks": 1, "console": 1}
+_OF_FILE = 120_000  # sessions
 _DAY_MS = 86_400_000
 _RETENTION_DAYS = 14
 _SQL_TYPES = {
@@ -46,12 +48,12 @@ def write_lines(folder: Path, sessions: int, files_per_day: int, seed: int) -> i
         connection.execute("SET TimeZone = 'UTC'; SET threads = 2")
         for day in range(DAYS):
             begin_ms = LAST_DAY_MS - (DAYS - day) * _DAY_MS
-            for table in _PER_SESSION:
-                select = _select(table, day * per_day, per_day, begin_ms, seed)
+            for table, first in itertools.product(_PER_SESSION, range(0, per_day, _OF_FILE)):
+                select = _select(table, day * per_day + first, min(_OF_FILE, per_day - first), begin_ms, seed)
                 rows = connection.sql(select).to_arrow_table().cast(arrow_schema(table))
                 mark = FIRST_REVISIONS if table == "views" else ""
-                key = table_key(table, _RETENTION_DAYS, utc_day(begin_ms), f"compact-{day:016x}{mark}")
-                store.put({key: _compacted(table, rows)})
+                name = f"compact-{day:08x}{first:08x}{mark}"
+                store.put({table_key(table, _RETENTION_DAYS, utc_day(begin_ms), name): _compacted(table, rows)})
                 lines += rows.num_rows
     return lines
 

@@ -100,6 +100,13 @@ def status_client(url: str, prefix: str = "/api/v1") -> Callable[[str, Parameter
     return ask
 
 
+def until_copied(url: str) -> None:
+    """Wait until the server has made its copies of lines."""
+    ask = status_client(url, "/health")
+    while ask("/ready", {})[1].get("copies_missing", 0) != 0:  # null: not known yet
+        time.sleep(_POLL_SECONDS)
+
+
 def percentile(values: list[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from bench.many_lines import CLICKS
 from bench.many_sessions import APPS, BROWSERS, COUNTRIES, DAYS, LAST_DAY_MS, PAGES
 from bench.serving import status_client
 
@@ -18,7 +19,9 @@ Parameters = list[tuple[str, Any]]
 Kind = tuple[str, Callable[[random.Random], Parameters]]
 
 
-def kinds() -> list[Kind]:
+def kinds(*, with_lines: bool = False) -> list[Kind]:
+    """Of questions; `with_lines`: of a lake of `many_lines`, also those about what happened."""
+
     def chosen(dice: random.Random) -> Parameters:
         first = dice.randrange(DAYS - 3)
         return [
@@ -33,6 +36,14 @@ def kinds() -> list[Kind]:
         return f"{dice.choice(PAGES)}/{dice.randrange(2000)}"
 
     week = ("from", LAST_DAY_MS - 7 * _DAY_MS)
+    about_lines: list[Kind] = [
+        (
+            "/sessions that clicked",
+            lambda dice: [("has", f"actions.action_name:{dice.choice(CLICKS)} {dice.randrange(40)}")],
+        ),
+        ("/sessions that visited a page", lambda dice: [("has", f"views.view_path_group:/{dice.choice(PAGES)}/?")]),
+        ("/overview", lambda dice: [("not", f"browser:{dice.choice(BROWSERS)}")]),
+    ]
     return [
         ("/sessions", lambda dice: [("app", dice.choice(APPS))]),
         ("/sessions filtered", chosen),
@@ -42,6 +53,7 @@ def kinds() -> list[Kind]:
         ("/facets", lambda dice: [("app", dice.choice(APPS)), ("columns", _FACETS)]),
         ("/facets filtered", lambda dice: [*chosen(dice), ("columns", _FACETS)]),
         ("/histogram", lambda dice: [("app", dice.choice(APPS)), ("buckets", 60)]),
+        *(about_lines if with_lines else []),
     ]
 
 

@@ -37,6 +37,9 @@ class BlockCache:
         self._held: OrderedDict[_Place, bytes] = OrderedDict()
         self._coming: dict[_Place, Future[bytes]] = {}
         self._lock = Lock()
+        self._is_near = (
+            "://" not in store.uri
+        )  # a local disk: the system keeps what was read, and a request costs little
         self.counts = BlockCounts()
 
     def read(self, found: ObjectInfo, start: int, length: int) -> bytes:
@@ -44,6 +47,9 @@ class BlockCache:
         end = min(start + length, found.size)
         if start >= end:
             return b""
+        if self._is_near:
+            self.counts.missed_bytes += end - start
+            return self._part(found, start, end - start)
         first = start // _BLOCK_BYTES
         content = b"".join(self._blocks(found, first, (end - 1) // _BLOCK_BYTES))
         return content[start - first * _BLOCK_BYTES : end - first * _BLOCK_BYTES]
@@ -87,7 +93,10 @@ class BlockCache:
 
     def _of_store(self, found: ObjectInfo, first: int, last: int) -> bytes:
         start = first * _BLOCK_BYTES
-        part = self._store.read_part(found.key, start, (last + 1) * _BLOCK_BYTES - start)
+        return self._part(found, start, (last + 1) * _BLOCK_BYTES - start)
+
+    def _part(self, found: ObjectInfo, start: int, length: int) -> bytes:
+        part = self._store.read_part(found.key, start, length)
         if part.size != found.size:
             raise ObjectMissing(f"{found.key!r} is another one than was listed")
         return part.content

@@ -2,8 +2,9 @@
 not asked for, or has no row that is, is not decoded. Bytes come through the block cache; nothing else can be reached.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
+from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -21,6 +22,9 @@ _WITHOUT = """
         WHERE name NOT IN ('expression_rewriter', 'filter_pushdown', 'unused_columns'));
     SET disabled_optimizers = getvariable('others');
 """
+_BATCH_ROWS = 100_000
+_TOO_LONG = "the question took too long: ask for fewer days, or again"
+Answer = TypeVar("Answer")
 _FOOTERS = "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'OBJECT_CACHE'"
 
 
@@ -54,6 +58,24 @@ class ParquetDuck:
         self, files: Sequence[ObjectInfo], sql: str, parameters: Sequence[object], question: Question
     ) -> pa.Table:
         """Rows of a query of several files, whose names (`name_of`) are in its parameters. Raises the same."""
+        return self._run(files, question, lambda cursor: cursor.sql(sql, params=list(parameters)).to_arrow_table())
+
+    def in_batches(
+        self,
+        files: Sequence[ObjectInfo],
+        sql: str,
+        parameters: Sequence[object],
+        question: Question,
+        take: Callable[[Iterable[pa.RecordBatch]], Answer],
+    ) -> Answer:
+        """What `take` makes of these rows, of which only some are in memory at a time. Raises the same."""
+        return self._run(
+            files, question, lambda cursor: take(cursor.sql(sql, params=list(parameters)).to_arrow_reader(_BATCH_ROWS))
+        )
+
+    def _run(
+        self, files: Sequence[ObjectInfo], question: Question, do: Callable[[duckdb.DuckDBPyConnection], Answer]
+    ) -> Answer:
         names = {name_of(found) for found in files}
         with self._lock:
             is_new = not names <= self._names
@@ -61,17 +83,21 @@ class ParquetDuck:
             cursor = self._connection.cursor()
         try:
             with self._files.asked_by(question, names), question.running(cursor.interrupt):
-                return cursor.sql(sql, params=list(parameters)).to_arrow_table()
+                return do(cursor)
         except duckdb.OutOfMemoryException as error:
             raise TooMuch(f"no memory for one more question: {error}") from error
         except duckdb.InterruptException as error:
-            raise TooMuch("the question took too long: ask for fewer days, or again") from error
+            raise TooMuch(_TOO_LONG) from error
         except (duckdb.FatalException, duckdb.InternalException) as error:  # no file is to blame
             self._begin_anew()
             raise TooMuch(f"DuckDB gave up on {files[0].key!r}: {error}") from error
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError) as error:  # OSError: of a later batch, whatever it was
             if question.errors:
                 raise question.errors[0] from error
+            if question.is_over:
+                raise TooMuch(_TOO_LONG) from error
+            if str(error).startswith("Out of Memory"):
+                raise TooMuch(f"no memory for one more question: {error}") from error
             some = " and others" if len(files) > 1 else ""
             raise Unreadable(f"{files[0].key!r}{some} cannot be read: {error}") from error
         finally:

@@ -102,7 +102,18 @@ class TableScan:
 
     def parts(self, table: str, span: Span, question: Question) -> dict[Part, ObjectInfo]:
         """The same files, the newest day first, each with what its rows depend on."""
-        files = self.files(table, span, question)
+        return self._parts(table, self.files(table, span, question))
+
+    def large_parts(self, table: str, least_bytes: int, question: Question) -> dict[Part, ObjectInfo]:
+        """The same of all files that have so many bytes, and what can replace rows of these."""
+        listed = self._listed(table)
+        days = {partition_value(one.key, "dt") for one in listed if one.size >= least_bytes}
+        some = [one for one in listed if partition_value(one.key, "dt") in days]
+        some = [one for one in some if one.size >= least_bytes or self._replaces(table, one)]
+        self._learn(table, some, question)
+        return self._parts(table, [one for one in some if self._bounds.get(name_of(one)) is not None])
+
+    def _parts(self, table: str, files: Sequence[ObjectInfo]) -> dict[Part, ObjectInfo]:
         replacing: dict[str | None, list[str]] = {}
         for one in files:
             if self._replaces(table, one):
@@ -145,11 +156,62 @@ class TableScan:
         extra: Sequence[str] = (),
     ) -> pa.Table:
         """The same of these files alone; `file_index` is a place among them. Raises ObjectMissing, FileLeftOut too."""
+
+        def run(some: Sequence[ObjectInfo], text: str, own: Sequence[object]) -> pa.Table:
+            return self._duck.query_all(some, f"WITH {text} {sql}", [*own, *params], question)
+
+        return self._of(files, table, columns, extra, run)
+
+    def in_batches(  # noqa: PLR0913 - what a query depends on
+        self,
+        table: str,
+        span: Span,
+        columns: Iterable[str],
+        sql: str,
+        params: Sequence[object],
+        question: Question,
+        take: Callable[[Iterable[pa.RecordBatch]], Answer],
+    ) -> Answer:
+        """What `take` makes of the rows that `ask` would give, of which only some are in memory at a time; it is
+        called again when files of the table turn out gone or damaged. Raises the same.
+        """
+        return self.steadily(
+            table,
+            question,
+            lambda: self.in_batches_of(self.files(table, span, question), table, columns, sql, params, question, take),
+        )
+
+    def in_batches_of(  # noqa: PLR0913 - as above
+        self,
+        files: Sequence[ObjectInfo],
+        table: str,
+        columns: Iterable[str],
+        sql: str,
+        params: Sequence[object],
+        question: Question,
+        take: Callable[[Iterable[pa.RecordBatch]], Answer],
+        extra: Sequence[str] = (),
+    ) -> Answer:
+        """The same of these files alone; `extra` as in `ask`. Raises ObjectMissing, FileLeftOut too."""
+
+        def run(some: Sequence[ObjectInfo], text: str, own: Sequence[object]) -> Answer:
+            return self._duck.in_batches(some, f"WITH {text} {sql}", [*own, *params], question, take)
+
+        return self._of(files, table, columns, extra, run)
+
+    def _of(
+        self,
+        files: Sequence[ObjectInfo],
+        table: str,
+        columns: Iterable[str],
+        extra: Sequence[str],
+        run: Callable[[Sequence[ObjectInfo], str, Sequence[object]], Answer],
+    ) -> Answer:
+        """`run` takes files, the SQL of `lines`, and its parameters. Raises FileLeftOut."""
         names = list(dict.fromkeys(columns))
 
-        def query(some: Sequence[ObjectInfo]) -> pa.Table:
-            text, own = self._lines(table, some, names, extra)
-            return self._duck.query_all(some, f"WITH {text} {sql}", [*own, *params], question)
+        def query(some: Sequence[ObjectInfo]) -> Answer:
+            return run(some, *self._lines(table, some, names, extra))
 
         try:
             return query(files)
@@ -159,7 +221,7 @@ class TableScan:
                 raise
             raise FileLeftOut(str(error)) from error
 
-    def _is_readable(self, found: ObjectInfo, query: Callable[[Sequence[ObjectInfo]], pa.Table]) -> bool:
+    def _is_readable(self, found: ObjectInfo, query: Callable[[Sequence[ObjectInfo]], object]) -> bool:
         """Whether the file alone can be asked; left out when not."""
         try:
             query([found])

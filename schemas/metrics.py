@@ -105,6 +105,9 @@ SERVE_FILES = Metric(
 SERVE_LEFT_OUT = Metric(
     "replaylake_serve_files_left_out", _G, "Listed files whose sessions are not shown, by reason.", ("reason",)
 )
+SERVE_COPIES = Metric(
+    "replaylake_serve_line_copies", _G, "Narrow copies of files of lines, by state: made, missing.", ("state",)
+)
 SERVE_LOOKS = Metric("replaylake_serve_looks", _C, "Times the index looked for new files, by outcome.", ("outcome",))
 SERVE_QUESTIONS = Metric("replaylake_serve_questions", _C, "Questions that were given a slot.")
 SERVE_REFUSED = Metric(
@@ -149,7 +152,7 @@ METRICS: tuple[Metric, ...] = (
     *JOB_METRICS,
     INTAKE_REQUESTS, INTAKE_REFUSED, INTAKE_LEFT_OUT, INTAKE_MESSAGES, INTAKE_BYTES, INTAKE_UNREADABLE, INTAKE_MASKED,
     INTAKE_PENDING, INTAKE_SECONDS,
-    SERVE_REQUESTS, SERVE_SECONDS, SERVE_AGE, SERVE_FILES, SERVE_LEFT_OUT, SERVE_LOOKS,
+    SERVE_REQUESTS, SERVE_SECONDS, SERVE_AGE, SERVE_FILES, SERVE_LEFT_OUT, SERVE_COPIES, SERVE_LOOKS,
     SERVE_QUESTIONS, SERVE_REFUSED, SERVE_WATCHED, SERVE_CHUNKS, SERVE_STORE_REQUESTS, SERVE_STORE_BYTES,
     SERVE_CACHE_BYTES, SERVE_CACHE_READ_BYTES, SERVE_UNREADABLE, SERVE_READS_REFUSED, SERVE_SCANNED,
 )  # fmt: skip

@@ -543,3 +543,7 @@ class Standing(_Answer):
     files_read: int
     files_left_out: dict[str, int] = Field(description="listed files whose sessions are not shown, by reason")
     trouble: str = Field(description="why it is failing")
+    copies_missing: int | None = Field(
+        None,
+        description="narrow copies of lines still to be made: until then some questions take longer; null: not known",
+    )

@@ -54,11 +54,12 @@ def build(viewer: Viewer, answered: Answered) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        following = asyncio.create_task(viewer.follower.run())
+        running = [asyncio.create_task(one.run()) for one in (viewer.follower, viewer.copier)]
         yield
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        for task in running:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         viewer.close()
 
     app = FastAPI(
@@ -154,7 +155,7 @@ def _health(app: FastAPI, viewer: Viewer) -> None:
 
     @app.get("/health/ready", include_in_schema=False)
     async def ready(request: Request) -> Response:
-        standing = viewer.follower.standing()
+        standing = viewer.standing()
         return respond.json(request, standing.model_dump(), 200 if viewer.follower.is_ready else 503)
 
 

@@ -16,6 +16,12 @@ _TREND = 24  # steps
 _VALUES = 5  # releases and browsers of a group
 _OF = LINES["errors"]
 _GROUP = ("app_id", "error_fingerprint")
+_GROUP_HASH = f"hash({', '.join(_GROUP)})"
+_DISTINCT = ("sessions", "users")
+_DISTINCT_SQL = (
+    f"count(DISTINCT {WINDOW_HASH}) AS sessions, count(DISTINCT hash(userid)) FILTER (userid IS NOT NULL) AS users,"
+)
+_DISTINCT_COLUMNS = ("session_id", "session_part", "userid")
 _SAMPLE = ("app_id", "session_id", "session_part", "view_id", "error_id", "error_type", "error_message")
 
 
@@ -31,18 +37,22 @@ class ErrorGroups:
         if name not in SORTS:
             raise BadRequest(f"groups are sorted by {', '.join(SORTS)}, not by {name[:80]!r}")
         where = condition(wanted, _OF)
+        is_sorted_by_both = name in _DISTINCT
         with self._lines.asking(wanted, _OF) as ask:
             found = ask(
-                f"""SELECT {", ".join(_GROUP)}, count(*) AS count, count(DISTINCT {WINDOW_HASH}) AS sessions,
-                count(DISTINCT userid) AS users, epoch_us(min(time)) AS first_ms, epoch_us(max(time)) AS last_ms,
+                f"""SELECT {", ".join(_GROUP)}, {_GROUP_HASH} AS number, count(*) AS count,
+                {_DISTINCT_SQL if is_sorted_by_both else ""}
+                epoch_us(min(time)) AS first_ms, epoch_us(max(time)) AS last_ms,
                 count(*) OVER () AS total FROM lines WHERE {where.sql} GROUP BY ALL
                 ORDER BY {name} {"DESC" if sort.startswith("-") else "ASC"} NULLS LAST, {", ".join(_GROUP)}
                 LIMIT {limit}""",
                 where.params,
-                [*used(wanted, _OF), *_GROUP, "session_id", "session_part", "userid", "time"],
+                [*used(wanted, _OF), *_GROUP, *_DISTINCT_COLUMNS, "time"],
             ).to_pylist()
             first, step = _steps(wanted, found)
             details = _details(ask, wanted, where, found, first, step) if found else {}
+            if found and not is_sorted_by_both:  # to tell them apart costs more than to count, so only for those shown
+                _add_distinct(ask, wanted, where, found)
         told = [(row, details[row["app_id"], row["error_fingerprint"]]) for row in found]
         groups = [_shown(row, wanted, own) for row, own in told if own["sample"]]  # else erased between two statements
         total = found[0]["total"] if found else 0
@@ -62,8 +72,7 @@ def _details(  # noqa: PLR0913 - what a trend is made of
 ) -> dict[tuple[str, str | None], dict[str, Any]]:
     """Trend, releases, browsers and a sample by group."""
     columns = [*used(wanted, _OF), *_GROUP, *_SAMPLE, "version", "browser", "time"]
-    prints = [row["error_fingerprint"] for row in found]
-    some = where.also("list_contains(?::VARCHAR[], coalesce(error_fingerprint, ''))", [one or "" for one in prints])
+    some = _of_groups(where, found)
     group = ", ".join(_GROUP)
     counted = ask(
         f""", hit AS (SELECT {group}, version, browser,
@@ -87,15 +96,40 @@ def _details(  # noqa: PLR0913 - what a trend is made of
         if len(own[name]) < _VALUES:
             own[name].append({"value": row[column], "count": row["count"]})
     sample = ", ".join(f"'{name}': {name}" for name in _SAMPLE)
-    samples = ask(
+    latest = [row["last_ms"] for row in found if row["last_ms"] is not None]
+    moments = [f"time IN ({', '.join(['make_timestamptz(?)'] * len(latest))})"] if latest else []
+    last = some.also(" OR ".join([*moments, *(["time IS NULL"] if len(latest) < len(found) else [])]), *latest)
+    samples = ask(  # of few rows: most columns of most row groups are not read
         f"""SELECT {group}, arg_max({{{sample}, 'time': epoch_us(time)}}, coalesce(epoch_us(time), 0)) AS sample
-        FROM lines WHERE {some.sql} GROUP BY ALL""",
-        some.params,
+        FROM lines WHERE {last.sql} GROUP BY ALL""",
+        last.params,
         columns,
     )
     for row in samples.to_pylist():
         details[row["app_id"], row["error_fingerprint"]]["sample"] = row["sample"]
     return details
+
+
+def _of_groups(where: Condition, found: Sequence[dict[str, Any]]) -> Condition:
+    """Rows of some groups, and perhaps of the same fingerprints in other apps."""
+    prints = [row["error_fingerprint"] or "" for row in found]
+    return where.also("list_contains(?::VARCHAR[], coalesce(error_fingerprint, ''))", prints)
+
+
+def _add_distinct(ask: AskLines, wanted: Wanted, where: Condition, found: Sequence[dict[str, Any]]) -> None:
+    """How many sessions and users each group has. Arrow tells numbers apart in a fifth of the time."""
+    some = _of_groups(where, found)
+    rows = ask(
+        f"""SELECT {_GROUP_HASH} AS number, {WINDOW_HASH} AS sessions,
+        CASE WHEN userid IS NOT NULL THEN hash(userid) END AS users FROM lines WHERE {some.sql}""",
+        some.params,
+        [*used(wanted, _OF), *_GROUP, *_DISTINCT_COLUMNS],
+    )
+    counted = rows.group_by("number").aggregate([(name, "count_distinct") for name in _DISTINCT])
+    by_number = {row["number"]: row for row in counted.to_pylist()}
+    for row in found:
+        own = by_number.get(row["number"], {})
+        row |= {name: own.get(f"{name}_count_distinct", 0) for name in _DISTINCT}
 
 
 def _shown(row: dict[str, Any], wanted: Wanted, details: dict[str, Any]) -> Row:

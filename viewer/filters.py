@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 
 from schemas.units import US_PER_MS
-from viewer.listed import SESSIONS, WINDOW_HASH, Listed, anywhere
+from viewer.listed import SESSIONS, WINDOW_OF_SESSION, Listed, anywhere
 
 CUSTOM = "custom."
 _INT64_MAX = 2**63 - 1
@@ -127,7 +127,7 @@ def has_word(columns: Sequence[str], word: str) -> Condition:
 
 
 def _in(windows: SessionSet) -> str:
-    return f"{WINDOW_HASH} {'NOT ' if windows.is_absent else ''}IN (SELECT window_hash FROM {windows.name})"
+    return f"{WINDOW_OF_SESSION} {'NOT ' if windows.is_absent else ''}IN (SELECT window_hash FROM {windows.name})"
 
 
 def _place(wanted: Wanted, of: Listed) -> Iterator[_Part]:

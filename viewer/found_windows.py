@@ -4,7 +4,7 @@ What was found is kept by file: files never change, so a file that is new costs 
 its histogram share the rest. Where revisions may replace a row, what a file has also depends on these (`Part`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import pyarrow as pa
@@ -16,6 +16,8 @@ from schemas.units import MIB
 from sinks.store import ObjectInfo, ObjectMissing, StoreError
 from sinks.swap import LakeRestless
 from viewer.filters import Condition
+from viewer.line_copies import LineCopies
+from viewer.line_copy import LineCopy
 from viewer.line_explorer import AskLines
 from viewer.listed import WINDOW_HASH
 from viewer.shared_cache import SharedCache
@@ -28,6 +30,7 @@ _BATCH_FILES = 1_000
 _NOTHING = pa.array([], pa.uint64())
 _WINDOW = ("app_id", "session_id", "session_part")
 _What = tuple[str, str, str]  # a table, a condition and its parameters
+InCopy = Callable[[LineCopy], pa.Array]
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -44,23 +47,26 @@ class Looked(msgspec.Struct, frozen=True):
 class FoundWindows:
     """For any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, copies: LineCopies) -> None:
+        self._copies = copies
         self._kept = SharedCache[tuple[_What, Part], pa.Array](_KEPT_BYTES, lambda one: one.nbytes + _ENTRY_BYTES)
         self._looking = SharedCache[tuple[tuple[_What, ...], frozenset[Part]], Looked](0, lambda _: 1)
 
-    def look(
+    def look(  # noqa: PLR0913 - what is found depends on it
         self,
         ask: AskLines,
         among: Condition,
         conditions: Sequence[Condition],
         columns: Sequence[str],
         limit_bytes: int,
+        in_copy: Sequence[InCopy] = (),
     ) -> Looked:
         """The windows with a row that fulfils a condition, for each of these, `among` certain rows.
 
-        `columns`: those that all these name. Once more than the limit is found, the rest is not looked into.
+        `columns`: those that all these name; `in_copy`: what else gives the windows of each condition, among these
+        rows. Once more than the limit is found, the rest is not looked into.
         """
-        search = _Search(ask, among, conditions, [*columns, *_WINDOW], limit_bytes)
+        search = _Search(ask, among, conditions, [*columns, *_WINDOW], limit_bytes, in_copy)
         try:
             return ask.steadily(lambda: self._look(search))
         except (TooMuch, LakeRestless, StoreError) as trouble:
@@ -76,11 +82,11 @@ class FoundWindows:
         trouble: Exception | None = None
         size = sum(one.nbytes for one in known.values() if one is not None)
         try:
-            for batch in _batches(lacking):
+            for found in self._lacking(search, lacking, parts):
                 if size > search.limit_bytes:
                     trouble = TooMuch("it happened in too many sessions: ask for fewer days, or for something rarer")
                     break
-                for what, part, windows in search.found(batch, parts):
+                for what, part, windows in found:
                     known[what, part] = windows
                     size += windows.nbytes
                     self._kept.keep((what, part), windows)
@@ -89,6 +95,19 @@ class FoundWindows:
         except (TooMuch, StoreError) as error:
             trouble = error
         return Looked([_table(known[what, part] for part in parts) for what in search.whats], trouble)
+
+    def _lacking(
+        self, search: "_Search", lacking: Mapping[Part, ObjectInfo], parts: Mapping[Part, ObjectInfo]
+    ) -> Iterator[Iterator[tuple[_What, Part, pa.Array]]]:
+        """What is found in files that were not looked into: those with a copy one by one, then others in batches."""
+        others = dict(lacking)
+        for part in lacking if search.in_copy else ():
+            copy = self._copies.of(search.ask.table, part)
+            if copy is not None:
+                del others[part]
+                yield ((what, part, find(copy)) for what, find in zip(search.whats, search.in_copy, strict=True))
+        for batch in _batches(others):
+            yield search.found(batch, parts)
 
 
 class _Search(msgspec.Struct, frozen=True):
@@ -99,6 +118,7 @@ class _Search(msgspec.Struct, frozen=True):
     conditions: Sequence[Condition]
     columns: Sequence[str]
     limit_bytes: int
+    in_copy: Sequence[InCopy]
 
     @property
     def whats(self) -> tuple[_What, ...]:

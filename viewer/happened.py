@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from schemas.units import MIB, MS_PER_DAY, US_PER_MS
 from viewer.filters import BadRequest, Condition, SessionSet, TextSets, Wanted, condition, has_word
-from viewer.found_windows import FoundWindows
+from viewer.found_windows import FoundWindows, InCopy
+from viewer.line_copies import LineCopies
+from viewer.line_copy import can_be_asked
 from viewer.line_explorer import LineExplorer, used
 from viewer.listed import HAPPENED, LINES, Listed
 from viewer.session_index import SessionIndex
@@ -51,10 +53,10 @@ def event(text: str, apps: frozenset[str] | None, app: str | None) -> Event:
 class Happened:
     """Finds the windows, for any thread."""
 
-    def __init__(self, index: SessionIndex, lines: LineExplorer) -> None:
+    def __init__(self, index: SessionIndex, lines: LineExplorer, copies: LineCopies) -> None:
         self._index = index
         self._lines = lines
-        self._windows = FoundWindows()
+        self._windows = FoundWindows(copies)
 
     def resolved(self, wanted: Wanted, has: Sequence[str] = (), has_not: Sequence[str] = ()) -> Wanted:
         """The filter of sessions with the windows in which all of `has` and nothing of `has_not` happened, and for each
@@ -86,7 +88,8 @@ class Happened:
         own = msgspec.structs.replace(one.wanted, apps=None, app=None)
         with self._lines.asking(among, one.of, days) as ask:
             conditions, columns = [condition(own, one.of)], used(one.wanted, one.of)
-            found = self._windows.look(ask, condition(among), conditions, columns, limit_bytes)
+            in_copy = [_rows_in_copies(one.wanted)] if can_be_asked(one.of.table, one.wanted) else []
+            found = self._windows.look(ask, condition(among), conditions, columns, limit_bytes, in_copy)
         if found.trouble is not None:
             raise found.trouble
         return found.windows[0]
@@ -99,7 +102,9 @@ class Happened:
             for table, columns in HAPPENED.items():
                 ask = self._lines.of(question, among, LINES[table], days)
                 conditions = [has_word(columns, word) for word in words]
-                looked = self._windows.look(ask, condition(among), conditions, ["app_id", *columns], limit_bytes)
+                in_copy = [in_copies(columns, word, among) for word in words]
+                own = ["app_id", *columns]
+                looked = self._windows.look(ask, condition(among), conditions, own, limit_bytes, in_copy)
                 limit_bytes -= looked.nbytes
                 is_whole &= looked.trouble is None
                 for windows, more in zip(found, looked.windows, strict=True):
@@ -118,3 +123,13 @@ class Happened:
         spans = ((int(str(first)), int(str(last))) for first, last in found)
         numbers = {number for first, last in spans for number in range(first, min(last, first + _DAYS_MAX) + 1)}
         return frozenset((_EPOCH + timedelta(days=number)).isoformat() for number in numbers)
+
+
+def _rows_in_copies(wanted: Wanted) -> InCopy:
+    return lambda copy: copy.windows(copy.rows(wanted))
+
+
+def in_copies(columns: Sequence[str], word: str, among: Wanted) -> InCopy:
+    """Windows of a copy that have the word in one of the columns, in a row of the wanted apps."""
+    apps = among.apps if among.app is None else frozenset({among.app})
+    return lambda copy: copy.windows_with(columns, word, apps)

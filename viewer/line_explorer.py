@@ -1,6 +1,6 @@
 """The explorer's questions about lines (views, actions, errors and so on), answered out of the table files."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -51,16 +51,16 @@ class LineExplorer:
         by = order(sort, of)
         where = condition(wanted, of)
         behind = after(behind_cursor, sort, of) if behind_cursor else Condition("TRUE", ())
-        page = where.also(behind.sql, *behind.params)
+        columns = [*used(wanted, of), by.column.source, *of.uses]
         with self.asking(wanted, of) as ask:
-            total = ask("SELECT count(*) FROM lines WHERE " + where.sql, where.params, used(wanted, of))
-            places = _places(ask, page, by, limit + 1, [*used(wanted, of), by.column.source, *of.uses])
+            total, last = _count_and_edge(ask, where, behind, by, limit + 1, columns)
+            places = _places(ask, where.also(behind.sql, *behind.params), by, limit + 1, last, columns)
             rows = _whole_rows(ask, of, places.slice(0, limit))
         following = None
         if places.num_rows > limit:
             last = places.slice(limit - 1, 1).to_pylist()[0]
             following = cursor(sort, last["value"], [last[f"k{n}"] for n in range(len(of.key))])
-        return {table: as_json(rows), "next": following, "total": total.column(0)[0].as_py()}
+        return {table: as_json(rows), "next": following, "total": total}
 
     def facets(
         self, table: str, wanted: Wanted, names: Sequence[str], top: int, *, own: bool = True
@@ -148,6 +148,16 @@ class AskLines(msgspec.Struct, frozen=True):
         """`columns`: those that the text uses. Raises TooMuch, LakeRestless, StoreError."""
         return self.scan.ask(self.table, self.span, columns, sql, params, self.question, extra)
 
+    def in_batches(
+        self,
+        sql: str,
+        params: Sequence[object],
+        columns: Sequence[str],
+        take: Callable[[Iterable[pa.RecordBatch]], Answer],
+    ) -> Answer:
+        """What `take` makes of the rows, which come a batch at a time; it may be called again. Raises the same."""
+        return self.scan.in_batches(self.table, self.span, columns, sql, params, self.question, take)
+
 
 def used(wanted: Wanted, of: Listed) -> list[str]:
     """Columns that a condition uses."""
@@ -162,15 +172,33 @@ def _span(wanted: Wanted, days: frozenset[str] | None) -> Span:
     return Span(first, last, apps, days)
 
 
-def _places(ask: AskLines, page: Condition, by: Order, limit: int, columns: Sequence[str]) -> pa.Table:
-    """Where the rows of a page are, in its order, with value and key of each.
+def _value(by: Order) -> str:
+    """What rows are sorted by, as numbers and texts."""
+    return f"epoch_us({by.column.sql})" if by.column.type == "timestamp" else by.column.sql
 
-    First the last value of the page alone, for which no other column is read; then only rows up to it are looked at.
+
+def _count_and_edge(  # noqa: PLR0913 - what is counted, and of which page
+    ask: AskLines, where: Condition, behind: Condition, by: Order, limit: int, columns: Sequence[str]
+) -> tuple[int, object]:
+    """How many rows there are in all, and the last value of the page, None when that is not known: in one pass."""
+    least = "max" if by.descending else "min"
+    found = ask(
+        f"""SELECT count(*) AS total, {least}({_value(by)}, {limit}) FILTER ({behind.sql}) AS edge
+        FROM lines WHERE {where.sql}""",
+        (*behind.params, *where.params),
+        columns,
+    ).to_pylist()[0]
+    edge = found["edge"] or []
+    return found["total"], edge[-1] if len(edge) == limit else None
+
+
+def _places(  # noqa: PLR0913 - as above
+    ask: AskLines, page: Condition, by: Order, limit: int, last: object, columns: Sequence[str]
+) -> pa.Table:
+    """Where the rows of a page are, in its order, with value and key of each: only rows up to its last value are read
+    as far as their keys.
     """
-    name, sql, params = by.column.sql, page.sql, page.params
-    value = f"epoch_us({name})" if by.column.type == "timestamp" else name
-    edge = ask(f"SELECT {value} AS value FROM lines WHERE {sql} ORDER BY {by.by_value} LIMIT {limit}", params, columns)
-    last = edge.column(0)[edge.num_rows - 1].as_py() if edge.num_rows == limit else None
+    name, sql, params, value = by.column.sql, page.sql, page.params, _value(by)
     if last is not None:
         sign = ">=" if by.descending else "<="
         sql, params = f"({sql}) AND {name} {sign} {by.column.value_sql}", (*params, last)

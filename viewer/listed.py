@@ -10,6 +10,7 @@ from schemas.tables import TABLES
 
 # Of a window, the same in the index and over lines. That two of ten million share one is less likely than one in 10^5.
 WINDOW_HASH = "xor(hash(app_id, session_id), hash(session_part::BIGINT))"
+WINDOW_OF_SESSION = "xor(id, hash(session_part::BIGINT))"  # the same in the index, which has the first half
 _WINDOW: Mapping[str, type[str] | type[int]] = {"app_id": str, "session_id": str, "session_part": int}
 _MOMENTS_US = (-9_223_372_022_400_000_000, 9_223_372_036_854_775_806)  # of DuckDB's timestamps
 _IDS = {"session_id", "view_id", "replay_key", "session_first_view_id", "session_last_view_id"}

@@ -64,6 +64,8 @@ class ServeMetrics(Collector):
         yield family(names.SERVE_AGE, {(): follower.age_seconds()})
         yield family(names.SERVE_FILES, {("listed",): listed, ("read",): read, ("newer",): index.newer})
         yield family(names.SERVE_LEFT_OUT, {(reason.value,): left_out[reason] for reason in Reason})
+        copies = self._viewer.copies
+        yield family(names.SERVE_COPIES, {("made",): copies.made, ("missing",): copies.missing})
         yield family(names.SERVE_LOOKS, {(outcome,): looks[outcome] for outcome in ("ok", "failed")})
         yield family(names.SERVE_QUESTIONS, {(): questions.asked})
         yield family(names.SERVE_REFUSED, {(bound.value,): questions.refused[bound] for bound in Bound})

@@ -4,100 +4,75 @@ The filter is applied to the rows of each table, so it may name only columns tha
 all have; then every number is what its own list counts (`viewer.leads`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
-import msgspec
+import pyarrow as pa
 
 from schemas.units import NS_PER_MS
+from sinks.parallel import in_parallel
+from viewer.copied_counts import Slow, by_value, slowest, tallied
 from viewer.error_groups import ErrorGroups
 from viewer.filters import CUSTOM, BadRequest, Wanted, condition
 from viewer.leads import Row, leads
-from viewer.line_explorer import LineExplorer, used
-from viewer.listed import LINES, SESSIONS
+from viewer.line_copies import LineCopies
+from viewer.line_copy import BREAKDOWNS, FILTERED, LineCopy, can_be_asked, steps_sql
+from viewer.line_explorer import AskLines, LineExplorer, used
+from viewer.listed import LINES, SESSIONS, Listed
 from viewer.session_index import SessionIndex
+from viewer.vitals import VITALS, Place, Vital, VitalCounts, VitalTally
 
-BREAKDOWNS = ("version", "browser", "country", "device")
+Answer = TypeVar("Answer")
 _TABLES = ("views", "errors", "resources")
 _SLOWEST = 10
 _SHARE_LEAST = 1000  # a page or resource counts as slow when it is at least so small a part of all
 
 
-class _Vital(msgspec.Struct, frozen=True):
-    """A web vital: its column, how many of its units are one step, and its bounds of good and poor in steps.
-
-    A value counts for the step that it does not exceed, so a bound is met exactly.
-    """
-
-    name: str
-    column: str
-    unit: str
-    step: float
-    good: int
-    poor: int
-
-    def value(self, steps: int) -> float:
-        return steps if self.unit == "ms" else steps * self.step
-
-    def said(self, rating: str) -> dict[str, list[str]]:
-        """The filter of a rating."""
-        good, poor = (f"{bound * self.step:.15g}" for bound in (self.good, self.poor))
-        return {
-            "good": {"between": [f"{self.column}:0,{good}"]},
-            "middle": {"gt": [f"{self.column}:{good}"], "between": [f"{self.column}:0,{poor}"]},
-            "poor": {"gt": [f"{self.column}:{poor}"]},
-        }[rating]
-
-
-VITALS = (
-    _Vital("lcp", "largest_contentful_paint", "ms", NS_PER_MS, 2500, 4000),
-    _Vital("inp", "interaction_to_next_paint", "ms", NS_PER_MS, 200, 500),
-    _Vital("cls", "cumulative_layout_shift", "ratio", 0.001, 100, 250),
-)
 _OF_SESSIONS = ("sessions", "visitors", "bounced", "bounce_known", "with_errors")
-_BY: Sequence[tuple[str, ...]] = ((), *((name,) for name in BREAKDOWNS))
-
-
-class _Counts(msgspec.Struct, frozen=True):
-    """Views, those that have the vital by rating, and the step that three of four of these do not exceed."""
-
-    views: int = 0
-    p75: int | None = None
-    good: int = 0
-    middle: int = 0
-    poor: int = 0
-
-
-_Vitals = Mapping[tuple[str, str, object], _Counts]  # by vital, breakdown and value
+_Counts = Mapping[tuple[str, object], dict[str, int]]  # by breakdown and value; all are of "" and None
 
 
 class Overview:
     """For any thread."""
 
-    def __init__(self, index: SessionIndex, lines: LineExplorer, groups: ErrorGroups) -> None:
+    def __init__(self, index: SessionIndex, lines: LineExplorer, groups: ErrorGroups, copies: LineCopies) -> None:
         self._index = index
         self._lines = lines
         self._groups = groups
+        self._copies = copies
 
     def of(self, wanted: Wanted, top: int) -> Row:
         """The answer; `top`: values of a breakdown. Raises BadRequest, Busy, TooMuch, LakeRestless."""
         _check(wanted)
-        sessions, vitals = self._sessions(wanted), self._vitals(wanted)
-        views = {(by, value): found.views for (vital, by, value), found in vitals.items() if vital == VITALS[0].name}
-        for name, counts in (("views", views), ("errors", self._errors(wanted))):
-            for place, number in counts.items():
-                sessions.setdefault(place, _nothing())[name] = number
-        everything = sessions.get(("", None), _nothing())
+
+        def told(part: Callable[[], Row]) -> Row:
+            return part()
+
+        parts = in_parallel(told, (lambda: self._numbers(wanted, top), lambda: self._worst(wanted)))
+        return {name: value for _, part in parts for name, value in part.items()}
+
+    def _numbers(self, wanted: Wanted, top: int) -> Row:
+        counts = self._sessions(wanted)
+        for name in ("views", "errors"):
+            for place, number in self._lines_by_value(wanted, LINES[name]).items():
+                counts.setdefault(place, _nothing())[name] = number
+        shown = {name: _shown(name, counts, top) for name in BREAKDOWNS}
+        vitals = self._vitals(wanted, shown)
+        return {
+            **_numbers(counts.get(("", None), _nothing()), wanted),
+            "vitals": [_vital(vital, vitals[vital.name, "", None], wanted) for vital in VITALS],
+            "breakdowns": {name: _breakdown(name, shown[name], counts, vitals, wanted) for name in BREAKDOWNS},
+        }
+
+    def _worst(self, wanted: Wanted) -> Row:
         errors = self._groups.page(wanted, "-count", _SLOWEST)
         return {
-            **_numbers(everything, wanted),
-            "vitals": [_vital(vital, vitals.get((vital.name, "", None), _Counts()), wanted) for vital in VITALS],
             "top_errors": errors["groups"],
             "error_groups": errors["total"],
             "slowest_pages": self._slowest(wanted, "views", ["view_path_group"], "loading_time"),
             "slowest_resources": self._slowest(
                 wanted, "resources", ["resource_url_host", "resource_url_path_group"], "duration"
             ),
-            "breakdowns": {name: _breakdown(name, sessions, vitals, wanted, top) for name in BREAKDOWNS},
         }
 
     def _sessions(self, wanted: Wanted) -> dict[tuple[str, object], dict[str, int]]:
@@ -105,7 +80,8 @@ class Overview:
         names = ", ".join(BREAKDOWNS)
         sets = ", ".join(f"({name})" for name in BREAKDOWNS)
         found = self._index.ask(
-            f"""SELECT GROUPING({names}), {names}, count(*), count(DISTINCT userid), count(*) FILTER (is_bounce),
+            f"""SELECT GROUPING({names}), {names}, count(*),
+            count(DISTINCT hash(userid)) FILTER (userid IS NOT NULL), count(*) FILTER (is_bounce),
             count(is_bounce), count(*) FILTER (session_error_count > 0)
             FROM sessions WHERE {where.sql} GROUP BY GROUPING SETS ((), {sets})""",
             where.params,
@@ -117,12 +93,14 @@ class Overview:
             for bits, *values in found
         }
 
-    def _errors(self, wanted: Wanted) -> dict[tuple[str, object], int]:
-        of = LINES["errors"]
+    def _lines_by_value(self, wanted: Wanted, of: Listed) -> dict[tuple[str, object], int]:
         where = condition(wanted, of)
         names = ", ".join(BREAKDOWNS)
         sets = ", ".join(f"({name})" for name in BREAKDOWNS)
         with self._lines.asking(wanted, of) as ask:
+            copied = self._in_copies(ask, wanted, lambda copies: by_value(copies, wanted, BREAKDOWNS))
+            if copied is not None:
+                return copied
             found = ask(
                 f"""SELECT GROUPING({names}) AS bits, {names}, count(*) AS count
                 FROM lines WHERE {where.sql} GROUP BY GROUPING SETS ((), {sets})""",
@@ -131,64 +109,71 @@ class Overview:
             )
         return {_set_of(row["bits"], [row[name] for name in BREAKDOWNS]): row["count"] for row in found.to_pylist()}
 
-    def _vitals(self, wanted: Wanted) -> _Vitals:
-        """All in one pass: rows are counted by step, and what is asked for is made of these counts."""
+    def _vitals(self, wanted: Wanted, shown: Mapping[str, Sequence[str | None]]) -> dict[Place, VitalCounts]:
         of = LINES["views"]
         where = condition(wanted, of)
-        names, vitals = ", ".join(BREAKDOWNS), ", ".join(vital.name for vital in VITALS)
-        steps = ", ".join(f"ceil({vital.column} / {vital.step})::BIGINT AS {vital.name}" for vital in VITALS)
-        sets = ", ".join(f"({', '.join((vital.name, *by))})" for vital in VITALS for by in _BY)
-        good, fair = (
-            " OR ".join(f"{vital.name} <= {bound}" for vital, bound in zip(VITALS, bounds, strict=True))
-            for bounds in zip(*((vital.good, vital.poor) for vital in VITALS), strict=True)
-        )
+
+        def of_rows(batches: Iterable[pa.RecordBatch]) -> dict[Place, VitalCounts]:
+            counts = VitalTally(shown)
+            counts.add_rows(batches)
+            return counts.found()
+
         with self._lines.asking(wanted, of) as ask:
-            found = ask(
-                f""", hit AS NOT MATERIALIZED (SELECT {names}, {steps} FROM lines WHERE {where.sql}),
-                counted AS (
-                    SELECT GROUPING({vitals}, {names}) AS bits, {names}, {vitals}, coalesce({vitals}) AS step,
-                        count(*) AS count
-                    FROM hit GROUP BY GROUPING SETS ({sets})
-                ), summed AS (
-                    SELECT *, sum(count) OVER (PARTITION BY bits, {names} ORDER BY step NULLS LAST) AS until,
-                        sum(count) FILTER (step IS NOT NULL) OVER (PARTITION BY bits, {names}) AS known
-                    FROM counted
-                )
-                SELECT bits, {names}, sum(count)::BIGINT AS views, coalesce(max(known), 0)::BIGINT AS known,
-                    min(step) FILTER (until * 4 >= known * 3) AS p75,
-                    coalesce(sum(count) FILTER ({good}), 0)::BIGINT AS good,
-                    coalesce(sum(count) FILTER ({fair}), 0)::BIGINT AS fair
-                FROM summed GROUP BY ALL""",
-                where.params,
+            copied = self._in_copies(ask, wanted, lambda copies: tallied(copies, wanted, shown))
+            if copied is not None:
+                return copied
+            empty = VitalTally(shown)
+            return ask.in_batches(
+                f"SELECT {empty.sql} FROM lines WHERE {where.sql}",
+                [*empty.params, *where.params],
                 [*used(wanted, of), *BREAKDOWNS, *(vital.column for vital in VITALS)],
+                of_rows,
             )
-        vital_of = {2 ** len(VITALS) - 1 - 2 ** (len(VITALS) - 1 - place): one.name for place, one in enumerate(VITALS)}
-        return {
-            (vital_of[row["bits"] >> len(BREAKDOWNS)], *_set_of(row["bits"], [row[name] for name in BREAKDOWNS])):
-            _Counts(row["views"], row["p75"], row["good"], row["fair"] - row["good"], row["known"] - row["fair"])
-            for row in found.to_pylist()
-        }  # fmt: skip
 
     def _slowest(self, wanted: Wanted, table: str, group: Sequence[str], column: str) -> list[Row]:
+        """Groups of rows by what three of four of them do not exceed, to a ms."""
         of = LINES[table]
         where = condition(wanted, of).also(f"{column} IS NOT NULL AND {group[-1]} IS NOT NULL")
         with self._lines.asking(wanted, of) as ask:
-            found = ask(
-                f"""SELECT {", ".join(group)}, count(*) AS count, quantile_disc({column}, 0.75) AS p75,
-                sum(count(*)) OVER () AS every FROM lines WHERE {where.sql} GROUP BY {", ".join(group)}
-                QUALIFY count(*) * {_SHARE_LEAST} >= every ORDER BY p75 DESC, {", ".join(group)} LIMIT {_SLOWEST}""",
-                where.params,
-                [*used(wanted, of), *group, column],
-            )
+            found = self._in_copies(ask, wanted, lambda copies: slowest(copies, wanted, group, column, _SHARE_LEAST))
+            if found is None:
+                rows = ask(
+                    f"""SELECT {", ".join(group)}, count(*) AS count,
+                    quantile_disc({steps_sql(column, NS_PER_MS)}, 0.75) AS p75, sum(count(*)) OVER () AS every
+                    FROM lines WHERE {where.sql} GROUP BY {", ".join(group)}
+                    QUALIFY count(*) * {_SHARE_LEAST} >= every
+                    ORDER BY p75 DESC, {", ".join(group)} LIMIT {_SLOWEST}""",
+                    where.params,
+                    [*used(wanted, of), *group, column],
+                )
+                found = [Slow(tuple(row[name] for name in group), row["count"], row["p75"]) for row in rows.to_pylist()]
         return [
             {
-                "value": "".join(row[name] or "" for name in group),
-                "count": row["count"],
-                "p75_ns": row["p75"],
-                **leads(table, wanted, {"is": [f"{name}:{row[name] or ''}" for name in group], "not": [f"{column}:"]}),
+                "value": "".join(value or "" for value in one.group),
+                "count": one.count,
+                "p75_ns": one.p75 * NS_PER_MS,
+                **leads(
+                    table,
+                    wanted,
+                    {
+                        "is": [f"{name}:{value or ''}" for name, value in zip(group, one.group, strict=True)],
+                        "not": [f"{column}:"],
+                    },
+                ),
             }
-            for row in found.to_pylist()
+            for one in found[:_SLOWEST]
         ]
+
+    def _in_copies(self, ask: AskLines, wanted: Wanted, count: Callable[[Sequence[LineCopy]], Answer]) -> Answer | None:
+        """What is counted in copies; None when they cannot be asked that, or are not there."""
+        if not can_be_asked(ask.table, wanted, FILTERED):
+            return None
+
+        def counted() -> Answer | None:
+            copies = self._copies.every(ask)
+            return None if copies is None else count(copies)
+
+        return ask.steadily(counted)
 
 
 def _check(wanted: Wanted) -> None:
@@ -230,7 +215,7 @@ def _numbers(found: Mapping[str, int], wanted: Wanted, more: dict[str, list[str]
     }
 
 
-def _vital(vital: _Vital, found: _Counts, wanted: Wanted, more: dict[str, list[str]] | None = None) -> Row:
+def _vital(vital: Vital, found: VitalCounts, wanted: Wanted, more: dict[str, list[str]] | None = None) -> Row:
     ratings = {"good": found.good, "middle": found.middle, "poor": found.poor}
     count = sum(ratings.values())
     shares = []
@@ -244,20 +229,27 @@ def _vital(vital: _Vital, found: _Counts, wanted: Wanted, more: dict[str, list[s
     return {"name": vital.name, "unit": vital.unit, "p75": p75, "count": count, "shares": shares}
 
 
+def _shown(name: str, counts: _Counts, top: int) -> list[str | None]:
+    """Values of a breakdown, that with most sessions first."""
+    values = [value for which, value in counts if which == name]
+    values.sort(key=lambda value: (-counts[name, value]["sessions"], str(value)))
+    return [None if value is None else str(value) for value in values[:top]]
+
+
 def _breakdown(
-    name: str, sessions: Mapping[tuple[str, object], dict[str, int]], vitals: _Vitals, wanted: Wanted, top: int
+    name: str,
+    shown: Sequence[str | None],
+    counts: _Counts,
+    vitals: Mapping[Place, VitalCounts],
+    wanted: Wanted,
 ) -> list[Row]:
-    rows = [(value, found) for (which, value), found in sessions.items() if which == name]
-    rows.sort(key=lambda row: (-row[1]["sessions"], str(row[0])))
     return [
         {
             "value": value,
-            **_numbers(found, wanted, said := {"is": [f"{name}:{'' if value is None else value}"]}),
-            "vitals": [
-                _vital(vital, vitals.get((vital.name, name, value), _Counts()), wanted, said) for vital in VITALS
-            ],
+            **_numbers(counts[name, value], wanted, said := {"is": [f"{name}:{'' if value is None else value}"]}),
+            "vitals": [_vital(vital, vitals[vital.name, name, value], wanted, said) for vital in VITALS],
         }
-        for value, found in rows[:top]
+        for value in shown
     ]
 
 

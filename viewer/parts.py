@@ -14,11 +14,14 @@ from sinks.store import ObjectStore
 from sinks.tables import as_declared
 from viewer import explorer
 from viewer.access import Access
+from viewer.answers import Standing
 from viewer.audit import Audit
 from viewer.click_map import ClickMap
+from viewer.copier import Copier
 from viewer.error_groups import ErrorGroups
 from viewer.follower import Follower
 from viewer.happened import Happened
+from viewer.line_copies import LineCopies
 from viewer.line_explorer import LineExplorer
 from viewer.live import Live, Opened
 from viewer.options import ServeOptions
@@ -30,8 +33,6 @@ from viewer.shared_cache import SharedCache
 from viewer.source_maps import SourceMaps
 
 _SESSIONS_MAX = 256  # whose windows are kept until the lake changes
-_log = logging.getLogger("replaylake.serve")
-
 _log = logging.getLogger("replaylake.serve")
 
 
@@ -76,15 +77,21 @@ class Viewer:
         self.follower = Follower(self.index, options.refresh_seconds, now, self.forget_gone)
         self.tables = LineTables(store, options.reads, now, options.refresh_seconds)
         self.lines = LineExplorer(self.tables.scan, self.index.questions, options.reads.scan_bytes)
-        self.happened = Happened(self.index, self.lines)
+        self.copies = LineCopies(options.index_dir / "lines", self.tables.scan, store.uri)
+        self.copier = Copier(self.copies, self.index)
+        self.happened = Happened(self.index, self.lines, self.copies)
         self.error_groups = ErrorGroups(self.lines)
         self.click_map = ClickMap(self.lines)
-        self.overview = Overview(self.index, self.lines, self.error_groups)
+        self.overview = Overview(self.index, self.lines, self.error_groups, self.copies)
         self.rows = SessionRows(self.tables, self.index)
         self.live = Live(store, now, options.rules)
         self.player = Player(store, self.rows)
         self.source_maps = SourceMaps(source_maps, now)
         self._windows = SharedCache[tuple[str, str, int], list[Row]](_SESSIONS_MAX, lambda _: 1)
+
+    def standing(self) -> Standing:
+        """How far the server is with the lake."""
+        return self.follower.standing().model_copy(update={"copies_missing": self.copier.missing})
 
     def forget_gone(self) -> None:
         """Forget what was made of sessions that are gone from the index: erased or expired."""

@@ -14,14 +14,14 @@ from bench.many_lines import CLICKS, ERROR_TYPES, MESSAGES, write_lines
 from bench.many_sessions import BROWSERS, DAYS, LAST_DAY_MS, PAGES, write_lake
 from bench.options import Options
 from bench.results import Figure, figure
-from bench.serving import client, percentile, serving
+from bench.serving import client, percentile, serving, until_copied
 from bench.spent import memory_bytes
 
 ABOUT = (
     "`replaylake serve` over made-up sessions and their lines (`bench/many_lines.py`, about nineteen a session, days "
     "compacted) on local disk, asked over HTTP by one client, one question after the other, each with other values; "
-    "over one day, seven, and all fourteen, each with a server that has just begun. A figure is the 95th percentile "
-    "of a round. `REPLAYLAKE_BENCH_LAKE` names a lake that was made before."
+    "over one day, seven, and all fourteen, each with a server that has just begun and made its copies of lines. A "
+    "figure is the 95th percentile of a round. `REPLAYLAKE_BENCH_LAKE` names a lake that was made before."
 )
 _ASKED = 10
 _FACETS = "browser,os,country,device,version,view_path_group"
@@ -99,6 +99,8 @@ def measure(options: Options) -> tuple[dict[str, str | float], list[Figure]]:
                 ask = client(url)
                 while ask("/sessions", [("limit", 1)])["total"] < sessions * 0.99:
                     time.sleep(0.5)
+                until_copied(url)
+                ask = client(url)  # the other connection was idle for too long
                 for name, kind in KINDS.items():
                     p95[window][name].append(_p95(ask, kind, days, dice))
                     print(f"  {side}: {name}: {p95[window][name][-1]:.0f} ms", flush=True)

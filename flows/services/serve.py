@@ -45,11 +45,10 @@ class _Shown(ServeMetrics):
 
     def __init__(self, release: str, store: StoreCounts, viewer: Viewer) -> None:
         super().__init__(release, store, viewer)
-        self._follower = viewer.follower
 
     def health(self, limits: HttpSettings, *, ready: bool) -> tuple[bool, dict[str, object]]:  # noqa: ARG002 - as the job's
-        follower = self._follower
-        standing = follower.standing().model_dump(exclude={"status"})
+        follower = self._viewer.follower
+        standing = self._viewer.standing().model_dump(exclude={"status"})
         return not ready or follower.is_ready, {"lake_age_seconds": follower.age_seconds()} | standing
 
 

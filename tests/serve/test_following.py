@@ -315,4 +315,4 @@ class _Counting(LocalStore):
         return super().read_part(key, start, length)
 
     def tables_asked(self) -> list[str]:
-        return [key for key in self.asked if key.startswith(TABLES)]
+        return list(dict.fromkeys(key for key in self.asked if key.startswith(TABLES)))

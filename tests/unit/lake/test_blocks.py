@@ -18,6 +18,7 @@ class Store(LocalStore):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
+        self.uri = f"far://{root}"
         self.asked: list[tuple[int, int]] = []
         self.waits: threading.Event | None = None
         self.fails = False
@@ -51,6 +52,19 @@ def test_any_part_is_what_the_object_has_there(store: Store, start: int, length:
     for _ in range(2):
         assert cache.read(found(store), start, length) == _CONTENT[start : start + length]
     assert len(store.asked) == (start < len(_CONTENT))
+
+
+def test_of_a_local_disk_no_block_is_kept(store: Store) -> None:
+    store.uri = store.uri.removeprefix("far://")
+    cache = BlockCache(store, 10 * _BLOCK)
+    for _ in range(2):
+        assert cache.read(found(store), _BLOCK - 1, 7) == _CONTENT[_BLOCK - 1 : _BLOCK + 6]
+    assert store.asked == [(_BLOCK - 1, 7)] * 2
+    assert cache.counts.held_bytes == 0
+    before = found(store)
+    store.put({"k": _CONTENT[:-1]})
+    with pytest.raises(ObjectMissing):
+        cache.read(before, 0, 1)
 
 
 def test_neighbours_are_one_request_and_what_is_there_is_none(store: Store) -> None:

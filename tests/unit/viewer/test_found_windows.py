@@ -17,12 +17,12 @@ from tests.serve.lakes import DAY
 from tests.unit.lake.test_table_scan import Clock, put
 from viewer.filters import Wanted, condition, has_word
 from viewer.found_windows import FoundWindows, Looked
+from viewer.happened import in_copies
+from viewer.line_copies import LineCopies
 from viewer.line_explorer import LineExplorer
 from viewer.listed import HAPPENED, LINES
 from viewer.options import QuestionLimits
 from viewer.questions import Questions
-
-EVERYTHING = Wanted(None)
 
 
 class Lake:
@@ -33,7 +33,9 @@ class Lake:
         self.clock = Clock()
         self.tables = LineTables(self.store, ReadLimits(), lambda: self.clock.seconds, 10)
         self.lines = LineExplorer(self.tables.scan, Questions(QuestionLimits()), 1 << 30)
-        self.windows = FoundWindows()
+        self.folder = folder.parent / "copies"
+        self.copies = LineCopies(self.folder, self.tables.scan, self.store.uri)
+        self.forget()
         self.asked: list[str] = []
         ask_of = self.tables.scan.ask_of
 
@@ -43,17 +45,22 @@ class Lake:
 
         patch.setattr(self.tables.scan, "ask_of", noted)
 
-    def look(self, table: str, *words: str, limit_bytes: int = MIB) -> Looked:
+    def forget(self) -> None:
+        """What was found, but not what was copied."""
+        self.windows = FoundWindows(self.copies)
+
+    def look(self, table: str, *words: str, limit_bytes: int = MIB, apps: frozenset[str] | None = None) -> Looked:
         self.clock.seconds += 60
         self.asked.clear()
-        of, columns = LINES[table], HAPPENED[table]
+        of, columns, among = LINES[table], HAPPENED[table], Wanted(apps)
         conditions = [has_word(columns, word) for word in words]
-        with self.lines.asking(EVERYTHING, of) as ask:
-            return self.windows.look(ask, condition(EVERYTHING), conditions, columns, limit_bytes)
+        in_copy = [in_copies(columns, word, among) for word in words]
+        with self.lines.asking(among, of) as ask:
+            return self.windows.look(ask, condition(among), conditions, ["app_id", *columns], limit_bytes, in_copy)
 
-    def counts(self, table: str, *words: str) -> list[int]:
+    def counts(self, table: str, *words: str, apps: frozenset[str] | None = None) -> list[int]:
         """Windows with each word."""
-        looked = self.look(table, *words)
+        looked = self.look(table, *words, apps=apps)
         assert looked.trouble is None
         return [len(set(one["window_hash"].to_pylist())) for one in looked.windows]
 
