@@ -15,6 +15,9 @@ PAGE_TOOLS := tests/viewer/node_modules
 CARGO := $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo))
 LEAF := .venv/.leaf-$(if $(CARGO),built,missing)
 
+# What is compiled once is there for all processes of a run, also where the shell says that nothing is to be kept.
+export PYTHONDONTWRITEBYTECODE :=
+
 # uv works on this folder's .venv and on the Python that made it, whatever is active or installed elsewhere.
 UV := env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv
 IS_OURS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
