@@ -79,6 +79,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # at the end libraries look whether all of theirs is gone
+
+
 class _Pieces(LoadScopeScheduling):  # type: ignore[misc] # has no types
     """Two workers take what computes first, the others what waits, so that both go on at any time."""
 
