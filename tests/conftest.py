@@ -30,6 +30,7 @@ APART = {
     "tests/integration/test_topics.py",
     "tests/serve/test_live.py",
 }
+TOGETHER = "tests/serve"  # the longest piece, so it comes first
 WAITING = {  # mostly for brokers, clocks and pages, while they leave the cores to others
     "tests/browser/test_closed_loop.py",
     "tests/browser/test_tutorial.py",
@@ -70,7 +71,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that at the end nobody waits for one of them alone."""
     slow = {piece_of(item.nodeid) for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: piece_of(item.nodeid) not in slow)
+    items.sort(key=lambda item: (piece_of(item.nodeid) != TOGETHER, piece_of(item.nodeid) not in slow))
 
 
 def pytest_collection_finish() -> None:
@@ -88,6 +89,11 @@ class _Pieces(LoadScopeScheduling):  # type: ignore[misc] # has no types
 
     def _split_scope(self, nodeid: str) -> str:
         return piece_of(nodeid)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        if self.workqueue and self._pending_of(self.assigned_work[node]) > 1:
+            return  # a worker runs one test while it knows the next one; more would be missing elsewhere at the end
+        super()._reschedule(node)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         waits = node.gateway.id not in COMPUTING
@@ -110,7 +116,7 @@ def piece_of(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
     if file in APART:
         return nodeid
-    return "tests/serve" if file.startswith("tests/serve/") else file
+    return TOGETHER if file.startswith(f"{TOGETHER}/") else file
 
 
 def pytest_report_header() -> str:
