@@ -40,6 +40,7 @@ WAITING = {  # mostly for brokers, clocks and pages, while they leave the cores 
     "tests/flow/test_operation.py",
     "tests/flow/test_torture.py",
     "tests/flow/test_upgrade.py",
+    "tests/fuzz/test_sockets.py",
     "tests/integration/test_compact.py",
     "tests/integration/test_erase.py",
     "tests/integration/test_intake.py",
