@@ -1,6 +1,5 @@
 // What people choose for themselves: time zone, widths and places of columns, language; and stacks in the sources.
 import { violations } from "./axe.mjs";
-import { paused } from "./pictures.mjs";
 
 const idle = (page) => page.waitForFunction(() => document.querySelector(".sessions tbody tr, .empty:not([hidden])") && document.querySelector(".table-scroll")?.hasAttribute("aria-busy") === false);
 const heads = (page) => page.locator(".sessions thead .sort").allInnerTexts();
@@ -246,7 +245,7 @@ async function accessibleRest(width, { page, job }) {
   await page.locator("#tab-properties").click();
   await check("properties");
   await page.locator("#tab-replay").click();
-  await paused(page);
+  await page.waitForFunction(() => document.querySelector(".clock")?.textContent);
   await page.keyboard.press("d");
   await page.locator(".side").waitFor();
   await check("replay, console and network");
@@ -288,7 +287,7 @@ async function accessibleOpened(width, { page, job, complaints }) {
   await page.locator(".timeline .entry-body").waitFor();
   await check("timeline, an error");
   await page.goto(session(id, "replay"));
-  await paused(page);
+  await page.waitForFunction(() => document.querySelector(".clock")?.textContent);
   await page.keyboard.press("c");
   await page.getByRole("dialog", { name: "Share" }).waitFor();
   await check("share");

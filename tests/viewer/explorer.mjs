@@ -1,6 +1,5 @@
 // What is done in the list of sessions and in the details of one.
 import { violations } from "./axe.mjs";
-import { paused } from "./pictures.mjs";
 
 const rowCount = (page) => page.locator(".sessions tbody tr").count();
 const total = async (page) => Number((await page.locator(".total").innerText()).match(/\d+/)[0]);
@@ -153,7 +152,7 @@ export async function accessible({ page, job }) {
       await check(`${tab} ${scheme}`);
     }
     await page.locator("#tab-replay").click();
-    await paused(page);
+    await page.waitForFunction(() => document.querySelector(".clock")?.textContent);
     await check(`replay ${scheme}`);
   }
   return found;

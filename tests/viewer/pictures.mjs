@@ -18,10 +18,3 @@ export async function having(page, look, wanted) {
   }
   return text;
 }
-
-/** The player has begun, and stands: a picture that moves costs as much as looking at the page. */
-export async function paused(page) {
-  await page.waitForFunction(() => document.querySelector(".player")?.classList.contains("is-playing") && document.querySelector(".stage-veil")?.hidden);
-  await page.keyboard.press(" ");
-  await page.locator(".player:not(.is-playing)").waitFor();
-}

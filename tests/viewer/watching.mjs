@@ -373,15 +373,10 @@ async function accessible({ page, job }, scheme) {
       found[name(what)] = await violations(page);
       overflow[name(what)] = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     };
-    const size = { width, height: width === 400 ? 820 : 800 };
-    await open(page, job.sessions["gc-multitab"], "&t=20", size);
+    await open(page, job.sessions["gc-multitab"], "&t=20", { width, height: width === 400 ? 820 : 800 });
     await pause(page);
     await check("player");
     await page.screenshot({ path: `${job.folder}/player-${scheme}-${width}.png` });
-    if (width < 1440) {
-      await open(page, job.sessions["gc-charts"], "&t=5", size); // a long list of requests is looked at once, in the wide window
-      await pause(page);
-    }
     for (const side of ["console", "network"]) {
       if (await page.locator(".side").isHidden()) await page.keyboard.press("d");
       await page.locator(`#side-tab-${side}`).click();
