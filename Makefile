@@ -15,6 +15,9 @@ PAGE_TOOLS := tests/viewer/node_modules
 CARGO := $(or $(shell command -v cargo),$(wildcard $(HOME)/.cargo/bin/cargo))
 LEAF := .venv/.leaf-$(if $(CARGO),built,missing)
 
+# What is compiled once is there for all processes of a run, also where the shell says that nothing is to be kept.
+export PYTHONDONTWRITEBYTECODE :=
+
 # uv works on this folder's .venv and on the Python that made it, whatever is active or installed elsewhere.
 UV := env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv
 IS_OURS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
@@ -71,8 +74,8 @@ demo: $(READY) $(PLAYER) $(LEAF) ## real broker, real S3, real recordings: strea
 	@$(BIN)/replaylake demo $(ARGS)
 
 .PHONY: test
-test: $(READY) $(PLAYER) $(LEAF) .work/node-with-zstd ## run all tests, three at a time, because many wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
-	$(BIN)/python -m pytest -n 3 --durations 25 $(ARGS)
+test: $(READY) $(PLAYER) $(LEAF) .work/node-with-zstd ## run all tests, four at a time, because many wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
+	$(BIN)/python -m pytest -n 4 --durations 25 $(ARGS)
 
 # Pure code, the page's units, and flows that need no server.
 QUICK := tests/unit tests/property tests/page $(addprefix tests/flow/test_,clients.py late_signals.py names.py styles.py)

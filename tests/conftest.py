@@ -1,5 +1,6 @@
 """What every test may ask for: real servers, recordings, samples; and what no test may do: leave this machine."""
 
+import gc
 import os
 import shutil
 import sys
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from flows.demo.apache_kafka import start_apache_kafka
 from flows.demo.servers import Broker, S3Server, start_broker, start_s3
@@ -18,12 +20,31 @@ from tests.torture.job import STARTED
 REPOSITORY = Path(__file__).parent.parent
 # The shell has no tool bar of its own, which costs more than many a page that is tested.
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+COMPUTING = {"gw0", "gw2"}  # the workers that compute first: as many as a small machine has cores
 LONG = bool(os.environ.get("LONG_TESTS"))  # every night what is dear is done more often
 APART = {
     "tests/flow/test_first_day.py",
     "tests/flow/test_operation.py",
     "tests/flow/test_torture.py",
     "tests/integration/test_erase.py",
+    "tests/integration/test_topics.py",
+    "tests/serve/test_live.py",
+}
+TOGETHER = "tests/serve"  # the longest piece, so it comes first
+WAITING = {  # mostly for brokers, clocks and pages, while they leave the cores to others
+    "tests/browser/test_closed_loop.py",
+    "tests/browser/test_tutorial.py",
+    "tests/contract/test_logs.py",
+    "tests/flow/test_first_day.py",
+    "tests/flow/test_leader_change.py",
+    "tests/flow/test_operation.py",
+    "tests/flow/test_torture.py",
+    "tests/flow/test_upgrade.py",
+    "tests/fuzz/test_sockets.py",
+    "tests/integration/test_compact.py",
+    "tests/integration/test_erase.py",
+    "tests/integration/test_intake.py",
+    "tests/integration/test_retention.py",
     "tests/integration/test_topics.py",
     "tests/serve/test_live.py",
 }
@@ -51,12 +72,35 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that at the end nobody waits for one of them alone."""
     slow = {piece_of(item.nodeid) for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: piece_of(item.nodeid) not in slow)
+    items.sort(key=lambda item: (piece_of(item.nodeid) != TOGETHER, piece_of(item.nodeid) not in slow))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector of garbage need not look through all of it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # at the end libraries look whether all of theirs is gone
 
 
 class _Pieces(LoadScopeScheduling):  # type: ignore[misc] # has no types
+    """Two workers take what computes first, the others what waits, so that both go on at any time."""
+
     def _split_scope(self, nodeid: str) -> str:
         return piece_of(nodeid)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        if self.workqueue and self._pending_of(self.assigned_work[node]) > 1:
+            return  # a worker runs one test while it knows the next one; more would be missing elsewhere at the end
+        super()._reschedule(node)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        waits = node.gateway.id not in COMPUTING
+        liked = (piece for piece in self.workqueue if (piece.partition("::")[0] in WAITING) == waits)
+        self.workqueue.move_to_end(next(liked, next(iter(self.workqueue))), last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
@@ -73,7 +117,7 @@ def piece_of(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
     if file in APART:
         return nodeid
-    return "tests/serve" if file.startswith("tests/serve/") else file
+    return TOGETHER if file.startswith(f"{TOGETHER}/") else file
 
 
 def pytest_report_header() -> str:

@@ -38,11 +38,18 @@ TODAY = date(2026, 3, 4)
 FILES, ROWS = 6, 50
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lake = tmp_path_factory.mktemp("made") / "lake"
+    fill(LocalStore(lake))
+    return lake
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    store = LocalStore(tmp_path / "lake")
-    fill(store)
-    return store
+def store(made: Path, tmp_path: Path) -> LocalStore:
+    """A copy of the lake."""
+    shutil.copytree(made, tmp_path / "lake")
+    return LocalStore(tmp_path / "lake")
 
 
 def fill(store: ObjectStore) -> None:

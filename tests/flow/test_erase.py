@@ -43,18 +43,26 @@ LONG_AFTER = date(2030, 1, 1)
 ADA = Subject(user_email="Ada@Example.test")
 
 
-@pytest.fixture
-def store(samples: Path, tmp_path: Path) -> LocalStore:
+@pytest.fixture(scope="module")
+def made(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with packs, and with what a crash left in staging."""
-    store = LocalStore(tmp_path / "lake")
+    lake = tmp_path_factory.mktemp("made") / "lake"
+    store = LocalStore(lake)
     messages = recorded(samples, (*ERASED, *OTHERS))
     broken = [msgspec.structs.replace(m, value=m.value[:-20]) for m in messages if b"ada@example.test" in m.value]
     everything = [*messages, *broken]
-    run(everything, range(0, len(everything), 40), tmp_path / "lake", store=store)
+    run(everything, range(0, len(everything), 40), lake, store=store)
     finals = [one.key for one in store.list("tables/")] + [one.key for one in store.list(REPLAYS)]
     store.put({f"{STAGING}0000/00000-dead/00000": encode_bundle({key: store.read(key) for key in finals})})
     assert verify(store).problems == []
-    return store
+    return lake
+
+
+@pytest.fixture
+def store(made: Path, tmp_path: Path) -> LocalStore:
+    """A copy of it."""
+    shutil.copytree(made, tmp_path / "lake")
+    return LocalStore(tmp_path / "lake")
 
 
 def recorded(samples: Path, names: Iterable[str]) -> list[Message]:

@@ -55,7 +55,7 @@ def segment(body: bytes, **changes: str) -> Message:
 
 
 GOOD_SEGMENT = zlib.compress(b'{"records":[{"type":2,"timestamp":1795230000000,"data":{}}]}')
-BOMB = zlib.compress(b"\0" * (64 << 20))
+BOMB = zlib.compress(b"\0" * (64 << 20), 1)
 PROTOCOL = b'action,app_id=shop,session_id=s1 action_id="a1" 1795230000000\n'
 
 BAD = {

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from operators.wire.message import Message
-from tests.flow.harness import capture_messages, run
+from tests.flow.harness import Lake, capture_messages, run
 
 LATENESS_MS = 60_000
 CAPTURES = (
@@ -21,15 +21,22 @@ CAPTURES = (
 _numbers = itertools.count()
 
 
-@pytest.mark.parametrize("name", CAPTURES)
+@pytest.fixture(scope="module", params=CAPTURES)
+def recorded(
+    request: pytest.FixtureRequest, samples: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Message], Lake]:
+    """The messages of a capture, and the lake that they make in their order, in one batch."""
+    messages = capture_messages([samples / f"{request.param}.jsonl.gz"])
+    return messages, run(messages, [], tmp_path_factory.mktemp("plain"))
+
+
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_any_order_within_the_lateness_any_batches_every_copy_gives_the_same_lake(
-    name: str, seed: int, samples: Path, tmp_path: Path
+    recorded: tuple[list[Message], Lake], seed: int, tmp_path: Path
 ) -> None:
     """Each message twice, shuffled by up to the allowed lateness, cut anywhere, restarted: same rows, same bytes."""
-    messages = capture_messages([samples / f"{name}.jsonl.gz"])
-    plain = run(messages, [], tmp_path / f"plain{next(_numbers)}")
+    messages, plain = recorded
     chance = random.Random(seed)
     twice = sorted(messages * 2, key=lambda m: _place(m, chance))
     cuts = chance.sample(range(len(twice)), min(9, len(twice) - 1))

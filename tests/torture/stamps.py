@@ -1,10 +1,10 @@
 """Stamps that cannot be amid healthy ones: everything closes when it is due, under its day, and is there to stay."""
 
-import json
 import re
 import time
 from collections.abc import Callable, Mapping
 
+from lake.catalog import session_keys
 from tests.torture.field import (
     LIVE_RULES,
     STEP_MS,
@@ -99,9 +99,7 @@ def _kept_by_cleaning(place: Place) -> list[str]:
 
 
 def _latest(place: Place) -> set[str]:
-    code, output = command(place, "sessions", "--json", "--limit", "10000")
-    assert code == 0, output
-    return {row["session_id"] for row in json.loads(output)}
+    return {session_id for _, session_id in session_keys(place.store())}
 
 
 _BAD_STAMPS: Mapping[str, Callable[[int], int]] = {

@@ -1,9 +1,9 @@
 """State that is older than its lake, or lost; what an operator sees; input that is mostly garbage."""
 
-import json
 import shutil
 import time
 
+from lake.catalog import table_rows
 from tests.torture.field import (
     HOURS_AGO_MS,
     Field,
@@ -16,7 +16,7 @@ from tests.torture.field import (
 )
 from tests.torture.job import JobProcess, Place
 from tests.torture.topics import Sender
-from tests.torture.truth import Told, command, untrue
+from tests.torture.truth import Told, untrue
 
 
 def backup(field: Field) -> list[str]:
@@ -100,6 +100,4 @@ _GARBAGE = 200
 
 
 def _quarantined(place: Place) -> int:
-    code, output = command(place, "sql", "--json", "select count(*) n from quarantine")
-    assert code == 0, output
-    return int(json.loads(output)[0]["n"])
+    return len(table_rows(place.store(), "quarantine"))

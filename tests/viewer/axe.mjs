@@ -6,7 +6,7 @@ const SOURCE = await readFile(createRequire(import.meta.url).resolve("axe-core/a
 
 /** Violations in what stands on the page, a line each. With "dark" only contrast is looked at: nothing else depends on it. */
 export async function violations(page, scheme = "light") {
-  await page.evaluate(SOURCE);
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(SOURCE);
   const rules = scheme === "dark" ? { runOnly: ["color-contrast"] } : {};
   const found = await page.evaluate((rules) => axe.run(document, { iframes: false, resultTypes: ["violations"], ...rules }), rules);
   return found.violations.map(({ id, nodes }) => `${id}: ${nodes.length} × ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary?.split("\n")[1] ?? ""}`);

@@ -1,9 +1,9 @@
 // What is done in the player.
 import { copyFile } from "node:fs/promises";
+import { at, having } from "./pictures.mjs";
 
 const sessionUrl = ({ app, id }, more = "") => `/?app=${encodeURIComponent(app)}&session=${encodeURIComponent(id)}&tab=replay${more}`;
 const stageOf = (page) => page.frames().find((frame) => frame.url().endsWith("/page/stage.html"));
-const at = (page) => page.locator(".scrubber").getAttribute("aria-valuenow").then(Number);
 const length = (page) => page.locator(".scrubber").getAttribute("aria-valuemax").then(Number);
 const shown = (page) => stageOf(page).evaluate(() => document.querySelector("iframe").contentDocument?.body?.innerText ?? "");
 const until = (page, seconds) => page.waitForFunction((wanted) => Number(document.querySelector(".scrubber")?.getAttribute("aria-valuenow")) >= wanted, seconds, { timeout: 180_000 });
@@ -22,7 +22,7 @@ export async function plays({ page, job }) {
   await open(page, session, "", { width: 1440, height: 860 });
   await playing(page);
   await until(page, 2);
-  const first = await shown(page);
+  const first = await having(page, shown, "Hillside Outdoor");
   const sandbox = await stageOf(page).evaluate(() => document.querySelector("iframe").getAttribute("sandbox"));
   await page.getByRole("button", { name: "4×" }).click();
   const [from, began] = [await at(page), Date.now()];
@@ -207,12 +207,12 @@ export async function chunks({ page, job }) {
   await open(page, session, `&t=${wanted}`);
   const firstAsked = asked[0];
   await playing(page);
-  const late = await shown(page);
+  const late = await having(page, shown, "Your cart");
   const before = asked.length;
   await page.locator(".event.view button").first().click();
   await page.waitForFunction(() => Number(document.querySelector(".scrubber").getAttribute("aria-valuenow")) < 3);
   await playing(page);
-  const early = await shown(page);
+  const early = await having(page, shown, "New this week");
   const soughtAsked = asked.slice(before)[0];
   await page.getByRole("button", { name: "4×" }).click();
   await until(page, Math.ceil((described[2].start_ms - start) / 1000) + 1);

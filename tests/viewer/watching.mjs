@@ -1,13 +1,13 @@
 // What is done in the player beyond playing: following tabs, what is missing, console and network, details, files.
 import { readFile } from "node:fs/promises";
 import { violations } from "./axe.mjs";
+import { at, drawn } from "./pictures.mjs";
 
 const sessionUrl = ({ app, id }, more = "") => `/?app=${encodeURIComponent(app)}&session=${encodeURIComponent(id)}&tab=replay${more}`;
 const stageOf = (page) => page.frames().find((frame) => frame.url().endsWith("/page/stage.html"));
-const clock = (page) => page.locator(".clock").innerText();
+const clock = async (page) => drawn(page).then(() => page.locator(".clock").innerText());
 const isPlaying = (page) => page.locator(".player").evaluate((player) => player.classList.contains("is-playing"));
-const at = (page) => page.evaluate(() => Number(document.querySelector(".scrubber").getAttribute("aria-valuenow")));
-const tab = (page) => page.getByLabel("Tab of the session").evaluate((choice) => choice.selectedOptions[0].textContent);
+const tab = async (page) => drawn(page).then(() => page.getByLabel("Tab of the session").evaluate((choice) => choice.selectedOptions[0].textContent));
 const SMALL = { width: 1100, height: 640 };
 
 async function open(page, session, more = "", size = SMALL) {
@@ -81,6 +81,7 @@ export async function tellsWhatIsMissing({ page, job }) {
   const nowhere = await page.locator(".stage-note").innerText();
   await page.mouse.click(box.x + box.width - 4, box.y + 13);
   const note = await page.locator(".stage-note").innerText();
+  await drawn(page);
   const spoken = await page.locator(".scrubber").getAttribute("aria-valuetext");
   const stood = await at(page);
   await page.keyboard.press(" ");
@@ -107,6 +108,7 @@ export async function tellsEveryLoss({ page, job }) {
   await page.locator(".missing-button").click();
   const lines = await page.locator(".missing-list li").allInnerTexts();
   const setting = await page.locator(".setting").innerText();
+  await stageOf(page).waitForFunction(() => document.querySelector("iframe").contentDocument.querySelector("[data-not-loaded]"));
   const hatched = await stageOf(page).evaluate(() => [...document.querySelector("iframe").contentDocument.querySelectorAll("[data-not-loaded]")].filter((one) => getComputedStyle(one).backgroundImage.includes("image%20not%20loaded")).length);
   await page.screenshot({ path: `${job.folder}/losses.png` });
   const canvas = await stageOf(page).evaluate(() => getComputedStyle(document.querySelector("iframe").contentDocument.querySelector("canvas")).backgroundImage.includes("canvas"));
@@ -118,8 +120,10 @@ export async function nothingIsLeft({ page, job }) {
   const session = job.sessions["gc-shop"];
   await page.route((url) => url.pathname.endsWith("/replay"), (route) => route.fulfill({ json: { live: false, tracks: [], missing: [], notes: [{ kind: "lost_blob", count: 1, detail: "replays/x", track: null, text: "the blob replays/x of the recording is gone" }] } }));
   await page.goto(sessionUrl(session).replace("&tab=replay", ""));
+  const button = page.getByRole("button", { name: "Show the timeline" });
+  await button.waitFor();
   const said = await page.locator("#panel-replay").innerText();
-  await page.getByRole("button", { name: "Show the timeline" }).click();
+  await button.click();
   await page.locator(".timeline .entry").first().waitFor();
   return { said };
 }
@@ -168,7 +172,7 @@ export async function pointer({ page, job }) {
     for (const seconds of [3, 10, 40]) {
       await open(page, job.sessions[name], `&t=${seconds}`);
       await pause(page);
-      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+      await drawn(page);
       seen[`${name} ${seconds}`] = await stageOf(page).evaluate(() => {
         const mouse = document.querySelector(".replayer-mouse");
         return { isShown: getComputedStyle(mouse).visibility === "visible", left: Number.parseFloat(mouse.style.left), top: Number.parseFloat(mouse.style.top) };
