@@ -196,9 +196,6 @@ export async function clickMap({ page, job }) {
   return seen;
 }
 
-/** All rows of a list are looked at once, in the wide window; ten of them are as many kinds of cells in the others. */
-const some = (width) => (width === 1440 ? "" : "&limit=10");
-
 /** What axe finds at one width, light and dark, in what stands on the page: `check(name)`, and `found`. */
 async function checker(width, page) {
   const found = {};
@@ -216,7 +213,7 @@ async function checker(width, page) {
 async function accessibleLists(width, { page, job }) {
   const { check, found } = await checker(width, page);
   for (const table of ["actions", "long_tasks", "console"]) {
-    await open(page, `/?table=${table}&range=all${some(width)}`);
+    await open(page, `/?table=${table}&range=all`);
     await check(table);
   }
   await open(page, "/?table=errors&range=all&is=error_message:payment+failed&is=sdk_family:guance");
@@ -255,7 +252,7 @@ async function accessibleRest(width, { page, job }) {
 /** What opens over a view, and what a view says when there is nothing to show. */
 async function accessibleOpened(width, { page, job, complaints }) {
   const { check, found } = await checker(width, page);
-  await open(page, "/?range=all&limit=10");
+  await open(page, "/?range=all");
   if (width > 900) {
     await page.locator('.facets details[data-column="errors.error_message"] summary').click();
     await page.locator('.facets details[data-column="errors.error_message"] .facet').first().waitFor();

@@ -152,8 +152,8 @@ def test_properties_of_any_shape_do_not_raise(event: str, odd: object) -> None:
 def test_every_recorded_attribute_is_in_its_column_or_in_custom(recordings: Path) -> None:
     checked = 0
     for event in _recorded_events(recordings / "rrweb"):
-        kind, row, *_ = line_row(Family.RRWEB, json.dumps(event).encode())
-        checked += _compare(event, kind, row)
+        found = line_row(Family.RRWEB, json.dumps(event).encode())
+        checked += _compare(event, found.kind, found.row)
     assert checked > 4000
 
 
