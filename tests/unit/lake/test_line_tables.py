@@ -31,6 +31,7 @@ class Store(LocalStore):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
+        self.uri = f"far://{root}"  # blocks of a local disk are not kept
         self.asked: list[tuple[str, int]] = []
         self.listed = 0
         self.before: Callable[[], None] = lambda: None
