@@ -20,6 +20,7 @@ from viewer.line_copy import BREAKDOWNS, FILTERED, LineCopy, can_be_asked, steps
 from viewer.line_explorer import AskLines, LineExplorer, used
 from viewer.listed import LINES, SESSIONS, Listed
 from viewer.session_index import SessionIndex
+from viewer.users import users_by_value
 from viewer.vitals import VITALS, Place, Vital, VitalCounts, VitalTally
 
 Answer = TypeVar("Answer")
@@ -28,7 +29,7 @@ _SLOWEST = 10
 _SHARE_LEAST = 1000  # a page or resource counts as slow when it is at least so small a part of all
 
 
-_OF_SESSIONS = ("sessions", "visitors", "bounced", "bounce_known", "with_errors")
+_OF_SESSIONS = ("sessions", "bounced", "bounce_known", "with_errors")
 _Counts = Mapping[tuple[str, object], dict[str, int]]  # by breakdown and value; all are of "" and None
 
 
@@ -79,19 +80,27 @@ class Overview:
         where = condition(wanted)
         names = ", ".join(BREAKDOWNS)
         sets = ", ".join(f"({name})" for name in BREAKDOWNS)
-        found = self._index.ask(
-            f"""SELECT GROUPING({names}), {names}, count(*),
-            count(DISTINCT hash(userid)) FILTER (userid IS NOT NULL), count(*) FILTER (is_bounce),
-            count(is_bounce), count(*) FILTER (session_error_count > 0)
-            FROM sessions WHERE {where.sql} GROUP BY GROUPING SETS ((), {sets})""",
-            where.params,
-            where.sets,
-        )
-        return {
-            _set_of(int(str(bits)), values[: len(BREAKDOWNS)]): _nothing()
-            | dict(zip(_OF_SESSIONS, (int(str(one)) for one in values[len(BREAKDOWNS) :]), strict=True))
-            for bits, *values in found
-        }
+        hashes = ", ".join(f"hash({name}) AS {name}" for name in BREAKDOWNS)
+        with self._index.snapshot(where.sets) as ask:
+            found = ask(
+                f"""SELECT GROUPING({names}), count(*), count(*) FILTER (is_bounce), count(is_bounce),
+                count(*) FILTER (session_error_count > 0), {names}, {", ".join(f"hash({name})" for name in BREAKDOWNS)}
+                FROM sessions WHERE {where.sql} GROUP BY GROUPING SETS ((), {sets})""",
+                where.params,
+            )
+            visitors = ask.in_batches(
+                f"SELECT hash(userid) AS number, {hashes} FROM sessions WHERE ({where.sql}) AND userid IS NOT NULL",
+                where.params,
+                lambda batches: users_by_value(batches, BREAKDOWNS),
+            )
+        counts = {}
+        for bits, *row in found:
+            numbers, values = row[: len(_OF_SESSIONS)], row[len(_OF_SESSIONS) :]
+            place = _set_of(int(str(bits)), values[: len(BREAKDOWNS)])
+            hashed = _set_of(int(str(bits)), values[len(BREAKDOWNS) :])
+            counts[place] = _nothing() | dict(zip(_OF_SESSIONS, (int(str(one)) for one in numbers), strict=True))
+            counts[place]["visitors"] = visitors.get(hashed, 0)
+        return counts
 
     def _lines_by_value(self, wanted: Wanted, of: Listed) -> dict[tuple[str, object], int]:
         where = condition(wanted, of)
@@ -185,7 +194,7 @@ def _check(wanted: Wanted) -> None:
 
 
 def _nothing() -> dict[str, int]:
-    return dict.fromkeys((*_OF_SESSIONS, "views", "errors"), 0)
+    return dict.fromkeys((*_OF_SESSIONS, "visitors", "views", "errors"), 0)
 
 
 def _set_of(bits: int, values: Sequence[object]) -> tuple[str, object]:

@@ -6,16 +6,20 @@ caller hears `Busy` and may ask again; nothing that a question needs too much of
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import TypeVar
 
 import duckdb
+import pyarrow as pa
 
 from schemas.errors import TryAgain
 from viewer.options import QuestionLimits
 
 Params = Sequence[object]
+Answer = TypeVar("Answer")
+_BATCH_ROWS = 100_000
 _QUIET_SECONDS = 1.0  # for one slot
 _QUIET_LOOKS = 10
 
@@ -78,19 +82,39 @@ class Slot:
 
     def ask(self, connection: duckdb.DuckDBPyConnection, sql: str, params: Params = ()) -> list[tuple[object, ...]]:
         """All rows of one statement. Raises Busy."""
+        return self._run(connection, lambda: connection.execute(sql, list(params)).fetchall())
+
+    def in_batches(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        sql: str,
+        params: Params,
+        take: Callable[[Iterable[pa.RecordBatch]], Answer],
+    ) -> Answer:
+        """What `take` makes of the rows of one query, of which only some are in memory at a time. Raises Busy."""
+        return self._run(
+            connection, lambda: take(connection.sql(sql, params=list(params)).to_arrow_reader(_BATCH_ROWS))
+        )
+
+    def _run(self, connection: duckdb.DuckDBPyConnection, do: Callable[[], Answer]) -> Answer:
         with self._lock:
             if self._over is not None:
                 raise Busy(self._over)
             self._running = connection
         try:
-            rows: list[tuple[object, ...]] = connection.execute(sql, list(params)).fetchall()
+            return do()
         except tuple(kind for kind, _ in _BOUNDS) as error:
             bound = next(bound for kind, bound in _BOUNDS if isinstance(error, kind))
             raise Busy(self._ended_by() if bound == Bound.TIME else bound) from error
+        except OSError as error:  # of a later batch, whatever it was
+            if self._over is not None:
+                raise Busy(self._over) from error
+            if str(error).startswith("Out of Memory"):
+                raise Busy(Bound.MEMORY) from error
+            raise
         finally:
             with self._lock:
                 self._running = None
-        return rows
 
     def _ended_by(self) -> Bound:
         return self._over or Bound.TIME

@@ -18,7 +18,7 @@ import itertools
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
@@ -37,10 +37,8 @@ from viewer.filters import SessionSet
 from viewer.index_cleaning import Cleaning
 from viewer.index_file import IndexFolder
 from viewer.options import IndexLimits, QuestionLimits
-from viewer.questions import Bound, Busy, Params, Questions
+from viewer.questions import Answer, Bound, Busy, Params, Questions, Slot
 from viewer.session_files import SMALL_BYTES, LeftOut, Reason, content, is_newer, rows
-
-Ask = Callable[..., list[tuple[object, ...]]]
 
 COLUMNS = {field.name: field for field in DECLARED["sessions"].fields}
 OF_SESSION = "id = hash(?, ?) AND app_id = ? AND session_id = ?"  # a condition; the hash is compared first
@@ -78,6 +76,22 @@ class _Skipped(msgspec.Struct, frozen=True):
 
     found: ObjectInfo
     reason: Reason
+
+
+class Ask:
+    """Queries of one question to the index."""
+
+    def __init__(self, slot: Slot, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._slot = slot
+        self._cursor = cursor
+
+    def __call__(self, sql: str, params: Params = ()) -> list[tuple[object, ...]]:
+        """All rows. Raises Busy."""
+        return self._slot.ask(self._cursor, sql, params)
+
+    def in_batches(self, sql: str, params: Params, take: Callable[[Iterable[pa.RecordBatch]], Answer]) -> Answer:
+        """What `take` makes of the rows, which come a batch at a time. Raises Busy."""
+        return self._slot.in_batches(self._cursor, sql, params, take)
 
 
 class SessionIndex:
@@ -134,12 +148,12 @@ class SessionIndex:
             return slot.ask(cursor, sql, params)
 
     @contextmanager
-    def snapshot(self, sets: Sequence[SessionSet] = ()) -> Iterator[Ask]:
+    def snapshot(self, sets: Sequence[SessionSet] = ()) -> Iterator["Ask"]:
         """Ask several times in one slot; the index does not change meanwhile, row numbers neither. Raises Busy."""
         with self.questions.slot() as slot, _named(self._cursor(), sets) as cursor:
             try:
                 slot.ask(cursor, "BEGIN")
-                yield lambda sql, params=(): slot.ask(cursor, sql, params)
+                yield Ask(slot, cursor)
             finally:
                 _end(cursor)
 

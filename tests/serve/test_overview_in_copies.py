@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,9 @@ class Asked:
 
     def of(self, wanted: Wanted) -> Row:
         return self._overview.of(wanted, 3)
+
+    def users(self, condition: str, *params: object) -> object:
+        return self.index.ask(f"SELECT count(DISTINCT userid) FROM sessions WHERE {condition}", params)[0][0]
 
     def close(self) -> None:
         self.tables.close()
@@ -84,3 +88,11 @@ def test_groups_are_the_same_whether_they_are_few_or_many(asked: Asked, monkeypa
     few = asked.of(Wanted(None))
     monkeypatch.setattr(copied_counts, "_FEW_GROUPS", 1)
     assert asked.of(Wanted(None)) == few
+
+
+def test_visitors_are_the_users_of_the_sessions(asked: Asked) -> None:
+    told: dict[str, Any] = asked.of(Wanted(None))
+    assert told["visitors"]["value"] == asked.users("TRUE") > 1
+    for name, rows in told["breakdowns"].items():
+        for row in rows:
+            assert row["visitors"]["value"] == asked.users(f"{name} IS NOT DISTINCT FROM ?", row["value"])

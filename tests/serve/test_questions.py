@@ -63,6 +63,29 @@ def test_a_question_that_needs_too_much_is_ended_and_its_slot_is_free(
     assert questions.refused == {bound: 1}
 
 
+@pytest.mark.parametrize(
+    ("sql", "bound"), [(_ENDLESS, Bound.TIME), (_LARGE, Bound.MEMORY), ("FROM range(1000000000000)", Bound.TIME)]
+)
+def test_the_same_holds_for_rows_that_come_in_batches(
+    connection: duckdb.DuckDBPyConnection, sql: str, bound: Bound
+) -> None:
+    questions = Questions(QuestionLimits(1, 0.05, 0.5 if bound == Bound.TIME else 60))
+    with pytest.raises(Busy) as found, questions.slot() as slot:
+        slot.in_batches(connection, sql, (), lambda batches: sum(batch.num_rows for batch in batches))
+    assert found.value.bound == bound
+    with questions.slot() as slot:
+        assert slot.in_batches(connection, "SELECT ?", ["a"], lambda batches: [one.to_pydict() for one in batches])
+    assert questions.refused == {bound: 1}
+
+
+def test_what_fails_in_taking_batches_is_said() -> None:
+    def refuse(_: object) -> None:
+        raise OSError("no batch is wanted")
+
+    with duckdb.connect() as connection, Questions(QuestionLimits()).slot() as slot, pytest.raises(OSError, match="no"):
+        slot.in_batches(connection, "SELECT 1", (), refuse)
+
+
 def test_the_time_is_that_of_all_statements_of_a_slot(connection: duckdb.DuckDBPyConnection) -> None:
     questions = Questions(QuestionLimits(1, 1, 60))
     with questions.slot() as slot:
