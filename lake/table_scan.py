@@ -5,7 +5,7 @@ opened. Inside a file DuckDB leaves row groups alone by the same statistics. Col
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import TypeVar
 
@@ -242,13 +242,18 @@ class TableScan:
                 self.list_again(table)
         raise LakeRestless(f"files of {table} were replaced {_TRIES} times while they were read: try again")
 
-    def rows(self, table: str, numbers: Mapping[str, Sequence[int]], question: Question) -> "RowsAt":
-        """Whole rows by `filename` and `file_row_number`, in any order. Of each file only the row groups that have some
-        are read, so files are asked one by one. Raises Unreadable when one was left out now, ObjectMissing, TooMuch.
+    def rows(
+        self, table: str, numbers: Mapping[str, Sequence[int]], question: Question, without: Collection[str] = ()
+    ) -> "RowsAt":
+        """Whole rows by `filename` and `file_row_number`, in any order; columns of `without` are null. Of each file
+        only the row groups that have some are read, so files are asked one by one. Raises Unreadable when one was left
+        out now, ObjectMissing, TooMuch.
         """
+        left_out = ", ".join(f"'{name}'" for name in without)
+        selected = f"COLUMNS(lambda name: name NOT IN ({left_out}))" if without else "*"
 
         def read(name: str) -> pa.Table:
-            sql = f"""SELECT * FROM read_parquet(?, hive_partitioning = false, file_row_number = true)
+            sql = f"""SELECT {selected} FROM read_parquet(?, hive_partitioning = false, file_row_number = true)
                 WHERE file_row_number IN ({", ".join(str(int(number)) for number in numbers[name])})"""
             try:
                 return self._duck.query(found_of(name), sql, (), question)

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 
 from lake.block_files import Question
@@ -33,6 +34,14 @@ _SPARE_BYTES = 1 * GIB  # of the disk: the index needs it more
 _ENDING = ".arrow"
 _Making = tuple[str, Part, Mapping[Part, ObjectInfo]]  # a table, a part of it, and all its files
 _log = logging.getLogger("replaylake.serve")
+
+
+class Split(msgspec.Struct, frozen=True):
+    """Copies, and files of which there are none: the first `count` of `files`, then what can replace rows of them."""
+
+    copies: list[LineCopy]
+    files: list[ObjectInfo]
+    count: int
 
 
 class LineCopies:
@@ -75,16 +84,20 @@ class LineCopies:
 
         In `ask.steadily`.
         """
+        split = self.split(ask)
+        if sum(one.size for one in split.files[: split.count]) > _REST_BYTES:
+            return None
+        if not split.count:
+            return split.copies
+        return [*split.copies, LineCopy(copied(self._scan, ask.table, split.files, split.count, ask.question))]
+
+    def split(self, ask: AskLines) -> "Split":
+        """The copies of what a question asks for, and the files that have none. In `ask.steadily`."""
         parts = ask.parts()
         found = {part: self.of(ask.table, part) for part in parts}
         rest = [part for part, copy in found.items() if copy is None]
-        if sum(parts[part].size for part in rest) > _REST_BYTES:
-            return None
         copies = [copy for copy in found.values() if copy is not None]
-        if rest:
-            rows = copied(self._scan, ask.table, _with_replacing(rest, parts), len(rest), ask.question)
-            copies.append(LineCopy(rows))
-        return copies
+        return Split(copies, _with_replacing(rest, parts) if rest else [], len(rest))
 
     def look(self) -> None:
         """See which are missing, and delete those of what is gone. Raises StoreError, LakeRestless."""

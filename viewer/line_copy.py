@@ -54,7 +54,14 @@ COPIED: Mapping[str, Copied] = {
     "views": Copied(HAPPENED["views"], (*FILTERED, "view_path_group"), _VITAL_STEPS | {"loading_time": NS_PER_MS}),
     "resources": Copied(
         HAPPENED["resources"],
-        (*FILTERED, "resource_url_host", "resource_url_path_group", "resource_type", "resource_status"),
+        (
+            *FILTERED,
+            "view_path_group",
+            "resource_url_host",
+            "resource_url_path_group",
+            "resource_type",
+            "resource_status",
+        ),
         {"duration": NS_PER_MS},
     ),
 }

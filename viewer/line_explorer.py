@@ -21,14 +21,20 @@ from viewer.questions import Questions
 from viewer.session_rows import as_json
 
 _PLACE = ("filename", "file_row_number")
+_KNOWN = "of "  # begins the name of a column among places
 _TRIES = 10  # a folder is compacted once a day
 
 
 class LineExplorer:
-    """For any thread. A question takes a slot, as those to the index do, and may read so many bytes."""
+    """For any thread. A question takes a slot, as those to the index do, and may read so many bytes. `edge`: how many
+    rows there are and what the first page reaches, when that is known without a look into the files.
+    """
 
-    def __init__(self, scan: TableScan, questions: Questions, question_bytes: int) -> None:
+    def __init__(
+        self, scan: TableScan, questions: Questions, question_bytes: int, edge: "Edge" = lambda *_: None
+    ) -> None:
         self._scan = scan
+        self._edge = edge
         self._questions = questions
         self._question_bytes = question_bytes
 
@@ -53,9 +59,10 @@ class LineExplorer:
         behind = after(behind_cursor, sort, of) if behind_cursor else Condition("TRUE", ())
         columns = [*used(wanted, of), by.column.source, *of.uses]
         with self.asking(wanted, of) as ask:
-            total, last = _count_and_edge(ask, where, behind, by, limit + 1, columns)
+            known = None if behind_cursor else self._edge(ask, wanted, by, limit + 1)
+            total, last = known or _count_and_edge(ask, where, behind, by, limit + 1, columns)
             places = _places(ask, where.also(behind.sql, *behind.params), by, limit + 1, last, columns)
-            rows = _whole_rows(ask, of, places.slice(0, limit))
+            rows = _whole_rows(ask, by, places.slice(0, limit))
         following = None
         if places.num_rows > limit:
             last = places.slice(limit - 1, 1).to_pylist()[0]
@@ -159,6 +166,9 @@ class AskLines(msgspec.Struct, frozen=True):
         return self.scan.in_batches(self.table, self.span, columns, sql, params, self.question, take)
 
 
+Edge = Callable[[AskLines, Wanted, Order, int], tuple[int, object] | None]
+
+
 def used(wanted: Wanted, of: Listed) -> list[str]:
     """Columns that a condition uses."""
     pairs = (*wanted.is_, *wanted.not_, *wanted.gt, *wanted.lt, *wanted.between)
@@ -195,16 +205,17 @@ def _count_and_edge(  # noqa: PLR0913 - what is counted, and of which page
 def _places(  # noqa: PLR0913 - as above
     ask: AskLines, page: Condition, by: Order, limit: int, last: object, columns: Sequence[str]
 ) -> pa.Table:
-    """Where the rows of a page are, in its order, with value and key of each: only rows up to its last value are read
-    as far as their keys.
+    """Where the rows of a page are, in its order, with value and key of each, and the columns of these: only rows up to
+    its last value are read as far as their keys.
     """
     name, sql, params, value = by.column.sql, page.sql, page.params, _value(by)
     if last is not None:
         sign = ">=" if by.descending else "<="
         sql, params = f"({sql}) AND {name} {sign} {by.column.value_sql}", (*params, last)
     keys = ", ".join(f"{expression} AS k{number}" for number, expression in enumerate(by.of.key))
+    known = ", ".join(f'"{name}" AS "{_KNOWN}{name}"' for name in _known(by))
     return ask(
-        f"""SELECT {value} AS value, {keys}, {", ".join(_PLACE)} FROM lines WHERE {sql}
+        f"""SELECT {value} AS value, {keys}, {known}, {", ".join(_PLACE)} FROM lines WHERE {sql}
         ORDER BY {by.sql} LIMIT {limit}""",
         params,
         columns,
@@ -212,16 +223,26 @@ def _places(  # noqa: PLR0913 - as above
     )
 
 
-def _whole_rows(ask: AskLines, of: Listed, places: pa.Table) -> pa.Table:
-    """All columns of these rows, in this order."""
+def _known(by: Order) -> list[str]:
+    """Columns that tell where rows are in an order."""
+    return list(dict.fromkeys([by.column.source, *by.of.uses]))
+
+
+def _whole_rows(ask: AskLines, by: Order, places: pa.Table) -> pa.Table:
+    """All columns of these rows, in this order; those that are known are not read again."""
     names, numbers = (places[name].to_pylist() for name in _PLACE)
     of_file: dict[str, list[int]] = {}
     for name, number in zip(names, numbers, strict=True):
         of_file.setdefault(name, []).append(number)
-    found = ask.scan.rows(of.table, of_file, ask.question)
+    known = _known(by)
+    found = ask.scan.rows(by.of.table, of_file, ask.question, known)
     positions = {place: position for position, place in enumerate(found.places)}
     in_order = (positions[place] for place in zip(names, numbers, strict=True))
-    return found.rows.take(pa.array(in_order, pa.int64()))
+    rows = found.rows.take(pa.array(in_order, pa.int64()))
+    for name in known:
+        column = rows.schema.get_field_index(name)
+        rows = rows.set_column(column, rows.schema.field(column), places[_KNOWN + name].cast(rows.schema.types[column]))
+    return rows
 
 
 def _count_values(  # noqa: PLR0913 - what is counted, where and into what

@@ -17,6 +17,7 @@ from viewer.access import Access
 from viewer.answers import Standing
 from viewer.audit import Audit
 from viewer.click_map import ClickMap
+from viewer.copied_edge import CopiedEdge
 from viewer.copier import Copier
 from viewer.error_groups import ErrorGroups
 from viewer.follower import Follower
@@ -76,8 +77,9 @@ class Viewer:
         self.index = SessionIndex(store, options.index_dir, options.index, options.questions)
         self.follower = Follower(self.index, options.refresh_seconds, now, self.forget_gone)
         self.tables = LineTables(store, options.reads, now, options.refresh_seconds)
-        self.lines = LineExplorer(self.tables.scan, self.index.questions, options.reads.scan_bytes)
         self.copies = LineCopies(options.index_dir / "lines", self.tables.scan, store.uri)
+        edge = CopiedEdge(self.copies)
+        self.lines = LineExplorer(self.tables.scan, self.index.questions, options.reads.scan_bytes, edge)
         self.copier = Copier(self.copies, self.index)
         self.happened = Happened(self.index, self.lines, self.copies)
         self.error_groups = ErrorGroups(self.lines)

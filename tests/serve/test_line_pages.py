@@ -72,12 +72,14 @@ def test_files_that_were_merged_meanwhile_are_listed_again(
     read: Callable[..., RowsAt] = TableScan.rows
     merged: list[str] = []
 
-    def first_merged(scan: TableScan, table: str, numbers: Mapping[str, Sequence[int]], question: Question) -> RowsAt:
+    def first_merged(
+        scan: TableScan, table: str, numbers: Mapping[str, Sequence[int]], question: Question, without: Sequence[str]
+    ) -> RowsAt:
         if not merged:
             merged.append(put(store, "2", "a", "b"))
             store.delete([table_key("errors", 14, DAY, name) for name in "01"])
             tables.blocks._held.clear()
-        return read(scan, table, numbers, question)
+        return read(scan, table, numbers, question, without)
 
     monkeypatch.setattr(TableScan, "rows", first_merged)
     page = lines.page("errors", EVERYTHING, "-time", 10, "")

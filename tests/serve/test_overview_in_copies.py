@@ -36,8 +36,9 @@ class Asked:
     def of(self, wanted: Wanted) -> Row:
         return self._overview.of(wanted, 3)
 
-    def users(self, condition: str, *params: object) -> object:
-        return self.index.ask(f"SELECT count(DISTINCT userid) FROM sessions WHERE {condition}", params)[0][0]
+    def users(self, condition: str, *params: object) -> int:
+        found = self.index.ask(f"SELECT count(DISTINCT userid) FROM sessions WHERE {condition}", params)
+        return int(str(found[0][0]))
 
     def close(self) -> None:
         self.tables.close()
