@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from schemas.units import US_PER_MS
+from viewer.distinct import distinct_by_value
 from viewer.explorer import milliseconds
 from viewer.filters import BadRequest, Condition, Wanted, condition, microseconds
 from viewer.leads import Row, leads
@@ -117,7 +118,7 @@ def _of_groups(where: Condition, found: Sequence[dict[str, Any]]) -> Condition:
 
 
 def _add_distinct(ask: AskLines, wanted: Wanted, where: Condition, found: Sequence[dict[str, Any]]) -> None:
-    """How many sessions and users each group has. Arrow tells numbers apart in a fifth of the time."""
+    """How many sessions and users each group has."""
     some = _of_groups(where, found)
     rows = ask(
         f"""SELECT {_GROUP_HASH} AS number, {WINDOW_HASH} AS sessions,
@@ -125,11 +126,11 @@ def _add_distinct(ask: AskLines, wanted: Wanted, where: Condition, found: Sequen
         some.params,
         [*used(wanted, _OF), *_GROUP, *_DISTINCT_COLUMNS],
     )
-    counted = rows.group_by("number").aggregate([(name, "count_distinct") for name in _DISTINCT])
-    by_number = {row["number"]: row for row in counted.to_pylist()}
-    for row in found:
-        own = by_number.get(row["number"], {})
-        row |= {name: own.get(f"{name}_count_distinct", 0) for name in _DISTINCT}
+    for name in _DISTINCT:
+        known = rows.select(["number", name]).rename_columns(["group", "number"]).drop_null()
+        counted = distinct_by_value(known.to_batches(), ["group"])
+        for row in found:
+            row[name] = counted.get(("group", row["number"]), 0)
 
 
 def _shown(row: dict[str, Any], wanted: Wanted, details: dict[str, Any]) -> Row:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from schemas.units import NS_PER_MS
 from sinks.parallel import in_parallel
 from viewer.copied_counts import Slow, by_value, slowest, tallied
+from viewer.distinct import distinct_by_value
 from viewer.error_groups import ErrorGroups
 from viewer.filters import CUSTOM, BadRequest, Wanted, condition
 from viewer.leads import Row, leads
@@ -20,7 +21,6 @@ from viewer.line_copy import BREAKDOWNS, FILTERED, LineCopy, can_be_asked, steps
 from viewer.line_explorer import AskLines, LineExplorer, used
 from viewer.listed import LINES, SESSIONS, Listed
 from viewer.session_index import SessionIndex
-from viewer.users import users_by_value
 from viewer.vitals import VITALS, Place, Vital, VitalCounts, VitalTally
 
 Answer = TypeVar("Answer")
@@ -49,7 +49,9 @@ class Overview:
         def told(part: Callable[[], Row]) -> Row:
             return part()
 
-        parts = in_parallel(told, (lambda: self._numbers(wanted, top), lambda: self._worst(wanted)))
+        # About as much work each.
+        halves = (lambda: self._numbers(wanted, top) | self._slow(wanted), lambda: self._errors(wanted))
+        parts = in_parallel(told, halves)
         return {name: value for _, part in parts for name, value in part.items()}
 
     def _numbers(self, wanted: Wanted, top: int) -> Row:
@@ -65,11 +67,12 @@ class Overview:
             "breakdowns": {name: _breakdown(name, shown[name], counts, vitals, wanted) for name in BREAKDOWNS},
         }
 
-    def _worst(self, wanted: Wanted) -> Row:
+    def _errors(self, wanted: Wanted) -> Row:
         errors = self._groups.page(wanted, "-count", _SLOWEST)
+        return {"top_errors": errors["groups"], "error_groups": errors["total"]}
+
+    def _slow(self, wanted: Wanted) -> Row:
         return {
-            "top_errors": errors["groups"],
-            "error_groups": errors["total"],
             "slowest_pages": self._slowest(wanted, "views", ["view_path_group"], "loading_time"),
             "slowest_resources": self._slowest(
                 wanted, "resources", ["resource_url_host", "resource_url_path_group"], "duration"
@@ -91,7 +94,7 @@ class Overview:
             visitors = ask.in_batches(
                 f"SELECT hash(userid) AS number, {hashes} FROM sessions WHERE ({where.sql}) AND userid IS NOT NULL",
                 where.params,
-                lambda batches: users_by_value(batches, BREAKDOWNS),
+                lambda batches: distinct_by_value(batches, BREAKDOWNS),
             )
         counts = {}
         for bits, *row in found:

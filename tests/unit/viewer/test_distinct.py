@@ -1,4 +1,4 @@
-"""Users by value are the same whether each value has flags or pairs are sorted, and as a set tells them."""
+"""Numbers by value are the same whether each value has flags or pairs are sorted, and as a set tells them."""
 
 import random
 from collections import defaultdict
@@ -6,16 +6,16 @@ from collections import defaultdict
 import pyarrow as pa
 import pytest
 
-from viewer import users
-from viewer.users import users_by_value
+from viewer import distinct
+from viewer.distinct import distinct_by_value
 
 
 @pytest.mark.parametrize("flags_max", [1 << 26, 0])
 @pytest.mark.parametrize(("rows", "batch_rows"), [(0, 10), (1, 1), (5_000, 700)])
-def test_users_are_counted_by_value(
+def test_numbers_are_counted_by_value(
     monkeypatch: pytest.MonkeyPatch, rows: int, batch_rows: int, flags_max: int
 ) -> None:
-    monkeypatch.setattr(users, "_FLAGS_MAX", flags_max)
+    monkeypatch.setattr(distinct, "_FLAGS_MAX", flags_max)
     dice = random.Random(1)
     columns = {
         "number": [2**64 - 1 - dice.randrange(900) for _ in range(rows)],
@@ -28,4 +28,4 @@ def test_users_are_counted_by_value(
         for place in (("", None), ("few", few), ("many", many)):
             expected[place].add(number)
     counted = {place: len(some) for place, some in expected.items()}
-    assert users_by_value(table.to_batches(batch_rows), ["few", "many"]) == {("", None): 0} | counted
+    assert distinct_by_value(table.to_batches(batch_rows), ["few", "many"]) == {("", None): 0} | counted
