@@ -23,6 +23,7 @@ from viewer.session_rows import as_json
 _PLACE = ("filename", "file_row_number")
 _KNOWN = "of "  # begins the name of a column among places
 _TRIES = 10  # a folder is compacted once a day
+Edge = Callable[["AskLines", Wanted, Order, int], tuple[int, object] | None]
 
 
 class LineExplorer:
@@ -31,7 +32,7 @@ class LineExplorer:
     """
 
     def __init__(
-        self, scan: TableScan, questions: Questions, question_bytes: int, edge: "Edge" = lambda *_: None
+        self, scan: TableScan, questions: Questions, question_bytes: int, edge: Edge = lambda *_: None
     ) -> None:
         self._scan = scan
         self._edge = edge
@@ -164,9 +165,6 @@ class AskLines(msgspec.Struct, frozen=True):
     ) -> Answer:
         """What `take` makes of the rows, which come a batch at a time; it may be called again. Raises the same."""
         return self.scan.in_batches(self.table, self.span, columns, sql, params, self.question, take)
-
-
-Edge = Callable[[AskLines, Wanted, Order, int], tuple[int, object] | None]
 
 
 def used(wanted: Wanted, of: Listed) -> list[str]:
