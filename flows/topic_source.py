@@ -303,11 +303,10 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
 
     def _receive(self, record: Record, place: Input, wall_ms: int) -> Received | None:
         offset, value, headers, clock = record.offset, record.value, record.headers, self._clock
-        if self._options.end_offsets is not None:
-            end = self._options.end_offsets.get(place, 0)
-            if offset >= end:
-                self._ends[place] = end
-                return None
+        end = self._end(place)
+        if end is not None and offset >= end:
+            self._ends[place] = end
+            return None
         if offset < self._positions[place]:
             return None  # a broker may send a batch again after a reconnect
         self._positions[place] = offset + 1

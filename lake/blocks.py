@@ -37,9 +37,8 @@ class BlockCache:
         self._held: OrderedDict[_Place, bytes] = OrderedDict()
         self._coming: dict[_Place, Future[bytes]] = {}
         self._lock = Lock()
-        self._is_near = (
-            "://" not in store.uri
-        )  # a local disk: the system keeps what was read, and a request costs little
+        # Of a local disk the system keeps what was read, and a request costs little.
+        self._is_near = "://" not in store.uri
         self.counts = BlockCounts()
 
     def read(self, found: ObjectInfo, start: int, length: int) -> bytes:

@@ -44,7 +44,7 @@ class _Pile(msgspec.Struct):
         if self.growing is not None and len(self.growing) and (is_last or self.loose):
             self.settled.append(_grown(self.table, self.growing))
         if self.loose:
-            self.settled.append(_as_declared(self.table, [dict(row) for row in self.loose]))
+            self.settled.append(_of_dictionaries(self.table, self.loose))
             self.loose = []
 
 
@@ -101,8 +101,13 @@ def as_declared(table: str, rows: Sequence[Row]) -> pa.Table:
     """Rows with every column of the table, of its type. Raises ValueError for a column that it does not declare."""
     columns = _columns(table)
     if columns is None or not rows or columns.add(list(rows)) < len(rows):
-        return _as_declared(table, [dict(row) for row in rows])
+        return _of_dictionaries(table, rows)
     return _grown(table, columns)
+
+
+def _of_dictionaries(table: str, rows: Sequence[Row]) -> pa.Table:
+    """The same by Arrow, which does not know the leaf's rows."""
+    return _as_declared(table, rows if LEAF is None else [dict(row) for row in rows])
 
 
 def _columns(table: str) -> "Columns | None":

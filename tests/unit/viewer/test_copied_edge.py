@@ -1,16 +1,11 @@
 """A page is the same whether its edge is known from copies, from some copies and some files, or from files alone."""
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from schemas.keys import FIRST_REVISIONS
 from tests.unit.lake.test_table_scan import put
 from tests.unit.viewer.test_found_windows import Lake
-from viewer import line_copies
 from viewer.copied_edge import CopiedEdge
 from viewer.filters import Wanted
 from viewer.line_explorer import LineExplorer
@@ -39,21 +34,6 @@ ELSEWHERE = (
     Wanted(None, is_=("userid:u",)),
     Wanted(None, text="a"),
 )
-
-
-@pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    monkeypatch.setattr(line_copies, "_LEAST_BYTES", 0)
-    lake = Lake(tmp_path / "lake", monkeypatch)
-    yield lake
-    lake.tables.close()
-
-
-def make_copies(lake: Lake) -> None:
-    lake.clock.seconds += 60
-    lake.copies.look()
-    while lake.copies.make():
-        pass
 
 
 def put_resources(lake: Lake, name: str, dice: random.Random) -> None:
@@ -89,7 +69,7 @@ def test_pages_of_copies_are_those_of_files(lake: Lake) -> None:
     put_resources(lake, "0", dice)
     put_resources(lake, "1", dice)
     assert edge_of(lake, "resources", Wanted(None), "-duration", 5) is None
-    make_copies(lake)
+    lake.make_copies()
     for name in ("", "2"):  # all in copies, then one that has none
         if name:
             put_resources(lake, name, dice)
@@ -108,7 +88,7 @@ def test_pages_of_copies_are_those_of_files(lake: Lake) -> None:
 def test_the_edge_is_as_near_as_steps_tell(lake: Lake) -> None:
     durations = (None, 5 * MS, 4 * MS, 4 * MS - 1, 3 * MS)
     put(lake.store, "resources", "0", *({"resource_id": str(n), "duration": n} for n in durations))
-    make_copies(lake)
+    lake.make_copies()
     edges = [edge_of(lake, "resources", Wanted(None), "-duration", limit) for limit in range(1, 6)]
     assert edges == [(5, 4 * MS + 1), (5, 3 * MS + 1), (5, 3 * MS + 1), (5, 2 * MS + 1), (5, None)]
 
@@ -118,7 +98,7 @@ def test_rows_that_are_replaced_do_not_count(lake: Lake) -> None:
     views = [{"view_id": str(n), "loading_time": n * MS} for n in range(9)]
     put(lake.store, "views", f"0{FIRST_REVISIONS}", *views)
     put(lake.store, "views", f"1{FIRST_REVISIONS}", {"view_id": "v", "loading_time": 3 * MS})
-    make_copies(lake)
+    lake.make_copies()
     for number in (2, 3):
         for limit in (1, 3, 20):
             expected = pages(lake.lines, "views", Wanted(None), "-loading_time", limit)
@@ -127,4 +107,4 @@ def test_rows_that_are_replaced_do_not_count(lake: Lake) -> None:
         put(lake.store, "views", str(number), {"view_id": "8", "loading_time": 0, "revision": number})
         lake.clock.seconds += 60
         if number == 2:
-            make_copies(lake)
+            lake.make_copies()

@@ -1,6 +1,6 @@
 """What happened in which windows is looked up once a file, exactly, and within bounds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,13 @@ class Lake:
         """What was found, but not what was copied."""
         self.windows = FoundWindows(self.copies)
 
+    def make_copies(self) -> None:
+        """Of every file that has none."""
+        self.clock.seconds += 60
+        self.copies.look()
+        while self.copies.make():
+            pass
+
     def look(self, table: str, *words: str, limit_bytes: int = MIB, apps: frozenset[str] | None = None) -> Looked:
         self.clock.seconds += 60
         self.asked.clear()
@@ -63,13 +70,6 @@ class Lake:
         looked = self.look(table, *words, apps=apps)
         assert looked.trouble is None
         return [len(set(one["window_hash"].to_pylist())) for one in looked.windows]
-
-
-@pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    lake = Lake(tmp_path / "lake", monkeypatch)
-    yield lake
-    lake.tables.close()
 
 
 def test_a_new_file_costs_itself_alone(lake: Lake) -> None:

@@ -1,8 +1,5 @@
 """A narrow copy says what its file says, and goes with it."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from schemas.keys import FIRST_REVISIONS, table_key
@@ -15,20 +12,9 @@ from viewer.line_copy import can_be_asked
 from viewer.listed import LINES, WINDOW_HASH
 
 
-@pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    monkeypatch.setattr(line_copies, "_LEAST_BYTES", 0)
-    lake = Lake(tmp_path / "lake", monkeypatch)
-    yield lake
-    lake.tables.close()
-
-
 def copied(lake: Lake) -> list[str]:
     """The copies that there are, after all were made."""
-    lake.clock.seconds += 60
-    lake.copies.look()
-    while lake.copies.make():
-        pass
+    lake.make_copies()
     return sorted(path.name for path in lake.folder.iterdir())
 
 
