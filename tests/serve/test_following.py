@@ -308,6 +308,7 @@ def _rows(store: ObjectStore, index: SessionIndex) -> SessionRows:
 class _Counting(LocalStore):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
+        self.uri = f"far://{root}"  # blocks of a local disk are not kept
         self.asked: list[str] = []
 
     def read_part(self, key: str, start: int, length: int) -> Part:
@@ -315,4 +316,4 @@ class _Counting(LocalStore):
         return super().read_part(key, start, length)
 
     def tables_asked(self) -> list[str]:
-        return list(dict.fromkeys(key for key in self.asked if key.startswith(TABLES)))
+        return [key for key in self.asked if key.startswith(TABLES)]
