@@ -14,6 +14,7 @@ from viewer.step_counts import UNKNOWN, Integers, StepCounts, Steps
 from viewer.vitals import VITALS, Place, VitalCounts, VitalTally
 
 _FEW_GROUPS = 512
+_TABLE_MAX = 1 << 20  # groups; numbers of more are sorted
 Group = tuple[str | None, ...]
 
 
@@ -58,7 +59,7 @@ def slowest(copies: Sequence[LineCopy], wanted: Wanted, group: Sequence[str], co
     others, nothing = len(groups), len(groups) + 1
     counts = StepCounts(nothing + 1)
     for copy, rows in _wanted(copies, wanted):
-        of, numbers = _numbered(copy, rows, group)
+        of, numbers = numbered(copy, rows, group)
         codes = [nothing if one[-1] is None else code_of.get(one, others) for one in of]
         counts.add(np.array(codes, np.int32)[numbers], Steps(copy.numbers(column)[rows]))
     every = counts.count() - counts.count(nothing)
@@ -77,13 +78,13 @@ def _groups(copies: Sequence[LineCopy], wanted: Wanted, group: Sequence[str], co
             return [one for one in few if one[-1] is not None]
     counts = Counter[Group]()
     for copy, rows in _wanted(copies, wanted):
-        of, numbers = _numbered(copy, rows, group)
+        of, numbers = numbered(copy, rows, group)
         found = np.bincount(numbers[copy.numbers(column)[rows] != UNKNOWN], minlength=len(of))
         counts.update({one: int(n) for one, n in zip(of, found, strict=True) if n and one[-1] is not None})
     return [one for one, count in counts.items() if count * share >= counts.total()]
 
 
-def _numbered(copy: LineCopy, rows: Rows, group: Sequence[str]) -> tuple[list[Group], Integers]:
+def numbered(copy: LineCopy, rows: Rows, group: Sequence[str]) -> tuple[list[Group], Integers]:
     """Groups of a copy, and of each row the number of its group."""
     values = [copy.texts(name) for name in group]
     numbers = copy.numbers(group[0])[rows]
@@ -91,9 +92,22 @@ def _numbered(copy: LineCopy, rows: Rows, group: Sequence[str]) -> tuple[list[Gr
         numbers = numbers * np.int64(len(of)) + copy.numbers(name)[rows]
     if math.prod(map(len, values)) <= _FEW_GROUPS:
         return list(itertools.product(*values)), numbers
-    there, numbers = np.unique(numbers, return_inverse=True)
+    there, numbers = _renumbered(numbers, math.prod(map(len, values)))
     places = zip(*np.unravel_index(there, [len(of) for of in values]), strict=True)
     return [tuple(of[int(place)] for of, place in zip(values, some, strict=True)) for some in places], numbers
+
+
+def _renumbered(numbers: Integers, bound: int) -> tuple[Integers, Integers]:
+    """Which numbers below a bound there are, and of each the place among these."""
+    if bound > _TABLE_MAX:
+        there, places = np.unique(numbers, return_inverse=True)
+        return there, places
+    is_there = np.zeros(bound, bool)
+    is_there[numbers] = True
+    there = np.flatnonzero(is_there)
+    place_of = np.empty(bound, np.int64)
+    place_of[there] = np.arange(len(there))
+    return there, place_of[numbers]
 
 
 def _wanted(copies: Iterable[LineCopy], wanted: Wanted) -> Iterator[tuple[LineCopy, Rows]]:

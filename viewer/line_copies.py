@@ -10,8 +10,9 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -21,7 +22,8 @@ from lake.table_scan import Part, TableScan
 from schemas.tables import TABLES
 from schemas.units import GIB, MIB
 from sinks.store import ObjectInfo, ObjectMissing
-from viewer.line_copy import COPIED, LineCopy, copied
+from viewer.filters import Wanted
+from viewer.line_copy import COPIED, LineCopy, can_be_asked, copied
 from viewer.line_explorer import AskLines
 from viewer.shared_cache import SharedCache
 
@@ -32,6 +34,7 @@ _REST_BYTES = 16 * MIB
 _QUESTION_BYTES = 64 * GIB
 _SPARE_BYTES = 1 * GIB  # of the disk: the index needs it more
 _ENDING = ".arrow"
+Answer = TypeVar("Answer")
 _Making = tuple[str, Part, Mapping[Part, ObjectInfo]]  # a table, a part of it, and all its files
 _log = logging.getLogger("replaylake.serve")
 
@@ -90,6 +93,21 @@ class LineCopies:
         if not split.count:
             return split.copies
         return [*split.copies, LineCopy(copied(self._scan, ask.table, split.files, split.count, ask.question))]
+
+    def counted(
+        self, ask: AskLines, wanted: Wanted, count: Callable[[Sequence[LineCopy]], Answer], columns: Sequence[str] = ()
+    ) -> Answer | None:
+        """What is counted in copies; None when they cannot be asked that, or are not there. `columns`: a filter may
+        name only these.
+        """
+        if not can_be_asked(ask.table, wanted, columns):
+            return None
+
+        def of_every() -> Answer | None:
+            copies = self.every(ask)
+            return None if copies is None else count(copies)
+
+        return ask.steadily(of_every)
 
     def split(self, ask: AskLines) -> "Split":
         """The copies of what a question asks for, and the files that have none. In `ask.steadily`."""

@@ -5,6 +5,7 @@ lies in memory, or on disk mapped into it, as it is; what is asked of a value is
 record batch:
 
     window          the windows of the rows (`WINDOW_HASH`)
+    user            of errors, a hash of their users
     time            client clock, epoch us
     text:COLUMN     in lower case, what free text is looked for in (`HAPPENED`)
     COLUMN          what rows are filtered and counted by; or, rounded up, how many steps a number is, -1: not known
@@ -30,6 +31,7 @@ from viewer.listed import HAPPENED, WINDOW_HASH
 from viewer.step_counts import UNKNOWN, Integers
 
 NO_TIME_US = 1 - 2**63
+WINDOW, USER = "window", "user"
 _STEPS_MAX = 2**31 - 1
 
 Rows = NDArray[np.intp] | slice  # of a copy
@@ -38,17 +40,18 @@ FILTERED = ("app_id", "env", "service", "os", *BREAKDOWNS)
 
 
 class Copied(msgspec.Struct, frozen=True):
-    """What a copy of a table has. `steps`: how much of a column is a step."""
+    """What a copy of a table has. `steps`: how much of a column is a step. `users`: whether users are told apart."""
 
     texts: Sequence[str] = ()
     values: Sequence[str] = ("app_id",)
     steps: Mapping[str, float] = {}
+    users: bool = False
 
 
 _VITAL_STEPS = {"largest_contentful_paint": NS_PER_MS, "interaction_to_next_paint": NS_PER_MS,
                 "cumulative_layout_shift": 0.001}  # fmt: skip
 COPIED: Mapping[str, Copied] = {
-    "errors": Copied(HAPPENED["errors"], (*FILTERED, "error_type", "error_source")),
+    "errors": Copied(HAPPENED["errors"], (*FILTERED, "error_type", "error_source", "error_fingerprint"), users=True),
     "console": Copied(HAPPENED["console"], ("app_id", "level")),
     "actions": Copied(HAPPENED["actions"], ("app_id", "action_name", "action_type", "view_path_group")),
     "views": Copied(HAPPENED["views"], (*FILTERED, "view_path_group"), _VITAL_STEPS | {"loading_time": NS_PER_MS}),
@@ -135,6 +138,12 @@ class LineCopy:
         """By number."""
         return self._rows[column].dictionary
 
+    def hashes(self, column: str) -> NDArray[np.uint64]:
+        """The values of windows or users, by number; the number behind the last one is of none."""
+        values = self.values(column)
+        hashes: NDArray[np.uint64] = values.slice(0, len(values) - 1).to_numpy()
+        return hashes
+
     def windows_with(self, columns: Sequence[str], word: str, apps: frozenset[str] | None) -> pa.Array:
         """Windows that have a row with the word in one of the columns, of these apps."""
         is_wanted = np.zeros(self._rows.num_rows, bool)
@@ -148,9 +157,9 @@ class LineCopy:
 
     def windows(self, rows: Rows) -> pa.Array:
         """The windows of some rows, each once."""
-        windows = self.values("window")
+        windows = self.values(WINDOW)
         is_found = np.zeros(len(windows), bool)
-        is_found[self.numbers("window")[rows]] = True
+        is_found[self.numbers(WINDOW)[rows]] = True
         return windows.filter(pa.array(is_found))
 
 
@@ -158,7 +167,8 @@ def copied(scan: TableScan, table: str, files: Sequence[ObjectInfo], count: int,
     """Of the first so many of these files, without rows that another one replaces."""
     has = COPIED[table]
     columns = {
-        "window": WINDOW_HASH,
+        WINDOW: WINDOW_HASH,
+        **({USER: "CASE WHEN userid IS NOT NULL THEN hash(userid) END"} if has.users else {}),
         "time": f"coalesce(epoch_us(time), {NO_TIME_US})",
         **{f"text:{name}": f"lower({name})" for name in has.texts},
         **{name: name for name in has.values},
@@ -167,6 +177,7 @@ def copied(scan: TableScan, table: str, files: Sequence[ObjectInfo], count: int,
     selected = ", ".join(f'{sql} AS "{name}"' for name, sql in columns.items())
     sql = f"SELECT {selected} FROM lines WHERE file_index < {count}"
     uses = ["app_id", "session_id", "session_part", "time", *has.texts, *has.values, *has.steps]
+    uses += ["userid"] if has.users else []
     plain = {"time", *has.steps}
 
     def take(batches: Iterable[pa.RecordBatch]) -> dict[str, list[pa.Array]]:
@@ -180,7 +191,7 @@ def copied(scan: TableScan, table: str, files: Sequence[ObjectInfo], count: int,
     arrays = [
         _joined(pieces[name])
         if name in plain
-        else _numbered(pieces[name], pa.uint64() if name == "window" else pa.string())
+        else _numbered(pieces[name], pa.uint64() if name in {WINDOW, USER} else pa.string())
         for name in columns
     ]
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))

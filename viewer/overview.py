@@ -5,7 +5,6 @@ all have; then every number is what its own list counts (`viewer.leads`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
 
 import pyarrow as pa
 
@@ -17,13 +16,12 @@ from viewer.error_groups import ErrorGroups
 from viewer.filters import CUSTOM, BadRequest, Wanted, condition
 from viewer.leads import Row, leads
 from viewer.line_copies import LineCopies
-from viewer.line_copy import BREAKDOWNS, FILTERED, LineCopy, can_be_asked, steps_sql
-from viewer.line_explorer import AskLines, LineExplorer, used
+from viewer.line_copy import BREAKDOWNS, FILTERED, steps_sql
+from viewer.line_explorer import LineExplorer, used
 from viewer.listed import LINES, SESSIONS, Listed
 from viewer.session_index import SessionIndex
 from viewer.vitals import VITALS, Place, Vital, VitalCounts, VitalTally
 
-Answer = TypeVar("Answer")
 _TABLES = ("views", "errors", "resources")
 _SLOWEST = 10
 _SHARE_LEAST = 1000  # a page or resource counts as slow when it is at least so small a part of all
@@ -50,7 +48,7 @@ class Overview:
             return part()
 
         # About as much work each.
-        halves = (lambda: self._numbers(wanted, top) | self._slow(wanted), lambda: self._errors(wanted))
+        halves = (lambda: self._numbers(wanted, top), lambda: self._errors(wanted) | self._slow(wanted))
         parts = in_parallel(told, halves)
         return {name: value for _, part in parts for name, value in part.items()}
 
@@ -110,7 +108,7 @@ class Overview:
         names = ", ".join(BREAKDOWNS)
         sets = ", ".join(f"({name})" for name in BREAKDOWNS)
         with self._lines.asking(wanted, of) as ask:
-            copied = self._in_copies(ask, wanted, lambda copies: by_value(copies, wanted, BREAKDOWNS))
+            copied = self._copies.counted(ask, wanted, lambda copies: by_value(copies, wanted, BREAKDOWNS), FILTERED)
             if copied is not None:
                 return copied
             found = ask(
@@ -131,7 +129,7 @@ class Overview:
             return counts.found()
 
         with self._lines.asking(wanted, of) as ask:
-            copied = self._in_copies(ask, wanted, lambda copies: tallied(copies, wanted, shown))
+            copied = self._copies.counted(ask, wanted, lambda copies: tallied(copies, wanted, shown), FILTERED)
             if copied is not None:
                 return copied
             empty = VitalTally(shown)
@@ -147,7 +145,9 @@ class Overview:
         of = LINES[table]
         where = condition(wanted, of).also(f"{column} IS NOT NULL AND {group[-1]} IS NOT NULL")
         with self._lines.asking(wanted, of) as ask:
-            found = self._in_copies(ask, wanted, lambda copies: slowest(copies, wanted, group, column, _SHARE_LEAST))
+            found = self._copies.counted(
+                ask, wanted, lambda copies: slowest(copies, wanted, group, column, _SHARE_LEAST), FILTERED
+            )
             if found is None:
                 rows = ask(
                     f"""SELECT {", ".join(group)}, count(*) AS count,
@@ -175,17 +175,6 @@ class Overview:
             }
             for one in found[:_SLOWEST]
         ]
-
-    def _in_copies(self, ask: AskLines, wanted: Wanted, count: Callable[[Sequence[LineCopy]], Answer]) -> Answer | None:
-        """What is counted in copies; None when they cannot be asked that, or are not there."""
-        if not can_be_asked(ask.table, wanted, FILTERED):
-            return None
-
-        def counted() -> Answer | None:
-            copies = self._copies.every(ask)
-            return None if copies is None else count(copies)
-
-        return ask.steadily(counted)
 
 
 def _check(wanted: Wanted) -> None:

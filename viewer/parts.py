@@ -82,7 +82,7 @@ class Viewer:
         self.lines = LineExplorer(self.tables.scan, self.index.questions, options.reads.scan_bytes, edge)
         self.copier = Copier(self.copies, self.index)
         self.happened = Happened(self.index, self.lines, self.copies)
-        self.error_groups = ErrorGroups(self.lines)
+        self.error_groups = ErrorGroups(self.lines, self.copies)
         self.click_map = ClickMap(self.lines)
         self.overview = Overview(self.index, self.lines, self.error_groups, self.copies)
         self.rows = SessionRows(self.tables, self.index)

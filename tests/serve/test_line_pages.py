@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,8 +16,10 @@ from sinks.store import LocalStore
 from sinks.tables import encode_rows
 from tests.required_columns import required
 from tests.serve.lakes import DAY, START_MS
+from viewer import line_copies
 from viewer.error_groups import ErrorGroups
 from viewer.filters import Wanted
+from viewer.line_copies import LineCopies
 from viewer.line_explorer import LineExplorer
 from viewer.options import QuestionLimits
 from viewer.questions import Questions
@@ -103,23 +104,32 @@ def test_a_file_whose_damage_shows_in_other_columns_is_left_out(
     assert tables.scan.counts.unreadable == 1
 
 
-def test_a_group_that_is_erased_between_two_statements_is_left_out(
-    store: LocalStore, lines: LineExplorer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_copied", [False, True])
+def test_a_group_that_is_erased_between_two_looks_is_left_out(  # noqa: PLR0913 - its parts
+    store: LocalStore,
+    tables: LineTables,
+    lines: LineExplorer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_copied: bool,  # noqa: FBT001
 ) -> None:
     put(store, "0", "a")
     key = put(store, "1", "b")
-    asked: Callable[..., pa.Table] = TableScan.ask
-    statements = []
+    looked: Callable[..., Any] = TableScan._of
+    looks = []
 
-    def then_erased(scan: TableScan, *given: object) -> pa.Table:
-        statements.append(given)
-        found = asked(scan, *given)
+    def then_erased(scan: TableScan, *given: object) -> object:
+        looks.append(given)
+        found = looked(scan, *given)
         store.delete([key])
         scan.list_again("errors")
         return found
 
-    monkeypatch.setattr(TableScan, "ask", then_erased)
-    groups = ErrorGroups(lines).page(EVERYTHING, "-count", 10)["groups"]
-    assert len(statements) > 1
+    monkeypatch.setattr(TableScan, "_of", then_erased)
+    if not is_copied:
+        monkeypatch.setattr(line_copies, "can_be_asked", lambda *_: False)
+    copies = LineCopies(tmp_path / "copies", tables.scan, store.uri)
+    groups = ErrorGroups(lines, copies).page(EVERYTHING, "-count", 10)["groups"]
+    assert len(looks) > 1
     assert isinstance(groups, list)
     assert [group["fingerprint"] for group in groups] == ["a"]
