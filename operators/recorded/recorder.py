@@ -1,4 +1,7 @@
-"""Takes up what a segment's records tell, within bounds: what is over one is counted, a text that is cut says so."""
+"""Takes up what a segment's records tell, within bounds: what is over one is counted, a text that is cut says so.
+
+A whole number of more than 64 bits is over one: neither packs nor columns have a place for it.
+"""
 
 import msgspec
 
@@ -8,6 +11,7 @@ from schemas.units import KIB, MS_PER_SECOND
 ENTRIES_MAX = 2_000  # of one segment, which lasts some seconds
 TEXT_BYTES_MAX = 256 * KIB  # of all texts of one segment
 TEXT_MAX = 8_192  # characters of one text
+_INT_MAX = 2**63 - 1
 _SHORT = (Load, Focus, LongTask)  # have no text
 
 
@@ -23,11 +27,15 @@ class Recorder:
     def add(self, entry: Entry) -> None:
         """Keep an entry, or count it."""
         size = 0
+        values = msgspec.structs.astuple(entry)
+        if not all(-_INT_MAX <= value <= _INT_MAX for value in values if type(value) is int):
+            self._omitted_count += 1
+            return
         if not isinstance(entry, _SHORT):
-            texts = _texts(entry)
+            texts = [value for value in values if isinstance(value, str)]
             if max(map(len, texts), default=0) > TEXT_MAX:
                 entry = _within(entry)
-                texts = _texts(entry)
+                texts = [value for value in msgspec.structs.astuple(entry) if isinstance(value, str)]
             size = sum([len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in texts])
         if len(self._entries) >= ENTRIES_MAX or self._text_bytes + size > TEXT_BYTES_MAX:
             self._omitted_count += 1
@@ -67,7 +75,3 @@ def _within(entry: Entry) -> Entry:
     elif isinstance(entry, Request):
         cut["url_length"] = len(entry.url)
     return msgspec.structs.replace(entry, **cut)
-
-
-def _texts(entry: Entry) -> list[str]:
-    return [value for value in msgspec.structs.astuple(entry) if isinstance(value, str)]

@@ -20,7 +20,7 @@ import msgspec
 
 from operators.recorded.recorder import TEXT_MAX, Recorder
 from operators.replay.records import Record
-from operators.rows.values import ms_as_ns, text_of_id
+from operators.rows.values import int64, ms_as_ns, text_of_id
 from operators.wire.json_text import tolerant
 from operators.wire.unusable import JSON_ERRORS, is_time_ms, time_us
 from schemas.recorded import Click, Console, Custom, Focus, Input, Load, Page, Request
@@ -163,16 +163,21 @@ def _read_increment(recorder: Recorder, data: msgspec.Raw, at_us: int) -> None:
     if source == _INPUT:
         field = _input(bytes(data))
         if field.user_triggered is not False:
-            recorder.add(Input(at_us, field.id))
+            recorder.add(Input(at_us, _node(field.id)))
     recorder.react(at_us // US_PER_MS)
 
 
 def _read_mouse(recorder: Recorder, data: msgspec.Raw, at_us: int) -> None:
     mouse = _mouse(bytes(data))
     if mouse.type == _CLICK:
-        recorder.add(Click(at_us, mouse.id, mouse.x, mouse.y))
+        recorder.add(Click(at_us, _node(mouse.id), mouse.x, mouse.y))
     elif mouse.type == _FOCUS:
-        recorder.add(Focus(at_us, mouse.id))
+        recorder.add(Focus(at_us, _node(mouse.id)))
+
+
+def _node(number: int) -> int:
+    """An element's number; 0 where it is none."""
+    return int64(number) or 0
 
 
 def _read_meta(recorder: Recorder, data: msgspec.Raw, at_us: int) -> None:
@@ -235,10 +240,10 @@ def _request(sent: _Performance, told_us: int) -> Request | None:
         initiator=text_of_id(sent.initiator_type or sent.entry_type),
         duration_ns=duration_ns,
         method=(sent.method or "").upper(),
-        status=sent.status or sent.response_status or 0,
-        transfer_bytes=sent.transfer_size,
-        encoded_bytes=sent.encoded_body_size,
-        decoded_bytes=sent.decoded_body_size,
+        status=int64(sent.status) or int64(sent.response_status) or 0,
+        transfer_bytes=int64(sent.transfer_size),
+        encoded_bytes=int64(sent.encoded_body_size),
+        decoded_bytes=int64(sent.decoded_body_size),
         protocol=sent.next_hop_protocol or "",
         phases_ns=_phases_ns(sent),
     )

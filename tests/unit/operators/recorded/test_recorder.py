@@ -180,6 +180,36 @@ def test_a_record_of_another_shape_is_counted_and_costs_itself_only(odd: Record)
     assert found.omitted_count == 1
 
 
+@pytest.mark.parametrize("number", [2**63, 2**64, -(2**63) - 1, 10**300])
+def test_a_whole_number_of_more_than_64_bits_costs_itself(number: int) -> None:
+    request = {"name": "https://s.example/", "status": number, "responseStatus": 404, "duration": number,
+               "transferSize": number, "encodedBodySize": number, "decodedBodySize": 7}  # fmt: skip
+    found = recorded(
+        increment(2, type=2, id=number),
+        increment(2, type=5, id=number),
+        increment(5, id=number),
+        plugin("rrweb/network@1", {"requests": [request]}),
+    )
+    assert found.entries == [
+        Click(NOW_US),
+        Focus(NOW_US, 0),
+        Input(NOW_US),
+        Request(NOW_US, "https://s.example/", status=404, decoded_bytes=7),
+    ]
+    assert found.omitted_count == 0
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**64)])
+@pytest.mark.parametrize("entry_type", [Focus, LongTask, Input, Click])
+def test_no_entry_has_a_whole_number_of_more_than_64_bits(
+    entry_type: type[Focus | LongTask | Input | Click], number: int
+) -> None:
+    recorder = Recorder()
+    recorder.add(entry_type(NOW_US, number))
+    found = decode_recorded(recorder.encoded())
+    assert (found.entries, found.omitted_count) == ([], 1)
+
+
 def test_what_is_over_a_bound_is_counted() -> None:
     recorder = Recorder()
     for number in range(ENTRIES_MAX + 5):
