@@ -24,6 +24,7 @@ from operators.rows.session_row import ReplayTotals, Row, session_row
 from operators.rows.signals import Activity, Window, action_times_ms, activity, in_order, is_slow, view_signals
 from operators.rows.views import ViewLine, ViewRules, add_note, final_views, note_order
 from operators.windows.tracker import CloseOrder, places
+from operators.windows.tracker import references as references_of
 from schemas.items import LINE_TABLE, Client, Item, Kind, RejectReason
 from schemas.line_columns import VIEW
 from schemas.pack import PackEntry
@@ -126,7 +127,7 @@ def assemble_open(
 
 def references(order: CloseOrder) -> list[Reference]:
     """Which pack entries `assemble` needs."""
-    return [(seq, ordinal) for _, seq, ordinal in places(order.moments + order.new_moments)]
+    return references_of(order.moments + order.new_moments)
 
 
 def _rows(

@@ -107,14 +107,17 @@ def _is_compressed(item: Item) -> bool:
     return item.segment is not None and item.segment.encoding != "identity"
 
 
-def decode_block(block: bytes) -> list[PackEntry]:
-    """The entries of one block, none when it was erased. Raises PackFormatError."""
+def decode_block(block: bytes, decompressor: zstandard.ZstdDecompressor | None = None) -> list[PackEntry]:
+    """The entries of one block, none when it was erased. Raises PackFormatError.
+
+    `decompressor`: of the caller's thread; to make one takes longer than most blocks.
+    """
     if not block:
         raise PackFormatError("a pack block without a byte")
     if not any(block):
         return []
     try:
-        return _DECODER.decode(zstandard.ZstdDecompressor().decompress(block))
+        return _DECODER.decode((decompressor or zstandard.ZstdDecompressor()).decompress(block))
     except (zstandard.ZstdError, msgspec.DecodeError) as error:
         raise PackFormatError(f"damaged pack block: {error}") from error
 

@@ -49,7 +49,7 @@ class ShardPlace(msgspec.Struct, frozen=True):
 class LakeLimits(msgspec.Struct, frozen=True):
     """When the writer empties its buffers before the end of an epoch. Bytes are of bodies as received."""
 
-    pack_bytes: int = 64 * MIB
+    pack_bytes: int = 32 * MIB  # what waits takes twice that; an epoch of 10 s has it from 1,700 lines a second on
     blob_bytes: int = 64 * MIB  # and of what is refused
     rows: int = 100_000
     pack_age_ms: int = 2 * MS_PER_DAY  # receive time after which nothing refers to a pack
