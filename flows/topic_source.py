@@ -493,14 +493,11 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         self._is_last_poll_sent = self._epochs > self._stop_epoch
         return [Poll(self.name, self.clock_ms, [])]
 
-    def _end(self, place: Input) -> int | None:
-        ends = self._options.end_offsets
-        return None if ends is None else ends.get(place, 0)
-
     def _is_past_end(self) -> bool:
-        if self._options.end_offsets is None:
+        ends = self._options.end_offsets
+        if ends is None:
             return False
-        return all(place in self._ends or at >= (self._end(place) or 0) for place, at in self._positions.items())
+        return all(place in self._ends or at >= ends.get(place, 0) for place, at in self._positions.items())
 
 
 def _read_headers(headers: Mapping[str, bytes]) -> _MessageHeaders:

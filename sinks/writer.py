@@ -6,6 +6,7 @@ are put under their final names. A crash at any point leads to the same lake: be
 visible and the epoch runs again; after it, `publish` runs again and overwrites its own objects with the same bytes.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
@@ -255,9 +256,9 @@ class LakeWriter:
             self._buffer.erase(order.app_id, order.session_id)
             return
         self._output.add_rows("sessions", rum_days, day, [done.session])
-        lines: dict[tuple[str, int], list[Row]] = {}
+        lines: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
         for line in done.lines:
-            lines.setdefault((line.table, line.received_ms // MS_PER_DAY), []).append(line.row)
+            lines[line.table, line.received_ms // MS_PER_DAY].append(line.row)
         for (table, day_number), found in lines.items():
             self._output.add_rows(table, rum_days, utc_day(day_number * MS_PER_DAY), found)
         if done.segments:

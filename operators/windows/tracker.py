@@ -145,8 +145,8 @@ class SessionTracker:
         for arrival in arrivals:
             # What is due before this item closes before it, so that batches make no difference.
             at_ms, item = arrival.clock_ms, arrival.item
-            at_ms = min(at_ms, ceiling_ms)
-            at_ms = max(at_ms, now_ms)
+            if not now_ms <= at_ms <= ceiling_ms:
+                at_ms = max(min(at_ms, ceiling_ms), now_ms)
             if agenda and agenda[0][0] < at_ms:
                 orders.extend(self._sweep(at_ms))
             self._receive(item, at_ms)
