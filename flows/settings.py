@@ -104,7 +104,7 @@ class KafkaSettings(_Section):
     on_lost_offsets: str = Field(
         "stop", pattern="^(stop|earliest|latest)$", description="when unread messages are gone from the broker"
     )
-    poll_messages: Positive = Field(500, description="messages per look of a reader")
+    poll_messages: Positive = Field(2000, description="messages per look of a reader")
     metadata_seconds: Annotated[float, Field(gt=0)] = Field(
         30.0, description="how often to look for new partitions, and whether the topics are still the same"
     )
