@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from operators.native import LEAF
 from schemas.keys import FIRST_REVISIONS
@@ -98,6 +97,8 @@ def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
 
 def _file(table: str, content: pa.Table) -> tuple[bytes, str]:
     """A file of rows that nobody else holds, and the end of its name."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - slow to import, and no start needs it
+
     is_first = table in REVISED and not any(content["revision"].unique().to_pylist())
     order = pc.sort_indices(content, sort_keys=[(name, "ascending") for name in TABLES[table].sort_by])
     schema, columns = content.schema, content.columns
