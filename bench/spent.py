@@ -47,6 +47,17 @@ def memory_bytes(what: str, process: str = "self") -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
 
 
+class _NoPandas:
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname == "pandas":
+            raise ImportError(fullname)
+
+
+def refuse_pandas() -> None:
+    """As where a job runs: pyarrow imports pandas where that is installed, as it is here."""
+    sys.meta_path.insert(0, _NoPandas())
+
+
 def run_side(name: str, arguments: Mapping[str, object], python: Sequence[str] = ()) -> Spent:
     """Run `bench/sides/<name>.py` in a fresh process with a scratch folder. `python`: another interpreter."""
     command = [*python, str(REPOSITORY / "bench" / "sides" / f"{name}.py")] if python else _own(name)

@@ -25,6 +25,8 @@ _AWAY = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}
 _GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 _FINAL = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._AUTHENTICATION}
 
+_Headers = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]]
+
 _log = logging.getLogger(LOGGER)
 
 
@@ -72,6 +74,8 @@ class KafkaLog:
         self.outages = 0
         self._probe = probe
         self._may_commit = True
+        self._sent_headers: _Headers = []
+        self._headers: dict[str, bytes] = {}
         options = consumer_options(client) | {"error_cb": self._note_error, "on_commit": self._note_commit}
         self._consumer: Consumer = made(lambda: Consumer(options, logger=client_log()), client)
 
@@ -80,7 +84,7 @@ class KafkaLog:
 
     def poll(self, count: int) -> list[Event]:
         messages = self._consumer.consume(count, timeout=0.0)
-        return [event for message in messages if (event := _event(message)) is not None]
+        return [event for message in messages if (event := self._event(message)) is not None]
 
     def extent(self, place: Input) -> Extent | None:
         return self._probe.extent(place)
@@ -102,6 +106,22 @@ class KafkaLog:
         closing = threading.Thread(target=self._consumer.close, name="close", daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
+
+    def _event(self, message: KafkaMessage) -> Event | None:
+        error = message.error()
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        if error is not None:
+            return _failed(error, topic, partition, offset)
+        assert topic is not None  # only error events have none
+        assert partition is not None
+        assert offset is not None
+        value: str | bytes | None = message.value()
+        if type(value) is not bytes and value is not None:
+            value = _bytes(value)
+        headers = message.headers() or []
+        if headers != self._sent_headers:  # mostly they are those of the message before
+            self._sent_headers, self._headers = headers, _headers(headers)
+        return Record(topic, partition, offset, message.timestamp()[1], self._headers, value)
 
     def _note_error(self, error: KafkaError) -> None:
         if error.code() in _AWAY:  # librdkafka goes on by itself; only the clock has to know
@@ -129,20 +149,6 @@ def consumer_options(client: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _event(message: KafkaMessage) -> Event | None:
-    error = message.error()
-    topic, partition, offset = message.topic(), message.partition(), message.offset()
-    if error is not None:
-        return _failed(error, topic, partition, offset)
-    assert topic is not None  # only error events have none
-    assert partition is not None
-    assert offset is not None
-    value: str | bytes | None = message.value()
-    if type(value) is not bytes and value is not None:
-        value = _bytes(value)
-    return Record(topic, partition, offset, message.timestamp()[1], _headers(message), value)
-
-
 def _failed(error: KafkaError, topic: str | None, partition: int | None, offset: int | None) -> Event | None:
     code = error.code()
     if topic is not None and partition is not None:
@@ -155,8 +161,7 @@ def _failed(error: KafkaError, topic: str | None, partition: int | None, offset:
     return None  # anything else (broker away, leader moving) librdkafka retries by itself
 
 
-def _headers(message: KafkaMessage) -> dict[str, bytes]:
-    found = message.headers() or []
+def _headers(found: _Headers) -> dict[str, bytes]:
     pairs = found.items() if isinstance(found, dict) else found
     return {name.lower(): value if type(value) is bytes else _bytes(value) for name, value in pairs}
 

@@ -10,13 +10,16 @@ from operators.input.receive_clock import Input
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """One message. `stamp_ms`: epoch ms as it says, -1 when it says nothing; `value`: None is a tombstone."""
+    """One message. `stamp_ms`: epoch ms as it says, -1 when it says nothing; `value`: None is a tombstone.
+
+    `headers`: never changed, messages with the same may share one.
+    """
 
     topic: str
     partition: int
     offset: int
     stamp_ms: int
-    headers: dict[str, bytes]  # names in lower case
+    headers: Mapping[str, bytes]  # names in lower case
     value: bytes | None
 
 

@@ -66,6 +66,14 @@ class SourceWatch(msgspec.Struct, frozen=True):
     commit: Callable[[float], None]
 
 
+class _MessageHeaders(msgspec.Struct, frozen=True):
+    """Headers as a message has them."""
+
+    headers: Mapping[str, bytes]
+    type: str | None
+    others: dict[str, bytes]
+
+
 class TopicSource(FixedPartitionedSource[Poll, bytes]):
     """All readers of the topics; `open_log` makes the view of one."""
 
@@ -165,6 +173,7 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         self._committing: dict[Input, int] = {}
         self._committed: dict[Input, int] = {}
         saved = _restored(resume_state)
+        self._headers = _read_headers({})
         self._clock = ReceiveClock(options.clock, saved.clock_ms)
         self._ids: dict[str, str | None] = {place.topic: place.topic_id for place in saved.places}
         for place in saved.places:
@@ -303,8 +312,8 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
 
     def _receive(self, record: Record, place: Input, wall_ms: int) -> Received | None:
         offset, value, headers, clock = record.offset, record.value, record.headers, self._clock
-        end = self._end(place)
-        if end is not None and offset >= end:
+        ends = self._options.end_offsets
+        if ends is not None and offset >= (end := ends.get(place, 0)):
             self._ends[place] = end
             return None
         if offset < self._positions[place]:
@@ -318,8 +327,10 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
             self.tombstones += 1
             return None
         self.message_bytes += len(value)
-        kind = headers.pop("type", None)
-        body = Message(_text(kind) if kind else None, headers, value, stamp.received_ms)
+        known = self._headers
+        if headers is not known.headers:
+            known = self._headers = _read_headers(headers)
+        body = Message(known.type, known.others, value, stamp.received_ms)
         return Received(record.topic, record.partition, offset, clock.clock_ms, body)
 
     def _tell_stamp(self, record: Record, fault: StampFault) -> None:
@@ -482,14 +493,17 @@ class Reader(StatefulSourcePartition[Poll, bytes]):
         self._is_last_poll_sent = self._epochs > self._stop_epoch
         return [Poll(self.name, self.clock_ms, [])]
 
-    def _end(self, place: Input) -> int | None:
-        ends = self._options.end_offsets
-        return None if ends is None else ends.get(place, 0)
-
     def _is_past_end(self) -> bool:
-        if self._options.end_offsets is None:
+        ends = self._options.end_offsets
+        if ends is None:
             return False
-        return all(place in self._ends or at >= (self._end(place) or 0) for place, at in self._positions.items())
+        return all(place in self._ends or at >= ends.get(place, 0) for place, at in self._positions.items())
+
+
+def _read_headers(headers: Mapping[str, bytes]) -> _MessageHeaders:
+    kind = headers.get("type")
+    others = {name: value for name, value in headers.items() if name != "type"}
+    return _MessageHeaders(headers, _text(kind) if kind else None, others)
 
 
 @lru_cache(_KINDS_KEPT)

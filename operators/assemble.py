@@ -5,6 +5,7 @@ A pure function of the *set* of items: copies are settled by content, rows are o
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple, cast
 
@@ -24,6 +25,7 @@ from operators.rows.session_row import ReplayTotals, Row, session_row
 from operators.rows.signals import Activity, Window, action_times_ms, activity, in_order, is_slow, view_signals
 from operators.rows.views import ViewLine, ViewRules, add_note, final_views, note_order
 from operators.windows.tracker import CloseOrder, places
+from operators.windows.tracker import references as references_of
 from schemas.items import LINE_TABLE, Client, Item, Kind, RejectReason
 from schemas.line_columns import VIEW
 from schemas.pack import PackEntry
@@ -126,14 +128,14 @@ def assemble_open(
 
 def references(order: CloseOrder) -> list[Reference]:
     """Which pack entries `assemble` needs."""
-    return [(seq, ordinal) for _, seq, ordinal in places(order.moments + order.new_moments)]
+    return references_of(order.moments + order.new_moments)
 
 
 def _rows(
     order: CloseOrder, revisions: Sequence[Sequence[PackEntry]], cuts: Sequence[CutReplay], stored: _Stored
 ) -> tuple[Row, list[LineRecord], list[RefusedEntry]]:
     """The session row; every line in order; lines that no row can be made of."""
-    everything = [entry for revision in revisions for entry in revision]
+    everything = list(chain.from_iterable(revisions))
     items = [entry.item for entry in everything]
     segments = [item for item in items if item.segment is not None]
     refused: list[RefusedEntry] = []
@@ -217,8 +219,9 @@ def _pick(entries: Mapping[Reference, PackEntry], packed: bytes) -> list[PackEnt
     best: dict[int, PackEntry] = {}
     for ident, seq, ordinal in places(packed):
         entry = entries[seq, ordinal]
-        known = best.get(ident)
-        best[ident] = entry if known is None else _richer(known, entry)
+        known = best.setdefault(ident, entry)
+        if known is not entry:
+            best[ident] = _richer(known, entry)
     return list(best.values())
 
 

@@ -112,6 +112,8 @@ class Router:
 
     def _shares(self, own: int, arrivals: Sequence[Arrival]) -> dict[int, list[Arrival]] | None:
         """Arrivals by shard; None when all are of the reader's own."""
+        if len(self._names) == 1:
+            return None
         shards = {session_id: self._shard(session_id) for session_id in {one.item.session_id for one in arrivals}}
         if all(shard == own for shard in shards.values()):
             return None

@@ -30,8 +30,7 @@ _READ = {2, 3, 4}  # an entry without a partition is read as one of partition 0,
 _MAGIC = b"RLAKPACK"
 _FOOTER = struct.Struct("<II8s")
 _ROW = struct.Struct("<QQI")
-# Read back once, minutes later: speed counts, not size. For what is compressed already half the time is enough.
-_LEVEL, _COMPRESSED_LEVEL = 1, -1
+_LEVEL = -1  # read back once, minutes later: speed counts, not size
 
 
 class PackFormatError(Damaged):
@@ -88,14 +87,13 @@ def key_hash(app_id: str, session_id: str) -> int:
 
 def encode_pack(sessions: Mapping[tuple[str, str], Sequence[PackEntry]]) -> tuple[bytes, PackIndex]:
     """One pack of the entries of each (app_id, session_id)."""
-    plain, quick = (zstandard.ZstdCompressor(level=level, write_checksum=True) for level in (_LEVEL, _COMPRESSED_LEVEL))
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     encoder = msgspec.msgpack.Encoder()
     content, rows = bytearray(), []
     encoded = bytearray()  # one for all: memory that was used just now is the fastest
     for (app_id, session_id), entries in sorted(sessions.items()):
         encoder.encode_into(entries, encoded)
-        compressed_bytes = sum([len(entry.item.body) for entry in entries if _is_compressed(entry.item)])
-        block = (quick if compressed_bytes * 2 > len(encoded) else plain).compress(encoded)
+        block = compressor.compress(encoded)
         rows.append((key_hash(app_id, session_id), len(content), len(block)))
         content += block  # a block that is kept holds as much memory as it had before it was compressed
     index = b"".join(_ROW.pack(*row) for row in sorted(rows))
@@ -103,18 +101,17 @@ def encode_pack(sessions: Mapping[tuple[str, str], Sequence[PackEntry]]) -> tupl
     return bytes(content), PackIndex(index)
 
 
-def _is_compressed(item: Item) -> bool:
-    return item.segment is not None and item.segment.encoding != "identity"
+def decode_block(block: bytes, decompressor: zstandard.ZstdDecompressor | None = None) -> list[PackEntry]:
+    """The entries of one block, none when it was erased. Raises PackFormatError.
 
-
-def decode_block(block: bytes) -> list[PackEntry]:
-    """The entries of one block, none when it was erased. Raises PackFormatError."""
+    `decompressor`: of the caller's thread; to make one takes longer than most blocks.
+    """
     if not block:
         raise PackFormatError("a pack block without a byte")
     if not any(block):
         return []
     try:
-        return _DECODER.decode(zstandard.ZstdDecompressor().decompress(block))
+        return _DECODER.decode((decompressor or zstandard.ZstdDecompressor()).decompress(block))
     except (zstandard.ZstdError, msgspec.DecodeError) as error:
         raise PackFormatError(f"damaged pack block: {error}") from error
 

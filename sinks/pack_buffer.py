@@ -57,16 +57,19 @@ class PackBuffer:
         return written_bytes
 
     def entries(self, order: CloseOrder, seq: int) -> Mapping[tuple[int, int], PackEntry]:
-        """The items that a close refers to, by (epoch, ordinal). `seq`: the running epoch. Raises LostObject."""
+        """The items of a session, by (epoch, ordinal): all that a close refers to. `seq`: the running epoch.
+
+        Raises LostObject.
+        """
         wanted = set(references(order))
         found: dict[tuple[int, int], PackEntry] = {}
         for epoch in sorted({epoch for epoch, _ in wanted}):
             entries = list(self._waiting.get((order.app_id, order.session_id), ())) if epoch == seq else []
             _, keys = self._packed.get(epoch, (0, []))
             entries += self._packs.read(keys, order.app_id, order.session_id)
-            found.update([(place, entry) for entry in entries if (place := (epoch, entry.ordinal)) in wanted])
-        if len(found) != len(wanted):
-            raise LostObject(f"{len(wanted) - len(found)} items of a session of shard {self._shard} are gone")
+            found.update([((epoch, entry.ordinal), entry) for entry in entries])
+        if gone := wanted.difference(found):
+            raise LostObject(f"{len(gone)} items of a session of shard {self._shard} are gone")
         return found
 
     def erase(self, app_id: str, session_id: str) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+import zstandard
+
 from schemas.pack import (
     PackEntry,
     PackFormatError,
@@ -34,6 +36,7 @@ class PackStore:
         self._store = store
         self._cache = LocalStore(cache) if cache else None
         self._cache_bytes = cache_bytes
+        self._decompressor = zstandard.ZstdDecompressor()
         self._cached: OrderedDict[str, int] = OrderedDict()
         self._indexes: OrderedDict[str, PackIndex] = OrderedDict()
         if self._cache is not None:  # what an earlier process left is as good
@@ -75,8 +78,9 @@ class PackStore:
     def _read(self, source: ObjectStore, key: str, app_id: str, session_id: str) -> list[PackEntry]:
         entries: list[PackEntry] = []
         for offset, length in self._index(key, source).find(app_id, session_id):
-            block = decode_block(source.read_range(key, offset, length))
-            entries += [e for e in block if e.item.app_id == app_id and e.item.session_id == session_id]
+            block = decode_block(source.read_range(key, offset, length), self._decompressor)
+            if block and block[0].item.app_id == app_id and block[0].item.session_id == session_id:
+                entries += block
         return entries
 
     def _drop(self, key: str) -> None:

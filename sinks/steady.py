@@ -95,6 +95,19 @@ class SteadyStore(ObjectStore):
         return self._store.purge_old_versions()
 
     def _call(self, operation: str, requests: int, run: Callable[[], T]) -> T:
+        try:
+            return self._counted(operation, requests, run)
+        except StoreUnavailable as error:  # only now, because all that follows takes longer than to read a block does
+            return self._again(error, lambda: self._counted(operation, requests, run))
+
+    def _again(self, failed: StoreUnavailable, run: Callable[[], T]) -> T:
+        failures = [failed]
+
+        def attempt() -> T:
+            if failures:
+                raise failures.pop()
+            return run()
+
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(StoreUnavailable),
             wait=tenacity.wait_exponential_jitter(multiplier=_WAIT_FIRST_SECONDS, max=_WAIT_MAX_SECONDS),
@@ -102,7 +115,7 @@ class SteadyStore(ObjectStore):
             before_sleep=self._note_retry,
             reraise=True,
         )
-        return attempts(lambda: self._counted(operation, requests, run))
+        return attempts(attempt)
 
     def _has_ended(self, state: tenacity.RetryCallState) -> bool:
         now = state.outcome_timestamp or state.start_time

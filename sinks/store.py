@@ -213,10 +213,13 @@ class LocalStore(ObjectStore):
     def _read(self, key: str, place: Callable[[int], tuple[int, int]]) -> Part:
         """A part. `place`: its start and length, by the size of the object."""
         try:
-            with self._path(key).open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
+            file = os.open(self._path(key), os.O_RDONLY)
+            try:
+                size = os.fstat(file).st_size
                 start, length = place(size)
-                return Part(os.pread(file.fileno(), length, start), size)
+                return Part(os.pread(file, length, start), size)
+            finally:
+                os.close(file)
         except OSError as error:
             raise self._fault("read", key, error) from error
 

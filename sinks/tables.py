@@ -47,6 +47,12 @@ class _Pile(msgspec.Struct):
             self.settled.append(_of_dictionaries(self.table, self.loose))
             self.loose = []
 
+    def take(self) -> pa.Table:
+        """All of it, given away."""
+        self.settle(is_last=True)
+        settled, self.settled = self.settled, []
+        return pa.concat_tables(settled).combine_chunks()
+
 
 class Rows(msgspec.Struct):
     """Rows waiting to be written, by folder. `added`: all since the start, by table.
@@ -70,31 +76,36 @@ class Rows(msgspec.Struct):
         self.count += len(rows)
         self.added[table] = self.added.get(table, 0) + len(rows)
         if self._loose >= self.loose_max:
-            self._settle(is_last=False)
+            self._settle()
 
     def take(self) -> Iterator[tuple[Folder, bytes, str]]:
         """Encode and forget everything, folder by folder in a fixed order; with the end of the file's name."""
-        self._settle(is_last=True)
-        piles, self.piles, self.count = self.piles, {}, 0
+        piles, self.piles, self.count, self._loose = self.piles, {}, 0, 0
         for folder in sorted(piles):
-            pile, table = piles.pop(folder), folder[0]
-            content = pa.concat_tables(pile.settled).combine_chunks()
-            is_first = table in REVISED and not any(content["revision"].unique().to_pylist())
-            yield folder, _encoded(table, content), FIRST_REVISIONS if is_first else ""
+            yield folder, *_file(folder[0], piles.pop(folder).take())
 
-    def _settle(self, *, is_last: bool) -> None:
+    def _settle(self) -> None:
         for pile in self.piles.values():
-            pile.settle(is_last=is_last)
+            pile.settle(is_last=False)
         self._loose = 0
 
 
 def encode_rows(table: str, rows: Sequence[Row]) -> bytes:
     """One file. Raises ValueError for a column that the table does not declare."""
-    return _encoded(table, as_declared(table, rows))
+    return _file(table, as_declared(table, rows))[0]
 
 
-def _encoded(table: str, content: pa.Table) -> bytes:
-    return encode(content.sort_by([(name, "ascending") for name in TABLES[table].sort_by]))
+def _file(table: str, content: pa.Table) -> tuple[bytes, str]:
+    """A file of rows that nobody else holds, and the end of its name."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - slow to import, and no start needs it
+
+    is_first = table in REVISED and not any(content["revision"].unique().to_pylist())
+    order = pc.sort_indices(content, sort_keys=[(name, "ascending") for name in TABLES[table].sort_by])
+    schema, columns = content.schema, content.columns
+    del content  # a column goes as soon as it is sorted: large tables are not there twice
+    for number, column in enumerate(columns):
+        columns[number] = pc.call_function("take", [column, order])
+    return encode(pa.Table.from_arrays(columns, schema=schema)), FIRST_REVISIONS if is_first else ""
 
 
 def as_declared(table: str, rows: Sequence[Row]) -> pa.Table:

@@ -6,6 +6,7 @@ are put under their final names. A crash at any point leads to the same lake: be
 visible and the epoch runs again; after it, `publish` runs again and overwrites its own objects with the same bytes.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
@@ -49,7 +50,7 @@ class ShardPlace(msgspec.Struct, frozen=True):
 class LakeLimits(msgspec.Struct, frozen=True):
     """When the writer empties its buffers before the end of an epoch. Bytes are of bodies as received."""
 
-    pack_bytes: int = 64 * MIB
+    pack_bytes: int = 32 * MIB  # what waits takes twice that; an epoch of 10 s has it from 1,700 lines a second on
     blob_bytes: int = 64 * MIB  # and of what is refused
     rows: int = 100_000
     pack_age_ms: int = 2 * MS_PER_DAY  # receive time after which nothing refers to a pack
@@ -255,9 +256,9 @@ class LakeWriter:
             self._buffer.erase(order.app_id, order.session_id)
             return
         self._output.add_rows("sessions", rum_days, day, [done.session])
-        lines: dict[tuple[str, int], list[Row]] = {}
+        lines: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
         for line in done.lines:
-            lines.setdefault((line.table, line.received_ms // MS_PER_DAY), []).append(line.row)
+            lines[line.table, line.received_ms // MS_PER_DAY].append(line.row)
         for (table, day_number), found in lines.items():
             self._output.add_rows(table, rum_days, utc_day(day_number * MS_PER_DAY), found)
         if done.segments:

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
 
 from bench.epochs import EpochRunner
-from bench.spent import charged
+from bench.spent import charged, refuse_pandas
 from bench.traffic import Load, traffic
 
 
@@ -19,10 +18,10 @@ class _Arguments(msgspec.Struct):
 
 
 def main() -> None:
+    refuse_pandas()
     arguments = msgspec.json.decode(sys.argv[1], type=_Arguments)
     sent = list(traffic(arguments.load))
     runner = EpochRunner(Path(arguments.work), shards=1, epoch_seconds=1)
-    pa.array([0])  # imports pandas where that is installed
 
     def work() -> tuple[int, Mapping[str, float]]:
         epochs = sum(1 for _ in runner.run_lines(sent, arguments.lines))

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
 
-from bench.spent import charged
+from bench.spent import charged, refuse_pandas
 from bench.topic import Topic
 from flows.job import run_bounded_with_recovery
 from flows.metrics import JobMetrics
@@ -41,7 +40,7 @@ def run_flow(topic: Topic, work: Path) -> tuple[int, Mapping[str, float]]:
 
 def main() -> None:
     arguments = msgspec.json.decode(sys.argv[1], type=_Arguments)
-    pa.array([0])  # the first one makes pyarrow import pandas where it is installed: here it is, where a job runs not
+    refuse_pandas()
     charged(lambda: run_flow(arguments.topic, Path(arguments.work)))
 
 

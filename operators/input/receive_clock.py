@@ -68,9 +68,9 @@ class ReceiveClock:
         wall clock counts where there is none yet.
         """
         self._ended.discard(place)
-        fault = self._fault(stamp_ms, wall_ms)
-        if fault is not None:
-            return Stamp(max(self.clock_ms, self.heads[place]) or wall_ms, fault)
+        rules = self._rules
+        if not rules.earliest_ms <= stamp_ms <= wall_ms + rules.ahead_ms:
+            return Stamp(max(self.clock_ms, self.heads[place]) or wall_ms, self._fault(stamp_ms))
         if stamp_ms > self.heads[place]:
             self.heads[place] = stamp_ms
             self._advance()
@@ -105,12 +105,10 @@ class ReceiveClock:
         self.heads = {place: min(head_ms, wall_ms) for place, head_ms in self.heads.items()}
         return True
 
-    def _fault(self, stamp_ms: int, wall_ms: int) -> StampFault | None:
+    def _fault(self, stamp_ms: int) -> StampFault:
         if stamp_ms < 0:
             return StampFault.MISSING
-        if stamp_ms < self._rules.earliest_ms:
-            return StampFault.TOO_OLD
-        return StampFault.AHEAD if stamp_ms > wall_ms + self._rules.ahead_ms else None
+        return StampFault.TOO_OLD if stamp_ms < self._rules.earliest_ms else StampFault.AHEAD
 
     def _advance(self) -> None:
         busy: Collection[int] = self.heads.values()

@@ -49,6 +49,7 @@ from schemas.units import MS_PER_DAY
 
 _MOMENT = struct.Struct("<qqqQIIB")
 _PLACE = struct.Struct("<24xQIIx")  # of a moment: identity, seq, ordinal
+_REFERENCE = struct.Struct("<32xIIx")  # seq, ordinal
 _SEGMENT = int(Kind.SEGMENT)  # comparing with an IntEnum takes longer
 _MEMO_OVERHEAD_BYTES = 400  # what a memo costs beside its moments, about
 _SEAL_MS = MS_PER_DAY  # an earlier part of a session that goes on is not revised after this receive time
@@ -144,8 +145,8 @@ class SessionTracker:
         for arrival in arrivals:
             # What is due before this item closes before it, so that batches make no difference.
             at_ms, item = arrival.clock_ms, arrival.item
-            at_ms = min(at_ms, ceiling_ms)
-            at_ms = max(at_ms, now_ms)
+            if not now_ms <= at_ms <= ceiling_ms:
+                at_ms = max(min(at_ms, ceiling_ms), now_ms)
             if agenda and agenda[0][0] < at_ms:
                 orders.extend(self._sweep(at_ms))
             self._receive(item, at_ms)
@@ -449,6 +450,11 @@ def unpack_moments(packed: bytes | bytearray) -> list[Moment]:
 def places(packed: bytes) -> list[tuple[int, int, int]]:
     """(identity, seq, ordinal) of moments as a `CloseOrder` holds them."""
     return list(_PLACE.iter_unpack(packed))
+
+
+def references(packed: bytes) -> list[tuple[int, int]]:
+    """(seq, ordinal) of moments as a `CloseOrder` holds them."""
+    return list(_REFERENCE.iter_unpack(packed))
 
 
 def moment(item: Item, seq: int, ordinal: int) -> Moment:
