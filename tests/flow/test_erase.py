@@ -2,7 +2,6 @@
 
 import io
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,6 +34,7 @@ from sinks.move import Mover
 from sinks.store import LocalStore, ObjectStore, StoreRefused
 from sinks.table_files import is_table_file
 from tests.flow.harness import capture_messages, run
+from tests.starts import run_command
 from tests.torture.compare import Content, content
 
 ERASED = ("guance/gc-shop", "datadog/dd-shop")  # both of the person u-1001, ada@example.test
@@ -337,7 +337,7 @@ def test_one_command_at_a_time(store: LocalStore) -> None:
 
 
 def replaylake(*arguments: str) -> int:
-    return subprocess.run([sys.executable, "-m", "flows.cli", *arguments], check=False).returncode
+    return run_command([sys.executable, "-m", "flows.cli", *arguments], check=False).returncode
 
 
 def test_a_hold_is_stronger_than_an_erasure() -> None:

@@ -25,6 +25,7 @@ from flows.demo.apache_kafka import start_apache_kafka
 from flows.demo.servers import Broker, S3Server
 from flows.server_process import LOOPBACK, free_ports
 from tests.conftest import REPOSITORY, apache_kafka_libs
+from tests.starts import Process
 
 _DOC = REPOSITORY / "docs" / "first-day.md"
 _SECONDS = 280
@@ -55,7 +56,7 @@ class Commands:
     def __init__(self, folder: Path, documented: dict[str, tuple[str, int]]) -> None:
         self._folder = folder
         self._documented = documented
-        self._running: list[tuple[str, subprocess.Popen[str], dict[str, str]]] = []
+        self._running: list[tuple[str, Process, dict[str, str]]] = []
 
     def start(
         self, mistake: str, settings: dict[str, str], names: dict[str, str] | None = None, *arguments: str
@@ -65,7 +66,7 @@ class Commands:
         home.mkdir()
         environment = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
         environment |= {f"REPLAYLAKE_{name}": value for name, value in settings.items()}
-        process = subprocess.Popen(
+        process = Process(
             [sys.executable, "-m", "flows.cli", *(arguments or ["run"])],
             cwd=home,
             env=environment | {"PYTHONPATH": str(REPOSITORY), "AWS_EC2_METADATA_DISABLED": "true"},
@@ -89,7 +90,7 @@ class Commands:
             assert not any(one.startswith("%") for one in lines), "librdkafka's own lines"
 
     @staticmethod
-    def _ended(process: "subprocess.Popen[str]", names: dict[str, str]) -> tuple[list[str], int]:
+    def _ended(process: Process, names: dict[str, str]) -> tuple[list[str], int]:
         try:
             _, errors = process.communicate(timeout=_SECONDS)
         except subprocess.TimeoutExpired:

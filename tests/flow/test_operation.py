@@ -24,13 +24,14 @@ from flows.server_process import LOOPBACK, free_ports
 from lake.verify import verify
 from schemas.keys import REPLAYS, is_style
 from schemas.metrics import JOB_METRICS
+from tests.starts import Process
 from tests.torture.compare import content
 from tests.torture.job import JobProcess, Place
 
 pytestmark = pytest.mark.slow
 CAPTURES = ("guance/gc-spa-json.jsonl.gz",)
 AGE_MS = 15_000  # longer than gap, lateness and margin of the clock
-STARTED: "list[subprocess.Popen[str]]" = []
+STARTED: "list[Process]" = []
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +68,7 @@ def send(broker: Broker, topic: str, samples: Path, age_ms: int = AGE_MS) -> Non
     feed(broker.bootstrap, topic, paths, shift_ms=int(time.time() * 1000) - age_ms - newest)
 
 
-def start(place: Place, *arguments: str, limit_file_bytes: int = 0) -> "subprocess.Popen[str]":
+def start(place: Place, *arguments: str, limit_file_bytes: int = 0) -> Process:
     """`replaylake run` in the foreground, its standard error a pipe."""
     limit: Callable[[], None] | None = None
     if limit_file_bytes:
@@ -75,18 +76,18 @@ def start(place: Place, *arguments: str, limit_file_bytes: int = 0) -> "subproce
         def limit() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit_file_bytes, limit_file_bytes))
 
-    job = subprocess.Popen(
+    job = Process(
         [sys.executable, "-m", "flows.cli", "run", *arguments],
         env=place.environment(),
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=limit,  # noqa: PLW1509 - the test runner starts no thread that holds a lock
+        preexec_fn=limit,
     )
     STARTED.append(job)
     return job
 
 
-def ended(job: "subprocess.Popen[str]", seconds: float = 200) -> tuple[int, str]:
+def ended(job: Process, seconds: float = 200) -> tuple[int, str]:
     try:
         _, errors = job.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -230,7 +231,7 @@ def ended_after_idle(place: Place, on_lost_offsets: str) -> tuple[int, str]:
     return job.stop()[0], job.log_tail()
 
 
-def cluster(place: Place, count: int) -> "list[subprocess.Popen[str]]":
+def cluster(place: Place, count: int) -> list[Process]:
     """Processes of a cluster as on several machines: nobody watches over them."""
     addresses = [f"{LOOPBACK}:{port}" for port in free_ports(count)]
     options = [option for address in addresses for option in ("--address", address)]

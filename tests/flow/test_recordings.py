@@ -24,6 +24,7 @@ from schemas.items import Family
 from sinks.store import LocalStore
 from tests.flow.harness import read_lake
 from tests.playback.raw_segments import segments_of
+from tests.starts import Process, run_command
 from tests.torture.settled import settled
 
 HOUR_MS = 3_600_000
@@ -73,7 +74,7 @@ def backfilled(captures: list[Path], tmp_path_factory: pytest.TempPathFactory) -
 
 def replaylake(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command as a process of its own."""
-    return subprocess.run(
+    return run_command(
         [sys.executable, "-m", "flows.cli", *arguments], capture_output=True, text=True, check=False, timeout=280
     )
 
@@ -234,7 +235,7 @@ def run_until(broker: Broker, topic: str, lake: Path, recovery: Path, sessions: 
         "REPLAYLAKE_RUN__RECOVERY_DIR": str(recovery),
         "REPLAYLAKE_RUN__EPOCH_SECONDS": "1",
     }
-    job = subprocess.Popen([sys.executable, "-m", "flows.cli", "run"], env=environment)
+    job = Process([sys.executable, "-m", "flows.cli", "run"], env=environment)
     try:
         deadline = time.monotonic() + 60
         while len(session_keys(LocalStore(lake))) < sessions:

@@ -19,6 +19,7 @@ from sinks.s3 import S3Store
 from sinks.store import ObjectStore
 from tests.conftest import LONG
 from tests.flow.test_erase import plain, styles_in
+from tests.starts import Process, run_command
 from tests.torture.compare import Content, content
 from tests.torture.job import JobProcess, Place
 from tests.torture.routes import rum_lane
@@ -47,14 +48,14 @@ def test_an_erasure_beside_a_job_both_killed_in_between(place: Place, samples: P
             time.sleep(6)
         command = erase_command(tmp_path)
         for number in range(KILLS):  # the person's last sessions are still open
-            running = subprocess.Popen(command, env=place.environment(), stdout=subprocess.DEVNULL)
+            running = Process(command, env=place.environment(), stdout=subprocess.DEVNULL)
             time.sleep(chance.uniform(1.0, 6.0))
             running.kill()
             running.wait()
             if number % 2:
                 job.kill(chance)
                 job = JobProcess(place)
-        done = subprocess.run(command, env=place.environment(), capture_output=True, text=True, check=False)
+        done = run_command(command, env=place.environment(), capture_output=True, text=True, check=False)
         receipts = [json.loads(place.store().read(one.key)) for one in place.store().list(RECEIPTS)]
         assert sum(one["rows"].get("sessions", 0) for one in receipts) > 0  # of several where one ended before its kill
         unread = json.loads((tmp_path / "receipt.json").read_text())["failures"]
@@ -117,11 +118,11 @@ def test_an_object_under_lock_is_named(s3: S3Server, samples: Path, tmp_path: Pa
     store.call("create_bucket", ObjectLockEnabledForBucket=True)
     place = Place(Broker("127.0.0.1:9", 0), store.uri, tmp_path, s3)
     capture = str(samples / f"{ERASED[0]}.jsonl.gz")
-    subprocess.run([sys.executable, "-m", "flows.cli", "backfill", capture], env=place.environment(), check=True)
+    run_command([sys.executable, "-m", "flows.cli", "backfill", capture], env=place.environment(), check=True)
     replay = next(one.key for one in store.list(REPLAYS))
     retention = {"Mode": "COMPLIANCE", "RetainUntilDate": datetime.now(UTC) + timedelta(days=1)}
     store.call("put_object_retention", Key=store.prefix + replay, Retention=retention)
-    done = subprocess.run(erase_command(tmp_path), env=place.environment(), capture_output=True, text=True, check=False)
+    done = run_command(erase_command(tmp_path), env=place.environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert f"not erased: {replay}" in done.stdout
     receipt = json.loads((tmp_path / "receipt.json").read_text())
@@ -145,7 +146,7 @@ def test_an_erasure_after_the_job_has_stopped_reaches_its_folder(place: Place, s
     assert names
     assert any(named_in(place.recovery, name) for name in names)
     command = [*erase_command(tmp_path), "--job-is-stopped"]
-    done = subprocess.run(command, env=place.environment(), capture_output=True, text=True, check=False)
+    done = run_command(command, env=place.environment(), capture_output=True, text=True, check=False)
     said = {failure["object"] for failure in json.loads((tmp_path / "receipt.json").read_text())["failures"]}
     left = {str(path) for name in names for path in named_in(place.recovery, name)}
     assert left <= said

@@ -23,6 +23,7 @@ from flows.settings import ConfigurationError, load_settings
 from lake.verify import verify
 from sinks.store import LocalStore
 from tests.flow.test_recordings import capture_files, differences, known_captures
+from tests.starts import run_command
 
 pytestmark = pytest.mark.timeout(300)
 QUICK = {"REPLAYLAKE_INTAKE__CONFIRM_SECONDS": "2", "REPLAYLAKE_LOG__FORMAT": "json"}
@@ -69,7 +70,7 @@ def test_recorded_requests_sent_again_give_the_counts_of_the_manifest(
         assert intake.stop() == 0
     lake = tmp_path / "lake"
     command = ["backfill", "--topic", topic, "--to-offset", str(len(requests)), "--lake", str(lake)]
-    done = subprocess.run(
+    done = run_command(
         [sys.executable, "-m", "flows.cli", *command],
         env=os.environ | {"REPLAYLAKE_KAFKA__BOOTSTRAP": tansu.bootstrap},
         capture_output=True, text=True, check=False, timeout=280,

@@ -26,6 +26,7 @@ from sinks.s3 import S3Store
 from sinks.store import LocalStore
 from tests.flow.harness import run
 from tests.integration.aging import make_older, make_upload_older, make_version_older, run_lifecycle
+from tests.starts import run_command
 from tests.torture.traffic import recording, renamed
 
 pytestmark = pytest.mark.slow
@@ -295,7 +296,7 @@ def replaylake(command: str, environment: dict[str, str], *flags: str) -> int:
 
 
 def retention(command: str, environment: dict[str, str], *flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return run_command(
         [sys.executable, "-m", "flows.cli", "retention", command, *flags],
         env={**os.environ, "REPLAYLAKE_APPS": APPS, **environment},
         capture_output=True,

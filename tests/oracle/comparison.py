@@ -1,6 +1,5 @@
 """The table `sessions` of a lake against SQL over the same raw input, column by column."""
 
-import subprocess
 import sys
 from collections.abc import Iterable
 from fnmatch import fnmatch
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import duckdb
 
 from tests.oracle.capture_text import load
+from tests.starts import run_command
 
 HERE = Path(__file__).parent
 KEY = ("app_id", "session_id", "session_part")
@@ -59,7 +59,7 @@ class Comparison(NamedTuple):
 def backfill(captures: Iterable[Path], lake: Path) -> None:
     """Make the lake as a user would."""
     command = [sys.executable, "-m", "flows.cli", "backfill", *map(str, captures), "--lake", str(lake), "--json"]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    run_command(command, check=True, capture_output=True, text=True)
 
 
 def compare(captures: Iterable[Path], lake: Path, examples: int = 3) -> Comparison:

@@ -17,6 +17,8 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import zstandard
 
+from tests.starts import Process
+
 REPOSITORY = Path(__file__).parents[2]
 API = "/api/v1"
 Seen = TypeVar("Seen")
@@ -79,7 +81,7 @@ def serving(lake: str, folder: Path, settings: str = "", **sections: str) -> Ite
     environment = {"PATH": os.environ["PATH"], "REPLAYLAKE_CONFIG": str(config), "TMPDIR": str(folder)}
     with (
         (folder / "output").open("wb") as output,
-        subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=subprocess.PIPE) as process,
+        Process(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=subprocess.PIPE) as process,
     ):
         assert process.stderr is not None
         try:

@@ -29,6 +29,7 @@ from sinks.s3 import S3Store
 from sinks.steady import Patience, SteadyStore
 from sinks.store import LocalStore, ObjectStore
 from sinks.swap import read_journal
+from tests.starts import Process
 from tests.torture.small_files import TABLES, counted_rows, days_before, put_small_files
 
 ROWS = 25  # in a file
@@ -122,7 +123,7 @@ class Readers:
                     self.problems.append(f"duckdb: {found} of {table}, not {len(self._expected[table])}")
 
 
-def compact_command(uri: str, s3: S3Server | None) -> subprocess.Popen[str]:
+def compact_command(uri: str, s3: S3Server | None) -> Process:
     environment = os.environ | {"REPLAYLAKE_LAKE": uri}
     if s3 is not None:
         environment |= {
@@ -131,10 +132,10 @@ def compact_command(uri: str, s3: S3Server | None) -> subprocess.Popen[str]:
             "REPLAYLAKE_S3__SECRET": s3.secret_key,
         }
     command = [sys.executable, "-m", "flows.cli", "compact", "--json"]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Process(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def ended(process: subprocess.Popen[str]) -> dict[str, int]:
+def ended(process: Process) -> dict[str, int]:
     out, err = process.communicate()
     assert process.returncode == 0, err
     found: dict[str, int] = json.loads(out)

@@ -18,6 +18,7 @@ from flows.demo.servers import Broker, S3Server
 from flows.server_process import LOOPBACK, free_ports, listens
 from sinks.s3 import S3Store
 from sinks.store import LocalStore, ObjectStore
+from tests.starts import Process
 
 Samples = dict[str, float]  # sum over all labels, by sample name; `<name>:count` and `<name>:min` over them
 STARTED: "list[JobProcess]" = []  # by the test that runs; its end is theirs
@@ -78,7 +79,7 @@ class JobProcess:
         self._log = place.recovery.with_suffix(".log")
         self._log_start = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, env=environment, stderr=log, stdout=log)
+            self._process = Process(command, env=environment, stderr=log, stdout=log)
         STARTED.append(self)
 
     def end(self) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from lake.catalog import latest_sessions, read_rows, table_keys
 from lake.verify import verify
 from schemas.keys import partition_value
 from sinks.store import ObjectStore
+from tests.starts import run_command
 from tests.torture.job import Place
 
 APP = "shop"
@@ -70,7 +70,7 @@ def untrue(store: ObjectStore, told: Mapping[str, Told], *, others: bool = False
 
 def command(place: Place, *arguments: str) -> tuple[int, str]:
     """Exit code and all output of another command on the same lake."""
-    done = subprocess.run(
+    done = run_command(
         [sys.executable, "-m", "flows.cli", *arguments],
         env={name: value for name, value in place.environment().items() if name != "LD_PRELOAD"},
         capture_output=True,

@@ -24,6 +24,7 @@ from tests.conftest import CHROMIUM
 from tests.serve.conftest import GUANCE
 from tests.serve.lakes import items_of, pack_of
 from tests.source_maps import source_map
+from tests.starts import Process, run_command
 from tests.torture.traffic import recording, renamed
 from tests.viewer import hostile, release
 
@@ -87,7 +88,7 @@ def drive(folder: Path, recordings: Path, scripts: list[str]) -> dict[str, Any]:
         *map(str, files.values()),
         str(folder / "hostile.jsonl.gz"),
     ]
-    subprocess.run([*backfill, "--lake", str(lake)], check=True, capture_output=True, cwd=ROOT, env=OWN, timeout=600)
+    run_command([*backfill, "--lake", str(lake)], check=True, capture_output=True, cwd=ROOT, env=OWN, timeout=600)
     visit = open_session(lake, files["gc-shop"], folder / "next.pack")
     guard = {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "apps": [hostile.APP]}
     with ExitStack() as servers:
@@ -131,7 +132,7 @@ def _released(folder: Path, shop: Path) -> Path:
     shutil.rmtree(lake, ignore_errors=True)
     visits = release.write_captures(shop, folder)
     command = [sys.executable, "-m", "flows.cli", "backfill", *map(str, visits), "--lake", str(lake)]
-    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=OWN, timeout=600)
+    run_command(command, check=True, capture_output=True, cwd=ROOT, env=OWN, timeout=600)
     return lake
 
 
@@ -178,7 +179,7 @@ def sessions(recordings: Path, origin: str) -> dict[str, dict[str, str]]:
 @contextmanager
 def serving(lake: Path, environment: dict[str, str] | None = None) -> Iterator[str]:
     command = [sys.executable, "-m", "flows.cli", "serve", "--lake", str(lake), "--port", "0"]
-    server = subprocess.Popen(
+    server = Process(
         command, cwd=ROOT, env=OWN | (environment or {}), text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     assert server.stderr is not None

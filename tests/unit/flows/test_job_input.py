@@ -1,7 +1,6 @@
 """A range of topics is not put into the lake of a job that reads them, nor of one that may."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from flows.recovery_folder import open_recovery_folder
 from flows.settings import ConfigurationError, Settings
 from sinks.fence import claim_lake
 from sinks.store import LocalStore
+from tests.starts import run_command
 
 
 def settings(folder: Path, *topics: str) -> Settings:
@@ -48,7 +48,7 @@ def test_where_the_owner_is_elsewhere_nobody_knows_what_it_reads(tmp_path: Path)
 def test_the_command_says_it_in_one_line_before_it_looks_for_the_broker(tmp_path: Path) -> None:
     job_of(tmp_path, "rum")
     command = ["backfill", "--topic", "rum", "--to-offset", "10", "--lake", str(tmp_path / "lake")]
-    done = subprocess.run(
+    done = run_command(
         [sys.executable, "-m", "flows.cli", *command],
         env=os.environ | {"REPLAYLAKE_RUN__RECOVERY_DIR": str(tmp_path / "job")},
         capture_output=True, text=True, check=False, timeout=60,
