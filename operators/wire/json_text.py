@@ -15,13 +15,13 @@ Decoded = TypeVar("Decoded")
 
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _HALF = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
-_TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_TEXT = rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'  # also a text that is cut: else each quote in it would begin one
 _NOT_A_NUMBER = re.compile(rb"%b|-?(?:NaN|Infinity)" % _TEXT, re.DOTALL)
 _BRACKETS_MAX = 2_000_000  # of a text that is cut: more is made to cost time, not by a browser
 _PIECES_BRACKETS_MAX = 1_000_000  # looked at in a damaged array; what is behind them is one piece
 _LEVELS_MAX = 100_000
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-_TO_BRACKET = re.compile(rb'(?:[^\[\]{}"]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+([\[\]{}]|\Z)', re.DOTALL)
+_TOKEN = re.compile(rb"%b|[\[\]{}]" % _TEXT, re.DOTALL)
+_TO_BRACKET = re.compile(rb'(?:[^\[\]{}"]++|%b)*+([\[\]{}]|\Z)' % _TEXT, re.DOTALL)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
