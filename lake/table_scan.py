@@ -342,7 +342,10 @@ def _relation(table: str, files: Sequence[ObjectInfo], names: Sequence[str], ext
     if not files:
         return empty
     wanted = ", ".join(f'"{name}"' for name in (*names, *extra))
-    read = f"SELECT {', '.join(('*', *extra))} FROM read_parquet(?, union_by_name = true, hive_partitioning = false)"
+    # Of a file's hundred columns only these are planned; `app_id` is in every file, as one at least has to be.
+    some = ", ".join(f"'{name}'" for name in dict.fromkeys(["app_id", *names]))
+    selected = ", ".join((f"COLUMNS(lambda name: name IN ({some}))", *extra))
+    read = f"SELECT {selected} FROM read_parquet(?, union_by_name = true, hive_partitioning = false)"
     return f"SELECT {wanted} FROM (({empty}) UNION ALL BY NAME {read})"
 
 
