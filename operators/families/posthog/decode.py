@@ -94,7 +94,12 @@ def _messages(body: bytes, app_id: str, limits: Limits, depth: int) -> Iterator[
         if isinstance(message, Rejected) or message.event or depth == _ENVELOPES_MAX:
             yield message, raw, app_id
         elif first_byte(message.data) == b'"' and not message.events:
-            yield from _messages(_decode_text(bytes(message.data)).encode(), app_id, limits, depth + 1)
+            try:
+                text = _decode_text(bytes(message.data)).encode()
+            except JSON_ERRORS as error:
+                yield _refused(error, raw), raw, app_id
+            else:
+                yield from _messages(text, app_id, limits, depth + 1)
         elif first_byte(message.batch) == b"[":
             yield from _messages(bytes(message.batch), message.api_key or app_id, limits, depth + 1)
         elif first_byte(message.batch) in (b"", b"n"):

@@ -47,6 +47,15 @@ def test_an_envelope_without_an_array_is_refused_as_it_came(body: object) -> Non
     assert json.loads(refused.raw) == body
 
 
+@pytest.mark.parametrize("text", [b'"\xff"', b'"{\xff}"', b'"\\ud800"', b'"[\xff]"'])
+def test_a_text_that_cannot_be_read_is_refused_and_what_is_beside_it_is_taken(text: bytes) -> None:
+    bodies = b'{"data": %b}' % text, json.dumps(event("a", api_key="phc")).encode()
+    refused, *taken = decoded(b"[%b]" % b", ".join(bodies))
+    assert isinstance(refused, Rejected)
+    assert refused.raw
+    assert ids(taken) == [("phc", "a")]
+
+
 AROUND: dict[str, Callable[[object], object]] = {
     "array": lambda one: [one],
     "batch": lambda one: {"batch": [one]},
