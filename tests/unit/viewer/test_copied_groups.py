@@ -15,7 +15,7 @@ from sinks.store import LocalStore
 from sinks.tables import Row, encode_rows
 from tests.required_columns import required
 from tests.serve.lakes import START_MS
-from viewer import copied_counts, line_copies
+from viewer import copied_counts, error_groups, line_copies
 from viewer.error_groups import ErrorGroups
 from viewer.filters import Wanted
 from viewer.line_copies import LineCopies
@@ -78,10 +78,13 @@ def test_copies_and_files_say_the_same(tables: LineTables, tmp_path: Path, monke
     asked = [(FILTERS[0], sort, limit) for sort, limit in itertools.product(SORTED, (3, 50))]
     asked += [(wanted, sort, 50) for wanted, sort in zip(FILTERS[1:], SORTED, strict=True)]
     in_copies = []
+    files_alone = error_groups._in_files
+    monkeypatch.setattr(error_groups, "_in_files", None)  # so that nothing but copies can answer
     for few, table_max in ((512, 1 << 20), (1, 1 << 20), (1, 1)):  # the ways in which groups are told apart
         monkeypatch.setattr(copied_counts, "_FEW_GROUPS", few)
         monkeypatch.setattr(copied_counts, "_TABLE_MAX", table_max)
         in_copies.append([groups.page(*one) for one in asked])
+    monkeypatch.setattr(error_groups, "_in_files", files_alone)
     monkeypatch.setattr(line_copies, "can_be_asked", lambda *_: False)
     in_files = [groups.page(*one) for one in asked]
     for found in in_copies:
