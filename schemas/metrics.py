@@ -87,7 +87,9 @@ INTAKE_LEFT_OUT = Metric(
 INTAKE_MESSAGES = Metric("replaylake_intake_messages", _C, "Messages that Kafka has confirmed, by type.", ("type",))
 INTAKE_BYTES = Metric("replaylake_intake_message_bytes", _C, "Bytes of their values.")
 INTAKE_UNREADABLE = Metric(
-    "replaylake_intake_unreadable", _C, "Of them those without a readable row: the job puts them into quarantine."
+    "replaylake_intake_unreadable",
+    _C,
+    "Of them those without a row: what is refused goes into quarantine, else it is counted.",
 )
 INTAKE_MASKED = Metric("replaylake_intake_masked", _C, "Texts and values that a masking rule replaced.")
 INTAKE_PENDING = Metric("replaylake_intake_pending_bytes", _G, "Bodies being read or waiting for the broker.")

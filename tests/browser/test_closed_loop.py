@@ -108,7 +108,7 @@ def test_a_snippet_of_the_documentation_gives_a_session_with_a_replay_and_masks_
     assert latest["app_id"] in snippet(SNIPPETS[page])
     assert latest["replay_record_count"] > 10
     assert latest["session_view_count"] >= 1
-    assert latest["session_action_count"] >= 1
+    assert latest["session_action_count"] >= 3  # the lamp, the tents, and what breaks
     segments = native_segments(LocalStore(visited.lake), blob_keys(rows(visited, page, "replay_segments")))
     assert "Ann" not in json.dumps([clear(json.loads(segment)) for segment in segments])
 

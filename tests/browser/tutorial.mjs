@@ -21,6 +21,7 @@ try {
   const live = async () => (await (await fetch(job.live)).json()).sessions;
   for (let tries = 0; tries < 30 && !(await live()).length; tries += 1) await page.waitForTimeout(1000);
   console.log(JSON.stringify(await live()));
+  await page.unrouteAll(); // a beacon that waits for the driver's leave is lost with its page
   await page.goto("about:blank");
   await page.waitForTimeout(1000);
 } finally {
