@@ -5,6 +5,7 @@ the job keeps to that: the value is not looked through for a form again, and wha
 session is refused.
 """
 
+import traceback
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -18,6 +19,8 @@ from operators.wire.message import DECISION, Message, without_coding
 from operators.wire.unlabelled import Unlabelled
 from operators.wire.unusable import JSON_ERRORS, Limits, Unusable
 from schemas.items import Item, Rejected, RejectReason, Skipped
+
+_DETAIL_MAX = 300  # characters
 
 
 def decode(message: Message, limits: Limits) -> list[Result]:
@@ -63,7 +66,19 @@ def _decode(message: Message, limits: Limits) -> list[Result]:
     except Unusable as refusal:
         # Items decoded before the refusal are dropped with it: the raw message holds them all.
         return [Rejected(refusal.reason, refusal.detail, message.value)]
+    except MemoryError:
+        raise
+    except Exception as fault:  # noqa: BLE001 - one message that we cannot read must not stop all others
+        return [Rejected(RejectReason.DECODER_FAULT, _fault(fault), message.value)]
     return results
+
+
+def _fault(fault: Exception) -> str:
+    """What a report of it needs: the place, and what was said there."""
+    place = traceback.extract_tb(fault.__traceback__)[-1]
+    file = place.filename.rpartition("/")[2]
+    text = f"{type(fault).__name__} in {place.name}, line {place.lineno} of {file}: {fault}"
+    return text[:_DETAIL_MAX].encode("utf-8", "replace").decode()
 
 
 def _results(message: Message, limits: Limits) -> Iterable[Result]:

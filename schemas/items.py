@@ -155,6 +155,7 @@ class RejectReason(StrEnum):
     UNKNOWN_MEASUREMENT = "unknown_measurement"
     INVALID_FIELD = "invalid_field"  # a field the rules need has a wrong type
     REPLAY_TOO_LARGE = "replay_too_large"  # the window's replay passed its raw size limit
+    DECODER_FAULT = "decoder_fault"  # none of its own: the decoder failed, which is a fault of this program to report
 
 
 class Rejected(msgspec.Struct, frozen=True, gc=False, array_like=True):

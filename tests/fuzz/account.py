@@ -19,7 +19,7 @@ from operators.windows.rules import WindowRules
 from operators.windows.tracker import Arrival, SessionTracker
 from operators.wire.message import Message
 from operators.wire.unusable import Limits
-from schemas.items import Item, Kind, Rejected, Skipped
+from schemas.items import Item, Kind, Rejected, RejectReason, Skipped
 from schemas.keys import replay_key, safe_segment
 from schemas.pack import decode_block, decode_index, encode_pack, index_length
 from schemas.units import MIB, utc_day
@@ -45,6 +45,7 @@ def account(message: Message, depth: Depth) -> Counter[str]:
     ends: Counter[str] = Counter()
     for one in results:
         if isinstance(one, Rejected):
+            assert one.reason != RejectReason.DECODER_FAULT, one.detail
             assert len(one.detail.encode()) <= _DETAIL_MAX, "a reason is a line to read"
             ends[f"quarantine: {one.reason}"] += 1
         elif isinstance(one, Skipped):

@@ -293,3 +293,17 @@ def test_only_halves_are_replaced() -> None:
 
 def test_json_that_is_broken_otherwise_stays_refused() -> None:
     assert reason(rum(rb'{"measurement":"action","tags":{"x":"\ud83d"},')) == RejectReason.MALFORMED_JSON
+
+
+def test_a_fault_of_a_decoder_costs_its_message_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(text: bytes) -> object:
+        raise KeyError(f"none is {text[:10]!r}")
+
+    good = rum(ROW)
+    assert isinstance(decode(good, Limits())[0], Item)
+    monkeypatch.setattr(type(family_of(Family.GUANCE)), "decode", lambda _, message, __: fails(message.value))
+    (result,) = decode(good, Limits())
+    assert isinstance(result, Rejected)
+    assert (result.reason, result.raw) == (RejectReason.DECODER_FAULT, ROW)
+    assert result.detail.startswith("KeyError in fails, line ")
+    assert "of test_decode_regressions.py: " in result.detail
