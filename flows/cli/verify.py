@@ -19,6 +19,12 @@ def verify(
         bool,
         typer.Option("--strict", help="also fail if a recording cannot be played although it is stored as received"),
     ] = False,
+    no_play: Annotated[
+        bool,
+        typer.Option(
+            "--no-play", help="do not try whether every recording can be played, which takes most of the time"
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Read the whole lake back: checksums, index against bytes, counts, orphans. Exit code 1 if the lake is damaged.
@@ -26,14 +32,16 @@ def verify(
     A recording that is stored as it came and cannot be played is a warning: any visitor can send one.
     Example: replaylake verify --lake s3://my-bucket/rum
     """
+    if strict and no_play:
+        raise typer.BadParameter("--strict is about what --no-play leaves out")
     settings = settings_with(lake)
     store, expiry = opened_lake(settings), Expiry(today(), settings.retention_rules())
     out = console()
     if as_json or not out.is_terminal:
-        report = verify_lake(store, expiry=expiry)
+        report = verify_lake(store, expiry=expiry, plays=not no_play)
     else:
         with out.status("reading") as status:
-            report = verify_lake(store, lambda key: status.update(plain(f"reading {key}")), expiry)
+            report = verify_lake(store, lambda key: status.update(plain(f"reading {key}")), expiry, plays=not no_play)
     if as_json:
         summary = {name: getattr(report, name) for name in report.__struct_fields__}
         print(json.dumps(summary))
@@ -46,6 +54,8 @@ def verify(
             print(f"  {printable(problem)}")
         for reason in report.unplayable[:_PROBLEMS_SHOWN]:
             print(f"  as received: {printable(reason)}")
+        if not report.is_played:
+            print("whether recordings can be played was not tried")
         if report.unplayable:
             print(f"{counted(len(report.unplayable), 'part')} of recordings cannot be played, as received")
         sound = "the lake is consistent" if report.files or report.blobs else f"{store.uri} has no sessions yet"

@@ -103,6 +103,9 @@ def test_a_recording_that_came_unplayable_is_told_and_is_no_damage(tmp_path: Pat
     assert warned.out == strict.out
     assert "1 part of recordings cannot be played, as received\nthe lake is consistent" in warned.out
     assert json.loads(command("verify", "--json", lake=tmp_path).out)["unplayable"] == [told]
+    unplayed = json.loads(command("verify", "--no-play", "--json", lake=tmp_path).out)
+    assert (unplayed["unplayable"], unplayed["is_played"], unplayed["blobs"]) == ([], False, 2)
+    assert command("verify", "--no-play", "--strict", lake=tmp_path).code == 2
 
 
 def test_a_blob_of_a_family_that_is_not_known_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
