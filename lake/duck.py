@@ -159,7 +159,26 @@ def _dataset(reading: "StoreFiles", table: str, files: list[ObjectInfo]) -> Any:
         read_format.make_fragment(one.key, file_system, partition_expression=_folder(one.key), file_size=one.size)
         for one in files
     ]
-    return ds.FileSystemDataset(fragments, schema, read_format, file_system)
+    return _Files(fragments, schema, read_format, file_system)
+
+
+class _Files(ds.FileSystemDataset):  # type: ignore[misc]  # pyarrow has no types
+    """Files that a Python store reads. DuckDB asks it for a `scanner`, with columns and a filter."""
+
+    def scanner(self, **asked: object) -> "_Scan":
+        return _Scan(super().scanner(**asked))
+
+
+class _Scan:
+    """Rows of some columns. Arrow 26 holds the interpreter in `Scanner.to_reader` while it waits for a thread that is
+    opening a file, for which that needs the interpreter: neither ever goes on. Taking batches lets it go.
+    """
+
+    def __init__(self, scanner: Any) -> None:  # noqa: ANN401 - pyarrow has no types
+        self._scanner = scanner
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        return pa.RecordBatchReader.from_batches(self._scanner.projected_schema, self._scanner.to_batches())
 
 
 def _folder(key: str) -> Any:  # noqa: ANN401 - pyarrow has no types

@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from flows.demo.servers import S3Server
 from lake.catalog import latest_sessions, latest_views, read_rows
-from lake.duck import open_duck
+from lake.duck import _Scan, open_duck
 from schemas.engine_views import extras
 from schemas.keys import table_key
 from schemas.tables import TABLES
@@ -21,6 +23,7 @@ from sinks.s3 import S3Store
 from sinks.steady import Patience, SteadyStore
 from sinks.store import LocalStore, ObjectStore, StoreError
 from sinks.tables import encode_rows
+from tests.conftest import LONG
 from tests.flow.harness import capture_messages, run
 from tests.required_columns import required
 
@@ -149,6 +152,46 @@ def test_real_sessions_are_the_same_as_in_the_catalog(tmp_path: Path, samples: P
             found = duck.query(f"select * exclude (retention, dt, {added}) from {table}").to_pylist()
             assert sorted(map(plain, found)) == sorted(map(plain, expected)), table
         assert len(rows["sessions"]) > 2
+
+
+def test_rows_come_in_batches_for_which_the_interpreter_is_not_held(
+    days: SteadyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    to_reader = _Scan.to_reader
+    monkeypatch.setattr(_Scan, "to_reader", lambda scan: made.append(scan) or to_reader(scan))
+    with open_duck(days) as duck:
+        assert one(duck, "select count(*) from sessions_all") == DAYS * 30 + 1
+        assert len(made) == 1
+
+
+def test_queries_of_busy_processes_all_end(tmp_path: Path) -> None:
+    """What waits for the interpreter and is waited for shows only where cores are few, and not each time."""
+    rows = [session(0, number) for number in range(20)]
+    LocalStore(tmp_path).put(
+        {table_key("sessions", 14, day_of(0), f"{n}-r0"): encode_rows("sessions", rows) for n in range(30)}
+    )
+    ask = [sys.executable, "-c", _ASK, str(tmp_path), "60" if LONG else "2"]
+    started = [subprocess.Popen(ask) for _ in range(3)]
+    try:
+        assert [process.wait(120) for process in started] == [0, 0, 0]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+_ASK = """
+import sys, time
+from pathlib import Path
+from lake.duck import open_duck
+from sinks.store import LocalStore
+end = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end:
+    with open_duck(LocalStore(Path(sys.argv[1]))) as duck:
+        for _ in range(20):
+            duck.query("select count(*) from sessions_all")
+"""
 
 
 @pytest.mark.parametrize("lake", ["local"], indirect=True)  # what it prints does not depend on the store
