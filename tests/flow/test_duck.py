@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pyarrow.parquet as pq
 import pytest
@@ -157,12 +158,11 @@ def test_real_sessions_are_the_same_as_in_the_catalog(tmp_path: Path, samples: P
 def test_rows_come_in_batches_for_which_the_interpreter_is_not_held(
     days: SteadyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[object] = []
-    to_reader = _Scan.to_reader
-    monkeypatch.setattr(_Scan, "to_reader", lambda scan: made.append(scan) or to_reader(scan))
+    reader = Mock(side_effect=_Scan.to_reader)
+    monkeypatch.setattr(_Scan, "to_reader", lambda scan: reader(scan))
     with open_duck(days) as duck:
         assert one(duck, "select count(*) from sessions_all") == DAYS * 30 + 1
-        assert len(made) == 1
+    reader.assert_called_once()
 
 
 def test_queries_of_busy_processes_all_end(tmp_path: Path) -> None:
