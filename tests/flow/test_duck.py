@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import patch
 
 import pyarrow.parquet as pq
 import pytest
@@ -155,12 +155,9 @@ def test_real_sessions_are_the_same_as_in_the_catalog(tmp_path: Path, samples: P
         assert len(rows["sessions"]) > 2
 
 
-def test_rows_come_in_batches_for_which_the_interpreter_is_not_held(
-    days: SteadyStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reader = Mock(side_effect=_Scan.to_reader)
-    monkeypatch.setattr(_Scan, "to_reader", lambda scan: reader(scan))
-    with open_duck(days) as duck:
+def test_rows_come_in_batches_for_which_the_interpreter_is_not_held(days: SteadyStore) -> None:
+    spied = patch.object(_Scan, "to_reader", autospec=True, side_effect=_Scan.to_reader)
+    with open_duck(days) as duck, spied as reader:
         assert one(duck, "select count(*) from sessions_all") == DAYS * 30 + 1
     reader.assert_called_once()
 
