@@ -74,8 +74,8 @@ demo: $(READY) $(PLAYER) $(LEAF) ## real broker, real S3, real recordings: strea
 	@$(BIN)/replaylake demo $(ARGS)
 
 .PHONY: test
-test: $(READY) $(PLAYER) $(LEAF) .work/node-with-zstd ## run all tests, four at a time, because many wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
-	$(BIN)/python -m pytest -n 4 --durations 25 $(ARGS)
+test: $(READY) $(PLAYER) $(LEAF) .work/node-with-zstd ## run all tests, five at a time, because many wait for servers; ARGS go to pytest, e.g. make test ARGS='tests/unit -k windows'
+	$(BIN)/python -m pytest -n 5 --durations 25 $(ARGS)
 
 # Pure code, the page's units, and flows that need no server.
 QUICK := tests/unit tests/property tests/page $(addprefix tests/flow/test_,clients.py late_signals.py names.py styles.py)
