@@ -15,6 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from flows.cli.main import app
+from tests.conftest import part_of
 from tests.torture.__main__ import INPUTS, SCENARIOS
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,16 @@ def test_changes_are_tested_on_both_pythons_and_both_machines() -> None:
     matrix = _workflow("ci")["jobs"]["test"]["strategy"]["matrix"]
     assert matrix["python"] == ["3.11", "3.12"]
     assert [machine.endswith("-arm") for machine in matrix["machine"]] == [False, True]
+
+
+def test_the_parts_of_the_tests_are_together_all_of_them() -> None:
+    pieces, slow = {str(number) for number in range(20)}, {"3", "7", "8", "12", "13"}
+    parts = [part_of(pieces, slow, part) for part in _workflow("ci")["jobs"]["test"]["strategy"]["matrix"]["part"]]
+    assert sorted(piece for part in parts for piece in part) == sorted(pieces)
+    assert sorted(len(part & slow) for part in parts) == [1, 2, 2]
+    assert part_of(pieces, slow, "1/1") == pieces
+    with pytest.raises(pytest.UsageError):
+        part_of(pieces, slow, "0/3")
 
 
 def test_the_nightly_torture_has_every_scenario_that_there_is() -> None:
