@@ -70,8 +70,8 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    help = "only this part of all tests, for machines side by side: 1/3 on one, 2/3 and 3/3 on two more"
-    parser.addoption("--part", default="1/1", metavar="N/OF", help=help)
+    meant = "only this part of all tests, for machines side by side: 1/3 on one, 2/3 and 3/3 on two more"
+    parser.addoption("--part", default="1/1", metavar="N/OF", help=meant)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

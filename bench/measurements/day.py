@@ -24,7 +24,7 @@ ABOUT = (
     "A day of a mid-size site (60,000 sessions, about 5 million lines; one session in eight is recorded, about 300,000 "
     "segments) with copies, disorder, late finals and lines beyond the limit, read by `replaylake run` in one process, "
     "recovery on, epochs of 10 s, onto local disk, as fast as it goes. At its end every message has found its end, and "
-    "`replaylake verify` has read the whole lake back."
+    "`replaylake verify` has read the whole lake back and tried whether every recording can be played."
 )
 _PARTITIONS = 4
 _SETTINGS = {"REPLAYLAKE_RUN__CLOCK_MARGIN_SECONDS": "0", "REPLAYLAKE_LOG__LEVEL": "warning"}
