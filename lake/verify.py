@@ -109,7 +109,7 @@ def verify(
     """Read the whole lake. Tables are read first, so that a job writing meanwhile causes no false alarm of orphans.
 
     `expiry`: what is due is not looked at and not missed, because it goes object by object. `plays`: also turn every
-    recording into a player's events; that takes nine tenths of the time of a lake with many.
+    recording into a player's events, which takes most of the time of a lake with many.
     """
     report, expiry = Report(is_played=plays), expiry or Expiry()
     replays = {found.key: found.size for found in store.list(REPLAYS) if not expiry.covers(found.key)}

@@ -33,7 +33,13 @@ def decode(message: Message, limits: Limits) -> list[Result]:
     if decision is not None:
         return _as_decided(results, decision)
     if isinstance(results[0], Rejected):  # a cut-off upload is still of somebody
-        return [_of(results[0], *_known_ids(message, limits), limits), *results[1:]]
+        try:
+            ids = _known_ids(message, limits)
+        except Exception:
+            if results[0].reason != RejectReason.DECODER_FAULT:
+                raise
+            ids = "", ""
+        return [_of(results[0], *ids, limits), *results[1:]]
     return results
 
 

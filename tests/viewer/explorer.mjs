@@ -139,9 +139,9 @@ export async function details({ page, job }) {
 export async function accessible({ page, job }) {
   const found = {};
   for (const scheme of ["light", "dark"]) {
-    const check = async (name) => (found[name] = await violations(page, scheme));
+    const check = async (name) => (found[name] = await violations(page));
     await page.emulateMedia({ colorScheme: scheme });
-    await open(page, "/?range=all&limit=10");
+    await open(page, "/?range=all");
     await page.locator(".facet").first().waitFor();
     await check(`explorer ${scheme}`);
     await page.goto(sessionUrl(job.sessions["gc-shop"], "&tab=timeline"));

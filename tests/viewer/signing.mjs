@@ -80,7 +80,7 @@ export async function accessibleSignIn({ page, job }) {
     for (const width of [1440, 1024, 400]) {
       await page.setViewportSize({ width, height: 800 });
       const check = async (what) => {
-        found[`${what} ${scheme} ${width}`] = await violations(page, scheme);
+        found[`${what} ${scheme} ${width}`] = await violations(page);
         overflow[`${what} ${scheme} ${width}`] = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       };
       await page.goto(job.others.guarded);

@@ -369,8 +369,8 @@ async function accessible({ page, job }, scheme) {
   await page.emulateMedia({ colorScheme: scheme });
   for (const width of [1440, 1024, 400]) {
     const name = (what) => `${what} ${scheme} ${width}`;
-    const check = async (what, part = null) => {
-      found[name(what)] = await violations(page, scheme, part);
+    const check = async (what) => {
+      found[name(what)] = await violations(page);
       overflow[name(what)] = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     };
     await open(page, job.sessions["gc-multitab"], "&t=20", { width, height: width === 400 ? 820 : 800 });
@@ -380,17 +380,17 @@ async function accessible({ page, job }, scheme) {
     for (const side of ["console", "network"]) {
       if (await page.locator(".side").isHidden()) await page.keyboard.press("d");
       await page.locator(`#side-tab-${side}`).click();
-      await check(side, ".side");
+      await check(side);
     }
     await page.locator("#side-network .event-more").first().click();
-    await check("details", ".side");
+    await check("details");
     await page.screenshot({ path: `${job.folder}/side-${scheme}-${width}.png` });
     await page.locator(".missing-button").click();
     await check("missing");
     await page.keyboard.press("Escape");
     await page.keyboard.press("m");
     await page.getByRole("menuitem").first().waitFor();
-    await check("save", "[role=menu]");
+    await check("save");
     await page.keyboard.press("Escape");
     await page.locator(".side").getByRole("button", { name: "Close" }).click();
   }

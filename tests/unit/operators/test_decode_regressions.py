@@ -307,3 +307,17 @@ def test_a_fault_of_a_decoder_costs_its_message_alone(monkeypatch: pytest.Monkey
     assert (result.reason, result.raw) == (RejectReason.DECODER_FAULT, ROW)
     assert result.detail.startswith("KeyError in fails, line ")
     assert "of test_decode_regressions.py: " in result.detail
+
+
+def test_a_fault_in_reading_a_form_does_not_come_out_when_its_ids_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> object:
+        raise KeyError("form")
+
+    form = segment(RECORDS % b"{}")
+    monkeypatch.setattr("operators.decode.form_parts", fails)
+    monkeypatch.setattr(type(family_of(Family.GUANCE)), "decode", fails)
+    (result,) = decode(form, Limits())
+    assert isinstance(result, Rejected)
+    assert (result.reason, result.app_id, result.raw) == (RejectReason.DECODER_FAULT, None, form.value)
